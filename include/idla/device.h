@@ -1,0 +1,175 @@
+/*
+ * device.h: arithmetic on one device.
+ *
+ * A device is memory plus a table of about twenty primitives; operators are
+ * written over the primitives once and run wherever they exist. The CPU device
+ * (src/device/cpu.c) opens OpenBLAS at run time; adding a device is one file
+ * that fills the table.
+ *
+ * A queue is an in-order stream of work on a device, one per thread. On the CPU
+ * a primitive is done when it returns; elsewhere it may only be enqueued, so
+ * primitives return nothing and a failure is kept by the queue until
+ * dev_synchronize tells it. Matrices are row-major float32; `ld` is the distance in
+ * elements between rows. Pointers are to device memory.
+ */
+#ifndef IDLA_DEVICE_H
+#define IDLA_DEVICE_H
+
+#include "idla/session.h"
+
+typedef struct DevDevice DevDevice;
+typedef struct DevQueue DevQueue;
+
+/* Elementwise functions of one argument; parameter is the slope, rate or exponent where one is needed. */
+typedef enum DevMap
+{
+	DEV_MAP_COPY,
+	DEV_MAP_SCALE,				/* parameter * x */
+	DEV_MAP_RELU,
+	DEV_MAP_GELU,				/* exact: x * Phi(x), by erf */
+	DEV_MAP_SILU,
+	DEV_MAP_MISH,
+	DEV_MAP_SELU,
+	DEV_MAP_TANH,
+	DEV_MAP_SIGMOID,
+	DEV_MAP_SOFTPLUS,			/* log(1 + exp(x)), without overflow */
+	DEV_MAP_EXP,
+	DEV_MAP_LOG,
+	DEV_MAP_SQUARE,
+	DEV_MAP_SQRT,
+	DEV_MAP_RECIPROCAL,
+	DEV_MAP_SIN,
+	DEV_MAP_COS,
+	DEV_MAP_CLAMP01				/* min(max(x, 0), 1) */
+} DevMap;
+
+/* Elementwise functions of two arguments. */
+typedef enum DevZip
+{
+	DEV_ZIP_ADD,
+	DEV_ZIP_SUBTRACT,
+	DEV_ZIP_MULTIPLY
+} DevZip;
+
+/* How the second argument of a zip is spread over a (rows, cols) matrix. */
+typedef enum DevSpread
+{
+	DEV_SPREAD_FULL,			/* b is (rows, cols) */
+	DEV_SPREAD_ROW,				/* b is (cols): one value a column, the same for every row */
+	DEV_SPREAD_COLUMN			/* b is (rows): one value a row, the same for every column */
+} DevSpread;
+
+/* What one optimiser step needs to know; see nn/optimizer.c for the formulas. */
+typedef struct DevAdam
+{
+	float		rate;			/* learning rate of this step */
+	float		beta1;
+	float		beta2;
+	float		epsilon;
+	float		decay;			/* decoupled weight decay, multiplied by rate inside */
+	float		correction1;	/* 1 - beta1^step */
+	float		correction2;	/* 1 - beta2^step */
+	float		scale;			/* gradients are multiplied by this first (clipping, averaging) */
+} DevAdam;
+
+typedef struct DevPrimitives
+{
+	const char *name;			/* "cpu" */
+
+	/* Memory of the device, zeroed; released with the session of the device. */
+	void	   *(*alloc) (DevDevice *device, size_t bytes);
+	void		(*release) (DevDevice *device, void *block);
+	void		(*upload) (DevQueue *queue, void *dst, const void *src, size_t bytes);
+	void		(*download) (DevQueue *queue, void *dst, const void *src, size_t bytes);
+	DevStatus	(*synchronize) (DevQueue *queue);
+
+	/* Filling and moving */
+	void		(*fill) (DevQueue *queue, size_t n, float value, float *dst);
+	/* dst (+)= src, both (rows, cols) with their own strides */
+	void		(*copy) (DevQueue *queue, size_t rows, size_t cols, const float *src, size_t ld_src,
+						 float *dst, size_t ld_dst, bool accumulate);
+	/* dst row i (+)= table row index[i]; an index outside [0, n_table) gives zeros */
+	void		(*gather) (DevQueue *queue, size_t n, size_t width, const float *table, size_t n_table,
+						   const int32_t *index, float *dst, size_t ld_dst, bool accumulate);
+	/* table row index[i] += src row i, in order of i */
+	void		(*scatter_add) (DevQueue *queue, size_t n, size_t width, const float *src, size_t ld_src,
+								const int32_t *index, float *table, size_t n_table);
+
+	/* Products. C = alpha * op(A) op(B) + beta * C; C is (m, n), inner dimension k. */
+	void		(*gemm) (DevQueue *queue, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k,
+						 float alpha, const float *a, size_t lda, const float *b, size_t ldb,
+						 float beta, float *c, size_t ldc);
+	/* `count` products with constant distances between their matrices */
+	void		(*gemm_batch) (DevQueue *queue, size_t count, bool transpose_a, bool transpose_b,
+							   size_t m, size_t n, size_t k, float alpha,
+							   const float *a, size_t lda, size_t stride_a,
+							   const float *b, size_t ldb, size_t stride_b,
+							   float beta, float *c, size_t ldc, size_t stride_c);
+	/*
+	 * C = A B + bias, A (m, k), B (k, n), bias (n) or NULL: for inference. Every
+	 * element is one chain of fused multiply-adds over k in ascending order that
+	 * starts at the bias, so its bits depend neither on m nor on the CPU.
+	 */
+	void		(*product) (DevQueue *queue, size_t m, size_t n, size_t k, const float *a, size_t lda,
+							const float *b, size_t ldb, const float *bias, float *c, size_t ldc);
+
+	/* Elementwise */
+	void		(*map) (DevQueue *queue, DevMap function, size_t n, const float *x, float parameter, float *y);
+	/* diff_x += diff_y * f'(x); y is f(x), given because many derivatives are cheaper from it */
+	void		(*map_grad) (DevQueue *queue, DevMap function, size_t n, const float *x, const float *y,
+							 float parameter, const float *diff_y, float *diff_x);
+	/* dst (+)= a op b, a and dst (rows, cols) */
+	void		(*zip) (DevQueue *queue, DevZip function, DevSpread spread, size_t rows, size_t cols,
+						const float *a, size_t lda, const float *b, size_t ldb,
+						float *dst, size_t ld_dst, bool accumulate);
+
+	/* Reductions; b NULL means a matrix of ones */
+	/* dst[c] (+)= sum over rows of a * b */
+	void		(*reduce_rows) (DevQueue *queue, size_t rows, size_t cols, const float *a, size_t lda,
+								const float *b, size_t ldb, float *dst, bool accumulate);
+	/* dst[r] (+)= sum over columns of a * b */
+	void		(*reduce_cols) (DevQueue *queue, size_t rows, size_t cols, const float *a, size_t lda,
+								const float *b, size_t ldb, float *dst, bool accumulate);
+	/* y = softmax of each row; log_sum[r] (may be NULL) = log of the sum of exp, row maximum included */
+	void		(*softmax) (DevQueue *queue, size_t rows, size_t cols, const float *x, size_t ldx,
+							float *y, size_t ldy, float *log_sum);
+
+	/* dst[i] = 0 with probability `rate`, else 1 / (1 - rate); element i is value first + i of the stream */
+	void		(*random_mask) (DevQueue *queue, size_t n, float rate, uint64_t seed, uint64_t stream,
+								uint64_t first, float *dst);
+
+	/* One AdamW step over n weights in place */
+	void		(*adam) (DevQueue *queue, size_t n, const DevAdam *how, const float *diff_weights,
+						 float *weights, float *mean, float *variance);
+} DevPrimitives;
+
+/*
+ * The device's public face: operators call queue->primitives->gemm(queue, ...).
+ * Devices embed these structs at the start of their own.
+ */
+struct DevDevice
+{
+	const DevPrimitives *primitives;
+	DevSession *session;
+};
+
+struct DevQueue
+{
+	const DevPrimitives *primitives;
+	DevDevice  *device;
+};
+
+/*
+ * Opens the CPU. The first call in a process loads OpenBLAS (libopenblas.so.0)
+ * with all signals blocked and one BLAS thread; when it cannot be found the
+ * device's own kernels do the products. library NULL: the usual name;
+ * library "": do not look for OpenBLAS (tests).
+ */
+extern DevStatus dev_cpu_open(DevSession *session, const char *library, DevDevice **device);
+extern const char *dev_cpu_description(const DevDevice *device);	/* e.g. "avx2, OpenBLAS 0.3.21" */
+extern DevStatus dev_queue_create(DevDevice *device, DevQueue **queue);
+
+/* Number of processors this process may run on, at least 1. */
+extern int	dev_cpu_count(void);
+
+#endif							/* IDLA_DEVICE_H */

@@ -1,0 +1,141 @@
+/*
+ * learn_data.h: rows in memory, their split and their preprocessing.
+ *
+ * Rows arrive one by one, raw; they are kept column-wise in chunks of float32,
+ * at most `memory` bytes at once, the rest in the host's temporary file. Then:
+ * split -> fit (training part only) -> encode (chunks become row-major inputs)
+ * -> windows of shuffled rows for the trainer. The order of rows and hence the
+ * result do not depend on `memory`.
+ */
+#ifndef IDLA_LEARN_DATA_H
+#define IDLA_LEARN_DATA_H
+
+#include "idla/learn_model.h"
+
+typedef struct LearnDataset LearnDataset;
+typedef struct LearnSampler LearnSampler;
+
+/* The host's temporary file. Offsets and sizes in bytes; both return false on failure (the host keeps the reason). */
+typedef struct LearnSpill
+{
+	void	   *context;
+	bool		(*write) (void *context, uint64_t offset, const void *bytes, size_t size);
+	bool		(*read) (void *context, uint64_t offset, void *bytes, size_t size);
+} LearnSpill;
+
+typedef enum LearnPart
+{
+	LEARN_TRAIN,
+	LEARN_VALIDATION,
+	LEARN_TEST,
+	LEARN_N_PARTS,
+	LEARN_UNASSIGNED = 255
+} LearnPart;
+
+/* What else is known of a row. */
+typedef struct LearnRow
+{
+	const float *channels;		/* (n_channels) raw; NaN is missing; a category's code by learn_dataset_intern */
+	const float *targets;		/* (n_targets) raw */
+	uint64_t	group;			/* hash of group_by, ignored unless the split is by group */
+	double		order;			/* order_by as a number */
+	uint8_t		part;			/* a LearnPart when a column names it, else LEARN_UNASSIGNED */
+} LearnRow;
+
+/* Something the user must be told: a NOTICE or a WARNING. Text in the session's memory. */
+typedef struct LearnNote
+{
+	bool		warning;
+	char	   *message;
+	char	   *detail;			/* NULL when none */
+	char	   *hint;			/* NULL when none */
+} LearnNote;
+
+typedef struct LearnNotes
+{
+	int			n;
+	int			capacity;
+	LearnNote  *notes;
+} LearnNotes;
+
+extern DevStatus learn_note(DevSession *session, LearnNotes *notes, bool warning,
+							const char *detail, const char *hint, const char *format,...) DEV_PRINTF(6, 7);
+
+/* channels is used (and filled by fit) in place; memory in bytes; spill NULL: never spills, over memory is an error. */
+extern DevStatus learn_dataset_create(DevSession *session, LearnChannel *channels, int n_channels, int n_targets,
+									  size_t memory, const LearnSpill *spill, LearnDataset **dataset);
+/* Gives up all memory now instead of at the session's end. */
+extern void learn_dataset_free(LearnDataset *dataset);
+
+/* The code of a category's bytes, a new one at first sight. At most 16,777,216 a channel (exact in float32). */
+extern DevStatus learn_dataset_intern(LearnDataset *dataset, int channel, const char *bytes, size_t size, float *code);
+extern DevStatus learn_dataset_append(LearnDataset *dataset, const LearnRow *row);
+extern size_t learn_dataset_rows(const LearnDataset *dataset);
+extern const char *learn_dataset_category(const LearnDataset *dataset, int channel, int code);
+extern int	learn_dataset_categories(const LearnDataset *dataset, int channel);
+
+/* Targets stay in memory: (rows, n_targets); the glue may rewrite them (class codes) before the split. */
+extern float *learn_dataset_targets(LearnDataset *dataset);
+extern uint8_t *learn_dataset_parts(LearnDataset *dataset);	/* (rows) LearnPart */
+
+/* ---- Split (src/learn/split.c) ---- */
+
+typedef struct LearnSplit
+{
+	double		validation;		/* shares of the rows (or groups) */
+	double		test;
+	bool		by_group;
+	bool		by_order;		/* the last rows are the test part, those before them validation */
+	bool		given;			/* every row came with its part; validation is cut from train when no row names it */
+	LearnTask	task;			/* classes, or event, are stratified */
+	uint64_t	seed;
+} LearnSplit;
+
+extern DevStatus learn_split(LearnDataset *dataset, const LearnSplit *split, LearnNotes *notes);
+/* Fold number of every row of train and validation, (rows), groups kept together; 255 for test rows. */
+extern DevStatus learn_folds(LearnDataset *dataset, const LearnSplit *split, int n_folds, uint8_t **fold);
+extern void learn_part_sizes(const LearnDataset *dataset, size_t sizes[LEARN_N_PARTS]);
+
+/* ---- Preprocessing (src/learn/fit.c, encode.c) ---- */
+
+typedef struct LearnFit
+{
+	LearnTask	task;
+	int			max_categories; /* known ones kept a channel */
+	int			min_count;		/* rarer ones are pooled into "other" */
+	bool		warn_leakage;
+} LearnFit;
+
+/*
+ * Decides which channels are used and learns their statistics from the training part; numbers the inputs.
+ * Notes what is left out and which column alone predicts the target almost perfectly.
+ */
+extern DevStatus learn_fit(LearnDataset *dataset, const LearnFit *fit, LearnNotes *notes, size_t *n_numbers, size_t *n_codes);
+/* Regression: replaces targets by (target - mean) / scale, statistics of the training part. */
+extern DevStatus learn_fit_targets(LearnDataset *dataset, double *mean, double *scale);
+/* Turns raw chunks into row-major inputs in place; the raw values are gone afterwards. */
+extern DevStatus learn_dataset_encode(LearnDataset *dataset);
+/* One raw row into inputs: the same arithmetic as the whole data set's. */
+extern void learn_encode_row(const LearnChannel *channels, int n_channels, const float *raw, float *numbers, int32_t *codes);
+/* Code of a category at predict time, by the fitted categories; -1 gives zeros. Raw codes are positions in `categories`. */
+extern float learn_category_code(const LearnChannel *channel, const char *bytes, size_t size);
+
+/* Copies encoded rows by number; any of the destinations may be NULL. */
+extern DevStatus learn_dataset_gather(LearnDataset *dataset, const uint32_t *rows, size_t n,
+									  float *numbers, int32_t *codes, float *targets);
+
+/* Training quantiles of the encoded number inputs: edges (n_numbers, bins + 1), for piecewise embeddings. */
+extern DevStatus learn_bin_edges(LearnDataset *dataset, int bins, float *edges);
+
+/* ---- Windows of shuffled rows (src/learn/sampler.c) ---- */
+
+/* rows (n) is borrowed. A window is about 32,768 rows: blocks of neighbours in random order, then shuffled within. */
+extern DevStatus learn_sampler_create(LearnDataset *dataset, const uint32_t *rows, size_t n, uint64_t seed, LearnSampler **sampler);
+extern void learn_sampler_epoch(LearnSampler *sampler, uint64_t epoch);	/* starts epoch's order */
+/* Makes the next window ready; *n = 0 at the end of the epoch. Main thread only. */
+extern DevStatus learn_sampler_next(LearnSampler *sampler, size_t *n);
+/* Copies `count` rows of the window from position `first`. Any thread. */
+extern void learn_sampler_copy(const LearnSampler *sampler, size_t first, size_t count,
+							   float *numbers, int32_t *codes, float *targets);
+
+#endif							/* IDLA_LEARN_DATA_H */

@@ -1,0 +1,55 @@
+/*
+ * learn_metrics.h: how good the answers are.
+ *
+ * All metrics are exact on ties and computed in double precision. label is
+ * 0 or 1 for binary metrics; probability is of the positive class. NaN when a metric is undefined
+ * (one class only, no comparable pair). scratch memory comes from the session.
+ */
+#ifndef IDLA_LEARN_METRICS_H
+#define IDLA_LEARN_METRICS_H
+
+#include "idla/session.h"
+
+/* Area under the ROC curve = probability that a positive outranks a negative, ties counting one half. */
+extern DevStatus learn_auroc(DevSession *session, size_t n, const double *score, const uint8_t *label, double *value);
+/* Average precision: sum over thresholds of (recall step) * precision, scikit-learn's average_precision_score. */
+extern DevStatus learn_auprc(DevSession *session, size_t n, const double *score, const uint8_t *label, double *value);
+extern double learn_brier(size_t n, const double *probability, const uint8_t *label);
+/* Mean negative log likelihood, probabilities clipped to [epsilon, 1 - epsilon] with epsilon = 2^-52. */
+extern double learn_log_loss(size_t n, const double *probability, const uint8_t *label);
+/* Multi-class: probability (n, classes), label the class number. */
+extern double learn_log_loss_classes(size_t n, size_t classes, const double *probability, const uint32_t *label);
+/* Expected calibration error: `bins` equal-width bins of the probability of the positive class, weighted mean |mean p - share|. */
+extern double learn_ece(size_t n, const double *probability, const uint8_t *label, int bins);
+extern double learn_accuracy(size_t n, const uint32_t *predicted, const uint32_t *label);
+extern double learn_rmse(size_t n, const double *predicted, const double *actual);
+extern double learn_mae(size_t n, const double *predicted, const double *actual);
+extern double learn_r2(size_t n, const double *predicted, const double *actual);
+/* Harrell's C as in lifelines: higher risk should fail earlier; tied risks count one half; censored at an event's time outlives it. */
+extern DevStatus learn_concordance(DevSession *session, size_t n, const double *risk, const double *time, const uint8_t *event, double *value);
+
+/* Per class, then micro, macro and weighted averages, as scikit-learn's classification_report (0 where undefined). */
+typedef struct LearnClassScore
+{
+	double		precision;
+	double		recall;
+	double		f1;
+	uint64_t	support;
+} LearnClassScore;
+/* per_class (classes); averages: [0] micro, [1] macro, [2] weighted */
+extern void learn_classification_report(size_t n, size_t classes, const uint32_t *predicted, const uint32_t *label,
+										LearnClassScore *per_class, LearnClassScore averages[3]);
+extern void learn_report_from_counts(size_t classes, const uint64_t *confusion /* (actual, predicted) */ ,
+									 LearnClassScore *per_class, LearnClassScore averages[3]);
+
+/*
+ * 95 % confidence interval by the percentile bootstrap over rows (DEV_STREAM_BOOTSTRAP). compute gets
+ * row numbers drawn with replacement; a NaN draw is left out. AUROC beyond 20,000 rows uses DeLong's variance instead.
+ */
+typedef DevStatus (*LearnStatistic) (void *context, size_t n, const uint32_t *rows, double *value);
+extern DevStatus learn_bootstrap(DevSession *session, size_t n, int repeats, uint64_t seed,
+								 LearnStatistic compute, void *context, double *low, double *high);
+extern DevStatus learn_auroc_interval(DevSession *session, size_t n, const double *score, const uint8_t *label,
+									  double *value, double *low, double *high);	/* DeLong 1988, logit scale */
+
+#endif							/* IDLA_LEARN_METRICS_H */

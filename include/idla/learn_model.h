@@ -1,0 +1,208 @@
+/*
+ * learn_model.h: what a model is, as plain data.
+ *
+ * A LearnModel is everything needed to predict: the channels with their fitted
+ * preprocessing, the networks with their weights, the calibration. Training
+ * fills one, a predictor (learn_predict.h) reads one, src/pg writes it to and reads it
+ * from the model's table. All its memory belongs to one session.
+ *
+ * Words: a COLUMN is what the user has (age, sex, admitted). A CHANNEL is one
+ * raw float of a row: most columns have one, a timestamp has several (year,
+ * month, hour ...), an array has one an element. An INPUT is what the network sees: a
+ * scaled number, a missing indicator or a category code.
+ */
+#ifndef IDLA_LEARN_MODEL_H
+#define IDLA_LEARN_MODEL_H
+
+#include "idla/nn.h"
+
+typedef enum LearnTask
+{
+	LEARN_BINARY,				/* 1 output: logit of the positive class */
+	LEARN_MULTICLASS,			/* classes outputs: log probabilities up to a constant */
+	LEARN_REGRESSION,			/* targets outputs */
+	LEARN_SURVIVAL				/* 1 output: log hazard ratio */
+} LearnTask;
+
+typedef enum LearnChannelKind
+{
+	LEARN_NUMBER,				/* NaN is missing */
+	LEARN_CATEGORY				/* raw value is the dictionary's code, NaN is missing */
+} LearnChannelKind;
+
+typedef enum LearnScaling
+{
+	LEARN_ROBUST,				/* median, interquartile range, then x / sqrt(1 + (x/3)^2) */
+	LEARN_STANDARD,				/* mean, standard deviation, no clipping */
+	LEARN_QUANTILE,				/* to a normal distribution through training quantiles */
+	LEARN_UNSCALED
+} LearnScaling;
+
+typedef enum LearnUse
+{
+	LEARN_USE_AUTO,				/* before fitting: to be decided; after: never seen */
+	LEARN_USE_KEEP,				/* before fitting: keep even if it looks like an identifier; after: used */
+	LEARN_USE_CONSTANT,			/* left out: one value in the training part */
+	LEARN_USE_IDENTIFIER,		/* left out: (nearly) a different value in every row */
+	LEARN_USE_EMPTY				/* left out: missing in every training row */
+} LearnUse;
+
+typedef struct LearnChannel
+{
+	char	   *name;			/* "age", "admitted.hour" */
+	int			column;			/* which of the user's columns it belongs to */
+	LearnChannelKind kind;
+	LearnScaling scaling;
+	LearnUse	use;
+
+	/* Fitted on the training part */
+	double		missing;		/* share of training rows without a value */
+	float		minimum;		/* observed range, numbers */
+	float		maximum;
+	float		fill;			/* raw value that stands for a missing number: the median */
+	float		center;			/* scaled = (raw - center) * scale, clipped as scaling says */
+	float		scale;
+	bool		indicator;		/* a missing indicator is an input too */
+	int			n_quantiles;	/* LEARN_QUANTILE: ascending raw values at equal steps of probability */
+	float	   *quantiles;
+	int			n_categories;	/* LEARN_CATEGORY: the known ones, most frequent first */
+	char	  **categories;
+	bool		has_other;		/* rare categories of training were pooled: code n_categories */
+	bool		has_missing;	/* a category of its own for NULL: code n_categories + has_other */
+
+	/* Where it went: positions among the inputs, NN_NONE when not used */
+	int			number_input;	/* scaled number, in the number inputs */
+	int			indicator_input;	/* 0/1, in the number inputs */
+	int			code_input;		/* in the code inputs */
+} LearnChannel;
+
+typedef enum LearnArchitecture
+{
+	LEARN_AUTO,
+	LEARN_LINEAR,
+	LEARN_MLP,
+	LEARN_RESNET,
+	LEARN_TABM,
+	LEARN_NAM,
+	LEARN_LAYERS				/* the user's own layer text */
+} LearnArchitecture;
+
+typedef enum LearnEmbedding
+{
+	LEARN_EMBEDDING_AUTO,
+	LEARN_EMBEDDING_NONE,
+	LEARN_EMBEDDING_PIECEWISE,
+	LEARN_EMBEDDING_PERIODIC
+} LearnEmbedding;
+
+/*
+ * A network in words: enough to build its graph again. Zero in a size, NULL in a
+ * text and a negative dropout mean "the architecture's default";
+ * learn_network_resolve replaces them all, so that a stored one is complete.
+ */
+typedef struct LearnNetwork
+{
+	LearnArchitecture architecture;
+	char	   *layers;			/* LEARN_LAYERS: "dense(128) relu dropout(0.1)" */
+	int			depth;			/* hidden layers or residual blocks */
+	int			width;			/* of each */
+	int			members;		/* LEARN_TABM */
+	int			activation;		/* a DevMap, or -1 */
+	float		dropout;
+	LearnEmbedding embedding;	/* of the scaled numbers */
+	int			bins;			/* piecewise: bins; periodic: frequencies */
+	int			embedding_width;
+
+	/* What goes in and out */
+	size_t		n_numbers;		/* scaled numbers and indicators */
+	size_t		n_codes;
+	int		   *cardinality;	/* (n_codes): categories of each code input, other and missing included */
+	float	   *bin_edges;		/* (n_numbers, bins + 1) for piecewise, else NULL */
+	LearnTask	task;
+	size_t		n_outputs;
+} LearnNetwork;
+
+/* One trained network; a model blends several by the mean of their outputs (logits, values, log hazards). */
+typedef struct LearnNet
+{
+	LearnNetwork network;
+	size_t		n_weights;		/* nn_graph_weights of its graph */
+	float	   *weights;		/* host memory */
+	float	   *baseline;		/* (expanded) mean over training rows of the graph's "features" node */
+	size_t		n_features;		/* width of that node */
+} LearnNet;
+
+typedef struct LearnModel
+{
+	LearnTask	task;
+	int			n_columns;		/* user's columns, in the source's order */
+	char	  **columns;
+	int			n_channels;
+	LearnChannel *channels;
+	size_t		n_numbers;
+	size_t		n_codes;
+
+	int			n_classes;		/* classification: labels in C collation order of the class values */
+	char	  **classes;
+	int			positive;		/* binary: which class is the positive one */
+
+	int			n_targets;		/* regression: how many; survival: 2 (time, event); else 1 */
+	double	   *target_mean;	/* regression: value = output * scale + mean */
+	double	   *target_scale;
+
+	int			n_nets;
+	LearnNet   *nets;
+	double		temperature;	/* classification: outputs are divided by it; else 1 */
+	double	   *offset;			/* classification: added after that (prior correction), n_outputs values */
+
+	int			n_hazard;		/* survival: Breslow's cumulative baseline hazard at event times */
+	double	   *hazard_time;
+	double	   *hazard;
+} LearnModel;
+
+extern size_t learn_model_outputs(const LearnModel *model);
+
+/* Names as the user writes them; the second returns -1 for an unknown name. All lists end with NULL. */
+extern const char *const learn_task_names[];
+extern const char *const learn_architecture_names[];
+extern const char *const learn_scaling_names[];
+extern const char *const learn_embedding_names[];
+extern const char *const learn_activation_names[];	/* index is not the DevMap; see learn_activation_map */
+extern int	learn_name_find(const char *const *names, const char *name);
+extern int	learn_activation_map(int index);	/* DevMap of learn_activation_names[index] */
+
+/* ---- Networks (src/learn/architecture.c, layer_text.c) ---- */
+
+/* The built graph and the nodes that everyone needs. */
+typedef struct LearnGraph
+{
+	NnGraph    *graph;
+	NnNode		numbers;		/* input (n_numbers), NN_NONE when there are none */
+	NnNode		codes;			/* codes (n_codes), NN_NONE when there are none */
+	NnNode		features;		/* (n_features): numbers, then each code one-hot or embedded: the place explanations start from */
+	NnNode		heads;			/* raw outputs, (outputs) or (members, outputs) */
+	NnNode		output;			/* (outputs): logit, log probabilities, value, log hazard */
+	NnNode		target;			/* input; NN_NONE without loss */
+	NnNode		loss;			/* (1) */
+	/* Where channel c's values lie in the features node: number_first = number_input; codes: */
+	size_t	   *code_first;		/* (n_codes) */
+	size_t	   *code_width;		/* (n_codes) */
+	/* additive networks: (columns of features -> part); NN_NONE otherwise */
+	NnNode		parts;			/* (n_parts, outputs) before they are summed, LEARN_NAM only */
+} LearnGraph;
+
+typedef struct LearnLoss
+{
+	const float *class_weights; /* (classes) or NULL */
+	float		smoothing;
+	float		huber;			/* regression: delta, 0 for squared error */
+} LearnLoss;
+
+/* Fills defaults by task, shape and n_rows; LEARN_AUTO becomes a named architecture. DEV_INVALID for what cannot be. */
+extern DevStatus learn_network_resolve(DevSession *session, LearnNetwork *network, size_t n_rows);
+/* loss NULL: a graph to predict with only. */
+extern DevStatus learn_network_build(DevSession *session, const LearnNetwork *network, const LearnLoss *loss, LearnGraph *built);
+/* "tabm: 32 members of 3 x 64, piecewise-linear numbers (16 bins)", for the card; in the session's memory */
+extern char *learn_network_words(DevSession *session, const LearnNetwork *network);
+
+#endif							/* IDLA_LEARN_MODEL_H */

@@ -1,0 +1,63 @@
+/*
+ * learn_predict.h: answers of a model, and reasons for them.
+ *
+ * A predictor holds a model's graphs and buffers. Its bits for a row do not
+ * depend on how many rows are asked at once. Not for several threads at a time.
+ */
+#ifndef IDLA_LEARN_PREDICT_H
+#define IDLA_LEARN_PREDICT_H
+
+#include "idla/learn_data.h"
+
+typedef struct LearnPredictor LearnPredictor;
+
+/* model is borrowed and must outlive the predictor; both in the same session. max_batch: rows per pass. */
+extern DevStatus learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_batch, LearnPredictor **predictor);
+
+/*
+ * raw (n, n_channels) -> scores (n, outputs): the calibrated logit of the positive class, the log
+ * probabilities, the values in the target's unit, or the log hazard ratio. Any n. DEV_BAD_DATA when a score is not finite.
+ */
+extern DevStatus learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, double *scores);
+/* scores -> what users see, in place: probability (binary: 1; classes: one each), value, hazard ratio. */
+extern void learn_scores_to_answers(const LearnModel *model, size_t n, double *scores);
+/* The same as learn_predict_scores for rows of an encoded data set. */
+extern DevStatus learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const uint32_t *rows, size_t n, double *scores);
+/* Survival: probability of being event-free at `time`. */
+extern double learn_survival_at(const LearnModel *model, double log_hazard, double time);
+
+/* ---- Explanation (src/learn/explain_*.c) ---- */
+
+typedef enum LearnExplainMethod
+{
+	LEARN_INTEGRATED_GRADIENTS,
+	LEARN_SHAPLEY				/* exact enumeration up to `exact` columns, antithetic permutations beyond */
+} LearnExplainMethod;
+
+typedef struct LearnExplain
+{
+	LearnExplainMethod method;
+	int			output;			/* which class or target; binary, survival: 0 */
+	int			exact;			/* most columns to enumerate, 12 */
+	int			permutations;	/* Shapley beyond that, 0: default */
+	double		tolerance;		/* integrated gradients: completeness error to reach, 1e-3 at most */
+	uint64_t	seed;
+} LearnExplain;
+
+/*
+ * Why row `raw` scores as it does: contributions (n_columns, the user's columns, channels and
+ * categories folded back) on the score's scale, so that baseline + their sum = score but for
+ * *error. The baseline is the score at the mean of the training rows' features. Columns the model does not use get 0.
+ */
+extern DevStatus learn_explain(LearnPredictor *predictor, const float *raw, const LearnExplain *how,
+							   double *contributions, double *score, double *baseline, double *error);
+
+/*
+ * Permutation importance: how much worse `metric` gets when a column's values are shuffled among the rows.
+ * raw (n, n_channels); importance and deviation (n_columns), mean and standard deviation over repeats.
+ */
+typedef DevStatus (*LearnMetric) (void *context, size_t n, const double *scores, double *value);
+extern DevStatus learn_importance(LearnPredictor *predictor, size_t n, const float *raw, int repeats, uint64_t seed,
+								  LearnMetric metric, void *context, double *importance, double *deviation);
+
+#endif							/* IDLA_LEARN_PREDICT_H */

@@ -1,0 +1,81 @@
+/*
+ * learn_train.h: from an encoded data set to a model.
+ *
+ * The trainer shares each batch among its threads (data parallel: every thread
+ * runs forward and backward on its rows, then all reduce and step disjoint
+ * parts of the weights). Same seed and same number of threads: same bits.
+ */
+#ifndef IDLA_LEARN_TRAIN_H
+#define IDLA_LEARN_TRAIN_H
+
+#include "idla/learn_data.h"
+
+/* Zero, or negative where zero means something, is "the default for this architecture and data". */
+typedef struct LearnTraining
+{
+	int			epochs;			/* at most */
+	int			batch;			/* rows a step */
+	int			patience;		/* epochs without a better validation loss before stopping; 0: default, -1: never stops */
+	int			optimizer;		/* NnOptimizerKind, -1: default */
+	double		rate;
+	double		matrix_rate;	/* Muon */
+	double		decay;			/* -1: default */
+	double		momentum;		/* SGD, Muon; -1: default */
+	int			schedule;		/* NnScheduleKind, -1: default */
+	double		warm_up;		/* share of steps; -1: default */
+	double		clip;			/* largest gradient norm; 0: none, -1: default */
+	double		average;		/* decay of the running average of the weights (EMA); 0: off, -1: default */
+	double		smoothing;		/* of labels */
+	double		huber;			/* regression; 0: squared error */
+	bool		balanced;		/* class weights inverse to frequency, probabilities corrected back */
+	const double *class_weights;	/* (classes) given by the user, or NULL */
+	bool		calibrate;		/* temperature on the validation part */
+	int			folds;			/* 0 or 1: one network; k: k networks, each validated on its own fold, blended */
+	int			bags;			/* networks of other seeds a fold, blended; 0: 1 */
+	int			linear;			/* blend in a linear model: 1 yes, 0 no, -1: default */
+	uint64_t	seed;
+	int			threads;		/* at least 1 */
+} LearnTraining;
+
+typedef struct LearnProgress
+{
+	const char *phase;			/* "training", "calibrating", ... */
+	int			net;			/* 1 .. n_nets */
+	int			n_nets;
+	int			epoch;			/* 1 .. epochs */
+	int			epochs;
+	uint64_t	rows;			/* rows trained on so far, all epochs and nets */
+	double		loss;			/* mean training loss of the epoch so far */
+	double		validation;		/* validation loss of the last epoch, NaN before the first */
+	double		best;			/* best so far */
+	double		seconds_left;	/* estimate, an upper bound while early stopping may still come */
+	bool		epoch_end;		/* an epoch was just completed */
+} LearnProgress;
+
+/* Called on the main thread at most every 50 ms or at the end of an epoch. False stops the run with DEV_HOST. */
+typedef bool (*LearnReport) (void *context, const LearnProgress *progress);
+
+typedef struct LearnOutcome
+{
+	int			epochs;			/* done, summed over nets */
+	int			best_epoch;		/* of the last net */
+	double		train_loss;
+	double		validation_loss;	/* best, mean over nets */
+	double		seconds;
+	uint64_t	steps;
+	uint64_t	rows;
+} LearnOutcome;
+
+/*
+ * Trains on dataset's train part, stops on its validation part, and fills model's nets,
+ * temperature, offset, baselines and hazard. model->channels and sizes are set by the caller;
+ * network gives the wishes and comes back resolved. Nothing but the test part is kept from training and stopping.
+ */
+extern DevStatus learn_train(DevSession *session, LearnDataset *dataset, LearnModel *model,
+							 LearnNetwork *network, const LearnTraining *training, const LearnSplit *split,
+							 LearnReport report, void *report_context, LearnNotes *notes, LearnOutcome *outcome);
+
+/* The training options as they will be used, defaults filled in; what the manifest records. */
+extern void learn_training_resolve(const LearnNetwork *network, size_t n_train, LearnTraining *training);
+
+#endif							/* IDLA_LEARN_TRAIN_H */

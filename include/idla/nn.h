@@ -1,0 +1,249 @@
+/*
+ * nn.h: tensors, a static graph of operators, optimisers.
+ *
+ * A graph is built once, node after node, in topological order, and compiled.
+ * It holds no numbers: weights live in one contiguous array (so that optimiser,
+ * average, save and load are loops), activations live in a run. Any
+ * number of runs, one per thread, share a graph and its weights.
+ *
+ * Shapes are those of one example, rank 1 to 4; the batch is an outer
+ * dimension that every node has. A rank above 1 means positions: a linear
+ * operator on (members, features) is applied at each member with the same weights.
+ *
+ * Building never fails half-way: a builder given a bad node or shape records
+ * the failure in the session and returns NN_NONE, builders given NN_NONE
+ * return NN_NONE, and nn_graph_compile returns the first failure.
+ */
+#ifndef IDLA_NN_H
+#define IDLA_NN_H
+
+#include "idla/device.h"
+
+#define NN_NONE (-1)
+#define NN_MAX_RANK 4
+
+typedef struct NnGraph NnGraph;
+typedef struct NnRun NnRun;
+typedef struct NnOptimizer NnOptimizer;
+typedef int NnNode;				/* number of a node in its graph */
+typedef int NnParameter;		/* number of a parameter in its graph */
+
+typedef struct NnShape
+{
+	int			rank;			/* 1 to NN_MAX_RANK */
+	size_t		dims[NN_MAX_RANK];
+} NnShape;
+
+typedef enum NnRole
+{
+	NN_ROLE_MATRIX,				/* hidden weights: decayed, Muon where chosen */
+	NN_ROLE_HEAD,				/* last layer's weights: decayed, never Muon */
+	NN_ROLE_TABLE,				/* embeddings, scalings, frequencies: decayed by choice of the layer: not */
+	NN_ROLE_VECTOR,				/* biases, normalisation gains: not decayed */
+	NN_ROLE_STATISTIC,			/* running mean or variance: not trained; its gradient slot holds (running - batch) */
+	NN_ROLE_CONSTANT			/* bin edges and the like: never changes after initialisation */
+} NnRole;
+
+typedef enum NnInit
+{
+	NN_INIT_ZERO,
+	NN_INIT_ONE,
+	NN_INIT_UNIFORM,			/* U(-a, a) */
+	NN_INIT_NORMAL,				/* N(0, a^2) */
+	NN_INIT_SIGN,				/* -1 or +1 */
+	NN_INIT_GIVEN				/* values copied from `given` */
+} NnInit;
+
+typedef struct NnParameterInfo
+{
+	const char *name;			/* unique in the graph, "block0.linear.weights" */
+	NnShape		shape;
+	size_t		size;			/* product of shape */
+	size_t		offset;			/* of its first value in the weights, a multiple of 16 */
+	NnRole		role;
+	bool		decayed;
+	NnInit		init;
+	float		a;				/* see NnInit */
+	float		rate_factor;	/* learning rate is multiplied by this, 1 by default */
+} NnParameterInfo;
+
+typedef enum NnMode
+{
+	NN_TRAIN,					/* dropout on, batch statistics, sgemm */
+	NN_INFER					/* dropout off, running statistics, products whose bits do not depend on the batch */
+} NnMode;
+
+/* ---- Building (src/nn/graph.c and one file per operator) ---- */
+
+extern DevStatus nn_graph_create(DevSession *session, NnGraph **graph);
+
+/* `given` is copied and needed only for NN_INIT_GIVEN. The same parameter may be used by several nodes. */
+extern NnParameter nn_parameter(NnGraph *graph, const char *name, const NnShape *shape, NnRole role,
+								NnInit init, float a, const float *given);
+extern void nn_parameter_rate(NnGraph *graph, NnParameter parameter, float rate_factor);
+
+extern NnNode nn_input(NnGraph *graph, const char *name, const NnShape *shape);	/* float32 */
+extern NnNode nn_codes(NnGraph *graph, const char *name, size_t n);	/* int32, shape (n); only gather-like operators read it */
+
+/* (..., in) -> (..., out): x W, W (in, out), the same at every position; one multiply-add chain at inference */
+extern NnNode nn_linear(NnGraph *graph, NnNode src, NnParameter weights);
+/* (groups, in) -> (groups, out): group g has its own W[g]; weights (groups, in, out) */
+extern NnNode nn_grouped_linear(NnGraph *graph, NnNode src, NnParameter weights);
+/* adds bias to the last dimensions that bias has: (out) everywhere, (groups, out) per group */
+extern NnNode nn_bias(NnGraph *graph, NnNode src, NnParameter bias);
+extern NnNode nn_activation(NnGraph *graph, NnNode src, DevMap function);
+extern NnNode nn_dropout(NnGraph *graph, NnNode src, float rate);
+extern NnNode nn_layer_norm(NnGraph *graph, NnNode src, NnParameter gain, NnParameter bias, float epsilon);
+/* over batch and positions; statistics are running averages with the trainer's momentum */
+extern NnNode nn_batch_norm(NnGraph *graph, NnNode src, NnParameter gain, NnParameter bias,
+							NnParameter running_mean, NnParameter running_variance, float epsilon);
+/* column `column` of codes (n) looked up in table (categories, width) -> (width) */
+extern NnNode nn_embedding(NnGraph *graph, NnNode codes, size_t column, NnParameter table);
+/* column `column` of codes as a vector of zeros and a one; a code outside [0, categories) gives zeros */
+extern NnNode nn_one_hot(NnGraph *graph, NnNode codes, size_t column, size_t categories);
+/*
+ * Piecewise-linear encoding (Gorishniy et al. 2022): (n) -> (n, bins); value b of feature j is
+ * (x - e[j,b]) / (e[j,b+1] - e[j,b]), clamped below at 0 but in the first bin and above at 1 but in the last.
+ * edges (n, bins + 1), ascending in each row; an empty bin gives the step (x >= edge).
+ */
+extern NnNode nn_piecewise_linear(NnGraph *graph, NnNode src, NnParameter edges);
+/* (n) -> (n, 2 * frequencies): cos(2 pi f x), sin(2 pi f x); frequencies (n, frequencies) */
+extern NnNode nn_periodic(NnGraph *graph, NnNode src, NnParameter frequencies);
+extern NnNode nn_concat(NnGraph *graph, const NnNode *src, int n_src);	/* along the last dimension */
+extern NnNode nn_add(NnGraph *graph, NnNode a, NnNode b);	/* same shape: the residual connection */
+/* batch ensemble (Wen et al. 2020): (in) or (members, in) times scale (members, in) -> (members, in) */
+extern NnNode nn_ensemble_scale(NnGraph *graph, NnNode src, NnParameter scale);
+extern NnNode nn_reshape(NnGraph *graph, NnNode src, const NnShape *shape);	/* no copy */
+extern NnNode nn_sum_groups(NnGraph *graph, NnNode src);	/* (groups, out) -> (out): additive models */
+extern NnNode nn_softmax(NnGraph *graph, NnNode src);	/* over the last dimension */
+
+/*
+ * The answer of an ensemble on one scale: (members, outputs) -> (outputs).
+ * binary: logit of the mean of the members' sigmoids; classes: log of the mean
+ * of their softmaxes; otherwise the mean. Used at inference only, but differentiable.
+ */
+typedef enum NnMean
+{
+	NN_MEAN_VALUE,
+	NN_MEAN_BINARY,
+	NN_MEAN_CLASSES
+} NnMean;
+extern NnNode nn_ensemble_mean(NnGraph *graph, NnNode src, NnMean scale);
+
+/*
+ * Losses: (outputs) or (members, outputs) and a target input -> (1): the loss of each
+ * example, mean over members. All are computed from logits without overflow.
+ */
+/* targets: class codes, shape (1); class_weights (classes) or NULL */
+extern NnNode nn_cross_entropy(NnGraph *graph, NnNode logits, NnNode target, const float *class_weights, float smoothing);
+/* targets (outputs) in [0, 1]; positive_weight multiplies the loss of a target above one half */
+extern NnNode nn_binary_cross_entropy(NnGraph *graph, NnNode logits, NnNode target, float positive_weight, float smoothing);
+extern NnNode nn_squared_error(NnGraph *graph, NnNode values, NnNode target);	/* mean over outputs */
+extern NnNode nn_huber(NnGraph *graph, NnNode values, NnNode target, float delta);
+/*
+ * Negative Cox partial likelihood (Breslow ties) of the rows of the batch that a run holds;
+ * target (2): time, event (0 or 1). An example's loss is 0 unless it had the event.
+ */
+extern NnNode nn_cox(NnGraph *graph, NnNode log_hazard, NnNode target);
+
+/* Checks shapes, orders buffers, fixes offsets. No node or parameter may be added afterwards. */
+extern DevStatus nn_graph_compile(NnGraph *graph);
+
+extern size_t nn_graph_weights(const NnGraph *graph);	/* floats in the weights array, padding included */
+extern int	nn_graph_parameters(const NnGraph *graph);	/* number of parameters */
+extern const NnParameterInfo *nn_graph_parameter(const NnGraph *graph, NnParameter parameter);
+extern NnParameter nn_graph_find(const NnGraph *graph, const char *name);	/* NN_NONE when absent */
+extern const NnShape *nn_graph_shape(const NnGraph *graph, NnNode node);
+extern size_t nn_shape_size(const NnShape *shape);
+extern NnShape nn_shape(int rank, size_t d0, size_t d1, size_t d2, size_t d3);	/* unused dims 0 */
+
+/* Writes the initial weights (host memory) from the seed; parameter p draws from stream DEV_STREAM_INIT + p. */
+extern void nn_graph_initialize(const NnGraph *graph, uint64_t seed, float *weights);
+
+/* ---- Running (src/nn/run.c) ---- */
+
+/*
+ * Buffers of one thread for up to max_batch examples. with_gradients false
+ * leaves out what only backward needs. The run makes its own queue on the device.
+ */
+extern DevStatus nn_run_create(NnGraph *graph, DevDevice *device, size_t max_batch, bool with_gradients, NnRun **run);
+extern DevQueue *nn_run_queue(NnRun *run);
+
+/* Device memory; weights are read, diff_weights (may be NULL without gradients) are added to. Not owned. */
+extern void nn_run_bind(NnRun *run, const float *weights, float *diff_weights);
+
+/* Host buffers of `batch` rows copied into an input node; the batch of all inputs of one pass must agree. */
+extern void nn_run_set(NnRun *run, NnNode input, size_t batch, const float *rows);
+extern void nn_run_set_codes(NnRun *run, NnNode codes, size_t batch, const int32_t *rows);
+
+/*
+ * Computes the nodes that `until` needs, no others. step numbers the batch: dropout draws from it,
+ * first_row is the number of the run's first example in that batch, so that threads draw what one thread would.
+ */
+extern void nn_run_forward(NnRun *run, NnNode until, NnMode mode, uint64_t seed, uint64_t step, size_t first_row);
+/* As forward, but takes the value that node `from` holds now (see nn_run_value) instead of computing it. */
+extern void nn_run_forward_from(NnRun *run, NnNode from, NnNode until, NnMode mode);
+
+/*
+ * Walks back from `node`, whose gradient is `scale` for every value (times example_weights[i], when not NULL,
+ * for example i), and adds into diff_weights. Node gradients are those of this pass alone.
+ */
+extern void nn_run_backward(NnRun *run, NnNode node, float scale, const float *example_weights);
+/* As backward, but starts from the (batch, size) gradient in seed. */
+extern void nn_run_backward_from(NnRun *run, NnNode node, const float *seed);
+
+/*
+ * After a backward of scale 1: squared[i] = squared norm of example i's own gradient over all trained
+ * parameters, without forming it (operators that know a closed form use it).
+ */
+extern DevStatus nn_run_norms(NnRun *run, float *squared);
+
+/* Host copies; on the CPU these are the buffers themselves, valid until the next pass. (batch, size) */
+extern float *nn_run_value(NnRun *run, NnNode node);
+extern float *nn_run_gradient(NnRun *run, NnNode node);
+extern DevStatus nn_run_synchronize(NnRun *run);
+
+/* ---- Optimisers (src/nn/optimizer.c) ---- */
+
+typedef enum NnOptimizerKind
+{
+	NN_ADAMW,
+	NN_SGD,						/* Nesterov momentum, decoupled decay */
+	NN_MUON						/* hidden matrices orthogonalised (Jordan 2024), AdamW for the rest */
+} NnOptimizerKind;
+
+typedef struct NnOptimizerSpec
+{
+	NnOptimizerKind kind;
+	float		rate;			/* base learning rate; AdamW's for the rest under Muon */
+	float		matrix_rate;	/* Muon's rate for matrices */
+	float		decay;
+	float		beta1;			/* Adam, or momentum of SGD and Muon */
+	float		beta2;
+	float		epsilon;
+	float		statistic_momentum; /* share of the new batch in running statistics, 0.1 */
+} NnOptimizerSpec;
+
+extern void nn_optimizer_defaults(NnOptimizerKind kind, NnOptimizerSpec *spec);
+extern DevStatus nn_optimizer_create(const NnGraph *graph, DevDevice *device, const NnOptimizerSpec *spec,
+									 int n_shares, NnOptimizer **optimizer);
+/*
+ * One step: `begin` once, then `apply` for every share (shares are disjoint parts of the weights and
+ * may be applied by different threads at once). rate_factor comes from the schedule; scale multiplies gradients first.
+ */
+extern void nn_optimizer_begin(NnOptimizer *optimizer, float rate_factor, float scale);
+extern void nn_optimizer_apply(NnOptimizer *optimizer, DevQueue *queue, int share, const float *diff_weights, float *weights);
+/* The part of the weights array that belongs to a share. */
+extern void nn_optimizer_share(const NnOptimizer *optimizer, int share, size_t *first, size_t *count);
+
+typedef enum NnScheduleKind
+{
+	NN_CONSTANT,
+	NN_COSINE,
+	NN_ONE_CYCLE
+} NnScheduleKind;
+
+/* Factor in [0, 1] of step `step` of `steps`; the first warm_up share of steps rises linearly. */
+extern float nn_schedule_factor(NnScheduleKind kind, uint64_t step, uint64_t steps, float warm_up);
+
+#endif							/* IDLA_NN_H */

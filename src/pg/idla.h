@@ -1,0 +1,181 @@
+/*
+ * idla.h: what the files of src/pg share. The only storey that knows PostgreSQL.
+ *
+ * Order of a training call: train.c reads options (option.c), plans columns
+ * (column.c), runs the source into a data set (source.c, decode.c), trains in the
+ * engine, and writes one version (manifest.c, catalog.c). A predicting call:
+ * predict.c finds the version its snapshot sees (load.c), decodes the record
+ * (decode.c) and asks the engine.
+ */
+#ifndef IDLA_H
+#define IDLA_H
+
+#include "compat.h"
+
+#include "access/tupdesc.h"
+#include "executor/tuptable.h"
+#include "utils/jsonb.h"
+#include "utils/snapshot.h"
+
+#include "idla/learn_data.h"
+#include "idla/learn_model.h"
+#include "idla/learn_predict.h"
+#include "idla/learn_train.h"
+
+typedef struct IdlaWork IdlaWork;
+
+/* ---- error.c: the one place where engine failures become ereport ---- */
+
+/* Raises the session's recorded failure with the SQLSTATE that fits; DEV_CANCELLED and DEV_HOST re-throw what the host caught. */
+extern void idla_raise(IdlaWork *work) pg_attribute_noreturn();
+/* Raises unless status is DEV_OK. */
+#define idla_check(work, status) do { if ((status) != DEV_OK) idla_raise(work); } while (0)
+/* NOTICE and WARNING for every note, then empties the list. */
+extern void idla_report_notes(LearnNotes *notes);
+/* The valid name nearest to `name` by edit distance, NULL when none is near; names ends with NULL. */
+extern const char *idla_nearest(const char *name, const char *const *names);
+/* "a, b and c" for a HINT; palloc'd */
+extern char *idla_list(const char *const *names);
+
+/* ---- work.c: an engine session tied to a memory context ---- */
+
+/*
+ * A session whose memory is palloc'd in a context of its own below `parent` (named, so that it shows in
+ * pg_backend_memory_contexts) and closed by that context's reset: error, cancel and end of query all free it.
+ * The cancel callback runs CHECK_FOR_INTERRUPTS and keeps a caught error for idla_raise.
+ */
+struct IdlaWork
+{
+	DevSession *session;
+	MemoryContext context;		/* the session's memory; delete it to close */
+	ErrorData  *caught;			/* error a callback caught, or NULL */
+};
+
+extern IdlaWork *idla_work_open(MemoryContext parent, const char *name, uint64 seed, Size memory_limit);
+extern void idla_work_close(IdlaWork *work);
+
+/* ---- column.c: how a source's columns become channels ---- */
+
+typedef enum IdlaKind
+{
+	IDLA_NUMBER,				/* all numeric types, money excluded */
+	IDLA_BOOLEAN,				/* a number 0 or 1 */
+	IDLA_CATEGORY,				/* text, varchar, char, enum, uuid by option */
+	IDLA_DATE,					/* parts, or days since the reference column */
+	IDLA_TIMESTAMP,
+	IDLA_TIMESTAMPTZ,			/* taken in UTC, so that no session setting changes an answer */
+	IDLA_TIME,
+	IDLA_INTERVAL,				/* seconds, a month being 30 days and a day 24 hours */
+	IDLA_ARRAY					/* numbers, fixed length */
+} IdlaKind;
+
+typedef struct IdlaColumn
+{
+	char	   *name;
+	Oid			type;			/* base type, domains looked through */
+	char	   *type_name;		/* for messages and the card */
+	IdlaKind	kind;
+	char	   *reference;		/* date and time kinds: name of the column they are counted from, or NULL */
+	int			array_length;	/* IDLA_ARRAY */
+	int			first_channel;
+	int			n_channels;
+} IdlaColumn;
+
+typedef struct IdlaColumns
+{
+	int			n;
+	IdlaColumn *columns;
+	int			n_channels;
+	LearnChannel *channels;
+} IdlaColumns;
+
+/* ---- decode.c: a tuple into channels ---- */
+
+typedef struct IdlaDecoder IdlaDecoder;
+
+/*
+ * Maps the model's columns to desc's attributes by name. A missing or retyped column is an ERROR that lists the
+ * names; extra attributes are ignored. dataset NULL: categories by the fitted channels (predicting), else interned.
+ */
+extern IdlaDecoder *idla_decoder_create(const IdlaColumns *columns, TupleDesc desc, LearnDataset *dataset, IdlaWork *work);
+/* raw (n_channels) from a deformed tuple; NULL, NaN and infinities are missing (NaN). */
+extern void idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float *raw);
+/* numeric -> double from its digits, without text; correctly within 1 ulp of float8 */
+extern double idla_numeric_to_double(Datum numeric);
+/* any numeric, boolean, date or time datum as a double: targets, order_by */
+extern double idla_datum_to_double(Datum value, Oid type);
+
+/* ---- manifest.c, safetensors.c: a model as jsonb and bytes ---- */
+
+typedef struct IdlaModel
+{
+	LearnModel	learn;			/* the engine's part */
+	IdlaColumns columns;		/* learn.channels == columns.channels */
+	IdlaWork   *work;			/* owns all of it */
+	Jsonb	   *card;
+	Jsonb	   *manifest;
+	char		digest[65];		/* SHA-256 of the weights, hex */
+	char	   *time_column;	/* survival: names of the target columns */
+	char	   *event_column;
+	char	   *target;			/* as the user gave it */
+} IdlaModel;
+
+/* jsonb of everything in model->learn and model->columns but the weights; `extra` (options used, split, source ...) is merged in. */
+extern Jsonb *idla_manifest_build(const IdlaModel *model, Jsonb *extra);
+/* Fills learn and columns from untrusted jsonb and bytes: every size, bound, name and digest is checked, failures are ERRORs (data_corrupted). */
+extern void idla_manifest_read(IdlaModel *model, Jsonb *manifest, const char *weights, Size size);
+/* All nets' parameters as one safetensors image, names "net0/block0.linear.weights"; palloc'd, may exceed 1 GB */
+extern char *idla_weights_write(const IdlaModel *model, Size *size);
+extern void idla_sha256(const void *bytes, Size size, char hex[65]);
+
+/* ---- catalog.c: the model's table ---- */
+
+#define IDLA_CHUNK_SIZE (4 * 1024 * 1024)	/* bytes of weights a row */
+
+/* InvalidOid when no such table; ERROR when the name is taken by something that is not a model (constraint idla_model). */
+extern Oid	idla_model_lookup(const char *name);
+extern bool idla_is_model(Oid relid);
+/* Creates the table when missing, draws the next version under a lock with a fresh snapshot, writes all rows. Returns the version. */
+extern int	idla_version_write(const char *name, Jsonb *card, Jsonb *manifest, const char *weights, Size size,
+							   bool deploy, Oid *relid, bool *in_service);
+
+typedef enum IdlaRight
+{
+	IDLA_RIGHT_PREDICT,			/* SELECT on version, in_service, card */
+	IDLA_RIGHT_COPY,			/* SELECT on manifest, weights too */
+	IDLA_RIGHT_TRAIN,			/* INSERT */
+	IDLA_RIGHT_DEPLOY			/* UPDATE on in_service */
+} IdlaRight;
+/* ERROR (insufficient_privilege) naming what to GRANT; refuses tables whose row security applies to the caller. */
+extern void idla_model_require(Oid relid, IdlaRight right);
+
+/* ---- load.c: models in memory ---- */
+
+/*
+ * The version in service that `snapshot` sees (version < 0), or the one asked for. Checks the caller's right to predict.
+ * Loaded weights are kept per backend by digest, least recently used out beyond idla.model_cache.
+ * The result is pinned for the life of `owner`, a context of the caller's.
+ */
+typedef struct IdlaLoaded
+{
+	IdlaModel  *model;
+	LearnPredictor *predictor;
+	int			version;
+	Oid			relid;
+} IdlaLoaded;
+extern IdlaLoaded *idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner);
+
+/* ---- progress.c ---- */
+
+extern void idla_progress_start(const char *model, const char *phase);
+extern void idla_progress_update(const LearnProgress *progress, uint64 rows_read);
+extern void idla_progress_end(void);	/* also from an abort callback */
+
+/* ---- module.c: settings ---- */
+
+extern int	idla_threads;		/* idla.threads, 0: all this process may use */
+extern int	idla_train_memory;	/* idla.train_memory, kB */
+extern int	idla_model_cache;	/* idla.model_cache, kB */
+extern bool idla_progress_notices;	/* idla.progress */
+
+#endif							/* IDLA_H */
