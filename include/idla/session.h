@@ -19,9 +19,9 @@
 #include <stdint.h>
 
 #if defined(__GNUC__)
-#define DEV_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define DEV_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
 #else
-#define DEV_PRINTF(format, first)
+#define DEV_PRINTF(text, first)
 #endif
 
 typedef enum DevStatus
