@@ -115,9 +115,9 @@ typedef struct DevPrimitives
 
 	/* Elementwise */
 	void		(*map) (DevQueue *queue, DevMap function, size_t n, const float *x, float parameter, float *y);
-	/* diff_x += diff_y * f'(x); y is f(x), given because many derivatives are cheaper from it */
+	/* diff_x (+)= diff_y * f'(x); y is f(x), given because many derivatives are cheaper from it; diff_x may be diff_y */
 	void		(*map_grad) (DevQueue *queue, DevMap function, size_t n, const float *x, const float *y,
-							 float parameter, const float *diff_y, float *diff_x);
+							 float parameter, const float *diff_y, float *diff_x, bool accumulate);
 	/* dst (+)= a op b, a and dst (rows, cols) */
 	void		(*zip) (DevQueue *queue, DevZip function, DevSpread spread, size_t rows, size_t cols,
 						const float *a, size_t lda, const float *b, size_t ldb,

@@ -1,0 +1,30 @@
+/*
+ * operators.h: the list of operators, one line each; the name is that of the
+ * file and of its NnOperator (nn_operator_<name>). Included with NN_OPERATOR defined as
+ * what shall be made of a line, so there is deliberately no include guard.
+ */
+NN_OPERATOR(input)
+NN_OPERATOR(codes)
+NN_OPERATOR(linear)
+NN_OPERATOR(grouped_linear)
+NN_OPERATOR(bias)
+NN_OPERATOR(activation)
+NN_OPERATOR(dropout)
+NN_OPERATOR(concat)
+NN_OPERATOR(add)
+NN_OPERATOR(ensemble_scale)
+NN_OPERATOR(reshape)
+NN_OPERATOR(sum_groups)
+NN_OPERATOR(layer_norm)
+NN_OPERATOR(batch_norm)
+NN_OPERATOR(embedding)
+NN_OPERATOR(one_hot)
+NN_OPERATOR(piecewise_linear)
+NN_OPERATOR(periodic)
+NN_OPERATOR(softmax)
+NN_OPERATOR(ensemble_mean)
+NN_OPERATOR(cross_entropy)
+NN_OPERATOR(binary_cross_entropy)
+NN_OPERATOR(squared_error)
+NN_OPERATOR(huber)
+NN_OPERATOR(cox)
