@@ -165,6 +165,27 @@ typedef struct IdlaLoaded
 } IdlaLoaded;
 extern IdlaLoaded *idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner);
 
+/* ---- judge.c: how good a model's answers are; used by idla_train, idla_evaluate and idla_importance ---- */
+
+typedef struct IdlaMetric
+{
+	const char *name;			/* "auroc", "log_loss" ...: as in idla_evaluate and in the card */
+	double		value;			/* NaN when undefined, as the interval then is */
+	double		low;			/* 95 % confidence interval */
+	double		high;
+	uint64		n;				/* rows it was computed on */
+} IdlaMetric;
+
+/*
+ * The metrics of model->task, the leading one first (auroc, accuracy, rmse, concordance); an array palloc'd in the
+ * current context, *n_metrics long. scores (n, outputs) as learn_predict_scores gives them; targets (n, n_targets): the
+ * class number, the values in the user's unit, or time and event. Neither is changed.
+ */
+extern IdlaMetric *idla_judge(IdlaWork *work, const LearnModel *model, size_t n, const double *scores,
+							  const double *targets, int *n_metrics);
+/* {"auroc": {"value": .., "low": .., "high": .., "n": ..}, ...} for the card; NaN becomes null */
+extern Jsonb *idla_metrics_jsonb(const IdlaMetric *metrics, int n_metrics);
+
 /* ---- progress.c ---- */
 
 extern void idla_progress_start(const char *model, const char *phase);
