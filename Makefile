@@ -74,7 +74,7 @@ build/exports.txt: scripts/list-exports $(PG_SOURCES)
 	scripts/list-exports $(PG_SOURCES) > $@
 
 $(DATA_built): $(SQL_SOURCES) idla.control Makefile
-	echo '\echo Use "CREATE EXTENSION idla" to load this file. \quit' > $@
+	printf '%s\n' '\echo Use "CREATE EXTENSION idla" to load this file. \quit' > $@
 	cat $(SQL_SOURCES) /dev/null >> $@
 
 # ---- everything, on a machine that may have nothing ----
