@@ -15,6 +15,7 @@
 #include "access/tupdesc.h"
 #include "executor/tuptable.h"
 #include "utils/jsonb.h"
+#include "utils/relcache.h"
 #include "utils/snapshot.h"
 
 #include "idla/learn_data.h"
@@ -149,6 +150,40 @@ typedef enum IdlaRight
 /* ERROR (insufficient_privilege) naming what to GRANT; refuses tables whose row security applies to the caller. */
 extern void idla_model_require(Oid relid, IdlaRight right);
 
+/* ---- version.c: reading the rows of a model's table ---- */
+
+/* A model's table, opened and its columns found by name and checked for their types. */
+typedef struct IdlaTable
+{
+	Relation	relation;
+	Oid			index;			/* its primary key, InvalidOid when it has none that fits */
+	AttrNumber	version;
+	AttrNumber	chunk;
+	AttrNumber	in_service;
+	AttrNumber	card;
+	AttrNumber	manifest;
+	AttrNumber	weights;
+} IdlaTable;
+
+/* The first row (chunk 0) of one version; jsonb detoasted and palloc'd */
+typedef struct IdlaVersion
+{
+	int			version;
+	bool		in_service;
+	Jsonb	   *card;
+	Jsonb	   *manifest;		/* NULL unless asked for */
+} IdlaVersion;
+
+/* False, and nothing open, when the table does not look like a model's and `soft`; ERROR otherwise. */
+extern bool idla_table_open(IdlaTable *table, Oid relid, LOCKMODE mode, bool soft);
+extern void idla_table_close(IdlaTable *table);	/* keeps the lock */
+/* All versions that snapshot sees, ascending; palloc'd array. Cards are read only when asked for. */
+extern IdlaVersion *idla_table_versions(const IdlaTable *table, Snapshot snapshot, bool cards, int *n);
+/* The version in service (version < 0) or the one asked for, with card and manifest; false when there is none. */
+extern bool idla_table_version(const IdlaTable *table, Snapshot snapshot, int version, IdlaVersion *found);
+/* All chunks of a version's weights in one piece, palloc'd (huge); ERROR when one is missing. */
+extern char *idla_table_weights(const IdlaTable *table, Snapshot snapshot, int version, Size *size);
+
 /* ---- load.c: models in memory ---- */
 
 /*
@@ -164,6 +199,25 @@ typedef struct IdlaLoaded
 	Oid			relid;
 } IdlaLoaded;
 extern IdlaLoaded *idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner);
+
+/* ---- site.c: what one call of the predict family in a query keeps between rows ---- */
+
+typedef struct IdlaSite
+{
+	IdlaLoaded *loaded;
+	IdlaModel  *model;			/* == loaded->model */
+	float	   *raw;			/* (n_channels) of the row just decoded */
+	double	   *scores;			/* (outputs) */
+	const bool *isnull;			/* of the row just decoded, by attribute */
+	const Datum *values;
+	TupleDesc	desc;			/* of that row; valid until the next call */
+} IdlaSite;
+
+/*
+ * The model that this call's snapshot sees, loaded, and the record decoded into site->raw. version as in idla_load. Looks
+ * the version up again only when the snapshot or transaction changed. fn_extra of fcinfo's function belongs to it.
+ */
+extern IdlaSite *idla_site_row(FunctionCallInfo fcinfo, Oid relid, int version, HeapTupleHeader row);
 
 /* ---- judge.c: how good a model's answers are; used by idla_train, idla_evaluate and idla_importance ---- */
 
