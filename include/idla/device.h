@@ -141,6 +141,27 @@ typedef struct DevPrimitives
 	/* One AdamW step over n weights in place */
 	void		(*adam) (DevQueue *queue, size_t n, const DevAdam *how, const float *diff_weights,
 						 float *weights, float *mean, float *variance);
+
+	/* dst row i = zeros and a one at column index[i * ld_index]; all zeros when that is outside [0, width) */
+	void		(*one_hot) (DevQueue *queue, size_t n, size_t width, const int32_t *index, size_t ld_index,
+							float *dst, size_t ld_dst);
+
+	/* Piecewise-linear encoding (see nn_piecewise_linear): x (rows, n), edges (n, bins + 1), y (rows, n, bins) */
+	void		(*piecewise_linear) (DevQueue *queue, size_t rows, size_t n, size_t bins, const float *x,
+									 const float *edges, float *y);
+	/* diff_x (+)= sum over bins of diff_y times the bin's slope where it is not clamped */
+	void		(*piecewise_linear_grad) (DevQueue *queue, size_t rows, size_t n, size_t bins, const float *x,
+										  const float *edges, const float *diff_y, float *diff_x, bool accumulate);
+
+	/*
+	 * Cox partial likelihood with Breslow ties: log_hazard (n, members), target (n, 2) time and event, scratch 3 n.
+	 * loss[i] = mean over members of log(sum of exp(h_j) over rows j with time_j >= time_i) - h_i where event_i,
+	 * else 0. cox_grad: gradient of sum(diff_loss[i] * loss[i]).
+	 */
+	void		(*cox) (DevQueue *queue, size_t n, size_t members, const float *log_hazard, const float *target,
+						float *scratch, float *loss);
+	void		(*cox_grad) (DevQueue *queue, size_t n, size_t members, const float *log_hazard, const float *target,
+							 float *scratch, const float *diff_loss, float *diff_log_hazard, bool accumulate);
 } DevPrimitives;
 
 /*
