@@ -7,10 +7,49 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "funcapi.h"
 #include "miscadmin.h"
+#include "nodes/pg_list.h"
+#include "storage/buffile.h"
+#include "storage/lockdefs.h"
+#include "utils/regproc.h"
+#include "utils/varlena.h"
 
 #if PG_VERSION_NUM < 150000
 #error "idla needs PostgreSQL 15 or newer"
+#endif
+
+/* Variable-length datums moved out of postgres.h in 16. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* A qualified name out of text; 16 added a soft-error argument. */
+#if PG_VERSION_NUM >= 160000
+#define idla_compat_name_list(text) stringToQualifiedNameList((text), NULL)
+#else
+#define idla_compat_name_list(text) stringToQualifiedNameList(text)
+#endif
+
+/* Reading all of a request or failing got a name of its own in 16. */
+#if PG_VERSION_NUM >= 160000
+#define idla_compat_read(file, bytes, size) (BufFileReadExact((file), (bytes), (size)), (size))
+#else
+#define idla_compat_read(file, bytes, size) BufFileRead((file), (bytes), (size))
+#endif
+
+/* 17 can end a transaction that takes too long, by FATAL. */
+#if PG_VERSION_NUM >= 170000
+#define idla_compat_transaction_timeout() (TransactionTimeoutPending)
+#else
+#define idla_compat_transaction_timeout() (false)
+#endif
+
+/* 18 lets a module say its name and version. */
+#if PG_VERSION_NUM >= 180000
+#define IDLA_MODULE_MAGIC(module, release) PG_MODULE_MAGIC_EXT(.name = (module), .version = (release))
+#else
+#define IDLA_MODULE_MAGIC(module, release) PG_MODULE_MAGIC
 #endif
 
 #endif							/* IDLA_COMPAT_H */

@@ -1,0 +1,396 @@
+/*
+ * column.c: how a source's columns become channels.
+ *
+ * A column's kind follows from its type unless option columns says otherwise.
+ * One channel is one float of a row: numbers and categories have one, dates and
+ * timestamps have parts or the distance to a reference column, arrays have one
+ * an element. Types nothing can be learned from are refused with the way out.
+ */
+#include "column.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#define MAX_CHANNELS 65536
+#define LIST_LENGTH 30			/* names a HINT lists at most */
+
+const char *const idla_kind_names[] = {
+	"number", "boolean", "category", "date", "timestamp", "timestamptz", "time", "interval", "array", NULL
+};
+
+static const char *const date_parts[] = {"days", "month", "weekday", "hour"};
+
+static bool
+is_number(Oid type)
+{
+	return type == INT2OID || type == INT4OID || type == INT8OID ||
+		type == FLOAT4OID || type == FLOAT8OID || type == NUMERICOID;
+}
+
+IdlaFamily
+idla_type_family(Oid type)
+{
+	char		category;
+	bool		preferred;
+
+	if (is_number(type))
+		return IDLA_FAMILY_NUMBER;
+	switch (type)
+	{
+		case BOOLOID:
+			return IDLA_FAMILY_BOOLEAN;
+		case DATEOID:
+			return IDLA_FAMILY_DATE;
+		case TIMESTAMPOID:
+			return IDLA_FAMILY_TIMESTAMP;
+		case TIMESTAMPTZOID:
+			return IDLA_FAMILY_TIMESTAMPTZ;
+		case TIMEOID:
+			return IDLA_FAMILY_TIME;
+		case INTERVALOID:
+			return IDLA_FAMILY_INTERVAL;
+		case CHAROID:
+			return IDLA_FAMILY_STRING;
+		case UUIDOID:
+		case INETOID:
+		case CIDROID:
+		case MACADDROID:
+		case MACADDR8OID:
+		case BITOID:
+		case VARBITOID:
+			return IDLA_FAMILY_WORD;
+		default:
+			break;
+	}
+	if (type_is_enum(type))
+		return IDLA_FAMILY_STRING;
+	if (is_number(getBaseType(get_element_type(type))))
+		return IDLA_FAMILY_ARRAY;
+	if (!type_is_rowtype(type) && OidIsValid(type))
+	{
+		get_type_category_preferred(type, &category, &preferred);
+		if (category == TYPCATEGORY_STRING)
+			return IDLA_FAMILY_STRING;
+	}
+	return IDLA_FAMILY_REFUSED;
+}
+
+static int
+kind_of_family(IdlaFamily family)
+{
+	switch (family)
+	{
+		case IDLA_FAMILY_NUMBER:
+			return IDLA_NUMBER;
+		case IDLA_FAMILY_BOOLEAN:
+			return IDLA_BOOLEAN;
+		case IDLA_FAMILY_STRING:
+			return IDLA_CATEGORY;
+		case IDLA_FAMILY_DATE:
+			return IDLA_DATE;
+		case IDLA_FAMILY_TIMESTAMP:
+			return IDLA_TIMESTAMP;
+		case IDLA_FAMILY_TIMESTAMPTZ:
+			return IDLA_TIMESTAMPTZ;
+		case IDLA_FAMILY_TIME:
+			return IDLA_TIME;
+		case IDLA_FAMILY_INTERVAL:
+			return IDLA_INTERVAL;
+		case IDLA_FAMILY_ARRAY:
+			return IDLA_ARRAY;
+		case IDLA_FAMILY_WORD:
+		case IDLA_FAMILY_REFUSED:
+			break;
+	}
+	return -1;
+}
+
+/* Types whose text is the same in every session; float, date and interval text is not. */
+static bool
+can_be_category(Oid type, IdlaFamily family)
+{
+	return family == IDLA_FAMILY_STRING || family == IDLA_FAMILY_WORD || family == IDLA_FAMILY_BOOLEAN ||
+		(family == IDLA_FAMILY_NUMBER && type != FLOAT4OID && type != FLOAT8OID);
+}
+
+bool
+idla_type_fits(const IdlaColumn *column, Oid actual)
+{
+	IdlaFamily	family = idla_type_family(actual);
+
+	if (column->kind == IDLA_CATEGORY)
+	{
+		/* A type of the user's own has another Oid after a restore: it was a string, and a string it must be. */
+		IdlaFamily	trained = OidIsValid(column->type) ? idla_type_family(column->type) : IDLA_FAMILY_STRING;
+
+		return family == trained && can_be_category(actual, family);
+	}
+	return kind_of_family(family) == (int) column->kind;
+}
+
+int
+idla_kind_channels(const IdlaColumn *column)
+{
+	switch (column->kind)
+	{
+		case IDLA_DATE:
+			return column->reference != NULL ? 1 : 3;
+		case IDLA_TIMESTAMP:
+		case IDLA_TIMESTAMPTZ:
+			return column->reference != NULL ? 1 : 4;
+		case IDLA_ARRAY:
+			return column->array_length;
+		case IDLA_NUMBER:
+		case IDLA_BOOLEAN:
+		case IDLA_CATEGORY:
+		case IDLA_TIME:
+		case IDLA_INTERVAL:
+			break;
+	}
+	return 1;
+}
+
+char *
+idla_channel_name(const IdlaColumn *column, int i)
+{
+	if (column->kind == IDLA_ARRAY)
+		return psprintf("%s[%d]", column->name, i + 1);
+	if (column->kind == IDLA_DATE || column->kind == IDLA_TIMESTAMP || column->kind == IDLA_TIMESTAMPTZ)
+		return psprintf("%s.%s", column->name, date_parts[i]);
+	return pstrdup(column->name);
+}
+
+char *
+idla_attribute_list(TupleDesc desc)
+{
+	StringInfoData list;
+	int			n = 0;
+	int			live = 0;
+
+	for (int i = 0; i < desc->natts; i++)
+		live += !TupleDescAttr(desc, i)->attisdropped;
+	initStringInfo(&list);
+	for (int i = 0; i < desc->natts && n < LIST_LENGTH; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (attribute->attisdropped)
+			continue;
+		if (n++ > 0)
+			appendStringInfoString(&list, ", ");
+		appendStringInfoString(&list, NameStr(attribute->attname));
+	}
+	if (live > n)
+		appendStringInfo(&list, " and %d more", live - n);
+	return list.data;
+}
+
+const IdlaOverride *
+idla_override_find(const IdlaOverride *overrides, int n, const char *name)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(overrides[i].name, name) == 0)
+			return &overrides[i];
+	return NULL;
+}
+
+static Form_pg_attribute
+find_attribute(TupleDesc desc, const char *name)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), name) == 0)
+			return attribute;
+	}
+	return NULL;
+}
+
+static void
+refuse_type(const char *name, Oid type)
+{
+	const char *way_out = "Leave the column out with the option columns => {\"%s\": \"ignore\"}.";
+
+	if (idla_type_family(type) == IDLA_FAMILY_WORD)
+		way_out = "Take it as a category with the option columns => {\"%s\": {\"kind\": \"category\"}}, "
+			"or leave it out with \"ignore\".";
+	else if (type == TIMETZOID)
+		way_out = "Cast column \"%s\" to time in the source, or leave it out with the option columns.";
+	else if (type == MONEYOID)
+		way_out = "Cast column \"%s\" to numeric in the source, or leave it out with the option columns.";
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("column \"%s\" of type %s cannot be an input", name, format_type_be(type)),
+			 errdetail("Inputs are numbers, booleans, text and enum categories, dates, times, intervals "
+					   "and arrays of numbers."),
+			 errhint(way_out, name)));
+}
+
+static IdlaKind
+choose_kind(const char *name, Oid type, const IdlaOverride *override)
+{
+	IdlaFamily	family = idla_type_family(type);
+	int			natural = kind_of_family(family);
+	int			wanted = override != NULL ? override->kind : -1;
+
+	if (wanted < 0)
+	{
+		if (natural < 0)
+			refuse_type(name, type);
+		return (IdlaKind) natural;
+	}
+	if (wanted == natural || (wanted == IDLA_CATEGORY && can_be_category(type, family)) ||
+		(wanted == IDLA_NUMBER && natural == IDLA_BOOLEAN))
+		return natural == IDLA_BOOLEAN && wanted == IDLA_NUMBER ? IDLA_BOOLEAN : (IdlaKind) wanted;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("column \"%s\" of type %s cannot be taken as kind \"%s\"",
+					name, format_type_be(type), idla_kind_names[wanted]),
+			 errhint("Cast the column in the source, or leave it out with \"ignore\".")));
+}
+
+/* A date may be counted from any date or timestamp of the same source. */
+static char *
+check_reference(TupleDesc desc, const IdlaColumn *column, const char *reference)
+{
+	Form_pg_attribute attribute;
+	int			kind;
+
+	if (column->kind != IDLA_DATE && column->kind != IDLA_TIMESTAMP && column->kind != IDLA_TIMESTAMPTZ)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" of type %s cannot have a reference", column->name, column->type_name),
+				 errhint("Only dates and timestamps are counted from a reference column.")));
+	attribute = find_attribute(desc, reference);
+	if (attribute == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("reference \"%s\" of column \"%s\" is not a column of the source", reference, column->name),
+				 errhint("The source has the columns %s.", idla_attribute_list(desc))));
+	kind = kind_of_family(idla_type_family(getBaseType(attribute->atttypid)));
+	if ((kind != IDLA_DATE && kind != IDLA_TIMESTAMP && kind != IDLA_TIMESTAMPTZ) ||
+		strcmp(reference, column->name) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" cannot be counted from \"%s\"", column->name, reference),
+				 errhint("A reference is another column of type date or timestamp.")));
+	return pstrdup(reference);
+}
+
+static void
+check_overrides(TupleDesc desc, const IdlaOverride *overrides, int n_overrides)
+{
+	for (int i = 0; i < n_overrides; i++)
+	{
+		const char **names;
+		const char *nearest;
+		int			n = 0;
+
+		if (find_attribute(desc, overrides[i].name) != NULL)
+			continue;
+		names = palloc0(sizeof(char *) * ((Size) desc->natts + 1));
+		for (int j = 0; j < desc->natts; j++)
+			if (!TupleDescAttr(desc, j)->attisdropped)
+				names[n++] = NameStr(TupleDescAttr(desc, j)->attname);
+		nearest = idla_nearest(overrides[i].name, names);
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("option columns names \"%s\", which is not a column of the source", overrides[i].name),
+				 nearest != NULL ? errhint("Perhaps you meant \"%s\".", nearest) :
+				 errhint("The source has the columns %s.", idla_attribute_list(desc))));
+	}
+}
+
+void
+idla_columns_plan(TupleDesc desc, const List *skip, const IdlaOverride *overrides, int n_overrides,
+				  IdlaColumns *columns)
+{
+	check_overrides(desc, overrides, n_overrides);
+	memset(columns, 0, sizeof(*columns));
+	columns->columns = palloc0(sizeof(IdlaColumn) * Max(desc->natts, 1));
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+		const char *name = NameStr(attribute->attname);
+		const IdlaOverride *override = idla_override_find(overrides, n_overrides, name);
+		IdlaColumn *column = &columns->columns[columns->n];
+		bool		skipped = false;
+		ListCell   *cell;
+
+		foreach(cell, skip)
+			skipped |= strcmp((const char *) lfirst(cell), name) == 0;
+		if (attribute->attisdropped || skipped || (override != NULL && override->ignore))
+			continue;
+		column->name = pstrdup(name);
+		column->type = getBaseType(attribute->atttypid);
+		column->type_name = format_type_be(column->type);
+		column->kind = choose_kind(name, column->type, override);
+		if (override != NULL && override->reference != NULL)
+			column->reference = check_reference(desc, column, override->reference);
+		if (override != NULL && override->length > 0)
+		{
+			if (column->kind != IDLA_ARRAY)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("column \"%s\" of type %s has no length", name, column->type_name)));
+			column->array_length = override->length;
+		}
+		columns->n++;
+	}
+	if (columns->n == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("the source has no input columns"),
+				 errhint("Inputs are the columns that are neither target, event, group, order or part, nor ignored.")));
+}
+
+void
+idla_columns_channels(IdlaColumns *columns, const IdlaOverride *overrides, int n_overrides,
+					  LearnScaling scaling, IdlaWork *work)
+{
+	int64		n = 0;
+
+	for (int i = 0; i < columns->n; i++)
+		n += idla_kind_channels(&columns->columns[i]);
+	if (n > MAX_CHANNELS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the source has %lld values a row, more than %d", (long long) n, MAX_CHANNELS),
+				 errhint("Arrays count one value an element; ignore some columns.")));
+	columns->n_channels = 0;
+	columns->channels = dev_alloc(work->session, (size_t) n, sizeof(LearnChannel));
+	if (columns->channels == NULL)
+		idla_raise(work);
+	for (int i = 0; i < columns->n; i++)
+	{
+		IdlaColumn *column = &columns->columns[i];
+		const IdlaOverride *override = idla_override_find(overrides, n_overrides, column->name);
+
+		column->first_channel = columns->n_channels;
+		column->n_channels = idla_kind_channels(column);
+		for (int j = 0; j < column->n_channels; j++)
+		{
+			LearnChannel *channel = &columns->channels[columns->n_channels++];
+			char	   *name = idla_channel_name(column, j);
+
+			channel->name = dev_strdup(work->session, name);
+			if (channel->name == NULL)
+				idla_raise(work);
+			pfree(name);
+			channel->column = i;
+			channel->kind = column->kind == IDLA_CATEGORY ? LEARN_CATEGORY : LEARN_NUMBER;
+			channel->scaling = scaling;
+			/* Elements of an array are measured, however different they are from row to row. */
+			channel->use = column->kind == IDLA_ARRAY ? LEARN_USE_KEEP : LEARN_USE_AUTO;
+			if (override != NULL && (override->keep || override->kind >= 0 || override->scaling >= 0))
+				channel->use = LEARN_USE_KEEP;
+			if (override != NULL && override->scaling >= 0)
+				channel->scaling = (LearnScaling) override->scaling;
+			channel->number_input = channel->indicator_input = channel->code_input = NN_NONE;
+		}
+	}
+}
