@@ -14,6 +14,7 @@
 
 #include "access/tupdesc.h"
 #include "executor/tuptable.h"
+#include "storage/lockdefs.h"
 #include "utils/jsonb.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
@@ -198,6 +199,8 @@ typedef struct IdlaLoaded
 	int			version;
 	Oid			relid;
 } IdlaLoaded;
+/* ERROR unless relid is a model's table. */
+extern void idla_require_model(Oid relid);
 extern IdlaLoaded *idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner);
 
 /* ---- site.c: what one call of the predict family in a query keeps between rows ---- */

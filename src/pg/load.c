@@ -1,0 +1,272 @@
+/*
+ * load.c: models in memory.
+ *
+ * A backend keeps the models it has predicted with, found again by the SHA-256
+ * of the manifest and card in the row that the query's snapshot sees (the manifest holds the
+ * weights' own digest), never by a version number that a rollback can reuse. So
+ * there is nothing to invalidate: another version in service is another key.
+ * What is over idla.model_cache goes, least recently used first; a model in use
+ * by a running query is pinned by that query's memory context and stays.
+ */
+#include "idla.h"
+
+#include "lib/ilist.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* Rows a predictor answers at once; its buffers are part of what a loaded model costs. */
+#define PREDICT_BATCH 64
+
+typedef struct CachedModel
+{
+	dlist_node	node;			/* in cached_models, most recently used first */
+	char		manifest_hash[65];
+	char		card_hash[65];
+	IdlaModel  *model;
+	LearnPredictor *predictor;
+	Size		bytes;
+	int			n_pins;
+} CachedModel;
+
+/* Lets go of one cached model when the owner's context is reset. */
+typedef struct Pin
+{
+	MemoryContextCallback callback;
+	CachedModel *cached;
+} Pin;
+
+static MemoryContext cache_context = NULL;	/* parent of all loaded models */
+static dlist_head cached_models = DLIST_STATIC_INIT(cached_models);
+static Size cached_bytes = 0;
+
+static void
+drop(CachedModel *cached)
+{
+	dlist_delete(&cached->node);
+	cached_bytes -= cached->bytes;
+	/* The entry itself lives in the context of its work. */
+	idla_work_close(cached->model->work);
+}
+
+/* Drops the least recently used models that nobody needs until the rest fits. */
+static void
+shrink_cache(void)
+{
+	Size		limit = (Size) idla_model_cache * 1024;
+	dlist_node *node;
+
+	if (cached_bytes <= limit)
+		return;
+	node = cached_models.head.prev;
+	while (cached_bytes > limit && node != &cached_models.head)
+	{
+		CachedModel *cached = dlist_container(CachedModel, node, node);
+
+		node = node->prev;
+		if (cached->n_pins == 0)
+			drop(cached);
+	}
+}
+
+static void
+unpin(void *arg)
+{
+	Pin		   *pin = arg;
+
+	pin->cached->n_pins--;
+	shrink_cache();
+}
+
+static CachedModel *
+find_cached(const char *manifest_hash, const char *card_hash)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &cached_models)
+	{
+		CachedModel *cached = dlist_container(CachedModel, node, iter.cur);
+
+		if (strcmp(cached->manifest_hash, manifest_hash) == 0 && strcmp(cached->card_hash, card_hash) == 0)
+		{
+			dlist_move_head(&cached_models, &cached->node);
+			return cached;
+		}
+	}
+	return NULL;
+}
+
+/* Copies a jsonb into the model's own memory. */
+static Jsonb *
+keep_jsonb(IdlaWork *work, const Jsonb *json)
+{
+	Jsonb	   *copy;
+
+	if (json == NULL)
+		return NULL;
+	copy = MemoryContextAllocHuge(work->context, VARSIZE(json));
+	memcpy(copy, json, VARSIZE(json));
+	return copy;
+}
+
+/* Builds the model and its predictor inside work; an ERROR leaves work to the caller. */
+static CachedModel *
+build(IdlaWork *work, const IdlaTable *table, Snapshot snapshot, const IdlaVersion *found)
+{
+	CachedModel *cached = MemoryContextAllocZero(work->context, sizeof(CachedModel));
+	IdlaModel  *model = MemoryContextAllocZero(work->context, sizeof(IdlaModel));
+	char	   *weights;
+	Size		size;
+
+	model->work = work;
+	model->card = keep_jsonb(work, found->card);
+	model->manifest = keep_jsonb(work, found->manifest);
+	weights = idla_table_weights(table, snapshot, found->version, &size);
+	idla_manifest_read(model, model->manifest, weights, size);
+	pfree(weights);
+
+	cached->model = model;
+	idla_check(work, learn_predictor_create(work->session, &model->learn, PREDICT_BATCH, &cached->predictor));
+	return cached;
+}
+
+/* Reads one version into a context of its own and enters it into the cache, whole or not at all. */
+static CachedModel *
+load(const IdlaTable *table, Snapshot snapshot, const IdlaVersion *found,
+	 const char *manifest_hash, const char *card_hash)
+{
+	const char *name = psprintf("%s version %d", RelationGetRelationName(table->relation), found->version);
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext scratch = AllocSetContextCreate(caller, "idla loading", ALLOCSET_DEFAULT_SIZES);
+	IdlaWork   *work;
+	CachedModel *volatile cached = NULL;
+
+	if (cache_context == NULL)
+		cache_context = AllocSetContextCreate(CacheMemoryContext, "idla models", ALLOCSET_SMALL_SIZES);
+
+	work = idla_work_open(scratch, name, 0, 0);
+	MemoryContextSwitchTo(scratch);
+	PG_TRY();
+	{
+		cached = build(work, table, snapshot, found);
+		strlcpy(cached->manifest_hash, manifest_hash, sizeof(cached->manifest_hash));
+		strlcpy(cached->card_hash, card_hash, sizeof(cached->card_hash));
+	}
+	PG_CATCH();
+	{
+		/* The error's own text lives in ErrorContext; the half-built model goes now and not with the query. */
+		MemoryContextSwitchTo(caller);
+		MemoryContextDelete(scratch);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+
+	MemoryContextSetParent(work->context, cache_context);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(scratch);
+	cached->bytes = MemoryContextMemAllocated(work->context, true);
+	cached_bytes += cached->bytes;
+	dlist_push_head(&cached_models, &cached->node);
+	return cached;
+}
+
+/* ERROR for a version that snapshot does not see, with those it does. */
+static void
+raise_missing(const IdlaTable *table, Snapshot snapshot, int version)
+{
+	const char *model = RelationGetRelationName(table->relation);
+	int			n;
+	IdlaVersion *versions = idla_table_versions(table, snapshot, false, &n);
+	const char **names = palloc((n + 1) * sizeof(char *));
+
+	for (int i = 0; i < n; i++)
+		names[i] = psprintf("%d", versions[i].version);
+	names[n] = NULL;
+	if (version >= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("model \"%s\" has no version %d", model, version),
+				 n == 0 ? errdetail("It has no versions.") :
+				 n == 1 ? errdetail("Its only version is %s.", names[0]) :
+				 errdetail("Its versions are %s.", idla_list(names))));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("model \"%s\" has no version in service", model),
+			 n == 0 ? errdetail("It has no versions.") :
+			 n == 1 ? errdetail("Its only version is %s.", names[0]) :
+			 errdetail("Its versions are %s.", idla_list(names)),
+			 n == 0 ? errhint("Train one with idla_train.") :
+			 errhint("Put one into service with SELECT idla_deploy('%s', %s), or name the version to use.",
+					 model, names[n - 1])));
+}
+
+void
+idla_require_model(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	if (!idla_is_model(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a model", name),
+				 errhint("Models are made by idla_train; the view idla_models lists those you may use.")));
+}
+
+IdlaLoaded *
+idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext scratch;
+	IdlaTable	table;
+	IdlaVersion found;
+	CachedModel *cached;
+	char		manifest_hash[65];
+	char		card_hash[65];
+	IdlaLoaded *loaded;
+	Pin		   *pin;
+
+	/* The lock comes first, so that what is checked is what is read. */
+	LockRelationOid(relid, AccessShareLock);
+	idla_require_model(relid);
+	idla_model_require(relid, IDLA_RIGHT_PREDICT);
+
+	scratch = AllocSetContextCreate(caller, "idla lookup", ALLOCSET_SMALL_SIZES);
+	MemoryContextSwitchTo(scratch);
+	idla_table_open(&table, relid, NoLock, false);
+	if (!idla_table_version(&table, snapshot, version, &found))
+		raise_missing(&table, snapshot, version);
+	if (found.manifest == NULL || found.card == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("version %d of model \"%s\" has no %s", found.version,
+						RelationGetRelationName(table.relation), found.manifest == NULL ? "manifest" : "card")));
+
+	idla_sha256(VARDATA_ANY(found.manifest), VARSIZE_ANY_EXHDR(found.manifest), manifest_hash);
+	idla_sha256(VARDATA_ANY(found.card), VARSIZE_ANY_EXHDR(found.card), card_hash);
+	cached = find_cached(manifest_hash, card_hash);
+	if (cached == NULL)
+		cached = load(&table, snapshot, &found, manifest_hash, card_hash);
+	idla_table_close(&table);
+	MemoryContextSwitchTo(caller);
+
+	loaded = MemoryContextAllocZero(owner, sizeof(IdlaLoaded));
+	pin = MemoryContextAllocZero(owner, sizeof(Pin));
+	loaded->model = cached->model;
+	loaded->predictor = cached->predictor;
+	loaded->version = found.version;
+	loaded->relid = relid;
+	pin->cached = cached;
+	pin->callback.func = unpin;
+	pin->callback.arg = pin;
+	cached->n_pins++;
+	MemoryContextRegisterResetCallback(owner, &pin->callback);
+	MemoryContextDelete(scratch);
+	shrink_cache();
+	return loaded;
+}
