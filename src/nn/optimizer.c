@@ -11,7 +11,7 @@
  * Muon (Jordan 2024): m = b m + (1 - b) g; u = orthogonal((1 - b) g + b m);
  * w = (1 - rate * decay) w - rate * sqrt(max(1, out / in)) * u.
  */
-#include "idla/nn.h"
+#include "arithmetic.h"
 
 #include <math.h>
 
@@ -379,20 +379,6 @@ nn_optimizer_begin(NnOptimizer *optimizer, float rate_factor, float scale)
 	optimizer->step++;
 	optimizer->rate_factor = rate_factor;
 	optimizer->scale = scale;
-}
-
-/* dst += factor * src: the derivative of scaling is the one primitive that adds a multiple. */
-static void
-add_scaled(DevQueue *queue, size_t n, float factor, const float *src, float *dst)
-{
-	queue->primitives->map_grad(queue, DEV_MAP_SCALE, n, src, src, factor, src, dst, true);
-}
-
-static void
-multiply(DevQueue *queue, size_t n, float factor, float *dst)
-{
-	if (factor != 1)
-		queue->primitives->map(queue, DEV_MAP_SCALE, n, dst, factor, dst);
 }
 
 /* 1 - beta^step, exact for beta near 1 */
