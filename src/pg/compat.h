@@ -45,6 +45,13 @@
 #define idla_compat_transaction_timeout() (false)
 #endif
 
+/* The local number of this backend's transaction moved into a struct in 17; needs storage/proc.h. */
+#if PG_VERSION_NUM >= 170000
+#define idla_compat_lxid() (MyProc->vxid.lxid)
+#else
+#define idla_compat_lxid() (MyProc->lxid)
+#endif
+
 /* 18 lets a module say its name and version. */
 #if PG_VERSION_NUM >= 180000
 #define IDLA_MODULE_MAGIC(module, release) PG_MODULE_MAGIC_EXT(.name = (module), .version = (release))

@@ -210,17 +210,30 @@ typedef struct IdlaSite
 	IdlaLoaded *loaded;
 	IdlaModel  *model;			/* == loaded->model */
 	float	   *raw;			/* (n_channels) of the row just decoded */
-	double	   *scores;			/* (outputs) */
-	const bool *isnull;			/* of the row just decoded, by attribute */
-	const Datum *values;
-	TupleDesc	desc;			/* of that row; valid until the next call */
+	double	   *scores;			/* (outputs), to work with */
+	Datum	   *values;			/* of the row just decoded, by attribute of desc; they point into the row */
+	bool	   *isnull;
+	TupleDesc	desc;			/* the site's copy */
+	MemoryContext context;		/* reset when another version is loaded: what the caller derives from the model goes here */
+	void	   *derived;		/* the caller's own, in context; NULL after such a reset */
 } IdlaSite;
 
 /*
  * The model that this call's snapshot sees, loaded, and the record decoded into site->raw. version as in idla_load. Looks
- * the version up again only when the snapshot or transaction changed. fn_extra of fcinfo's function belongs to it.
+ * the version up again only when snapshot, transaction or user changed. fn_extra of fcinfo's function belongs to it.
  */
 extern IdlaSite *idla_site_row(FunctionCallInfo fcinfo, Oid relid, int version, HeapTupleHeader row);
+/* Argument `number` as a version: -1, the one in service, for NULL. */
+extern int	idla_version_argument(FunctionCallInfo fcinfo, int number);
+/* Scores of the row just decoded: what learn_predict_scores gives, in site->scores. */
+extern double *idla_site_scores(IdlaSite *site);
+/* What the user named: a class, a target. ERROR with the valid names for an unknown one. */
+extern int	idla_output_find(const IdlaModel *model, const char *name);
+/* Names of a model's outputs: classes, or targets; NULL-terminated, palloc'd. One output: the target's. */
+extern const char **idla_output_names(const IdlaModel *model);
+/* Shares of a card; NULL or false when the card has no such scalar. */
+extern char *idla_card_text(Jsonb *card, const char *key);
+extern bool idla_card_number(Jsonb *card, const char *key, double *value);
 
 /* ---- judge.c: how good a model's answers are; used by idla_train, idla_evaluate and idla_importance ---- */
 

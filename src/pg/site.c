@@ -1,0 +1,203 @@
+/*
+ * site.c: what one call of the predict family in a query keeps between rows.
+ *
+ * The loaded model, pinned; a decoder for the record's type; the buffers of
+ * one row. The model is looked up again when the snapshot, the transaction, the
+ * subtransaction or the user is another, so that a deploy is seen by the next
+ * statement and no earlier, and a privilege is checked once a query. The decoder
+ * follows the record's type, which may be altered between two rows of a session.
+ */
+#include "idla.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "storage/proc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/typcache.h"
+
+/*
+ * Equal values mean the same rows seen: transactions below xmax only ever finish, so with xmax
+ * the same, equal counts are equal sets. A rolled back savepoint shows in the subtransaction.
+ */
+typedef struct SnapshotIdentity
+{
+	TransactionId xmin;
+	TransactionId xmax;
+	uint32		xcnt;
+	int32		subxcnt;
+	CommandId	curcid;
+	LocalTransactionId transaction;
+	SubTransactionId subtransaction;
+	Oid			user;
+} SnapshotIdentity;
+
+typedef struct SiteState
+{
+	IdlaSite	site;			/* first: callers hold this */
+
+	Oid			relid;			/* what was asked for */
+	int			version;
+	SnapshotIdentity identity;
+
+	Oid			type;			/* of the record the decoder reads */
+	int32		typmod;
+	uint64		type_identifier;
+	MemoryContext type_context;
+	IdlaDecoder *decoder;
+} SiteState;
+
+static SnapshotIdentity
+identify(Snapshot snapshot)
+{
+	SnapshotIdentity identity;
+
+	/* Compared as bytes. */
+	memset(&identity, 0, sizeof(identity));
+	identity.xmin = snapshot->xmin;
+	identity.xmax = snapshot->xmax;
+	identity.xcnt = snapshot->xcnt;
+	identity.subxcnt = snapshot->subxcnt;
+	identity.curcid = snapshot->curcid;
+	identity.transaction = idla_compat_lxid();
+	identity.subtransaction = GetCurrentSubTransactionId();
+	identity.user = GetUserId();
+	return identity;
+}
+
+static SiteState *
+create_state(FmgrInfo *flinfo)
+{
+	MemoryContext context = AllocSetContextCreate(flinfo->fn_mcxt, "idla call site", ALLOCSET_SMALL_SIZES);
+	SiteState  *state = MemoryContextAllocZero(context, sizeof(SiteState));
+
+	state->site.context = AllocSetContextCreate(context, "idla call site model", ALLOCSET_SMALL_SIZES);
+	/* Below the model's: a decoder reads the model's categories. */
+	state->type_context = AllocSetContextCreate(context, "idla call site row", ALLOCSET_SMALL_SIZES);
+	flinfo->fn_extra = state;
+	return state;
+}
+
+/* Loads the version that the snapshot sees and makes its buffers. */
+static void
+look_up(SiteState *state, Oid relid, int version, Snapshot snapshot, const SnapshotIdentity *identity)
+{
+	IdlaSite   *site = &state->site;
+
+	/* Nothing of the last model may be taken for the new one's if loading fails. */
+	state->relid = InvalidOid;
+	state->type = InvalidOid;
+	site->loaded = NULL;
+	site->derived = NULL;
+	MemoryContextReset(state->type_context);
+	MemoryContextReset(site->context);
+
+	site->loaded = idla_load(relid, version, snapshot, site->context);
+	site->model = site->loaded->model;
+	site->raw = MemoryContextAllocZero(site->context, Max(site->model->learn.n_channels, 1) * sizeof(float));
+	site->scores = MemoryContextAllocZero(site->context, learn_model_outputs(&site->model->learn) * sizeof(double));
+	state->identity = *identity;
+	state->version = version;
+	state->relid = relid;
+}
+
+static void
+create_decoder(SiteState *state, Oid type, int32 typmod, uint64 identifier)
+{
+	IdlaSite   *site = &state->site;
+	MemoryContext caller = CurrentMemoryContext;
+	TupleDesc	desc;
+
+	state->type = InvalidOid;
+	MemoryContextReset(state->type_context);
+	MemoryContextSwitchTo(state->type_context);
+	desc = lookup_rowtype_tupdesc_copy(type, typmod);
+	site->desc = desc;
+	site->values = palloc0(Max(desc->natts, 1) * sizeof(Datum));
+	site->isnull = palloc0(Max(desc->natts, 1) * sizeof(bool));
+	state->decoder = idla_decoder_create(&site->model->columns, desc, NULL, site->model->work);
+	MemoryContextSwitchTo(caller);
+	state->type_identifier = identifier;
+	state->typmod = typmod;
+	state->type = type;
+}
+
+/* The row's fields into values and isnull, through the type as it is now. */
+static void
+deform(SiteState *state, HeapTupleHeader row)
+{
+	Oid			type = HeapTupleHeaderGetTypeId(row);
+	int32		typmod = HeapTupleHeaderGetTypMod(row);
+	TupleDesc	desc;
+	HeapTupleData tuple;
+
+	if (type == RECORDOID)
+	{
+		/* Registered record types never change in a session. */
+		if (unlikely(state->type != RECORDOID || state->typmod != typmod))
+			create_decoder(state, type, typmod, 0);
+		desc = state->site.desc;
+	}
+	else
+	{
+		TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_TUPDESC);
+
+		if (unlikely(state->type != type || state->type_identifier != entry->tupDesc_identifier))
+		{
+			create_decoder(state, type, typmod, entry->tupDesc_identifier);
+			entry = lookup_type_cache(type, TYPECACHE_TUPDESC);
+			if (entry->tupDesc_identifier != state->type_identifier)
+				ereport(ERROR,
+						(errcode(ERRCODE_OBJECT_IN_USE),
+						 errmsg("the type of the input changed while it was read")));
+		}
+		/* The server's own descriptor: it knows which versions of the type it can still read. */
+		desc = entry->tupDesc;
+	}
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = row;
+	heap_deform_tuple(&tuple, desc, state->site.values, state->site.isnull);
+}
+
+IdlaSite *
+idla_site_row(FunctionCallInfo fcinfo, Oid relid, int version, HeapTupleHeader row)
+{
+	SiteState  *state = fcinfo->flinfo->fn_extra;
+	Snapshot	snapshot = ActiveSnapshotSet() ? GetActiveSnapshot() : GetTransactionSnapshot();
+	SnapshotIdentity identity = identify(snapshot);
+
+	if (unlikely(state == NULL))
+		state = create_state(fcinfo->flinfo);
+	if (unlikely(state->relid != relid || state->version != version ||
+				 memcmp(&state->identity, &identity, sizeof(identity)) != 0))
+		look_up(state, relid, version, snapshot, &identity);
+	deform(state, row);
+	idla_decode(state->decoder, state->site.values, state->site.isnull, state->site.raw);
+	return &state->site;
+}
+
+double *
+idla_site_scores(IdlaSite *site)
+{
+	idla_check(site->model->work, learn_predict_scores(site->loaded->predictor, 1, site->raw, site->scores));
+	return site->scores;
+}
+
+int
+idla_version_argument(FunctionCallInfo fcinfo, int number)
+{
+	int32		version;
+
+	if (PG_ARGISNULL(number))
+		return -1;
+	version = PG_GETARG_INT32(number);
+	if (version < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("version %d is not positive", version),
+				 errhint("Leave it out, or say NULL, for the version in service.")));
+	return version;
+}
