@@ -10,6 +10,34 @@
 
 #include "idla/session.h"
 
+#include <math.h>
+
+/* A sum whose rounding errors are carried along (Neumaier 1974). */
+typedef struct LearnSum
+{
+	double		sum;
+	double		lost;
+} LearnSum;
+
+static inline void
+learn_sum_add(LearnSum *total, double value)
+{
+	double		sum = total->sum + value;
+
+	if (fabs(total->sum) >= fabs(value))
+		total->lost += (total->sum - sum) + value;
+	else
+		total->lost += (value - sum) + total->sum;
+	total->sum = sum;
+}
+
+static inline double
+learn_sum_value(const LearnSum *total)
+{
+	/* Beyond the range of a double what was lost is NaN, and the sum alone says so better. */
+	return isfinite(total->sum) ? total->sum + total->lost : total->sum;
+}
+
 /* Area under the ROC curve = probability that a positive outranks a negative, ties counting one half. */
 extern DevStatus learn_auroc(DevSession *session, size_t n, const double *score, const uint8_t *label, double *value);
 /* Average precision: sum over thresholds of (recall step) * precision, scikit-learn's average_precision_score; 1 without negatives. */

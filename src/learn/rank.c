@@ -7,6 +7,7 @@
  */
 #include "rank.h"
 
+#include <math.h>
 #include <string.h>
 
 #define DIGITS 8

@@ -9,8 +9,6 @@
 
 #include "idla/session.h"
 
-#include <math.h>
-
 /* Rows between two polls of a plain loop: about a millisecond of work. */
 #define LEARN_POLL_ROWS ((size_t) 1 << 18)
 
@@ -39,32 +37,6 @@ learn_poll_at(DevSession *session, size_t place, size_t *last)
 		return DEV_OK;
 	*last = place;
 	return dev_poll(session);
-}
-
-/* A sum whose rounding errors are carried along (Neumaier 1974). */
-typedef struct LearnSum
-{
-	double		sum;
-	double		lost;
-} LearnSum;
-
-static inline void
-learn_sum_add(LearnSum *total, double value)
-{
-	double		sum = total->sum + value;
-
-	if (fabs(total->sum) >= fabs(value))
-		total->lost += (total->sum - sum) + value;
-	else
-		total->lost += (value - sum) + total->sum;
-	total->sum = sum;
-}
-
-static inline double
-learn_sum_value(const LearnSum *total)
-{
-	/* Beyond the range of a double what was lost is NaN, and the sum alone says so better. */
-	return isfinite(total->sum) ? total->sum + total->lost : total->sum;
 }
 
 #endif							/* IDLA_LEARN_RANK_H */

@@ -1,10 +1,12 @@
 """Writes metrics.inc: inputs of test_metrics.c and the values that scikit-learn and lifelines give for them.
 
     python metrics.py > metrics.inc        (scikit-learn, lifelines, numpy)
+    python metrics.py sql                  the values in test/sql/metrics.sql, whose tables are made by the same formulas
 
 Expected calibration error and DeLong's interval have no implementation there; they are computed here from their definitions.
 """
 import math
+import sys
 import warnings
 
 import numpy as np
@@ -167,6 +169,39 @@ def classes():
     print("};")
 
 
+def sql():
+    i = np.arange(1, 20001)
+    p = (i * 7919 % 1009) / 1008
+    tied = (i * 7919 % 11) / 10
+    label = i * 104729 % 997 < 200 + (i * 7919 % 1009) // 2
+    tied_label = i * 104729 % 997 < 200 + (i * 7919 % 11) * 50
+    actual = (i * 31337 % 1000) / 10
+    predicted = actual + (i * 271 % 21 - 10) / 3
+    time = 1 + i * 6007 % 50
+    event = i % 3 != 0
+    risk = (i * 7919 % 101) / 10 - time // 7
+    named = np.array(["home", "ward", "icu", "died"])
+    outcome = named[i * 31 % 4]
+    guess = named[np.where(i % 5 == 0, i % 4, i * 31 % 4)]
+    print("auroc", metrics.roc_auc_score(label, p))
+    print("auroc tied", metrics.roc_auc_score(tied_label, tied))
+    print("auprc", metrics.average_precision_score(label, p))
+    print("auprc tied", metrics.average_precision_score(tied_label, tied))
+    print("brier", metrics.brier_score_loss(label, p))
+    print("log_loss", metrics.log_loss(label, p))
+    print("ece", ece(p, label, 10))
+    print("ece 1", ece(p, label, 1))
+    print("f1", metrics.f1_score(label, p >= 0.5))
+    print("accuracy", metrics.accuracy_score(outcome, guess))
+    print("rmse", math.sqrt(metrics.mean_squared_error(actual, predicted)))
+    print("mae", metrics.mean_absolute_error(actual, predicted))
+    print("r2", metrics.r2_score(actual, predicted))
+    print("concordance", concordance_index(time, -risk, event))
+
+
+if sys.argv[1:] == ["sql"]:
+    sql()
+    sys.exit()
 print("/* Written by metrics.py; do not edit. */")
 binary()
 regression()
