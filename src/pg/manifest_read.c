@@ -1,0 +1,432 @@
+/*
+ * manifest_read.c: a model out of jsonb and bytes that anyone may have written.
+ *
+ * First the format (a newer idla's model is told apart from a damaged one), then
+ * the digests, then every value within its bounds: what the engine is handed afterwards
+ * cannot make it read or write outside its buffers, whoever computed the digests.
+ */
+#include "manifest.h"
+
+#include <math.h>
+
+#include "column.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+
+#define MAX_COLUMNS 1664		/* MaxTupleAttributeNumber */
+#define MAX_INPUTS 131072
+#define MAX_CATEGORIES 16777216
+#define MAX_CLASSES 65536
+#define MAX_NETS 1024
+#define MAX_LAYERS_TEXT 10000
+
+static void *
+keep(IdlaModel *model, size_t count, size_t size)
+{
+	void	   *block = dev_alloc(model->work->session, Max(count, 1), size);
+
+	if (block == NULL)
+		idla_raise(model->work);
+	return block;
+}
+
+static char *
+keep_string(IdlaModel *model, const char *text)
+{
+	char	   *copy;
+
+	if (text == NULL)
+		return NULL;
+	copy = dev_strdup(model->work->session, text);
+	if (copy == NULL)
+		idla_raise(model->work);
+	return copy;
+}
+
+static int
+find_name(const char *const *names, JsonbContainer *object, const char *key)
+{
+	char	   *name = idla_json_string(object, key, true);
+	int			found = learn_name_find(names, name);
+
+	if (found < 0)
+		idla_corrupt("Key \"%s\" is \"%s\", which this idla does not know", key, name);
+	return found;
+}
+
+static char **
+keep_strings(IdlaModel *model, JsonbContainer *object, const char *key, int low, int high, int *n)
+{
+	JsonbValue *values = idla_json_array(object, key, low, high, n);
+	char	  **strings = keep(model, (size_t) *n, sizeof(char *));
+
+	for (int i = 0; i < *n; i++)
+		strings[i] = keep_string(model, idla_json_string_of(&values[i], key));
+	return strings;
+}
+
+static double *
+keep_doubles(IdlaModel *model, JsonbContainer *object, const char *key, int low, int high, int *n)
+{
+	JsonbValue *values = idla_json_array(object, key, low, high, n);
+	double	   *doubles = keep(model, (size_t) *n, sizeof(double));
+
+	for (int i = 0; i < *n; i++)
+		doubles[i] = idla_json_double_of(&values[i], key);
+	return doubles;
+}
+
+static float
+as_float(double value, const char *what)
+{
+	if (!isfinite((float) value))
+		idla_corrupt("Key \"%s\" does not fit into a real", what);
+	return (float) value;
+}
+
+/* ---- columns and channels ---- */
+
+/* The Oid of a type whose Oid is the same in every database, InvalidOid for the others. */
+static Oid
+find_builtin_type(const char *name)
+{
+	static const Oid types[] = {
+		BOOLOID, CHAROID, NAMEOID, TEXTOID, VARCHAROID, BPCHAROID, INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID,
+		NUMERICOID, DATEOID, TIMESTAMPOID, TIMESTAMPTZOID, TIMEOID, INTERVALOID, UUIDOID, INETOID, CIDROID,
+		MACADDROID, MACADDR8OID, BITOID, VARBITOID, INT2ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, FLOAT4ARRAYOID,
+		FLOAT8ARRAYOID, NUMERICARRAYOID
+	};
+
+	for (int i = 0; i < (int) lengthof(types); i++)
+		if (strcmp(format_type_be(types[i]), name) == 0)
+			return types[i];
+	return InvalidOid;
+}
+
+static void
+read_columns(IdlaModel *model, JsonbContainer *root)
+{
+	IdlaColumns *columns = &model->columns;
+	JsonbValue *values = idla_json_array(root, "columns", 1, MAX_COLUMNS, &columns->n);
+	int64		n_channels = 0;
+
+	columns->columns = keep(model, (size_t) columns->n, sizeof(IdlaColumn));
+	model->learn.columns = keep(model, (size_t) columns->n, sizeof(char *));
+	model->learn.n_columns = columns->n;
+	for (int i = 0; i < columns->n; i++)
+	{
+		JsonbContainer *object = idla_json_object_of(&values[i], "columns");
+		IdlaColumn *column = &columns->columns[i];
+
+		column->name = keep_string(model, idla_json_string(object, "name", true));
+		column->type_name = keep_string(model, idla_json_string(object, "type", true));
+		column->type = find_builtin_type(column->type_name);
+		column->kind = (IdlaKind) idla_json_integer(object, "kind", IDLA_NUMBER, IDLA_ARRAY);
+		column->reference = keep_string(model, idla_json_string(object, "reference", false));
+		if (column->kind == IDLA_ARRAY)
+			column->array_length = (int) idla_json_integer(object, "length", 1, MAX_INPUTS);
+		for (int j = 0; j < i; j++)
+			if (strcmp(columns->columns[j].name, column->name) == 0)
+				idla_corrupt("Column \"%s\" is listed twice", column->name);
+		column->first_channel = (int) n_channels;
+		column->n_channels = idla_kind_channels(column);
+		n_channels += column->n_channels;
+		if (n_channels > MAX_INPUTS)
+			idla_corrupt("The columns have too many channels");
+		model->learn.columns[i] = column->name;
+	}
+	columns->n_channels = (int) n_channels;
+}
+
+static void
+read_number_channel(IdlaModel *model, JsonbContainer *object, LearnChannel *channel)
+{
+	channel->minimum = as_float(idla_json_double(object, "minimum"), "minimum");
+	channel->maximum = as_float(idla_json_double(object, "maximum"), "maximum");
+	channel->fill = as_float(idla_json_double(object, "fill"), "fill");
+	channel->center = as_float(idla_json_double(object, "center"), "center");
+	channel->scale = as_float(idla_json_double(object, "scale"), "scale");
+	channel->indicator = idla_json_bool(object, "indicator");
+	if (idla_json_find(object, "quantiles") != NULL)
+	{
+		JsonbValue *values = idla_json_array(object, "quantiles", 2, 1000000, &channel->n_quantiles);
+
+		channel->quantiles = keep(model, (size_t) channel->n_quantiles, sizeof(float));
+		for (int i = 0; i < channel->n_quantiles; i++)
+		{
+			channel->quantiles[i] = as_float(idla_json_double_of(&values[i], "quantiles"), "quantiles");
+			if (i > 0 && channel->quantiles[i] < channel->quantiles[i - 1])
+				idla_corrupt("Key \"quantiles\" does not ascend");
+		}
+	}
+	else if (channel->scaling == LEARN_QUANTILE && channel->number_input != NN_NONE)
+		idla_corrupt("Key \"quantiles\" is missing");
+}
+
+/* Every input is fed by one channel, or the engine would read what nobody wrote. */
+static void
+take_input(bool *taken, int64 n, int input, const char *what)
+{
+	if (input == NN_NONE)
+		return;
+	if (input >= n || taken[input])
+		idla_corrupt("Key \"%s\" is %d, which is no input or another channel's", what, input);
+	taken[input] = true;
+}
+
+static void
+check_all_taken(const bool *taken, int64 n, const char *what)
+{
+	for (int64 i = 0; i < n; i++)
+		if (!taken[i])
+			idla_corrupt("No channel feeds input %lld of \"%s\"", (long long) i, what);
+}
+
+static void
+read_channel(IdlaModel *model, JsonbContainer *object, const IdlaColumn *column, int part, LearnChannel *channel)
+{
+	LearnModel *learn = &model->learn;
+
+	channel->name = keep_string(model, idla_channel_name(column, part));
+	channel->kind = column->kind == IDLA_CATEGORY ? LEARN_CATEGORY : LEARN_NUMBER;
+	channel->use = (LearnUse) idla_json_integer(object, "use", LEARN_USE_AUTO, LEARN_USE_EMPTY);
+	channel->scaling = (LearnScaling) find_name(learn_scaling_names, object, "scaling");
+	channel->missing = idla_json_double(object, "missing");
+	channel->number_input = (int) idla_json_integer(object, "number_input", NN_NONE, (int64) learn->n_numbers - 1);
+	channel->indicator_input = (int) idla_json_integer(object, "indicator_input", NN_NONE, (int64) learn->n_numbers - 1);
+	channel->code_input = (int) idla_json_integer(object, "code_input", NN_NONE, (int64) learn->n_codes - 1);
+	if (channel->kind == LEARN_CATEGORY)
+	{
+		channel->categories = keep_strings(model, object, "categories", 0, MAX_CATEGORIES, &channel->n_categories);
+		channel->has_other = idla_json_bool(object, "has_other");
+		channel->has_missing = idla_json_bool(object, "has_missing");
+		if (channel->number_input != NN_NONE || channel->indicator_input != NN_NONE)
+			idla_corrupt("A category feeds a number input");
+	}
+	else
+	{
+		if (channel->code_input != NN_NONE)
+			idla_corrupt("A number feeds a code input");
+		read_number_channel(model, object, channel);
+	}
+}
+
+static void
+read_channels(IdlaModel *model, JsonbContainer *root)
+{
+	IdlaColumns *columns = &model->columns;
+	LearnModel *learn = &model->learn;
+	bool	   *numbers;
+	bool	   *codes;
+	JsonbValue *values;
+	int			n;
+
+	learn->n_numbers = (size_t) idla_json_integer(root, "n_numbers", 0, 2 * MAX_INPUTS);
+	learn->n_codes = (size_t) idla_json_integer(root, "n_codes", 0, MAX_INPUTS);
+	if (learn->n_numbers + learn->n_codes == 0)
+		idla_corrupt("The model has no inputs");
+	values = idla_json_array(root, "channels", columns->n_channels, columns->n_channels, &n);
+	columns->channels = keep(model, (size_t) n, sizeof(LearnChannel));
+	numbers = palloc0(learn->n_numbers + 1);
+	codes = palloc0(learn->n_codes + 1);
+	for (int i = 0; i < columns->n; i++)
+	{
+		IdlaColumn *column = &columns->columns[i];
+
+		for (int j = 0; j < column->n_channels; j++)
+		{
+			LearnChannel *channel = &columns->channels[column->first_channel + j];
+
+			channel->column = i;
+			read_channel(model, idla_json_object_of(&values[column->first_channel + j], "channels"), column, j, channel);
+			take_input(numbers, (int64) learn->n_numbers, channel->number_input, "number_input");
+			take_input(numbers, (int64) learn->n_numbers, channel->indicator_input, "indicator_input");
+			take_input(codes, (int64) learn->n_codes, channel->code_input, "code_input");
+		}
+	}
+	check_all_taken(numbers, (int64) learn->n_numbers, "number_input");
+	check_all_taken(codes, (int64) learn->n_codes, "code_input");
+	learn->channels = columns->channels;
+	learn->n_channels = columns->n_channels;
+	pfree(numbers);
+	pfree(codes);
+}
+
+/* ---- the answer ---- */
+
+static void
+read_classes(IdlaModel *model, JsonbContainer *root)
+{
+	LearnModel *learn = &model->learn;
+
+	learn->classes = keep_strings(model, root, "classes", 2,
+								  learn->task == LEARN_BINARY ? 2 : MAX_CLASSES, &learn->n_classes);
+	learn->positive = (int) idla_json_integer(root, "positive", 0, learn->n_classes - 1);
+}
+
+static void
+read_hazard(IdlaModel *model, JsonbContainer *root)
+{
+	LearnModel *learn = &model->learn;
+	int			n;
+
+	learn->hazard_time = keep_doubles(model, root, "hazard_time", 0, 100000000, &learn->n_hazard);
+	learn->hazard = keep_doubles(model, root, "hazard", learn->n_hazard, learn->n_hazard, &n);
+	for (int i = 1; i < n; i++)
+		if (learn->hazard_time[i] < learn->hazard_time[i - 1] || learn->hazard[i] < learn->hazard[i - 1])
+			idla_corrupt("The baseline hazard does not ascend");
+	model->time_column = keep_string(model, idla_json_string(root, "time_column", true));
+	model->event_column = keep_string(model, idla_json_string(root, "event_column", true));
+}
+
+static void
+read_answers(IdlaModel *model, JsonbContainer *root)
+{
+	LearnModel *learn = &model->learn;
+	int			n;
+
+	model->target = keep_string(model, idla_json_string(root, "target", true));
+	learn->n_targets = (int) idla_json_integer(root, "n_targets", 1, MAX_COLUMNS);
+	if (learn->task != LEARN_REGRESSION && learn->n_targets != (learn->task == LEARN_SURVIVAL ? 2 : 1))
+		idla_corrupt("Key \"n_targets\" does not fit the task");
+	if (learn->task == LEARN_BINARY || learn->task == LEARN_MULTICLASS)
+		read_classes(model, root);
+	if (learn->task == LEARN_REGRESSION)
+	{
+		learn->target_mean = keep_doubles(model, root, "target_mean", learn->n_targets, learn->n_targets, &n);
+		learn->target_scale = keep_doubles(model, root, "target_scale", learn->n_targets, learn->n_targets, &n);
+	}
+	if (learn->task == LEARN_SURVIVAL)
+		read_hazard(model, root);
+	learn->temperature = idla_json_double(root, "temperature");
+	if (learn->temperature <= 0)
+		idla_corrupt("Key \"temperature\" is not positive");
+	if (idla_json_find(root, "offset") != NULL)
+	{
+		int			outputs = (int) learn_model_outputs(learn);
+
+		learn->offset = keep_doubles(model, root, "offset", outputs, outputs, &n);
+	}
+}
+
+/* ---- networks ---- */
+
+/* Categories each code input can have, from the channel that feeds it. */
+static int
+cardinality_of(const LearnModel *learn, size_t code)
+{
+	for (int i = 0; i < learn->n_channels; i++)
+	{
+		const LearnChannel *channel = &learn->channels[i];
+
+		if (channel->code_input == (int) code)
+			return channel->n_categories + channel->has_other + channel->has_missing;
+	}
+	return 0;
+}
+
+static void
+read_net(IdlaModel *model, JsonbContainer *object, LearnNet *net)
+{
+	LearnModel *learn = &model->learn;
+	LearnNetwork *network = &net->network;
+	JsonbValue *values;
+	int			n;
+
+	network->architecture = (LearnArchitecture) find_name(learn_architecture_names, object, "architecture");
+	if (network->architecture == LEARN_AUTO)
+		idla_corrupt("A stored network has no architecture");
+	network->layers = keep_string(model, idla_json_string(object, "layers", false));
+	if (network->layers != NULL && strlen(network->layers) > MAX_LAYERS_TEXT)
+		idla_corrupt("Key \"layers\" is too long");
+	network->depth = (int) idla_json_integer(object, "depth", 0, 1024);
+	network->width = (int) idla_json_integer(object, "width", 0, 65536);
+	network->members = (int) idla_json_integer(object, "members", 0, 4096);
+	network->activation = -1;
+	if (idla_json_find(object, "activation") != NULL)
+		network->activation = learn_activation_map(find_name(learn_activation_names, object, "activation"));
+	network->dropout = as_float(idla_json_double(object, "dropout"), "dropout");
+	network->embedding = (LearnEmbedding) find_name(learn_embedding_names, object, "embedding");
+	network->bins = (int) idla_json_integer(object, "bins", 0, 65536);
+	network->embedding_width = (int) idla_json_integer(object, "embedding_width", 0, 65536);
+	if (network->embedding == LEARN_EMBEDDING_AUTO || (network->embedding != LEARN_EMBEDDING_NONE && network->bins == 0))
+		idla_corrupt("A stored network has no embedding");
+	network->task = learn->task;
+	network->n_outputs = (size_t) idla_json_integer(object, "n_outputs", 1, PG_INT32_MAX);
+	if (network->n_outputs != learn_model_outputs(learn))
+		idla_corrupt("A network has %zu outputs", network->n_outputs);
+	network->n_numbers = learn->n_numbers;
+	network->n_codes = learn->n_codes;
+	values = idla_json_array(object, "cardinality", (int) learn->n_codes, (int) learn->n_codes, &n);
+	network->cardinality = keep(model, learn->n_codes, sizeof(int));
+	for (int i = 0; i < n; i++)
+	{
+		network->cardinality[i] = (int) idla_json_integer_of(&values[i], 1, MAX_CATEGORIES + 2, "cardinality");
+		if (network->cardinality[i] != Max(cardinality_of(learn, (size_t) i), 1))
+			idla_corrupt("Key \"cardinality\" does not fit the categories");
+	}
+}
+
+static void
+read_nets(IdlaModel *model, JsonbContainer *root)
+{
+	JsonbValue *values = idla_json_array(root, "nets", 1, MAX_NETS, &model->learn.n_nets);
+
+	model->learn.nets = keep(model, (size_t) model->learn.n_nets, sizeof(LearnNet));
+	for (int i = 0; i < model->learn.n_nets; i++)
+		read_net(model, idla_json_object_of(&values[i], "nets"), &model->learn.nets[i]);
+}
+
+/* ---- the whole ---- */
+
+static void
+check_format(JsonbContainer *root)
+{
+	int64		format = idla_json_integer(root, "format", 1, PG_INT32_MAX);
+
+	if (format > IDLA_FORMAT)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the model was written by a newer idla"),
+				 errdetail("Its format is %lld; this idla reads formats up to %d.", (long long) format, IDLA_FORMAT),
+				 errhint("Upgrade idla on this server.")));
+}
+
+static void
+check_digests(IdlaModel *model, Jsonb *manifest, const char *weights, Size size)
+{
+	char	   *recorded = idla_json_string(&manifest->root, "sha256", true);
+	char		computed[65];
+
+	idla_manifest_digest(manifest, computed);
+	if (strcmp(recorded, computed) != 0)
+		idla_corrupt("The manifest is not what was written: its SHA-256 is %s", computed);
+	recorded = idla_json_string(&manifest->root, "weights_sha256", true);
+	idla_sha256(weights, size, computed);
+	if (strcmp(recorded, computed) != 0)
+		idla_corrupt("The weights are not what was written: their SHA-256 is %s", computed);
+	strcpy(model->digest, computed);
+}
+
+void
+idla_manifest_read(IdlaModel *model, Jsonb *manifest, const char *weights, Size size)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext scratch = AllocSetContextCreate(caller, "idla manifest", ALLOCSET_DEFAULT_SIZES);
+	JsonbContainer *root = &manifest->root;
+
+	MemoryContextSwitchTo(scratch);
+	if (!JB_ROOT_IS_OBJECT(manifest))
+		idla_corrupt("The manifest is not a JSON object");
+	check_format(root);
+	check_digests(model, manifest, weights, size);
+	model->learn.task = (LearnTask) find_name(learn_task_names, root, "task");
+	read_columns(model, root);
+	read_channels(model, root);
+	read_answers(model, root);
+	read_nets(model, root);
+	idla_weights_read(model, weights, size);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(scratch);
+}

@@ -1,0 +1,366 @@
+/*
+ * safetensors.c: all nets' parameters as one image.
+ *
+ * The format (github.com/huggingface/safetensors): eight bytes of length, a
+ * JSON header of names, shapes and offsets, and little-endian float32 data, so that other tools read
+ * a model's weights. Net n's parameters are called "net0/block0.linear.weights"; beside
+ * them are "net0/baseline" and, where numbers are binned, "net0/edges".
+ */
+#include "manifest.h"
+
+#include <math.h>
+
+#include "common/cryptohash.h"
+#include "common/sha2.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "port/pg_bswap.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+
+#define MAX_TENSOR_NAME 256
+
+/* A run over all tensors of a model: writing gathers sizes first and bytes second, reading fills. */
+typedef struct Tensor
+{
+	char		name[MAX_TENSOR_NAME];
+	int			rank;
+	size_t		dims[NN_MAX_RANK];
+	size_t		size;			/* floats */
+	float	   *values;
+} Tensor;
+
+typedef struct Image
+{
+	StringInfoData header;
+	char	   *data;			/* where floats go, NULL while only counting */
+	Size		used;			/* bytes of data */
+} Image;
+
+static void
+copy_floats(char *dst, const char *src, size_t n)
+{
+	memcpy(dst, src, n * sizeof(float));
+#ifdef WORDS_BIGENDIAN
+	for (size_t i = 0; i < n; i++)
+	{
+		uint32		bits;
+
+		memcpy(&bits, dst + i * sizeof(bits), sizeof(bits));
+		bits = pg_bswap32(bits);
+		memcpy(dst + i * sizeof(bits), &bits, sizeof(bits));
+	}
+#endif
+}
+
+static Tensor
+tensor(int net, const char *name, int rank, const size_t *dims, float *values)
+{
+	Tensor		made;
+
+	memset(&made, 0, sizeof(made));
+	snprintf(made.name, sizeof(made.name), "net%d/%s", net, name);
+	made.rank = rank;
+	made.size = 1;
+	for (int i = 0; i < rank; i++)
+	{
+		made.dims[i] = dims[i];
+		made.size *= dims[i];
+	}
+	made.values = values;
+	return made;
+}
+
+static Tensor
+baseline_of(int n, LearnNet *net)
+{
+	return tensor(n, "baseline", 1, &net->n_features, net->baseline);
+}
+
+static Tensor
+edges_of(int n, const LearnNetwork *network, float *edges)
+{
+	size_t		dims[2] = {network->n_numbers, (size_t) network->bins + 1};
+
+	return tensor(n, "edges", 2, dims, edges);
+}
+
+static bool
+has_edges(const LearnNetwork *network)
+{
+	return network->embedding == LEARN_EMBEDDING_PIECEWISE && network->n_numbers > 0;
+}
+
+static Tensor
+parameter_of(int n, const NnGraph *graph, int parameter, float *weights)
+{
+	const NnParameterInfo *info = nn_graph_parameter(graph, parameter);
+
+	return tensor(n, info->name, info->shape.rank, info->shape.dims, weights + info->offset);
+}
+
+/* ---- writing ---- */
+
+static void
+write_tensor(Image *image, const Tensor *what)
+{
+	Size		bytes = what->size * sizeof(float);
+
+	if (image->data != NULL)
+		copy_floats(image->data + image->used, (const char *) what->values, what->size);
+	else
+	{
+		appendStringInfoString(&image->header, image->used > 0 ? "," : "{\"__metadata__\":{\"format\":\"idla\"},");
+		escape_json(&image->header, what->name);
+		appendStringInfoString(&image->header, ":{\"dtype\":\"F32\",\"shape\":[");
+		for (int i = 0; i < what->rank; i++)
+			appendStringInfo(&image->header, "%s%zu", i > 0 ? "," : "", what->dims[i]);
+		appendStringInfo(&image->header, "],\"data_offsets\":[%zu,%zu]}", image->used, image->used + bytes);
+	}
+	image->used += bytes;
+}
+
+static void
+write_nets(const IdlaModel *model, IdlaWork *scratch, Image *image)
+{
+	image->used = 0;
+	for (int n = 0; n < model->learn.n_nets; n++)
+	{
+		LearnNet   *net = &model->learn.nets[n];
+		LearnGraph	built;
+		Tensor		one;
+
+		idla_check(scratch, learn_network_build(scratch->session, &net->network, NULL, &built));
+		for (int p = 0; p < nn_graph_parameters(built.graph); p++)
+		{
+			one = parameter_of(n, built.graph, p, net->weights);
+			write_tensor(image, &one);
+		}
+		one = baseline_of(n, net);
+		write_tensor(image, &one);
+		if (has_edges(&net->network))
+		{
+			one = edges_of(n, &net->network, net->network.bin_edges);
+			write_tensor(image, &one);
+		}
+	}
+}
+
+char *
+idla_weights_write(const IdlaModel *model, Size *size)
+{
+	IdlaWork   *scratch = idla_work_open(CurrentMemoryContext, "idla weights", 0, 0);
+	Image		image;
+	char	   *bytes;
+	uint64		header_size;
+
+	initStringInfo(&image.header);
+	image.data = NULL;
+	write_nets(model, scratch, &image);
+	appendStringInfoChar(&image.header, '}');
+	/* The data begins on a multiple of eight; the format pads its header with blanks. */
+	while (image.header.len % 8 != 0)
+		appendStringInfoChar(&image.header, ' ');
+
+	header_size = (uint64) image.header.len;
+	*size = sizeof(header_size) + header_size + image.used;
+	bytes = MemoryContextAllocHuge(CurrentMemoryContext, *size);
+#ifdef WORDS_BIGENDIAN
+	header_size = pg_bswap64(header_size);
+#endif
+	memcpy(bytes, &header_size, sizeof(header_size));
+	memcpy(bytes + sizeof(header_size), image.header.data, image.header.len);
+	image.data = bytes + sizeof(header_size) + image.header.len;
+	write_nets(model, scratch, &image);
+	pfree(image.header.data);
+	idla_work_close(scratch);
+	return bytes;
+}
+
+/* ---- reading ---- */
+
+typedef struct Source
+{
+	Jsonb	   *header;
+	const char *data;
+	Size		size;
+} Source;
+
+/* jsonb_in raises its own kind of error on bad text; the caller has to hear that the model is damaged. */
+static Jsonb *
+parse_header(const char *text, Size size)
+{
+	char	   *copy = pnstrdup(text, size);
+	MemoryContext caller = CurrentMemoryContext;
+	Jsonb	   *volatile header = NULL;
+
+	PG_TRY();
+	{
+		header = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(copy)));
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		if (geterrcode() == ERRCODE_QUERY_CANCELED || geterrcode() == ERRCODE_OUT_OF_MEMORY)
+			PG_RE_THROW();
+		FlushErrorState();
+		idla_corrupt("The header of the weights is not JSON");
+	}
+	PG_END_TRY();
+	pfree(copy);
+	if (!JB_ROOT_IS_OBJECT(header))
+		idla_corrupt("The header of the weights is not a JSON object");
+	return header;
+}
+
+static Source
+open_source(const char *bytes, Size size)
+{
+	Source		source;
+	uint64		header_size;
+
+	if (size < sizeof(header_size))
+		idla_corrupt("The weights end after %zu bytes", size);
+	memcpy(&header_size, bytes, sizeof(header_size));
+#ifdef WORDS_BIGENDIAN
+	header_size = pg_bswap64(header_size);
+#endif
+	if (header_size > size - sizeof(header_size) || header_size > MaxAllocSize - 1)
+		idla_corrupt("The header of the weights is longer than the weights");
+	source.header = parse_header(bytes + sizeof(header_size), (Size) header_size);
+	source.data = bytes + sizeof(header_size) + header_size;
+	source.size = size - sizeof(header_size) - (Size) header_size;
+	return source;
+}
+
+static void
+read_tensor(const Source *source, Tensor *what)
+{
+	JsonbValue *entry = idla_json_find(&source->header->root, what->name);
+	JsonbContainer *object;
+	JsonbValue *values;
+	char	   *dtype;
+	int64		first;
+	int64		last;
+	int			n;
+
+	if (entry == NULL)
+		idla_corrupt("Tensor \"%s\" is missing", what->name);
+	object = idla_json_object_of(entry, what->name);
+	dtype = idla_json_string(object, "dtype", true);
+	if (strcmp(dtype, "F32") != 0)
+		idla_corrupt("Tensor \"%s\" is of type \"%s\", not F32", what->name, dtype);
+	values = idla_json_array(object, "shape", what->rank, what->rank, &n);
+	for (int i = 0; i < n; i++)
+		if ((size_t) idla_json_integer_of(&values[i], 0, PG_INT32_MAX, "shape") != what->dims[i])
+			idla_corrupt("Tensor \"%s\" does not have the shape its network needs", what->name);
+	values = idla_json_array(object, "data_offsets", 2, 2, &n);
+	first = idla_json_integer_of(&values[0], 0, (int64) source->size, "data_offsets");
+	last = idla_json_integer_of(&values[1], first, (int64) source->size, "data_offsets");
+	if ((Size) (last - first) != what->size * sizeof(float))
+		idla_corrupt("Tensor \"%s\" has %lld bytes", what->name, (long long) (last - first));
+	copy_floats((char *) what->values, source->data + first, what->size);
+	for (size_t i = 0; i < what->size; i++)
+		if (!isfinite(what->values[i]))
+			idla_corrupt("Tensor \"%s\" has a value that is not finite", what->name);
+}
+
+/* Memory for n floats, after making sure that the image can hold as many: no allocation on a lie. */
+static float *
+floats_for(IdlaModel *model, const Source *source, size_t n, size_t slack)
+{
+	float	   *floats;
+
+	if (n > source->size / sizeof(float) + slack)
+		idla_corrupt("The weights have %zu bytes and the network needs %zu values", source->size, n);
+	floats = dev_alloc(model->work->session, Max(n, 1), sizeof(float));
+	if (floats == NULL)
+		idla_raise(model->work);
+	return floats;
+}
+
+static void
+read_net(IdlaModel *model, IdlaWork *scratch, const Source *source, int n)
+{
+	LearnNet   *net = &model->learn.nets[n];
+	LearnNetwork *network = &net->network;
+	LearnGraph	built;
+	Tensor		one;
+	int			n_parameters;
+
+	if (has_edges(network))
+	{
+		network->bin_edges = floats_for(model, source, network->n_numbers * ((size_t) network->bins + 1), 0);
+		one = edges_of(n, network, network->bin_edges);
+		read_tensor(source, &one);
+		for (size_t i = 0; i < network->n_numbers; i++)
+			for (int b = 0; b < network->bins; b++)
+				if (!(one.values[i * (network->bins + 1) + b] <= one.values[i * (network->bins + 1) + b + 1]))
+					idla_corrupt("Tensor \"%s\" does not ascend", one.name);
+	}
+	if (learn_network_build(scratch->session, network, NULL, &built) != DEV_OK)
+		idla_corrupt("The network cannot be built: %s", dev_message_text(scratch->session));
+
+	n_parameters = nn_graph_parameters(built.graph);
+	net->n_weights = nn_graph_weights(built.graph);
+	/* Every parameter is padded to 16 floats. */
+	net->weights = floats_for(model, source, net->n_weights, 16 * (size_t) n_parameters);
+	for (int p = 0; p < n_parameters; p++)
+	{
+		one = parameter_of(n, built.graph, p, net->weights);
+		read_tensor(source, &one);
+	}
+	net->n_features = nn_shape_size(nn_graph_shape(built.graph, built.features));
+	net->baseline = floats_for(model, source, net->n_features, 0);
+	one = baseline_of(n, net);
+	read_tensor(source, &one);
+}
+
+void
+idla_weights_read(IdlaModel *model, const char *bytes, Size size)
+{
+	IdlaWork   *scratch = idla_work_open(CurrentMemoryContext, "idla weights", 0, 0);
+	Source		source = open_source(bytes, size);
+
+	for (int n = 0; n < model->learn.n_nets; n++)
+		read_net(model, scratch, &source, n);
+	idla_work_close(scratch);
+	pfree(source.header);
+}
+
+/* ---- digests ---- */
+
+void
+idla_sha256(const void *bytes, Size size, char hex[65])
+{
+	static const char digits[] = "0123456789abcdef";
+	uint8		digest[PG_SHA256_DIGEST_LENGTH];
+	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
+
+	if (hash == NULL || pg_cryptohash_init(hash) < 0 ||
+		pg_cryptohash_update(hash, bytes, size) < 0 ||
+		pg_cryptohash_final(hash, digest, sizeof(digest)) < 0)
+		elog(ERROR, "could not compute a SHA-256 digest");
+	pg_cryptohash_free(hash);
+	for (int i = 0; i < PG_SHA256_DIGEST_LENGTH; i++)
+	{
+		hex[2 * i] = digits[digest[i] >> 4];
+		hex[2 * i + 1] = digits[digest[i] & 15];
+	}
+	hex[64] = '\0';
+}
+
+void
+idla_manifest_digest(Jsonb *manifest, char hex[65])
+{
+	Datum		bare = DirectFunctionCall2(jsonb_delete, JsonbPGetDatum(manifest), CStringGetTextDatum("sha256"));
+	char	   *text = JsonbToCString(NULL, &DatumGetJsonbP(bare)->root, 0);
+	char	   *utf8 = pg_server_to_any(text, (int) strlen(text), PG_UTF8);
+
+	idla_sha256(utf8, strlen(utf8), hex);
+	if (utf8 != text)
+		pfree(utf8);
+	pfree(text);
+	pfree(DatumGetPointer(bare));
+}
