@@ -178,7 +178,24 @@ struct DevQueue
 {
 	const DevPrimitives *primitives;
 	DevDevice  *device;
+	const volatile bool *stop;	/* NULL or see dev_queue_stop_on */
 };
+
+/*
+ * From now on work on the queue may be skipped, its results left undefined, once *stop is true: passes and long
+ * products ask between their parts (some ms). How a cancelled trainer makes its threads come back.
+ */
+static inline void
+dev_queue_stop_on(DevQueue *queue, const volatile bool *stop)
+{
+	queue->stop = stop;
+}
+
+static inline bool
+dev_queue_stopped(const DevQueue *queue)
+{
+	return queue->stop != NULL && *queue->stop;
+}
 
 /*
  * Opens the CPU. The first call in a process loads OpenBLAS (libopenblas.so.0)

@@ -1,0 +1,22 @@
+/*
+ * kernel_table.h: the bodies put together; the last include of each kernels_*.c,
+ * which defines KERNELS and KERNELS_NAME.
+ */
+#include "kernel_vector.h"
+#include "kernel_multiply.h"
+#include "kernel_math.h"
+#include "kernel_loops.h"
+
+const Kernels KERNELS = {
+	.name = KERNELS_NAME,
+	.multiply = multiply,
+	.copy = copy,
+	.map = map,
+	.map_grad = map_grad,
+	.zip = zip,
+	.reduce_rows = reduce_rows,
+	.reduce_cols = reduce_cols,
+	.softmax = softmax,
+	.random_mask = random_mask,
+	.adam = adam
+};

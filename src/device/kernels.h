@@ -1,0 +1,60 @@
+/*
+ * kernels.h: the loops of the CPU device, once per instruction set; private to src/device.
+ *
+ * kernels_portable.c, kernels_avx2.c and kernels_avx512.c include the same bodies
+ * (kernel_*.h) over a small vector type. Every sum has an order that does not depend on
+ * the instruction set, multiply-adds are fused where the source says so and
+ * nowhere else: the three give the same bits, but for gemm.
+ */
+#ifndef IDLA_DEVICE_KERNELS_H
+#define IDLA_DEVICE_KERNELS_H
+
+#include "idla/device.h"
+
+/* Floats of working memory that multiply wants. */
+#define KERNEL_PACK_SIZE (256 * 64)
+
+typedef struct Kernels
+{
+	const char *name;
+
+	/*
+	 * C = alpha * A B + beta * C, or with bias (which needs alpha 1 and beta 0) C = A B + bias. Element (i, p) of A lies
+	 * at a[i * row_a + p * col_a], likewise of B. chained: every element is one chain of fused multiply-adds over p
+	 * in ascending order that starts at the bias.
+	 */
+	void		(*multiply) (bool chained, size_t m, size_t n, size_t k, float alpha,
+							 const float *a, size_t row_a, size_t col_a, const float *b, size_t row_b, size_t col_b,
+							 float beta, const float *bias, float *c, size_t ldc, float *pack);
+
+	/* The rest as in DevPrimitives. */
+	void		(*copy) (size_t rows, size_t cols, const float *src, size_t ld_src,
+						 float *dst, size_t ld_dst, bool accumulate);
+	void		(*map) (DevMap function, size_t n, const float *x, float parameter, float *y);
+	void		(*map_grad) (DevMap function, size_t n, const float *x, const float *y, float parameter,
+							 const float *diff_y, float *diff_x, bool accumulate);
+	void		(*zip) (DevZip function, DevSpread spread, size_t rows, size_t cols, const float *a, size_t lda,
+						const float *b, size_t ldb, float *dst, size_t ld_dst, bool accumulate);
+	void		(*reduce_rows) (size_t rows, size_t cols, const float *a, size_t lda, const float *b, size_t ldb,
+								float *dst, bool accumulate);
+	void		(*reduce_cols) (size_t rows, size_t cols, const float *a, size_t lda, const float *b, size_t ldb,
+								float *dst, bool accumulate);
+	void		(*softmax) (size_t rows, size_t cols, const float *x, size_t ldx, float *y, size_t ldy, float *log_sum);
+	void		(*random_mask) (size_t n, float rate, uint64_t seed, uint64_t stream, uint64_t first, float *dst);
+	void		(*adam) (size_t n, const DevAdam *how, const float *diff_weights, float *weights,
+						 float *mean, float *variance);
+} Kernels;
+
+extern const Kernels dev_kernels_portable;
+#if defined(__x86_64__)
+extern const Kernels dev_kernels_avx2;
+extern const Kernels dev_kernels_avx512;
+#endif
+
+/* Variant number `i` that this processor can run, the best one first; NULL past the last. */
+extern const Kernels *dev_kernels(int i);
+
+/* For tests: makes a CPU device use one variant, for all its queues. */
+extern void dev_cpu_use_kernels(DevDevice *device, const Kernels *kernels);
+
+#endif							/* IDLA_DEVICE_KERNELS_H */
