@@ -253,6 +253,14 @@ typedef struct IdlaMetric
  */
 extern IdlaMetric *idla_judge(IdlaWork *work, const LearnModel *model, size_t n, const double *scores,
 							  const double *targets, int *n_metrics);
+/* The same with another probability from which the positive class of a binary model is named. */
+extern IdlaMetric *idla_judge_at(IdlaWork *work, const LearnModel *model, size_t n, const double *scores,
+								 const double *targets, double threshold, int *n_metrics);
+/* The class named for one row's answers; threshold as above. */
+extern uint32_t idla_likeliest_class(const LearnModel *model, const double *answers, double threshold);
+/* A float8 as jsonb with every bit of it; NaN and infinities become null */
+extern JsonbValue idla_json_number(double value);
+extern void idla_json_push_number(JsonbParseState **state, const char *key, double value);
 /* {"auroc": {"value": .., "low": .., "high": .., "n": ..}, ...} for the card; NaN becomes null */
 extern Jsonb *idla_metrics_jsonb(const IdlaMetric *metrics, int n_metrics);
 

@@ -7,13 +7,9 @@
  */
 #include "idla.h"
 
-#include <math.h>
-
-#include "common/shortest_dec.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/numeric.h"
 
 /* What one call derives from its loaded model. */
 typedef struct Answering
@@ -222,19 +218,6 @@ idla_predict(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8(answering->output == site->model->learn.positive ? answers[0] : 1 - answers[0]);
 }
 
-static int
-likeliest(const double *probabilities, int n)
-{
-	int			best = 0;
-
-	for (int i = 1; i < n; i++)
-	{
-		if (probabilities[i] > probabilities[best])
-			best = i;
-	}
-	return best;
-}
-
 Datum
 idla_classify(PG_FUNCTION_ARGS)
 {
@@ -242,7 +225,7 @@ idla_classify(PG_FUNCTION_ARGS)
 	const LearnModel *learn;
 	Answering  *answering;
 	double	   *answers;
-	int			class;
+	uint32_t	class;
 
 	if (site == NULL)
 		PG_RETURN_NULL();
@@ -260,42 +243,9 @@ idla_classify(PG_FUNCTION_ARGS)
 	}
 
 	answers = compute(site);
-	if (learn->task == LEARN_BINARY)
-		class = answers[0] >= answering->threshold ? learn->positive : 1 - learn->positive;
-	else
-		class = likeliest(answers, learn->n_classes);
+	class = idla_likeliest_class(learn, answers, answering->threshold);
 	/* Lives as long as the call site, like a constant. */
 	PG_RETURN_DATUM(answering->labels[class]);
-}
-
-/* Every bit of a float8 as numeric: the cast in SQL keeps fifteen digits. */
-static Numeric
-exact_numeric(double value)
-{
-	char		digits[DOUBLE_SHORTEST_DECIMAL_LEN];
-
-	double_to_shortest_decimal_buf(value, digits);
-	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(digits),
-											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-}
-
-static void
-push_pair(JsonbParseState **state, const char *key, double value)
-{
-	JsonbValue	pair;
-
-	pair.type = jbvString;
-	pair.val.string.val = unconstify(char *, key);
-	pair.val.string.len = strlen(key);
-	pushJsonbValue(state, WJB_KEY, &pair);
-	if (isfinite(value))
-	{
-		pair.type = jbvNumeric;
-		pair.val.numeric = exact_numeric(value);
-	}
-	else
-		pair.type = jbvNull;
-	pushJsonbValue(state, WJB_VALUE, &pair);
 }
 
 Datum
@@ -315,9 +265,9 @@ idla_probabilities(PG_FUNCTION_ARGS)
 	for (int i = 0; i < learn->n_classes; i++)
 	{
 		if (learn->task == LEARN_BINARY)
-			push_pair(&state, learn->classes[i], i == learn->positive ? answers[0] : 1 - answers[0]);
+			idla_json_push_number(&state, learn->classes[i], i == learn->positive ? answers[0] : 1 - answers[0]);
 		else
-			push_pair(&state, learn->classes[i], answers[i]);
+			idla_json_push_number(&state, learn->classes[i], answers[i]);
 	}
 	PG_RETURN_JSONB_P(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
 }

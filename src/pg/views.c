@@ -1,0 +1,361 @@
+/*
+ * views.c: what the views idla_models and idla_versions list.
+ *
+ * Models are found by the name of their constraint. Only those are listed
+ * whose version, in_service and card the caller may read, and a table that is
+ * locked, altered or damaged shows with NULLs instead of failing the whole
+ * list. Rows are read directly, so that looking at the list runs nobody's code.
+ */
+#include "idla.h"
+
+#include <math.h>
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "commands/comment.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(idla_model_list);
+PG_FUNCTION_INFO_V1(idla_version_list);
+
+enum
+{
+	MODEL_SCHEMA,
+	MODEL_MODEL,
+	MODEL_OWNER,
+	MODEL_VERSIONS,
+	MODEL_IN_SERVICE,
+	MODEL_TASK,
+	MODEL_ARCHITECTURE,
+	MODEL_TARGET,
+	MODEL_METRIC,
+	MODEL_VALUE,
+	MODEL_ROWS,
+	MODEL_TRAINED_AT,
+	MODEL_SIZE,
+	MODEL_COMMENT,
+	N_MODEL_COLUMNS
+};
+
+enum
+{
+	VERSION_SCHEMA,
+	VERSION_MODEL,
+	VERSION_VERSION,
+	VERSION_IN_SERVICE,
+	VERSION_TASK,
+	VERSION_ARCHITECTURE,
+	VERSION_TARGET,
+	VERSION_METRIC,
+	VERSION_VALUE,
+	VERSION_ROWS,
+	VERSION_TRAINED_AT,
+	VERSION_CARD,
+	N_VERSION_COLUMNS
+};
+
+typedef struct Row
+{
+	Datum		values[N_MODEL_COLUMNS];
+	bool		nulls[N_MODEL_COLUMNS];
+} Row;
+
+StaticAssertDecl((int) N_VERSION_COLUMNS <= (int) N_MODEL_COLUMNS, "a row holds either list");
+
+/* ---- reading cards, which may hold anything ---- */
+
+static JsonbValue *
+card_value(Jsonb *card, const char *key, JsonbValue *value)
+{
+	if (card == NULL || !JB_ROOT_IS_OBJECT(card))
+		return NULL;
+	return getKeyJsonValueFromContainer(&card->root, key, strlen(key), value);
+}
+
+char *
+idla_card_text(Jsonb *card, const char *key)
+{
+	JsonbValue	space;
+	JsonbValue *value = card_value(card, key, &space);
+
+	if (value == NULL || value->type != jbvString)
+		return NULL;
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+bool
+idla_card_number(Jsonb *card, const char *key, double *number)
+{
+	JsonbValue	space;
+	JsonbValue *value = card_value(card, key, &space);
+
+	if (value == NULL || value->type != jbvNumeric)
+		return false;
+	*number = idla_numeric_to_double(NumericGetDatum(value->val.numeric));
+	return true;
+}
+
+static void
+put(Row *row, int column, Datum value)
+{
+	row->values[column] = value;
+	row->nulls[column] = false;
+}
+
+static void
+put_text(Row *row, int column, Jsonb *card, const char *key)
+{
+	char	   *text = idla_card_text(card, key);
+
+	if (text != NULL)
+		put(row, column, CStringGetTextDatum(text));
+}
+
+/* "2026-05-31T14:02:07.25Z", the form that cards have; anything else is left out. */
+static void
+put_time(Row *row, int column, Jsonb *card, const char *key)
+{
+	char	   *text = idla_card_text(card, key);
+	struct pg_tm tm = {0};
+	TimestampTz time;
+	int			n_read = 0;
+	int			utc = 0;
+
+	if (text == NULL ||
+		sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+			   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &n_read) != 6 || n_read == 0)
+		return;
+	if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_year < 1970 ||
+		tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 60)
+		return;
+	if (tm2timestamp(&tm, 0, &utc, &time) == 0)
+		put(row, column, TimestampTzGetDatum(time));
+}
+
+/* What both lists tell of a version: task, architecture, target, metric, value, rows, trained_at, in this order. */
+static void
+put_card(Row *row, int first, Jsonb *card)
+{
+	double		number;
+
+	put_text(row, first, card, "task");
+	put_text(row, first + 1, card, "architecture");
+	put_text(row, first + 2, card, "target");
+	put_text(row, first + 3, card, "metric");
+	if (idla_card_number(card, "value", &number))
+		put(row, first + 4, Float8GetDatum(number));
+	if (idla_card_number(card, "rows", &number) && number >= 0 && number < 9e18)
+		put(row, first + 5, Int64GetDatum((int64) number));
+	put_time(row, first + 6, card, "trained_at");
+}
+
+/* ---- finding models ---- */
+
+static List *
+find_models(void)
+{
+	Relation	constraints = table_open(ConstraintRelationId, AccessShareLock);
+	List	   *models = NIL;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_constraint_conname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum("idla_model"));
+	scan = systable_beginscan(constraints, ConstraintNameNspIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint constraint = (Form_pg_constraint) GETSTRUCT(tuple);
+
+		if (constraint->contype == CONSTRAINT_CHECK && OidIsValid(constraint->conrelid))
+			models = lappend_oid(models, constraint->conrelid);
+	}
+	systable_endscan(scan);
+	table_close(constraints, AccessShareLock);
+	return models;
+}
+
+/* False also for a table that went away meanwhile. */
+static bool
+may_see(Oid relid)
+{
+	static const char *const columns[] = {"version", "in_service", "card", NULL};
+	bool		missing = false;
+
+	if (pg_class_aclcheck_ext(relid, GetUserId(), ACL_SELECT, &missing) != ACLCHECK_OK)
+	{
+		for (int i = 0; columns[i] != NULL && !missing; i++)
+		{
+			AttrNumber	attnum = get_attnum(relid, columns[i]);
+
+			if (attnum == InvalidAttrNumber ||
+				pg_attribute_aclcheck_ext(relid, attnum, GetUserId(), ACL_SELECT, &missing) != ACLCHECK_OK)
+				return false;
+		}
+	}
+	return !missing && check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED;
+}
+
+/* Calls list_one for every model the caller may see, in memory that is emptied after each. */
+static void
+for_each_model(ReturnSetInfo *result, void (*list_one) (ReturnSetInfo *result, Oid relid, bool locked))
+{
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "idla model list", ALLOCSET_DEFAULT_SIZES);
+	ListCell   *cell;
+
+	foreach(cell, find_models())
+	{
+		Oid			relid = lfirst_oid(cell);
+		MemoryContext caller = MemoryContextSwitchTo(scratch);
+		/* Whoever alters or drops a model holds its lock until he commits: the list does not wait for him. */
+		bool		locked = ConditionalLockRelationOid(relid, AccessShareLock);
+
+		CHECK_FOR_INTERRUPTS();
+		if (get_rel_relkind(relid) == RELKIND_RELATION && may_see(relid) &&
+			!isOtherTempNamespace(get_rel_namespace(relid)))
+			list_one(result, relid, locked);
+		if (locked)
+			UnlockRelationOid(relid, AccessShareLock);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(scratch);
+	}
+	MemoryContextDelete(scratch);
+}
+
+static void
+start_row(Row *row)
+{
+	memset(row->nulls, true, sizeof(row->nulls));
+}
+
+static void
+put_names(Row *row, int schema, int model, Oid relid)
+{
+	char	   *name = get_namespace_name(get_rel_namespace(relid));
+
+	if (name != NULL)
+		put(row, schema, DirectFunctionCall1(namein, CStringGetDatum(name)));
+	put(row, model, ObjectIdGetDatum(relid));
+}
+
+/* The versions with their cards; false when they cannot be read now. */
+static bool
+read_versions(Oid relid, bool locked, IdlaVersion **versions, int *n)
+{
+	IdlaTable	table;
+
+	if (!locked || !idla_table_open(&table, relid, NoLock, true))
+		return false;
+	*versions = idla_table_versions(&table, GetActiveSnapshot(), true, n);
+	idla_table_close(&table);
+	return true;
+}
+
+static Oid
+owner_of(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	}
+	return owner;
+}
+
+/* ---- the lists ---- */
+
+static void
+list_model(ReturnSetInfo *result, Oid relid, bool locked)
+{
+	Row			row;
+	IdlaVersion *versions;
+	IdlaVersion *shown = NULL;	/* the version in service, or else the latest */
+	int			n;
+	char	   *owner;
+	char	   *comment;
+
+	start_row(&row);
+	put_names(&row, MODEL_SCHEMA, MODEL_MODEL, relid);
+	owner = GetUserNameFromId(owner_of(relid), true);
+	if (owner != NULL)
+		put(&row, MODEL_OWNER, DirectFunctionCall1(namein, CStringGetDatum(owner)));
+	comment = GetComment(relid, RelationRelationId, 0);
+	if (comment != NULL)
+		put(&row, MODEL_COMMENT, CStringGetTextDatum(comment));
+
+	if (read_versions(relid, locked, &versions, &n))
+	{
+		put(&row, MODEL_VERSIONS, Int32GetDatum(n));
+		put(&row, MODEL_SIZE, DirectFunctionCall1(pg_total_relation_size, ObjectIdGetDatum(relid)));
+		for (int i = 0; i < n; i++)
+		{
+			if (versions[i].in_service)
+			{
+				put(&row, MODEL_IN_SERVICE, Int32GetDatum(versions[i].version));
+				shown = &versions[i];
+			}
+			else if (i == n - 1 && shown == NULL)
+				shown = &versions[i];
+		}
+		if (shown != NULL)
+			put_card(&row, MODEL_TASK, shown->card);
+	}
+	tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
+}
+
+static void
+list_versions(ReturnSetInfo *result, Oid relid, bool locked)
+{
+	IdlaVersion *versions;
+	int			n;
+
+	if (!read_versions(relid, locked, &versions, &n))
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		Row			row;
+
+		start_row(&row);
+		put_names(&row, VERSION_SCHEMA, VERSION_MODEL, relid);
+		put(&row, VERSION_VERSION, Int32GetDatum(versions[i].version));
+		put(&row, VERSION_IN_SERVICE, BoolGetDatum(versions[i].in_service));
+		put_card(&row, VERSION_TASK, versions[i].card);
+		if (versions[i].card != NULL)
+			put(&row, VERSION_CARD, JsonbPGetDatum(versions[i].card));
+		tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
+	}
+}
+
+Datum
+idla_model_list(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	for_each_model((ReturnSetInfo *) fcinfo->resultinfo, list_model);
+	return (Datum) 0;
+}
+
+Datum
+idla_version_list(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	for_each_model((ReturnSetInfo *) fcinfo->resultinfo, list_versions);
+	return (Datum) 0;
+}
