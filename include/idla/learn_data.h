@@ -119,6 +119,8 @@ extern DevStatus learn_dataset_encode(LearnDataset *dataset);
 extern void learn_encode_row(const LearnChannel *channels, int n_channels, const float *raw, float *numbers, int32_t *codes);
 /* Code of a category at predict time, by the fitted categories; -1 gives zeros. Raw codes are positions in `categories`. */
 extern float learn_category_code(const LearnChannel *channel, const char *bytes, size_t size);
+/* Makes learn_category_code fast for a channel read from storage; learn_fit does it for its own. */
+extern DevStatus learn_channel_index(DevSession *session, LearnChannel *channel);
 
 /* Copies encoded rows by number; any of the destinations may be NULL. */
 extern DevStatus learn_dataset_gather(LearnDataset *dataset, const uint32_t *rows, size_t n,
@@ -131,6 +133,7 @@ extern DevStatus learn_bin_edges(LearnDataset *dataset, int bins, float *edges);
 
 /* rows (n) is borrowed. A window is about 32,768 rows: blocks of neighbours in random order, then shuffled within. */
 extern DevStatus learn_sampler_create(LearnDataset *dataset, const uint32_t *rows, size_t n, uint64_t seed, LearnSampler **sampler);
+extern void learn_sampler_free(LearnSampler *sampler);	/* NULL is allowed */
 extern void learn_sampler_epoch(LearnSampler *sampler, uint64_t epoch);	/* starts epoch's order */
 /* Makes the next window ready; *n = 0 at the end of the epoch. Main thread only. */
 extern DevStatus learn_sampler_next(LearnSampler *sampler, size_t *n);

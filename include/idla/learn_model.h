@@ -69,6 +69,8 @@ typedef struct LearnChannel
 	char	  **categories;
 	bool		has_other;		/* rare categories of training were pooled: code n_categories */
 	bool		has_missing;	/* a category of its own for NULL: code n_categories + has_other */
+	uint32_t    n_lookup;		/* slots of lookup, a power of two; 0: categories are compared one by one */
+	int32_t    *lookup;			/* hash table of positions in categories, -1 where empty; learn_channel_index fills it */
 
 	/* Where it went: positions among the inputs, NN_NONE when not used */
 	int			number_input;	/* scaled number, in the number inputs */
