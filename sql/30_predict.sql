@@ -1,4 +1,4 @@
--- Predicting: ordinary functions of a row, in any query or view.
+-- Predicting: ordinary functions of a row, in any query or view (src/pg/predict.c).
 
 CREATE FUNCTION idla_predict(model regclass, input record, version int DEFAULT NULL, output text DEFAULT NULL)
 RETURNS float8
@@ -6,7 +6,7 @@ LANGUAGE c STABLE PARALLEL SAFE COST 500
 AS 'MODULE_PATHNAME', 'idla_predict';
 
 COMMENT ON FUNCTION idla_predict(regclass, record, int, text) IS
-'the model''s answer for a row: probability of the positive class, value, or hazard ratio; output names a class or target where there are several';
+'The answer of a model for a row: probability of the positive class, value, or hazard ratio. output names the class or target where there are several.';
 
 CREATE FUNCTION idla_classify(model regclass, input record, version int DEFAULT NULL)
 RETURNS text
@@ -14,7 +14,7 @@ LANGUAGE c STABLE PARALLEL SAFE COST 500
 AS 'MODULE_PATHNAME', 'idla_classify';
 
 COMMENT ON FUNCTION idla_classify(regclass, record, int) IS
-'the class that a classification model gives a row';
+'The class that a classification model gives a row.';
 
 CREATE FUNCTION idla_probabilities(model regclass, input record, version int DEFAULT NULL)
 RETURNS jsonb
@@ -22,4 +22,4 @@ LANGUAGE c STABLE PARALLEL SAFE COST 500
 AS 'MODULE_PATHNAME', 'idla_probabilities';
 
 COMMENT ON FUNCTION idla_probabilities(regclass, record, int) IS
-'the probability of every class, {"label": p, ...}';
+'The probability of every class for a row, {"label": p, ...}.';

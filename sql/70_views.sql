@@ -1,0 +1,39 @@
+-- The models of this database that the caller may predict with.
+
+CREATE FUNCTION idla_model_list(
+	OUT schema name, OUT model regclass, OUT owner name, OUT versions int, OUT in_service int,
+	OUT task text, OUT architecture text, OUT target text, OUT metric text, OUT value float8,
+	OUT rows bigint, OUT trained_at timestamptz, OUT size bigint, OUT comment text)
+RETURNS SETOF record
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 100
+AS 'MODULE_PATHNAME', 'idla_model_list';
+
+COMMENT ON FUNCTION idla_model_list() IS
+'What the view idla_models lists.';
+
+CREATE FUNCTION idla_version_list(
+	OUT schema name, OUT model regclass, OUT version int, OUT in_service boolean,
+	OUT task text, OUT architecture text, OUT target text, OUT metric text, OUT value float8,
+	OUT rows bigint, OUT trained_at timestamptz, OUT card jsonb)
+RETURNS SETOF record
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 100
+AS 'MODULE_PATHNAME', 'idla_version_list';
+
+COMMENT ON FUNCTION idla_version_list() IS
+'What the view idla_versions lists.';
+
+CREATE VIEW idla_models AS
+	SELECT * FROM @extschema@.idla_model_list()
+	ORDER BY schema, model::text;
+
+COMMENT ON VIEW idla_models IS
+'Models you may predict with; task, metric and the rest are those of the version in service, or of the latest where none is.';
+
+CREATE VIEW idla_versions AS
+	SELECT * FROM @extschema@.idla_version_list()
+	ORDER BY schema, model::text, version;
+
+COMMENT ON VIEW idla_versions IS
+'All versions of the models you may predict with, their cards included.';
+
+GRANT SELECT ON idla_models, idla_versions TO PUBLIC;
