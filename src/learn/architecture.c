@@ -1,0 +1,678 @@
+/*
+ * architecture.c: from a network in words to a graph.
+ *
+ * Checks a description (the user's or a stored one, so nothing in it is
+ * trusted), fills in what it leaves open, and builds what all architectures have in
+ * common: the inputs, the features node that explanations start from, the
+ * answer and the loss.
+ *
+ * Features are the numbers, then each code input, one-hot when it has few
+ * categories and embedded otherwise. Everything above works on features alone.
+ */
+#include "architecture.h"
+#include "names.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ONE_HOT_MOST 9			/* categories of a code input that is still one-hot (RealMLP's rule) */
+#define ONE_HOT_MOST_LINEAR 64	/* the linear model's and the additive one's: each category has its own say */
+#define CODE_WIDTH 8			/* of an embedded code */
+#define NORM_EPSILON 1e-5f
+#define SPARSE_INDICATORS 256	/* beyond so many features an embedding of each costs more than it gives */
+
+/* ---- What a description says ---- */
+
+static bool
+is_additive(const LearnNetwork *network)
+{
+	return network->architecture == LEARN_LINEAR || network->architecture == LEARN_NAM;
+}
+
+size_t
+learn_code_width(const LearnNetwork *network, size_t code, bool *embedded)
+{
+	int			most = is_additive(network) ? ONE_HOT_MOST_LINEAR : ONE_HOT_MOST;
+
+	*embedded = network->cardinality[code] > most;
+	return *embedded ? CODE_WIDTH : (size_t) network->cardinality[code];
+}
+
+size_t
+learn_network_features(const LearnNetwork *network)
+{
+	size_t		n = network->n_numbers;
+	bool		embedded;
+
+	for (size_t i = 0; i < network->n_codes; i++)
+		n += learn_code_width(network, i, &embedded);
+	return n;
+}
+
+size_t
+learn_network_members(const LearnNetwork *network)
+{
+	return network->architecture == LEARN_TABM ? (size_t) network->members : 1;
+}
+
+double
+learn_network_work(const NnGraph *graph, const LearnNetwork *network)
+{
+	return 6.0 * (double) nn_graph_weights(graph) * (double) learn_network_members(network);
+}
+
+/* NULL for a function that is no activation. */
+static const char *
+activation_name(int map)
+{
+	for (int i = 0; learn_activation_names[i] != NULL; i++)
+		if (learn_activation_map(i) == map)
+			return learn_activation_names[i];
+	return NULL;
+}
+
+static DevStatus
+check_range(DevSession *session, const char *what, double value, double low, double high)
+{
+	if (value >= low && value <= high)
+		return DEV_OK;
+	return dev_fail(session, DEV_INVALID, "%s \"%g\" is not between %g and %g", what, value, low, high);
+}
+
+static DevStatus
+check_inputs(DevSession *session, const LearnNetwork *network)
+{
+	if (network->n_numbers + network->n_codes == 0)
+		return dev_fail(session, DEV_BAD_DATA, "there is no column to learn from");
+	if (network->n_codes > 0 && network->cardinality == NULL)
+		return dev_fail(session, DEV_INVALID, "the network does not say how many categories its inputs have");
+	for (size_t i = 0; i < network->n_codes; i++)
+		if (network->cardinality[i] < 1 || network->cardinality[i] > LEARN_MAX_CARDINALITY)
+			return dev_fail(session, DEV_INVALID, "number of categories \"%d\" is not between 1 and %d",
+							network->cardinality[i], LEARN_MAX_CARDINALITY);
+	return DEV_OK;
+}
+
+/* Everything that is set must be in range; what is unset (zero, or negative for dropout and activation) passes. */
+static DevStatus
+check(DevSession *session, const LearnNetwork *network)
+{
+	DevStatus	status = check_inputs(session, network);
+
+	if (status == DEV_OK && (network->architecture < LEARN_AUTO || network->architecture > LEARN_LAYERS))
+		status = dev_fail(session, DEV_INVALID, "unknown architecture number %d", (int) network->architecture);
+	if (status == DEV_OK && (network->task < LEARN_BINARY || network->task > LEARN_SURVIVAL))
+		status = dev_fail(session, DEV_INVALID, "unknown task number %d", (int) network->task);
+	if (status == DEV_OK && (network->embedding < LEARN_EMBEDDING_AUTO
+							 || network->embedding > LEARN_EMBEDDING_PERIODIC))
+		status = dev_fail(session, DEV_INVALID, "unknown embedding number %d", (int) network->embedding);
+	if (status == DEV_OK && network->architecture == LEARN_LAYERS && network->layers == NULL)
+		status = dev_fail(session, DEV_INVALID, "architecture \"layers\" needs a layer text");
+	if (status == DEV_OK && network->n_outputs == 0)
+		status = dev_fail(session, DEV_INVALID, "the network has no output");
+	if (status == DEV_OK)
+		status = check_range(session, "number of outputs", (double) network->n_outputs, 1, LEARN_MAX_OUTPUTS);
+	if (status == DEV_OK)
+		status = check_range(session, "depth", network->depth, 0, LEARN_MAX_DEPTH);
+	if (status == DEV_OK)
+		status = check_range(session, "width", network->width, 0, LEARN_MAX_WIDTH);
+	if (status == DEV_OK)
+		status = check_range(session, "number of members", network->members, 0, LEARN_MAX_MEMBERS);
+	if (status == DEV_OK && !(network->dropout < 1))
+		status = dev_fail(session, DEV_INVALID, "dropout \"%g\" is not less than 1", network->dropout);
+	if (status == DEV_OK && network->activation >= 0 && activation_name(network->activation) == NULL)
+		status = dev_fail(session, DEV_INVALID, "unknown activation number %d", network->activation);
+	if (status == DEV_OK)
+		status = check_range(session, "number of bins", network->bins, 0, LEARN_MAX_BINS);
+	if (status == DEV_OK)
+		status = check_range(session, "embedding width", network->embedding_width, 0, LEARN_MAX_WIDTH);
+	return status;
+}
+
+/* ---- Defaults ---- */
+
+/*
+ * The rule of "auto": below 40 rows nothing but a line can be learned; up to two million a parameter-shared
+ * ensemble, smaller the more rows there are to pass through it; beyond that a plain perceptron.
+ */
+static LearnArchitecture
+pick(size_t n_rows)
+{
+	if (n_rows < 40)
+		return LEARN_LINEAR;
+	return n_rows <= 2000000 ? LEARN_TABM : LEARN_MLP;
+}
+
+static int
+default_depth(const LearnNetwork *network)
+{
+	return network->architecture == LEARN_MLP ? 3 : 2;
+}
+
+static int
+default_width(const LearnNetwork *network, size_t n_rows)
+{
+	switch (network->architecture)
+	{
+		case LEARN_NAM:
+			return n_rows < 10000 ? 16 : 32;
+		case LEARN_TABM:
+			return n_rows < 10000 ? 64 : 128;
+		default:
+			return n_rows < 10000 ? 64 : n_rows < 100000 ? 128 : 256;
+	}
+}
+
+static int
+default_members(size_t n_rows)
+{
+	return n_rows < 20000 ? 32 : n_rows < 200000 ? 16 : 8;
+}
+
+static void
+resolve_embedding(LearnNetwork *network, size_t n_rows)
+{
+	/* The linear model stays a line and the additive one has a net for each column already. */
+	if (is_additive(network) || network->n_numbers == 0)
+		network->embedding = LEARN_EMBEDDING_NONE;
+	if (network->embedding == LEARN_EMBEDDING_AUTO)
+		network->embedding = network->architecture == LEARN_TABM && n_rows >= 5000 && n_rows < 200000
+			&& learn_network_features(network) <= SPARSE_INDICATORS
+			? LEARN_EMBEDDING_PIECEWISE : LEARN_EMBEDDING_NONE;
+	if (network->embedding == LEARN_EMBEDDING_NONE)
+	{
+		network->bins = 0;
+		network->embedding_width = 0;
+		return;
+	}
+	if (network->bins == 0)
+		network->bins = 16;
+	if (network->embedding_width == 0)
+		network->embedding_width = 8;
+}
+
+/* What an architecture does not have is set to nothing, so that a stored network says only what it is. */
+static void
+resolve_sizes(LearnNetwork *network, size_t n_rows)
+{
+	bool		linear = network->architecture == LEARN_LINEAR;
+	bool		layers = network->architecture == LEARN_LAYERS;
+
+	if (linear || layers)
+	{
+		network->depth = 0;
+		network->width = 0;
+		network->dropout = 0;
+		network->activation = -1;
+	}
+	else
+	{
+		if (network->depth == 0)
+			network->depth = default_depth(network);
+		if (network->width == 0)
+			network->width = default_width(network, n_rows);
+		if (network->dropout < 0)
+			network->dropout = 0.1f;
+		if (network->activation < 0)
+			network->activation = network->architecture == LEARN_NAM ? DEV_MAP_SILU : DEV_MAP_RELU;
+	}
+	if (network->architecture != LEARN_TABM)
+		network->members = 0;
+	else if (network->members == 0)
+		network->members = default_members(n_rows);
+	if (!layers)
+		network->layers = NULL;
+}
+
+DevStatus
+learn_network_resolve(DevSession *session, LearnNetwork *network, size_t n_rows)
+{
+	DevStatus	status;
+
+	/* A layer text says what it is. */
+	if (network->architecture == LEARN_AUTO && network->layers != NULL)
+		network->architecture = LEARN_LAYERS;
+	status = check(session, network);
+	if (status != DEV_OK)
+		return status;
+	if (network->architecture == LEARN_AUTO)
+		network->architecture = pick(n_rows);
+	if (network->architecture == LEARN_LAYERS)
+	{
+		LearnLayer *layers;
+		int			n_layers;
+
+		status = learn_layers_parse(session, network->layers, &layers, &n_layers);
+		if (status != DEV_OK)
+			return status;
+		dev_release(session, layers);
+	}
+	resolve_sizes(network, n_rows);
+	resolve_embedding(network, n_rows);
+	return DEV_OK;
+}
+
+/* ---- Parts that architectures share ---- */
+
+static NnParameter
+parameter(LearnBuilder *builder, const char *name, const char *part, NnShape shape, NnRole role, NnInit init, float a)
+{
+	char		full[96];
+
+	snprintf(full, sizeof(full), "%s.%s", name, part);
+	return nn_parameter(builder->graph, full, &shape, role, init, a, NULL);
+}
+
+NnNode
+learn_build_dense(LearnBuilder *builder, NnNode src, const char *name, size_t width, NnRole role)
+{
+	const NnShape *shape;
+	size_t		n_in;
+	float		range;
+	NnNode		node;
+
+	if (src == NN_NONE)
+		return NN_NONE;
+	shape = nn_graph_shape(builder->graph, src);
+	n_in = shape->dims[shape->rank - 1];
+	range = 1.0f / sqrtf((float) n_in);
+	node = nn_linear(builder->graph, src,
+					 parameter(builder, name, "weights", nn_shape(2, n_in, width, 0, 0), role,
+							   NN_INIT_UNIFORM, range));
+	return nn_bias(builder->graph, node,
+				   parameter(builder, name, "bias", nn_shape(1, width, 0, 0, 0), NN_ROLE_VECTOR,
+							 NN_INIT_UNIFORM, range));
+}
+
+NnNode
+learn_build_grouped(LearnBuilder *builder, NnNode src, const char *name, size_t width, NnRole role)
+{
+	const NnShape *shape;
+	size_t		groups;
+	size_t		n_in;
+	float		range;
+	NnNode		node;
+
+	if (src == NN_NONE)
+		return NN_NONE;
+	shape = nn_graph_shape(builder->graph, src);
+	groups = shape->dims[0];
+	n_in = shape->dims[shape->rank - 1];
+	range = 1.0f / sqrtf((float) n_in);
+	node = nn_grouped_linear(builder->graph, src,
+							 parameter(builder, name, "weights", nn_shape(3, groups, n_in, width, 0), role,
+									   NN_INIT_UNIFORM, range));
+	return nn_bias(builder->graph, node,
+				   parameter(builder, name, "bias", nn_shape(2, groups, width, 0, 0), NN_ROLE_VECTOR,
+							 NN_INIT_UNIFORM, range));
+}
+
+NnNode
+learn_build_layer_norm(LearnBuilder *builder, NnNode src, const char *name)
+{
+	NnShape		shape;
+
+	if (src == NN_NONE)
+		return NN_NONE;
+	shape = *nn_graph_shape(builder->graph, src);
+	shape = nn_shape(1, shape.dims[shape.rank - 1], 0, 0, 0);
+	return nn_layer_norm(builder->graph, src,
+						 parameter(builder, name, "gain", shape, NN_ROLE_VECTOR, NN_INIT_ONE, 0),
+						 parameter(builder, name, "bias", shape, NN_ROLE_VECTOR, NN_INIT_ZERO, 0), NORM_EPSILON);
+}
+
+NnNode
+learn_build_batch_norm(LearnBuilder *builder, NnNode src, const char *name)
+{
+	NnShape		shape;
+
+	if (src == NN_NONE)
+		return NN_NONE;
+	shape = *nn_graph_shape(builder->graph, src);
+	shape = nn_shape(1, shape.dims[shape.rank - 1], 0, 0, 0);
+	return nn_batch_norm(builder->graph, src,
+						 parameter(builder, name, "gain", shape, NN_ROLE_VECTOR, NN_INIT_ONE, 0),
+						 parameter(builder, name, "bias", shape, NN_ROLE_VECTOR, NN_INIT_ZERO, 0),
+						 parameter(builder, name, "mean", shape, NN_ROLE_STATISTIC, NN_INIT_ZERO, 0),
+						 parameter(builder, name, "variance", shape, NN_ROLE_STATISTIC, NN_INIT_ONE, 0),
+						 NORM_EPSILON);
+}
+
+/* ---- Embedding of features ---- */
+
+void
+learn_edges_rise(size_t n_rows, int bins, float *edges)
+{
+	for (size_t row = 0; row < n_rows; row++)
+	{
+		float	   *edge = edges + row * (size_t) (bins + 1);
+		int			n = 1;
+
+		for (int i = 1; i <= bins; i++)
+			if (edge[i] - edge[n - 1] > 1e-6f * (1 + fabsf(edge[n - 1])))
+				edge[n++] = edge[i];
+		for (; n <= bins; n++)
+			edge[n] = edge[n - 1] + fmaxf(1, fabsf(edge[n - 1]) * 1e-3f);
+	}
+}
+
+/* Numbers have the edges of their quantiles; the columns of codes lie in [0, 1], the first bin of steps of one. */
+static NnParameter
+build_edges(LearnBuilder *builder)
+{
+	const LearnNetwork *network = builder->network;
+	size_t		n_edges = (size_t) network->bins + 1;
+	NnShape		shape = nn_shape(2, builder->n_features, n_edges, 0, 0);
+	float	   *edges = dev_alloc(builder->session, builder->n_features * n_edges, sizeof(float));
+	NnParameter made;
+
+	if (edges == NULL)
+		return NN_NONE;
+	memcpy(edges, network->bin_edges, network->n_numbers * n_edges * sizeof(float));
+	for (size_t row = network->n_numbers; row < builder->n_features; row++)
+		for (size_t i = 0; i < n_edges; i++)
+			edges[row * n_edges + i] = (float) i;
+	made = nn_parameter(builder->graph, "embedding.edges", &shape, NN_ROLE_CONSTANT, NN_INIT_GIVEN, 0, edges);
+	dev_release(builder->session, edges);
+	return made;
+}
+
+/* (n_features) -> (n_features, pieces), a basis of each column's values */
+static NnNode
+build_basis(LearnBuilder *builder)
+{
+	const LearnNetwork *network = builder->network;
+	NnShape		shape = nn_shape(2, builder->n_features, (size_t) network->bins, 0, 0);
+
+	if (network->embedding == LEARN_EMBEDDING_PIECEWISE)
+		return nn_piecewise_linear(builder->graph, builder->features, build_edges(builder));
+	return nn_periodic(builder->graph, builder->features,
+					   nn_parameter(builder->graph, "embedding.frequencies", &shape, NN_ROLE_TABLE,
+									NN_INIT_NORMAL, 0.1f, NULL));
+}
+
+NnNode
+learn_build_embedding(LearnBuilder *builder)
+{
+	const LearnNetwork *network = builder->network;
+	NnGraph    *graph = builder->graph;
+	size_t		width = (size_t) network->embedding_width;
+	NnShape		columns = nn_shape(2, builder->n_features, 1, 0, 0);
+	NnShape		flat;
+	NnNode		straight;
+	NnNode		basis;
+	NnShape		shape;
+
+	if (network->embedding == LEARN_EMBEDDING_NONE)
+		return builder->features;
+
+	/* The basis starts without weight, so that training begins at a linear embedding and bends it where data say so. */
+	straight = learn_build_grouped(builder, nn_reshape(graph, builder->features, &columns), "embedding.straight",
+								   width, NN_ROLE_TABLE);
+	basis = build_basis(builder);
+	if (basis == NN_NONE || straight == NN_NONE)
+		return NN_NONE;
+	shape = *nn_graph_shape(graph, basis);
+	shape = nn_shape(3, builder->n_features, shape.dims[1], width, 0);
+	basis = nn_grouped_linear(graph, basis, nn_parameter(graph, "embedding.bent", &shape, NN_ROLE_TABLE,
+														 NN_INIT_ZERO, 0, NULL));
+	flat = nn_shape(1, builder->n_features * width, 0, 0, 0);
+	return nn_reshape(graph, nn_add(graph, straight, basis), &flat);
+}
+
+/* ---- Features ---- */
+
+static NnNode
+build_code(LearnBuilder *builder, NnNode codes, size_t code)
+{
+	size_t		cardinality = (size_t) builder->network->cardinality[code];
+	bool		embedded;
+	size_t		width = learn_code_width(builder->network, code, &embedded);
+	NnShape		shape = nn_shape(2, cardinality, width, 0, 0);
+	char		name[64];
+
+	if (!embedded)
+		return nn_one_hot(builder->graph, codes, code, cardinality);
+	snprintf(name, sizeof(name), "code%zu.table", code);
+	return nn_embedding(builder->graph, codes, code,
+						nn_parameter(builder->graph, name, &shape, NN_ROLE_TABLE, NN_INIT_NORMAL, 0.3f, NULL));
+}
+
+static DevStatus
+build_features(LearnBuilder *builder, LearnGraph *built)
+{
+	const LearnNetwork *network = builder->network;
+	size_t		n = network->n_codes + 1;
+	NnNode	   *nodes = dev_alloc(builder->session, n, sizeof(NnNode));
+	int			n_nodes = 0;
+	size_t		at = network->n_numbers;
+	NnShape		shape = nn_shape(1, network->n_numbers, 0, 0, 0);
+	bool		embedded;
+
+	built->code_first = dev_alloc(builder->session, n, sizeof(size_t));
+	built->code_width = dev_alloc(builder->session, n, sizeof(size_t));
+	if (nodes == NULL || built->code_first == NULL || built->code_width == NULL)
+		return DEV_NO_MEMORY;
+	if (network->n_numbers > 0)
+		nodes[n_nodes++] = built->numbers = nn_input(builder->graph, "numbers", &shape);
+	if (network->n_codes > 0)
+		built->codes = nn_codes(builder->graph, "codes", network->n_codes);
+	for (size_t i = 0; i < network->n_codes; i++)
+	{
+		built->code_first[i] = at;
+		built->code_width[i] = learn_code_width(network, i, &embedded);
+		at += built->code_width[i];
+		nodes[n_nodes++] = build_code(builder, built->codes, i);
+	}
+	builder->n_features = at;
+	builder->features = built->features = nn_concat(builder->graph, nodes, n_nodes);
+	dev_release(builder->session, nodes);
+	return DEV_OK;
+}
+
+void
+learn_features_mean(const LearnNetwork *network, const LearnGraph *built, const float *weights,
+					const double *number_means, const double *code_shares, float *mean)
+{
+	for (size_t i = 0; i < network->n_numbers; i++)
+		mean[i] = (float) number_means[i];
+	for (size_t code = 0; code < network->n_codes; code++)
+	{
+		size_t		cardinality = (size_t) network->cardinality[code];
+		size_t		width = built->code_width[code];
+		const float *table = NULL;
+		char		name[64];
+		bool		embedded;
+
+		learn_code_width(network, code, &embedded);
+		if (embedded)
+		{
+			snprintf(name, sizeof(name), "code%zu.table", code);
+			table = weights + nn_graph_parameter(built->graph, nn_graph_find(built->graph, name))->offset;
+		}
+		for (size_t j = 0; j < width; j++)
+		{
+			double		sum = 0;
+
+			if (table == NULL)
+				sum = code_shares[j];
+			else
+				for (size_t k = 0; k < cardinality; k++)
+					sum += code_shares[k] * table[k * width + j];
+			mean[built->code_first[code] + j] = (float) sum;
+		}
+		code_shares += cardinality;
+	}
+}
+
+/* ---- Answer and loss ---- */
+
+static NnNode
+build_heads(LearnBuilder *builder, LearnGraph *built)
+{
+	switch (builder->network->architecture)
+	{
+		case LEARN_LINEAR:
+			return learn_build_linear(builder);
+		case LEARN_MLP:
+			return learn_build_mlp(builder);
+		case LEARN_RESNET:
+			return learn_build_resnet(builder);
+		case LEARN_TABM:
+			return learn_build_tabm(builder);
+		case LEARN_NAM:
+			return learn_build_nam(builder, &built->parts);
+		case LEARN_LAYERS:
+			return learn_build_layers(builder);
+		case LEARN_AUTO:
+			break;
+	}
+	dev_fail(builder->session, DEV_INVALID, "the architecture of the network is still open");
+	return NN_NONE;
+}
+
+static NnNode
+build_output(LearnBuilder *builder, NnNode heads)
+{
+	NnMean		scale = NN_MEAN_VALUE;
+
+	if (builder->network->architecture != LEARN_TABM)
+		return heads;
+	if (builder->network->task == LEARN_BINARY)
+		scale = NN_MEAN_BINARY;
+	else if (builder->network->task == LEARN_MULTICLASS)
+		scale = NN_MEAN_CLASSES;
+	return nn_ensemble_mean(builder->graph, heads, scale);
+}
+
+static void
+build_loss(LearnBuilder *builder, const LearnLoss *loss, LearnGraph *built)
+{
+	const LearnNetwork *network = builder->network;
+	NnGraph    *graph = builder->graph;
+	size_t		n_targets = network->task == LEARN_REGRESSION ? network->n_outputs
+		: network->task == LEARN_SURVIVAL ? 2 : 1;
+	NnShape		shape = nn_shape(1, n_targets, 0, 0, 0);
+	float		positive = loss->class_weights == NULL ? 1 : loss->class_weights[1] / loss->class_weights[0];
+
+	built->target = nn_input(graph, "target", &shape);
+	switch (network->task)
+	{
+		case LEARN_BINARY:
+			built->loss = nn_binary_cross_entropy(graph, built->heads, built->target, positive, loss->smoothing);
+			break;
+		case LEARN_MULTICLASS:
+			built->loss = nn_cross_entropy(graph, built->heads, built->target, loss->class_weights, loss->smoothing);
+			break;
+		case LEARN_REGRESSION:
+			built->loss = loss->huber > 0 ? nn_huber(graph, built->heads, built->target, loss->huber)
+				: nn_squared_error(graph, built->heads, built->target);
+			break;
+		case LEARN_SURVIVAL:
+			built->loss = nn_cox(graph, built->heads, built->target);
+			break;
+	}
+}
+
+/* A stored network must say everything that resolving would have filled in. */
+static DevStatus
+check_complete(DevSession *session, const LearnNetwork *network)
+{
+	bool		deep = network->architecture == LEARN_MLP || network->architecture == LEARN_RESNET
+		|| network->architecture == LEARN_TABM || network->architecture == LEARN_NAM;
+
+	if (network->embedding == LEARN_EMBEDDING_AUTO
+		|| (network->embedding != LEARN_EMBEDDING_NONE && (network->bins < 1 || network->embedding_width < 1)))
+		return dev_fail(session, DEV_INVALID, "the network's embedding is incomplete");
+	if (network->embedding == LEARN_EMBEDDING_PIECEWISE && network->bin_edges == NULL)
+		return dev_fail(session, DEV_INVALID, "the network's piecewise embedding has no bin edges");
+	if (deep && (network->depth < 1 || network->width < 1 || network->activation < 0
+				 || (network->architecture == LEARN_TABM && network->members < 1)))
+		return dev_fail(session, DEV_INVALID, "the network's sizes are incomplete");
+	return DEV_OK;
+}
+
+DevStatus
+learn_network_build(DevSession *session, const LearnNetwork *network, const LearnLoss *loss, LearnGraph *built)
+{
+	LearnBuilder builder = {.session = session, .network = network};
+	DevStatus	status;
+
+	memset(built, 0, sizeof(*built));
+	built->numbers = built->codes = built->features = built->heads = NN_NONE;
+	built->output = built->target = built->loss = built->parts = NN_NONE;
+	status = check(session, network);
+	if (status == DEV_OK)
+		status = check_complete(session, network);
+	if (status == DEV_OK)
+		status = nn_graph_create(session, &builder.graph);
+	if (status != DEV_OK)
+		return status;
+	built->graph = builder.graph;
+	status = build_features(&builder, built);
+	if (status != DEV_OK)
+		return status;
+	built->heads = build_heads(&builder, built);
+	if (built->heads == NN_NONE && dev_status(session) != DEV_OK)
+		return dev_status(session);
+	built->output = build_output(&builder, built->heads);
+	if (loss != NULL)
+		build_loss(&builder, loss, built);
+	return nn_graph_compile(built->graph);
+}
+
+/* ---- In words ---- */
+
+static void
+write_embedding(const LearnNetwork *network, char *text, size_t size)
+{
+	if (network->embedding == LEARN_EMBEDDING_PIECEWISE)
+		snprintf(text, size, ", piecewise-linear numbers (%d bins)", network->bins);
+	else if (network->embedding == LEARN_EMBEDDING_PERIODIC)
+		snprintf(text, size, ", periodic numbers (%d frequencies)", network->bins);
+	else
+		text[0] = '\0';
+}
+
+char *
+learn_network_words(DevSession *session, const LearnNetwork *network)
+{
+	const char *name = learn_architecture_names[network->architecture];
+	size_t		length = network->layers == NULL ? 0 : strlen(network->layers);
+	char	   *text = dev_alloc(session, length + 256, 1);
+	char		embedding[96];
+
+	if (text == NULL)
+		return NULL;
+	write_embedding(network, embedding, sizeof(embedding));
+	switch (network->architecture)
+	{
+		case LEARN_AUTO:
+			snprintf(text, 256, "auto: chosen by the number of rows");
+			break;
+		case LEARN_LINEAR:
+			snprintf(text, 256, "linear: one weight for each feature");
+			break;
+		case LEARN_MLP:
+			snprintf(text, 256, "%s: %d layers of %d, %s%s", name, network->depth, network->width,
+					 activation_name(network->activation), embedding);
+			break;
+		case LEARN_RESNET:
+			snprintf(text, 256, "%s: %d residual blocks of %d, %s%s", name, network->depth, network->width,
+					 activation_name(network->activation), embedding);
+			break;
+		case LEARN_TABM:
+			snprintf(text, 256, "%s: %d members of %d x %d, %s%s", name, network->members, network->depth,
+					 network->width, activation_name(network->activation), embedding);
+			break;
+		case LEARN_NAM:
+			snprintf(text, 256, "%s: for each feature a net of %d x %d, %s, added up", name, network->depth,
+					 network->width, activation_name(network->activation));
+			break;
+		case LEARN_LAYERS:
+			snprintf(text, length + 256, "%s: %s%s", name, network->layers, embedding);
+			break;
+	}
+	return text;
+}

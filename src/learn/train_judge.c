@@ -1,0 +1,140 @@
+/*
+ * train_judge.c: what networks say about rows they were not trained on.
+ *
+ * The answers are those that a predictor will give (inference arithmetic, mean
+ * of members), computed by all workers over windows of the rows in the sampler's
+ * first order, which is always the same: so outputs of several networks can
+ * be added position by position. The loss is the task's plain one, without class
+ * weights and smoothing.
+ */
+#include "trainer.h"
+
+#include <string.h>
+
+DevStatus
+learn_held_create(DevSession *session, LearnSampler *sampler, size_t n, size_t keep, size_t n_targets,
+				  size_t n_outputs, LearnHeld *held)
+{
+	size_t		size = keep == 0 ? 1 : keep;
+
+	*held = (LearnHeld) {.sampler = sampler, .n = n, .keep = keep};
+	held->targets = dev_alloc(session, size, n_targets * sizeof(float));
+	held->outputs = dev_alloc(session, size, n_outputs * sizeof(float));
+	held->best = dev_alloc(session, size, n_outputs * sizeof(float));
+	held->total = dev_alloc(session, size, n_outputs * sizeof(float));
+	if (held->targets == NULL || held->outputs == NULL || held->best == NULL || held->total == NULL)
+		return DEV_NO_MEMORY;
+	return DEV_OK;
+}
+
+void
+learn_held_release(DevSession *session, LearnHeld *held)
+{
+	dev_release(session, held->targets);
+	dev_release(session, held->outputs);
+	dev_release(session, held->best);
+	dev_release(session, held->total);
+	memset(held, 0, sizeof(*held));
+}
+
+static double
+squared_error(size_t n_outputs, const float *outputs, const float *targets)
+{
+	double		sum = 0;
+
+	for (size_t i = 0; i < n_outputs; i++)
+	{
+		double		error = (double) outputs[i] - (double) targets[i];
+
+		sum += error * error;
+	}
+	return sum / (double) n_outputs;
+}
+
+/* Adds the losses of `rows` rows and keeps their outputs; position is that of the first among the rows held out. */
+static void
+take(LearnMachine *machine, LearnWorker *worker, size_t position, size_t rows, const float *outputs)
+{
+	LearnHeld  *held = machine->held;
+	LearnTask	task = machine->network.task;
+	size_t		n_outputs = machine->n_outputs;
+	size_t		n_targets = machine->n_targets;
+	size_t		kept = position >= held->keep ? 0 : held->keep - position;
+
+	for (size_t row = 0; row < rows; row++)
+	{
+		const float *output = outputs + row * n_outputs;
+		const float *target = worker->targets + row * n_targets;
+
+		if (task == LEARN_BINARY || task == LEARN_MULTICLASS)
+			worker->loss += learn_row_loss(n_outputs, output, target[0], machine->offset, 1);
+		else if (task == LEARN_REGRESSION)
+			worker->loss += squared_error(n_outputs, output, target);
+	}
+	if (kept == 0)
+		return;
+	kept = kept < rows ? kept : rows;
+	memcpy(held->outputs + position * n_outputs, outputs, kept * n_outputs * sizeof(float));
+	memcpy(held->targets + position * n_targets, worker->targets, kept * n_targets * sizeof(float));
+}
+
+static void
+judge_job(void *context, int number)
+{
+	LearnMachine *machine = context;
+	LearnWorker *worker;
+	size_t		low;
+	size_t		high;
+
+	if (number >= machine->n_workers)
+		return;
+	worker = &machine->workers[number];
+	learn_share(machine->count, number, machine->n_workers, &low, &high);
+	for (size_t first = low; first < high && !atomic_load(&machine->stop); first += machine->max_rows)
+	{
+		size_t		rows = machine->max_rows < high - first ? machine->max_rows : high - first;
+
+		learn_sampler_copy(machine->sampler, first, rows, worker->numbers, worker->codes, worker->targets);
+		if (machine->built.numbers != NN_NONE)
+			nn_run_set(worker->run, machine->built.numbers, rows, worker->numbers);
+		if (machine->built.codes != NN_NONE)
+			nn_run_set_codes(worker->run, machine->built.codes, rows, worker->codes);
+		nn_run_forward(worker->run, machine->built.output, NN_INFER, 0, 0, 0);
+		take(machine, worker, machine->position + first, rows, nn_run_value(worker->run, machine->built.output));
+		if (number == 0)
+			learn_machine_poll(machine);
+	}
+}
+
+DevStatus
+learn_machine_judge(LearnMachine *machine, const float *weights, LearnHeld *held, double *loss)
+{
+	DevStatus	status = DEV_OK;
+	size_t		n;
+
+	learn_machine_bind(machine, weights);
+	learn_sampler_epoch(held->sampler, 0);
+	machine->held = held;
+	machine->sampler = held->sampler;
+	machine->position = 0;
+	for (int i = 0; i < machine->n_workers; i++)
+		machine->workers[i].loss = 0;
+	while (status == DEV_OK)
+	{
+		status = learn_sampler_next(held->sampler, &n);
+		if (status != DEV_OK || n == 0)
+			break;
+		machine->count = n;
+		learn_machine_run(machine, judge_job);
+		machine->position += n;
+		status = machine->status;
+	}
+	learn_machine_bind(machine, machine->weights);
+	*loss = 0;
+	for (int i = 0; i < machine->n_workers; i++)
+		*loss += machine->workers[i].loss;
+	*loss /= (double) held->n;
+	if (status == DEV_OK && machine->network.task == LEARN_SURVIVAL)
+		status = learn_cox_loss(machine->session, held->keep, held->outputs, held->targets, loss);
+	return status;
+}

@@ -1,0 +1,196 @@
+/*
+ * trainer.h: the parts of the trainer; private to src/learn.
+ *
+ *     trainer.c      folds, bags and the linear member; what becomes of them
+ *     train_net.c    one network: epochs, schedule, early stopping
+ *     train_step.c   one batch shared among the threads
+ *     train_judge.c  the answers and the loss on rows held out
+ *     calibrate.c, hazard.c   what is fitted to the answers afterwards
+ *
+ * A machine is one graph with everything needed to train and judge it, used
+ * for one network after another: nothing is allocated while it works.
+ */
+#ifndef IDLA_LEARN_TRAINER_H
+#define IDLA_LEARN_TRAINER_H
+
+#include "architecture.h"
+#include "parallel.h"
+
+#include "idla/learn_train.h"
+
+#include <stdatomic.h>
+
+typedef struct LearnRange
+{
+	size_t		first;
+	size_t		count;
+} LearnRange;
+
+/* What one thread has of its own. */
+typedef struct LearnWorker
+{
+	NnRun	   *run;
+	DevQueue   *queue;
+	float	   *diff_weights;	/* device: the gradient of this worker's rows */
+	float	   *squared;		/* device (1) */
+	float	   *numbers;		/* host (max_rows, n_numbers) */
+	int32_t    *codes;			/* host (max_rows, n_codes) */
+	float	   *targets;		/* host (max_rows, n_targets) */
+	double		loss;			/* sum over its rows of this job */
+	double		norm;			/* squared norm of its share of the gradient */
+	size_t		passes;			/* backward passes of this job */
+	double	   *number_sums;	/* (n_numbers): of the rows seen while the machine counts */
+	uint64_t   *code_counts;	/* (sum of cardinalities) */
+} LearnWorker;
+
+/* One step's settings. */
+typedef struct LearnStep
+{
+	uint64_t	seed;
+	uint64_t	number;
+	float		rate_factor;
+	float		clip;			/* 0: none */
+	float		decay;			/* of the running average in this step */
+} LearnStep;
+
+/* Rows held out, in their sampler's order, and what networks say about them. */
+typedef struct LearnHeld
+{
+	LearnSampler *sampler;
+	size_t		n;
+	size_t		keep;			/* the first so many have their outputs kept */
+	float	   *targets;		/* (keep, n_targets) */
+	float	   *outputs;		/* (keep, n_outputs) of the last judgement */
+	float	   *best;			/* (keep, n_outputs) of the best epoch */
+	float	   *total;			/* (keep, n_outputs) summed over the networks that were not trained on them */
+	int			n_total;
+} LearnHeld;
+
+typedef struct LearnMachine
+{
+	DevSession *session;
+	DevDevice  *device;
+	LearnTeam  *team;			/* borrowed; its first n_workers are used */
+	int			n_workers;
+	LearnNetwork network;
+	LearnGraph	built;
+	size_t		n_weights;
+	size_t		n_codes_total;	/* sum of cardinalities */
+	size_t		n_targets;
+	size_t		n_outputs;
+	size_t		max_rows;		/* of one pass of one worker */
+	LearnWorker *workers;		/* (n_workers) */
+	float	   *weights;		/* device */
+	float	   *average;		/* device: running average of weights */
+	float	   *best;			/* device: what the best epoch ended with */
+	float	   *host_weights;
+	LearnRange *trained;		/* contiguous parts of the weights that are trained ... */
+	int			n_trained;
+	LearnRange *statistics;		/* ... and that are running statistics */
+	int			n_statistics;
+	NnOptimizer *optimizer;
+	double	   *offset;			/* (n_outputs): prior correction, added to outputs when they are judged */
+	bool		counting;		/* the first epoch: inputs are summed for the baseline */
+
+	/* The job under way; written by the main thread between jobs. */
+	const LearnSampler *sampler;
+	size_t		first;			/* of the window */
+	size_t		count;
+	LearnStep	step;
+	LearnHeld  *held;
+	size_t		position;		/* of the window's first row among the rows held out */
+	double		last_poll;
+	DevStatus	status;			/* of polling */
+	atomic_bool stop;
+} LearnMachine;
+
+/* Tells the host how far the training is. */
+typedef struct LearnMonitor
+{
+	DevSession *session;
+	LearnReport report;			/* NULL: nobody listens */
+	void	   *context;
+	double		start;
+	double		last;
+	double		planned;		/* rows still to come at most, all epochs and nets */
+	LearnProgress progress;
+} LearnMonitor;
+
+extern double learn_seconds(void);	/* monotonic clock */
+
+/* At most every 50 ms but at the end of an epoch. */
+extern DevStatus learn_monitor_tick(LearnMonitor *monitor, bool epoch_end);
+
+/* ---- train_step.c ---- */
+
+/* max_threads and batch decide how many workers take part and how many rows one pass has. */
+extern DevStatus learn_machine_create(DevSession *session, DevDevice *device, LearnTeam *team,
+									  const LearnNetwork *network, const LearnLoss *loss, size_t batch,
+									  LearnMachine *machine);
+/* Gives up its memory but for graph and runs, which the session keeps. A zeroed machine is allowed. */
+extern void learn_machine_free(LearnMachine *machine);
+/* Fresh weights and optimiser state for the next network. */
+extern DevStatus learn_machine_start(LearnMachine *machine, const NnOptimizerSpec *spec, uint64_t seed);
+/* One step on `count` rows of the sampler's window; *loss is the sum of the rows' losses. */
+extern DevStatus learn_machine_step(LearnMachine *machine, const LearnSampler *sampler, size_t first, size_t count,
+									const LearnStep *step, double *loss);
+/* Runs job on the machine's workers. */
+extern void learn_machine_run(LearnMachine *machine, LearnJob job);
+/* Worker 0 only: keeps the host's wish to stop in machine->status and ->stop. */
+extern void learn_machine_poll(LearnMachine *machine);
+extern void learn_machine_bind(LearnMachine *machine, const float *weights);
+extern void learn_machine_copy(LearnMachine *machine, const float *src, float *dst);	/* weights on the device */
+
+/* ---- train_judge.c ---- */
+
+/* *loss is the mean loss of the weights' answers on held's rows; outputs and targets are kept there. */
+extern DevStatus learn_machine_judge(LearnMachine *machine, const float *weights, LearnHeld *held, double *loss);
+/* keep: rows whose outputs are kept, all of them for survival. */
+extern DevStatus learn_held_create(DevSession *session, LearnSampler *sampler, size_t n, size_t keep,
+								   size_t n_targets, size_t n_outputs, LearnHeld *held);
+extern void learn_held_release(DevSession *session, LearnHeld *held);
+
+/* ---- train_net.c ---- */
+
+typedef struct LearnCourse
+{
+	LearnSampler *sampler;
+	size_t		n_train;
+	LearnHeld  *held;			/* n 0: nothing held out */
+	const LearnTraining *training;
+	uint64_t	seed;
+} LearnCourse;
+
+/* Trains one network; machine->best holds its weights then, and *net gets a copy with the baseline. */
+extern DevStatus learn_net_train(LearnMachine *machine, const LearnCourse *course, LearnMonitor *monitor,
+								 LearnNet *net, LearnOutcome *outcome);
+
+/* ---- calibrate.c ---- */
+
+/*
+ * The temperature that minimises the mean log loss of outputs / temperature + offset. outputs (n, n_outputs), targets
+ * (n): class codes, or 0 and 1 with one output.
+ */
+extern double learn_temperature(size_t n, size_t n_outputs, const float *outputs, const float *targets,
+								const double *offset);
+/* Log loss of one row, from its logits. */
+extern double learn_row_loss(size_t n_outputs, const float *outputs, float target, const double *offset,
+							 double inverse_temperature);
+
+/* ---- hazard.c ---- */
+
+/* Mean negative Cox partial log likelihood an event (Breslow ties). targets (n, 2): time, event. NaN without an event. */
+extern DevStatus learn_cox_loss(DevSession *session, size_t n, const float *scores, const float *targets, double *loss);
+/* Breslow's cumulative baseline hazard at no more than LEARN_MAX_HAZARD event times into the model. */
+extern DevStatus learn_breslow(DevSession *session, size_t n, const float *scores, const float *targets,
+							   LearnModel *model);
+#define LEARN_MAX_HAZARD 512
+
+/* ---- training_defaults.c ---- */
+
+/* The optimiser's settings that a resolved training means. */
+extern NnOptimizerSpec learn_optimizer_spec(const LearnTraining *training);
+/* The same training for the linear member of a blend. */
+extern LearnTraining learn_linear_training(const LearnTraining *training, size_t n_train);
+
+#endif							/* IDLA_LEARN_TRAINER_H */

@@ -1,0 +1,141 @@
+/*
+ * training_defaults.c: what a training does when the user does not say.
+ *
+ * The figures depend on the number of training rows and the architecture alone. Few
+ * rows: small batches, many epochs, and several networks on different folds, because there
+ * the choice of rows held out matters more than any setting. Many rows: one
+ * network and few epochs.
+ */
+#include "trainer.h"
+
+#include <string.h>
+
+#define FEW 5000				/* rows below which networks are trained on folds and blended */
+#define LEAST_FOLDED 100		/* rows below which a fold says nothing */
+
+static int
+default_epochs(size_t n)
+{
+	return n < 5000 ? 100 : n < 50000 ? 50 : n < 200000 ? 20 : 10;
+}
+
+static int
+default_batch(const LearnNetwork *network, size_t n)
+{
+	if (network->task == LEARN_SURVIVAL)
+		return n < 2000 ? 256 : 512;
+	return n < 1000 ? 64 : n < 5000 ? 128 : n < 200000 ? 256 : 1024;
+}
+
+static int
+default_patience(size_t n)
+{
+	return n < 5000 ? 16 : n < 50000 ? 10 : n < 200000 ? 5 : 3;
+}
+
+static double
+default_rate(const LearnNetwork *network, int optimizer)
+{
+	if (optimizer == NN_SGD)
+		return 0.05;
+	switch (network->architecture)
+	{
+		case LEARN_LINEAR:
+			return 1e-2;
+		case LEARN_NAM:
+			return 5e-3;
+		case LEARN_RESNET:
+			return 1e-3;
+		default:
+			return 2e-3;
+	}
+}
+
+static int
+default_folds(size_t n)
+{
+	return n >= LEAST_FOLDED && n < FEW ? 5 : 1;
+}
+
+static void
+resolve_optimizer(const LearnNetwork *network, LearnTraining *training)
+{
+	NnOptimizerSpec spec;
+
+	if (training->optimizer < 0)
+		training->optimizer = NN_ADAMW;
+	nn_optimizer_defaults((NnOptimizerKind) training->optimizer, &spec);
+	if (training->rate <= 0)
+		training->rate = default_rate(network, training->optimizer);
+	if (training->matrix_rate <= 0)
+		training->matrix_rate = (double) spec.matrix_rate;
+	if (training->decay < 0)
+		training->decay = network->architecture == LEARN_LINEAR ? 1e-2 : 1e-3;
+	if (training->momentum < 0)
+		training->momentum = (double) spec.beta1;
+	if (training->schedule < 0)
+		training->schedule = NN_COSINE;
+	if (training->warm_up < 0)
+		training->warm_up = 0.05;
+	if (training->clip < 0)
+		training->clip = network->architecture == LEARN_TABM ? 1.0 : 0.0;
+	if (training->average < 0)
+		training->average = 0.99;
+}
+
+void
+learn_training_resolve(const LearnNetwork *network, size_t n_train, LearnTraining *training)
+{
+	resolve_optimizer(network, training);
+	if (training->epochs <= 0)
+		training->epochs = default_epochs(n_train);
+	if (training->batch <= 0)
+		training->batch = default_batch(network, n_train);
+	if (training->patience == 0)
+		training->patience = default_patience(n_train);
+	if (training->folds <= 0)
+		training->folds = default_folds(n_train);
+	if (training->bags <= 0)
+		training->bags = 1;
+	if (training->linear < 0)
+		training->linear = network->architecture != LEARN_LINEAR && network->architecture != LEARN_NAM
+			&& network->architecture != LEARN_LAYERS && n_train < FEW;
+	if (network->architecture == LEARN_LINEAR)
+		training->linear = 0;
+	if (training->threads < 1)
+		training->threads = 1;
+}
+
+NnOptimizerSpec
+learn_optimizer_spec(const LearnTraining *training)
+{
+	NnOptimizerSpec spec;
+
+	nn_optimizer_defaults((NnOptimizerKind) training->optimizer, &spec);
+	spec.rate = (float) training->rate;
+	spec.matrix_rate = (float) training->matrix_rate;
+	spec.decay = (float) training->decay;
+	spec.beta1 = training->optimizer == NN_ADAMW ? spec.beta1 : (float) training->momentum;
+	return spec;
+}
+
+LearnTraining
+learn_linear_training(const LearnTraining *training, size_t n_train)
+{
+	LearnNetwork network = {.architecture = LEARN_LINEAR};
+	LearnTraining linear = *training;
+
+	/* The line has its own pace, whatever the user said of the network's. */
+	linear.epochs = 0;
+	linear.patience = 0;
+	linear.optimizer = -1;
+	linear.rate = 0;
+	linear.decay = -1;
+	linear.momentum = -1;
+	linear.schedule = -1;
+	linear.warm_up = -1;
+	linear.clip = -1;
+	linear.average = -1;
+	learn_training_resolve(&network, n_train, &linear);
+	return linear;
+}
