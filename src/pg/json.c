@@ -5,7 +5,7 @@
  * value by key, checks that it is what it must be and within bounds, and says
  * which key is wrong.
  */
-#include "manifest.h"
+#include "json.h"
 
 #include <math.h>
 
