@@ -227,6 +227,7 @@ typedef struct NnOptimizerSpec
 extern void nn_optimizer_defaults(NnOptimizerKind kind, NnOptimizerSpec *spec);
 extern DevStatus nn_optimizer_create(const NnGraph *graph, DevDevice *device, const NnOptimizerSpec *spec,
 									 int n_shares, NnOptimizer **optimizer);
+extern void nn_optimizer_free(NnOptimizer *optimizer);	/* NULL is allowed */
 /*
  * One step: `begin` once, then `apply` for every share (shares are disjoint parts of the weights and
  * may be applied by different threads at once). rate_factor comes from the schedule; scale multiplies gradients first.

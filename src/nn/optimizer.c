@@ -365,6 +365,13 @@ nn_optimizer_create(const NnGraph *graph, DevDevice *device, const NnOptimizerSp
 }
 
 void
+nn_optimizer_free(NnOptimizer *optimizer)
+{
+	if (optimizer != NULL)
+		release(optimizer);
+}
+
+void
 nn_optimizer_share(const NnOptimizer *optimizer, int share, size_t *first, size_t *count)
 {
 	*first = optimizer->bounds[share];
