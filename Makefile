@@ -49,9 +49,12 @@ endif
 
 # ---- the glue ----
 
+# The server's build may have had another compiler: its warnings are replaced by a list of ours.
+override CFLAGS := $(filter-out -W%,$(CFLAGS))
+PG_WARNINGS = $(ENGINE_WARNINGS) -Wmissing-prototypes -Wpointer-arith -Werror=vla -Wendif-labels \
+	-Wmissing-format-attribute -Wformat-security -Wshadow=compatible-local
 SERVER_INCLUDES = -isystem $(includedir_server) -isystem $(includedir_internal)
-PG_FLAGS = $(CFLAGS) -std=gnu11 $(ENGINE_WARNINGS) -Wno-declaration-after-statement \
-	-Iinclude $(SERVER_INCLUDES) $(filter-out -I. -I./ -I$(includedir_server) -I$(includedir_internal),$(CPPFLAGS))
+PG_FLAGS = $(CFLAGS) -std=gnu11 $(PG_WARNINGS) -Iinclude $(SERVER_INCLUDES) $(filter-out -I. -I./ -I$(includedir_server) -I$(includedir_internal),$(CPPFLAGS))
 
 $(PG_OBJS): build/pg/%.o: src/pg/%.c Makefile build/server build/version.h | build/arrows.ok
 	@mkdir -p $(@D)

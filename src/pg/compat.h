@@ -59,4 +59,9 @@
 #define IDLA_MODULE_MAGIC(module, release) PG_MODULE_MAGIC
 #endif
 
+/* 18 says pg_noreturn in front of the declaration; the attribute behind it works everywhere. */
+#ifndef pg_attribute_noreturn
+#define pg_attribute_noreturn() __attribute__((noreturn))
+#endif
+
 #endif							/* IDLA_COMPAT_H */
