@@ -13,7 +13,7 @@ IDLA_VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" idla.contr
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
-.PHONY: all test test-long demo bench-quality bench-speed compile-check
+.PHONY: all test test-long demo docs bench-quality bench-speed compile-check
 all:
 
 include engine.mk
@@ -91,8 +91,20 @@ test-long:
 demo:
 	PG_CONFIG='$(PG_CONFIG)' scripts/demo
 
-bench-quality bench-speed:
-	PG_CONFIG='$(PG_CONFIG)' scripts/$@
+# Beside their peers, which the Python of BENCH_PYTHON has to have: see docs/benchmarks.md
+BENCH_PYTHON = python3
+BENCH_DATA = ../shared/data
+BENCH_ARGS =
+
+bench-quality:
+	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/quality.py --data '$(abspath $(BENCH_DATA))' $(BENCH_ARGS)
+
+bench-speed:
+	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/speed.py $(BENCH_ARGS)
+
+# Writes what the examples show now into the pages (docs/house.md says how they are written).
+docs:
+	PG_CONFIG='$(PG_CONFIG)' scripts/renew-docs
 
 # Objects of src/pg for one more server, nothing linked: make compile-check PG_CONFIG=/opt/pg18/bin/pg_config
 compile-check: $(PG_OBJS)
