@@ -235,6 +235,21 @@ extern const char **idla_output_names(const IdlaModel *model);
 extern char *idla_card_text(Jsonb *card, const char *key);
 extern bool idla_card_number(Jsonb *card, const char *key, double *value);
 
+/* ---- source.c: a table, view or SELECT read once by a cursor; training, judging and importance read it alike ---- */
+
+typedef struct IdlaSource IdlaSource;
+
+/* Opens it with the caller's rights and search_path. ERROR for what is no source, and for duplicate column names. */
+extern IdlaSource *idla_source_open(const char *source);
+extern TupleDesc idla_source_desc(IdlaSource *source);
+/* Calls take for every row, in memory that is emptied after each few; returns the number of rows. */
+extern uint64 idla_source_read(IdlaSource *source,
+							   void (*take) (void *context, const Datum *values, const bool *isnull), void *context);
+extern void idla_source_close(IdlaSource *source);
+
+/* The class label of a target's value, as training names classes (true, 1, setosa); palloc'd */
+extern char *idla_class_label(Datum value, Oid type);
+
 /* ---- judge.c: how good a model's answers are; used by idla_train, idla_evaluate and idla_importance ---- */
 
 typedef struct IdlaMetric
