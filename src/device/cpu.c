@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpu_special.h"
 #include "kernels.h"
 
 /* CBLAS's own numbers. */
@@ -278,7 +279,12 @@ static const DevPrimitives cpu_primitives = {
 	.reduce_cols = cpu_reduce_cols,
 	.softmax = cpu_softmax,
 	.random_mask = cpu_random_mask,
-	.adam = cpu_adam
+	.adam = cpu_adam,
+	.one_hot = dev_cpu_one_hot,
+	.piecewise_linear = dev_cpu_piecewise_linear,
+	.piecewise_linear_grad = dev_cpu_piecewise_linear_grad,
+	.cox = dev_cpu_cox,
+	.cox_grad = dev_cpu_cox_grad
 };
 
 /* ---- Opening ---- */
