@@ -1,0 +1,1 @@
+SELECT idla_auroc(score, label) FROM (VALUES (0.1, false), (0.4, false), (0.35, true), (0.8, true)) AS t (score, label);

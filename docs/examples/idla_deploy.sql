@@ -1,0 +1,6 @@
+-- a second training is a candidate until it is deployed
+SELECT version FROM idla_train('heart_risk', 'today', 'disease', architecture => 'linear',
+                               options => '{"columns": {"patient": "ignore"}}');
+SELECT version, in_service FROM heart_risk WHERE chunk = 0 ORDER BY version;
+SELECT idla_deploy('heart_risk', 2) AS replaces;
+SELECT idla_deploy('heart_risk', 1) AS replaces;
