@@ -235,20 +235,17 @@ extern const char **idla_output_names(const IdlaModel *model);
 extern char *idla_card_text(Jsonb *card, const char *key);
 extern bool idla_card_number(Jsonb *card, const char *key, double *value);
 
-/* ---- source.c: a table, view or SELECT read once by a cursor; training, judging and importance read it alike ---- */
+/* ---- rows.c: the rows of a table, view or SELECT, one by one ---- */
 
-typedef struct IdlaSource IdlaSource;
+typedef struct IdlaRows IdlaRows;
 
 /* Opens it with the caller's rights and search_path. ERROR for what is no source, and for duplicate column names. */
-extern IdlaSource *idla_source_open(const char *source);
-extern TupleDesc idla_source_desc(IdlaSource *source);
-/* Calls take for every row, in memory that is emptied after each few; returns the number of rows. */
-extern uint64 idla_source_read(IdlaSource *source,
-							   void (*take) (void *context, const Datum *values, const bool *isnull), void *context);
-extern void idla_source_close(IdlaSource *source);
-
-/* The class label of a target's value, as training names classes (true, 1, setosa); palloc'd */
-extern char *idla_class_label(Datum value, Oid type);
+extern IdlaRows *idla_rows_open(const char *source);
+extern TupleDesc idla_rows_desc(IdlaRows *rows);
+/* Calls take for every row, in memory that is emptied every few rows; returns their number. */
+extern uint64 idla_rows_read(IdlaRows *rows,
+							 void (*take) (void *context, const Datum *values, const bool *isnull), void *context);
+extern void idla_rows_close(IdlaRows *rows);
 
 /* ---- judge.c: how good a model's answers are; used by idla_train, idla_evaluate and idla_importance ---- */
 
@@ -263,8 +260,8 @@ typedef struct IdlaMetric
 
 /*
  * The metrics of model->task, the leading one first (auroc, accuracy, rmse, concordance); an array palloc'd in the
- * current context, *n_metrics long. scores (n, outputs) as learn_predict_scores gives them; targets (n, n_targets): the
- * class number, the values in the user's unit, or time and event. Neither is changed.
+ * current context, *n_metrics long. scores (n, outputs) as learn_predict_scores gives them; targets (n, n_targets): 1 for
+ * the positive class and 0 for the other, the class number, the values in the user's unit, or time and event. Neither is changed.
  */
 extern IdlaMetric *idla_judge(IdlaWork *work, const LearnModel *model, size_t n, const double *scores,
 							  const double *targets, int *n_metrics);
@@ -273,6 +270,8 @@ extern IdlaMetric *idla_judge_at(IdlaWork *work, const LearnModel *model, size_t
 								 const double *targets, double threshold, int *n_metrics);
 /* The class named for one row's answers; threshold as above. */
 extern uint32_t idla_likeliest_class(const LearnModel *model, const double *answers, double threshold);
+/* The class number behind a target as above. */
+extern uint32_t idla_class_of_target(const LearnModel *model, double target);
 /* A float8 as jsonb with every bit of it; NaN and infinities become null */
 extern JsonbValue idla_json_number(double value);
 extern void idla_json_push_number(JsonbParseState **state, const char *key, double value);

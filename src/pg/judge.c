@@ -64,7 +64,7 @@ gather_binary(Judged *judged, size_t n, const uint32_t *rows)
 		size_t		row = row_at(rows, i);
 
 		judged->first[i] = judged->answers[row];
-		judged->flags[i] = (int) judged->targets[row] == judged->model->positive;
+		judged->flags[i] = judged->targets[row] != 0;
 	}
 }
 
@@ -116,6 +116,14 @@ idla_likeliest_class(const LearnModel *model, const double *answers, double thre
 	return best;
 }
 
+uint32_t
+idla_class_of_target(const LearnModel *model, double target)
+{
+	if (model->task == LEARN_BINARY)
+		return target != 0 ? model->positive : 1 - model->positive;
+	return (uint32_t) target;
+}
+
 static void
 gather_classes(Judged *judged, size_t n, const uint32_t *rows)
 {
@@ -125,7 +133,7 @@ gather_classes(Judged *judged, size_t n, const uint32_t *rows)
 
 		judged->predicted[i] = idla_likeliest_class(judged->model, judged->answers + row * judged->n_outputs,
 													judged->threshold);
-		judged->labels[i] = (uint32_t) judged->targets[row];
+		judged->labels[i] = idla_class_of_target(judged->model, judged->targets[row]);
 	}
 }
 

@@ -1,0 +1,569 @@
+/*
+ * evaluate.c: idla_evaluate, idla_classification_report and idla_importance: a model
+ * against rows of the user's choice.
+ *
+ * The source is read once, as training reads it. Answers are computed some
+ * hundred rows at a time; what stays of a row is its score and target (for
+ * importance the decoded row), within idla.train_memory. Rows without a target
+ * cannot be judged: they are left out, and the user is told how many.
+ */
+#include "column.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "idla/learn_metrics.h"
+
+#define BATCH_ROWS 1024
+#define IMPORTANCE_SEED 1
+#define MOST_REPEATS 1000
+
+PG_FUNCTION_INFO_V1(idla_evaluate);
+PG_FUNCTION_INFO_V1(idla_classification_report);
+PG_FUNCTION_INFO_V1(idla_importance);
+
+/* A column of the source that holds a target. */
+typedef struct TargetColumn
+{
+	const char *name;
+	int			attribute;		/* position in values */
+	Oid			type;			/* domains looked through */
+} TargetColumn;
+
+typedef struct Judging
+{
+	IdlaLoaded *loaded;
+	const LearnModel *learn;
+	IdlaWork   *work;			/* owns what follows */
+	IdlaDecoder *decoder;
+	int			n_targets;
+	TargetColumn *targets;
+	int		   *class_order;	/* class numbers by label, for searching */
+	double		threshold;
+	bool		keep_rows;		/* importance needs the rows themselves, the others their scores */
+
+	size_t		n;				/* rows taken */
+	size_t		n_scored;
+	size_t		capacity;
+	uint64		n_skipped;		/* rows without a target */
+	double	   *target_values;	/* (capacity, n_targets) */
+	double	   *scores;			/* (capacity, outputs) */
+	float	   *raw;			/* (capacity, n_channels) when rows are kept, else (BATCH_ROWS, n_channels) */
+} Judging;
+
+static bool
+is_classifier(const LearnModel *learn)
+{
+	return learn->task == LEARN_BINARY || learn->task == LEARN_MULTICLASS;
+}
+
+/* ---- targets ---- */
+
+static void
+find_target(TargetColumn *target, TupleDesc desc)
+{
+	target->attribute = -1;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		if (strcmp(NameStr(TupleDescAttr(desc, i)->attname), target->name) == 0)
+			target->attribute = i;
+	}
+	if (target->attribute < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("the source has no column \"%s\", the target of the model", target->name),
+				 errdetail("The source has: %s.", idla_attribute_list(desc)),
+				 errhint("Judging compares answers with the truth: the source needs the target's column.")));
+	target->type = getBaseType(TupleDescAttr(desc, target->attribute)->atttypid);
+}
+
+static void
+check_number(const TargetColumn *target)
+{
+	IdlaFamily	family = idla_type_family(target->type);
+
+	if (family != IDLA_FAMILY_NUMBER && family != IDLA_FAMILY_BOOLEAN && family != IDLA_FAMILY_INTERVAL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("target \"%s\" is of type %s, which is not a number", target->name,
+						format_type_be(target->type))));
+}
+
+static void
+find_targets(Judging *judging, TupleDesc desc)
+{
+	const IdlaModel *model = judging->loaded->model;
+	const char **names = NULL;
+
+	judging->n_targets = judging->learn->n_targets;
+	judging->targets = palloc0(judging->n_targets * sizeof(TargetColumn));
+	if (judging->learn->task == LEARN_REGRESSION && judging->n_targets > 1)
+		names = idla_output_names(model);
+	for (int i = 0; i < judging->n_targets; i++)
+	{
+		TargetColumn *target = &judging->targets[i];
+
+		target->name = names != NULL ? names[i] : model->target;
+		if (judging->learn->task == LEARN_SURVIVAL)
+			target->name = i == 0 ? model->time_column : model->event_column;
+		find_target(target, desc);
+		if (!is_classifier(judging->learn))
+			check_number(target);
+	}
+}
+
+/* Class numbers in the order of their labels' bytes. */
+static int
+compare_labels(const void *a, const void *b, void *classes)
+{
+	return strcmp(((char **) classes)[*(const int *) a], ((char **) classes)[*(const int *) b]);
+}
+
+static void
+order_classes(Judging *judging)
+{
+	judging->class_order = palloc(judging->learn->n_classes * sizeof(int));
+	for (int i = 0; i < judging->learn->n_classes; i++)
+		judging->class_order[i] = i;
+	qsort_arg(judging->class_order, judging->learn->n_classes, sizeof(int), compare_labels,
+			  judging->learn->classes);
+}
+
+static int
+find_class(const Judging *judging, const char *label)
+{
+	int			low = 0;
+	int			high = judging->learn->n_classes - 1;
+
+	while (low <= high)
+	{
+		int			middle = (low + high) / 2;
+		int			class = judging->class_order[middle];
+		int			order = strcmp(label, judging->learn->classes[class]);
+
+		if (order == 0)
+			return class;
+		if (order < 0)
+			high = middle - 1;
+		else
+			low = middle + 1;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the source has class \"%s\", which the model was not trained with", label),
+			 errdetail("It knows %s.", idla_list(idla_output_names(judging->loaded->model))),
+			 errhint("Leave such rows out in the source: a SELECT with a WHERE.")));
+	return -1;
+}
+
+/* The label of a value as training names classes: true, 2, 0.5, setosa. */
+static char *
+class_label(Datum value, Oid type)
+{
+	IdlaFamily	family = idla_type_family(type);
+	char	   *text;
+	Oid			output;
+	bool		is_varlena;
+
+	if (family == IDLA_FAMILY_BOOLEAN)
+		return pstrdup(DatumGetBool(value) ? "true" : "false");
+	if (family == IDLA_FAMILY_NUMBER)
+	{
+		double		number = idla_datum_to_double(value, type);
+
+		if (number == floor(number) && fabs(number) < 1e15)
+			return psprintf("%lld", (long long) number);
+		return DatumGetCString(DirectFunctionCall1(float8out, Float8GetDatum(number)));
+	}
+	getTypeOutputInfo(type, &output, &is_varlena);
+	text = OidOutputFunctionCall(output, value);
+	/* Trailing blanks of char(n) mean nothing. */
+	for (size_t length = strlen(text); type == BPCHAROID && length > 0 && text[length - 1] == ' '; length--)
+		text[length - 1] = '\0';
+	return text;
+}
+
+static double
+target_of(const Judging *judging, int i, Datum value)
+{
+	const TargetColumn *target = &judging->targets[i];
+	double		number;
+
+	if (is_classifier(judging->learn))
+	{
+		int			class = find_class(judging, class_label(value, target->type));
+
+		return judging->learn->task == LEARN_MULTICLASS ? class : class == judging->learn->positive;
+	}
+	number = idla_datum_to_double(value, target->type);
+	if (!isfinite(number))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("target \"%s\" is not finite", target->name),
+				 errhint("Leave such rows out in the source: a SELECT with a WHERE.")));
+	if (judging->learn->task == LEARN_SURVIVAL && i == 1 && number != 0 && number != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("event \"%s\" is neither 0 nor 1", target->name)));
+	return number;
+}
+
+/* ---- rows ---- */
+
+/* Doubles the room, at most to what idla.train_memory allows. */
+static void
+grow(Judging *judging)
+{
+	size_t		n_outputs = learn_model_outputs(judging->learn);
+	Size		row_size = judging->n_targets * sizeof(double) +
+		(judging->keep_rows ? judging->learn->n_channels * sizeof(float) : n_outputs * sizeof(double));
+	Size		limit = Max((Size) idla_train_memory * 1024 / row_size, BATCH_ROWS);
+	size_t		capacity = Min(judging->capacity * 2, limit);
+
+	if (capacity <= judging->capacity)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the source has more than %zu rows, which is all that fits into idla.train_memory", limit),
+				 errhint("Judge a sample, or raise idla.train_memory.")));
+	judging->target_values = repalloc_huge(judging->target_values, capacity * judging->n_targets * sizeof(double));
+	if (judging->keep_rows)
+		judging->raw = repalloc_huge(judging->raw, capacity * judging->learn->n_channels * sizeof(float));
+	else
+		judging->scores = repalloc_huge(judging->scores, capacity * n_outputs * sizeof(double));
+	judging->capacity = capacity;
+}
+
+static void
+allocate(Judging *judging)
+{
+	MemoryContext context = judging->work->context;
+
+	judging->capacity = BATCH_ROWS;
+	judging->target_values = MemoryContextAllocHuge(context, BATCH_ROWS * judging->n_targets * sizeof(double));
+	judging->raw = MemoryContextAllocHuge(context, BATCH_ROWS * Max(judging->learn->n_channels, 1) * sizeof(float));
+	if (!judging->keep_rows)
+		judging->scores = MemoryContextAllocHuge(context,
+												 BATCH_ROWS * learn_model_outputs(judging->learn) * sizeof(double));
+}
+
+/* Answers the rows of the batch. */
+static void
+score(Judging *judging)
+{
+	size_t		n = judging->n - judging->n_scored;
+
+	if (n == 0 || judging->keep_rows)
+		return;
+	idla_check(judging->loaded->model->work,
+			   learn_predict_scores(judging->loaded->predictor, n, judging->raw,
+									judging->scores + judging->n_scored * learn_model_outputs(judging->learn)));
+	judging->n_scored = judging->n;
+}
+
+static void
+take_row(void *context, const Datum *values, const bool *isnull)
+{
+	Judging    *judging = context;
+	size_t		slot;
+
+	for (int i = 0; i < judging->n_targets; i++)
+	{
+		if (isnull[judging->targets[i].attribute])
+		{
+			judging->n_skipped++;
+			return;
+		}
+	}
+	if (judging->n == judging->capacity)
+		grow(judging);
+	for (int i = 0; i < judging->n_targets; i++)
+		judging->target_values[judging->n * judging->n_targets + i] =
+			target_of(judging, i, values[judging->targets[i].attribute]);
+	slot = judging->keep_rows ? judging->n : judging->n - judging->n_scored;
+	idla_decode(judging->decoder, values, isnull, judging->raw + slot * judging->learn->n_channels);
+	judging->n++;
+	if (judging->n - judging->n_scored == BATCH_ROWS)
+		score(judging);
+}
+
+/* Arguments 0 and 1: model, source. Everything is below the current context and goes with idla_work_close. */
+static Judging *
+judge_source(FunctionCallInfo fcinfo, int version, bool keep_rows)
+{
+	IdlaWork   *work;
+	Judging    *judging;
+	IdlaRows *source;
+	TupleDesc	desc;
+	MemoryContext caller;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the %s is NULL", PG_ARGISNULL(0) ? "model" : "source")));
+	work = idla_work_open(CurrentMemoryContext, "judging", 0, 0);
+	caller = MemoryContextSwitchTo(work->context);
+	judging = palloc0(sizeof(Judging));
+	judging->work = work;
+	judging->keep_rows = keep_rows;
+	judging->loaded = idla_load(PG_GETARG_OID(0), version, GetActiveSnapshot(), work->context);
+	judging->learn = &judging->loaded->model->learn;
+	judging->threshold = 0.5;
+	(void) idla_card_number(judging->loaded->model->card, "threshold", &judging->threshold);
+
+	source = idla_rows_open(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	desc = idla_rows_desc(source);
+	find_targets(judging, desc);
+	if (is_classifier(judging->learn))
+		order_classes(judging);
+	judging->decoder = idla_decoder_create(&judging->loaded->model->columns, desc, NULL, judging->loaded->model->work);
+	allocate(judging);
+	idla_rows_read(source, take_row, judging);
+	score(judging);
+	idla_rows_close(source);
+	MemoryContextSwitchTo(caller);
+
+	if (judging->n_skipped > 0)
+		ereport(NOTICE,
+				(errmsg_plural("%llu row without a target was left out", "%llu rows without a target were left out",
+							   (unsigned long) judging->n_skipped, (unsigned long long) judging->n_skipped)));
+	if (judging->n == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("the source has no rows to judge by")));
+	return judging;
+}
+
+/* ---- idla_evaluate ---- */
+
+static void
+put_number(Datum *values, bool *nulls, int column, double value)
+{
+	nulls[column] = isnan(value);
+	values[column] = Float8GetDatum(value);
+}
+
+Datum
+idla_evaluate(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Judging    *judging;
+	IdlaMetric *metrics;
+	int			n;
+
+	InitMaterializedSRF(fcinfo, 0);
+	judging = judge_source(fcinfo, idla_version_argument(fcinfo, 2), false);
+	metrics = idla_judge_at(judging->work, judging->learn, judging->n, judging->scores, judging->target_values,
+							judging->threshold, &n);
+	for (int i = 0; i < n; i++)
+	{
+		Datum		values[5];
+		bool		nulls[5] = {false};
+
+		values[0] = CStringGetTextDatum(metrics[i].name);
+		put_number(values, nulls, 1, metrics[i].value);
+		put_number(values, nulls, 2, metrics[i].low);
+		put_number(values, nulls, 3, metrics[i].high);
+		values[4] = Int64GetDatum((int64) metrics[i].n);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	idla_work_close(judging->work);
+	return (Datum) 0;
+}
+
+/* ---- idla_classification_report ---- */
+
+static void
+put_class(ReturnSetInfo *result, const char *name, const LearnClassScore *score)
+{
+	Datum		values[5];
+	bool		nulls[5] = {false};
+
+	values[0] = CStringGetTextDatum(name);
+	values[1] = Float8GetDatum(score->precision);
+	values[2] = Float8GetDatum(score->recall);
+	values[3] = Float8GetDatum(score->f1);
+	values[4] = Int64GetDatum((int64) score->support);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+static void
+report_classes(ReturnSetInfo *result, Judging *judging)
+{
+	static const char *const averages_names[] = {"micro avg", "macro avg", "weighted avg"};
+	const LearnModel *learn = judging->learn;
+	size_t		n_outputs = learn_model_outputs(learn);
+	uint32_t   *predicted = MemoryContextAllocHuge(judging->work->context, judging->n * sizeof(uint32_t));
+	uint32_t   *labels = MemoryContextAllocHuge(judging->work->context, judging->n * sizeof(uint32_t));
+	LearnClassScore *scores = palloc0(learn->n_classes * sizeof(LearnClassScore));
+	LearnClassScore averages[3];
+
+	learn_scores_to_answers(learn, judging->n, judging->scores);
+	for (size_t i = 0; i < judging->n; i++)
+	{
+		predicted[i] = idla_likeliest_class(learn, judging->scores + i * n_outputs, judging->threshold);
+		labels[i] = idla_class_of_target(learn, judging->target_values[i]);
+	}
+	learn_classification_report(judging->n, learn->n_classes, predicted, labels, scores, averages);
+	for (int i = 0; i < learn->n_classes; i++)
+		put_class(result, learn->classes[i], &scores[i]);
+	for (int i = 0; i < (int) lengthof(averages); i++)
+		put_class(result, averages_names[i], &averages[i]);
+}
+
+Datum
+idla_classification_report(PG_FUNCTION_ARGS)
+{
+	Judging    *judging;
+
+	InitMaterializedSRF(fcinfo, 0);
+	judging = judge_source(fcinfo, idla_version_argument(fcinfo, 2), false);
+	if (!is_classifier(judging->learn))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" is a %s model: it knows no classes",
+						get_rel_name(judging->loaded->relid), learn_task_names[judging->learn->task]),
+				 errhint("Use idla_evaluate.")));
+	report_classes((ReturnSetInfo *) fcinfo->resultinfo, judging);
+	idla_work_close(judging->work);
+	return (Datum) 0;
+}
+
+/* ---- idla_importance ---- */
+
+static const char *
+importance_metric(LearnTask task)
+{
+	switch (task)
+	{
+		case LEARN_BINARY:
+			return "auroc";
+		case LEARN_MULTICLASS:
+			return "log_loss";
+		case LEARN_REGRESSION:
+			return "rmse";
+		case LEARN_SURVIVAL:
+			break;
+	}
+	return "concordance";
+}
+
+/* What a column's shuffling is measured by, larger being better: losses come with a minus. */
+static DevStatus
+goodness(void *context, size_t n, const double *scores, double *value)
+{
+	Judging    *judging = context;
+	const LearnModel *learn = judging->learn;
+	DevSession *session = judging->work->session;
+	size_t		n_outputs = learn_model_outputs(learn);
+	double	   *answers = dev_alloc(session, n, n_outputs * sizeof(double));
+	double	   *truth = dev_alloc(session, n, sizeof(double));
+	uint32_t   *labels = dev_alloc(session, n, sizeof(uint32_t));
+	uint8_t    *flags = dev_alloc(session, n, sizeof(uint8_t));
+	DevStatus	status = DEV_OK;
+
+	if (answers == NULL || truth == NULL || labels == NULL || flags == NULL)
+		return DEV_NO_MEMORY;
+	memcpy(answers, scores, n * n_outputs * sizeof(double));
+	for (size_t i = 0; i < n; i++)
+	{
+		truth[i] = judging->target_values[i * judging->n_targets];
+		labels[i] = learn->task == LEARN_MULTICLASS ? (uint32_t) truth[i] : 0;
+		flags[i] = learn->task == LEARN_SURVIVAL ? judging->target_values[2 * i + 1] != 0 : truth[i] != 0;
+	}
+	if (learn->task == LEARN_BINARY)
+		status = learn_auroc(session, n, answers, flags, value);
+	else if (learn->task == LEARN_SURVIVAL)
+		status = learn_concordance(session, n, answers, truth, flags, value);
+	else if (learn->task == LEARN_MULTICLASS)
+	{
+		learn_scores_to_answers(learn, n, answers);
+		*value = -learn_log_loss_classes(n, n_outputs, answers, labels);
+	}
+	else
+		/* Over all targets; each is on its own scale, so that the largest units do not decide alone. */
+	{
+		double		sum = 0;
+
+		for (size_t target = 0; target < n_outputs; target++)
+			for (size_t i = 0; i < n; i++)
+			{
+				double		error = (answers[i * n_outputs + target] - judging->target_values[i * n_outputs + target]) /
+					(n_outputs > 1 ? learn->target_scale[target] : 1);
+
+				sum += error * error;
+			}
+		*value = -sqrt(sum / (double) (n * n_outputs));
+	}
+	dev_release(session, flags);
+	dev_release(session, labels);
+	dev_release(session, truth);
+	dev_release(session, answers);
+	return status;
+}
+
+typedef struct Importance
+{
+	int			column;
+	double		mean;
+	double		deviation;
+} Importance;
+
+static int
+compare_importance(const void *a, const void *b)
+{
+	const Importance *left = a;
+	const Importance *right = b;
+
+	if (left->mean != right->mean)
+		return left->mean > right->mean ? -1 : 1;
+	return left->column - right->column;
+}
+
+Datum
+idla_importance(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			repeats = PG_ARGISNULL(2) ? 5 : PG_GETARG_INT32(2);
+	Judging    *judging;
+	double	   *means;
+	double	   *deviations;
+	Importance *order;
+	int			n;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (repeats < 1 || repeats > MOST_REPEATS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("repeats is %d: it must be between 1 and %d", repeats, MOST_REPEATS)));
+	judging = judge_source(fcinfo, idla_version_argument(fcinfo, 3), true);
+	n = judging->learn->n_columns;
+	means = palloc0(n * sizeof(double));
+	deviations = palloc0(n * sizeof(double));
+	order = palloc0(n * sizeof(Importance));
+	idla_check(judging->loaded->model->work,
+			   learn_importance(judging->loaded->predictor, judging->n, judging->raw, repeats, IMPORTANCE_SEED,
+								goodness, judging, means, deviations));
+	for (int i = 0; i < n; i++)
+		order[i] = (Importance) {.column = i, .mean = means[i], .deviation = deviations[i]};
+	qsort(order, n, sizeof(Importance), compare_importance);
+	for (int i = 0; i < n; i++)
+	{
+		Datum		values[5];
+		bool		nulls[5] = {false};
+
+		values[0] = Int32GetDatum(i + 1);
+		values[1] = CStringGetTextDatum(judging->learn->columns[order[i].column]);
+		put_number(values, nulls, 2, order[i].mean);
+		put_number(values, nulls, 3, order[i].deviation);
+		values[4] = CStringGetTextDatum(importance_metric(judging->learn->task));
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	idla_work_close(judging->work);
+	return (Datum) 0;
+}
