@@ -1,0 +1,500 @@
+/*
+ * option.c: the options of idla_train.
+ *
+ * One table lists every option with its type and bounds; what the table does
+ * not know is an error that names the nearest option. Null means the default.
+ */
+#include "option.h"
+
+#include <math.h>
+
+#include "json.h"
+#include "utils/builtins.h"
+
+typedef enum OptionType
+{
+	OPTION_INTEGER,
+	OPTION_NUMBER,				/* a double */
+	OPTION_REAL,				/* a float */
+	OPTION_BOOLEAN,
+	OPTION_TEXT,
+	OPTION_WORD,				/* one of a list, stored as its index */
+	OPTION_SPECIAL				/* has a reader of its own */
+} OptionType;
+
+typedef struct Option
+{
+	const char *name;
+	OptionType	type;
+	size_t		offset;
+	double		low;
+	double		high;
+	const char *const *words;
+	void		(*read) (IdlaOptions *options, const struct Option *option, const JsonbValue *value);
+} Option;
+
+static const char *const optimizer_names[] = {"adamw", "sgd", "muon", NULL};
+static const char *const schedule_names[] = {"constant", "cosine", "one_cycle", NULL};
+static const char *const override_names[] = {"kind", "scaling", "reference", "length", "keep", NULL};
+
+/* ---- values ---- */
+
+static char *
+value_text(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+		case jbvBool:
+			return pstrdup(value->val.boolean ? "true" : "false");
+		case jbvBinary:
+			return JsonbToCString(NULL, value->val.binary.data, 0);
+		default:
+			return pstrdup("null");
+	}
+}
+
+static void
+complain(const char *name, const JsonbValue *value, const char *wanted)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("option \"%s\" must be %s, not %s", name, wanted, value_text(value))));
+}
+
+static void
+complain_unknown(const char *what, const char *name, const char *const *names)
+{
+	const char *nearest = idla_nearest(name, names);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown %s \"%s\"", what, name),
+			 nearest != NULL ?
+			 errhint("Perhaps you meant \"%s\". Valid are %s.", nearest, idla_list(names)) :
+			 errhint("Valid are %s.", idla_list(names))));
+}
+
+static double
+number_of(const Option *option, const JsonbValue *value)
+{
+	bool		integer = option->type == OPTION_INTEGER;
+	double		number = NAN;
+
+	if (value->type == jbvNumeric)
+		number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
+	if (!(number >= option->low && number <= option->high) || (integer && number != floor(number)))
+		complain(option->name, value, psprintf("%s from %g to %g", integer ? "an integer" : "a number",
+											   option->low, option->high));
+	return number;
+}
+
+static int
+word_of(const char *name, const JsonbValue *value, const char *const *words)
+{
+	char	   *text;
+	int			found;
+
+	if (value->type != jbvString)
+		complain(name, value, psprintf("one of %s", idla_list(words)));
+	text = value_text(value);
+	found = learn_name_find(words, text);
+	if (found < 0)
+		complain_unknown(name, text, words);
+	return found;
+}
+
+static char *
+text_of(const char *name, const JsonbValue *value)
+{
+	if (value->type != jbvString)
+		complain(name, value, "a string");
+	return value_text(value);
+}
+
+static bool
+boolean_of(const char *name, const JsonbValue *value)
+{
+	if (value->type != jbvBool)
+		complain(name, value, "true or false");
+	return value->val.boolean;
+}
+
+static JsonbContainer *
+object_of(const char *name, const JsonbValue *value, const char *wanted)
+{
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+		complain(name, value, wanted);
+	return value->val.binary.data;
+}
+
+/* ---- options that are more than one value ---- */
+
+static void
+read_override(IdlaOverride *override, const char *path, const JsonbValue *value)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	item;
+	char	   *name = NULL;
+
+	override->kind = override->scaling = -1;
+	if (value->type == jbvString)
+	{
+		char	   *word = value_text(value);
+
+		override->ignore = strcmp(word, "ignore") == 0;
+		override->keep = strcmp(word, "keep") == 0;
+		if (!override->ignore && !override->keep)
+			override->kind = word_of(path, value, idla_kind_names);
+		return;
+	}
+	iterator = JsonbIteratorInit(object_of(path, value, "\"ignore\", \"keep\", a kind or an object"));
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+	{
+		Option		length = {path, OPTION_INTEGER, 0, 1, 65536, NULL, NULL};
+
+		if (token == WJB_KEY)
+			name = value_text(&item);
+		if (token != WJB_VALUE || item.type == jbvNull)
+			continue;
+		if (strcmp(name, "kind") == 0)
+			override->kind = word_of(psprintf("%s.kind", path), &item, idla_kind_names);
+		else if (strcmp(name, "scaling") == 0)
+			override->scaling = word_of(psprintf("%s.scaling", path), &item, learn_scaling_names);
+		else if (strcmp(name, "reference") == 0)
+			override->reference = text_of(psprintf("%s.reference", path), &item);
+		else if (strcmp(name, "keep") == 0)
+			override->keep = boolean_of(psprintf("%s.keep", path), &item);
+		else if (strcmp(name, "length") == 0)
+			override->length = (int) number_of(&length, &item);
+		else
+			complain_unknown(psprintf("key of option \"%s\":", path), name, override_names);
+	}
+}
+
+static void
+read_columns(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	JsonbContainer *object = object_of(option->name, value, "an object of column names");
+	JsonbIterator *iterator = JsonbIteratorInit(object);
+	JsonbIteratorToken token;
+	JsonbValue	item;
+
+	options->overrides = palloc0(sizeof(IdlaOverride) * Max(JsonContainerSize(object), 1));
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+	{
+		IdlaOverride *override = &options->overrides[options->n_overrides];
+
+		if (token == WJB_KEY)
+			override->name = value_text(&item);
+		if (token == WJB_VALUE && item.type != jbvNull)
+		{
+			read_override(override, psprintf("columns.%s", override->name), &item);
+			options->n_overrides++;
+		}
+	}
+}
+
+static void
+read_group_by(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	item;
+
+	if (value->type == jbvString)
+	{
+		options->group_by = list_make1(value_text(value));
+		return;
+	}
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		complain(option->name, value, "a column name or an array of column names");
+	iterator = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+		if (token == WJB_ELEM)
+			options->group_by = lappend(options->group_by, text_of(option->name, &item));
+	if (options->group_by == NIL)
+		complain(option->name, value, "a column name or an array of column names");
+}
+
+static void
+read_class_weights(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	JsonbContainer *object;
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	item;
+	int			n = 0;
+
+	if (value->type == jbvString && strcmp(value_text(value), "balanced") == 0)
+	{
+		options->training.balanced = true;
+		return;
+	}
+	object = object_of(option->name, value, "\"balanced\" or an object of class weights");
+	options->weighted_classes = palloc0(sizeof(char *) * Max(JsonContainerSize(object), 1));
+	options->class_weights = palloc0(sizeof(double) * Max(JsonContainerSize(object), 1));
+	iterator = JsonbIteratorInit(object);
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+	{
+		Option		weight = {option->name, OPTION_NUMBER, 0, 1e-6, 1e6, NULL, NULL};
+
+		if (token == WJB_KEY)
+			options->weighted_classes[n] = value_text(&item);
+		if (token == WJB_VALUE)
+			options->class_weights[n++] = number_of(&weight, &item);
+	}
+	options->n_class_weights = n;
+}
+
+/* A label, in whatever type the target has it. */
+static void
+read_positive(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	if (value->type == jbvBinary)
+		complain(option->name, value, "a label");
+	options->positive = value_text(value);
+}
+
+/* To the user 0 is "never stop early"; to the engine it is the default. */
+static void
+read_patience(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	Option		number = {option->name, OPTION_INTEGER, 0, 0, 100000, NULL, NULL};
+	int			patience = (int) number_of(&number, value);
+
+	options->training.patience = patience == 0 ? -1 : patience;
+}
+
+static void
+read_linear(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	options->training.linear = boolean_of(option->name, value) ? 1 : 0;
+}
+
+static void
+read_activation(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	options->network.activation = learn_activation_map(word_of(option->name, value, learn_activation_names));
+}
+
+static void
+read_seed(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	Option		number = {option->name, OPTION_INTEGER, 0, 0, 9007199254740991.0, NULL, NULL};
+
+	options->training.seed = (uint64_t) number_of(&number, value);
+}
+
+/* ---- the table ---- */
+
+#define AT(member) offsetof(IdlaOptions, member)
+#define INTEGER(name, member, low, high) {name, OPTION_INTEGER, AT(member), low, high, NULL, NULL}
+#define NUMBER(name, member, low, high) {name, OPTION_NUMBER, AT(member), low, high, NULL, NULL}
+#define REAL(name, member, low, high) {name, OPTION_REAL, AT(member), low, high, NULL, NULL}
+#define BOOLEAN(name, member) {name, OPTION_BOOLEAN, AT(member), 0, 0, NULL, NULL}
+#define TEXT(name, member) {name, OPTION_TEXT, AT(member), 0, 0, NULL, NULL}
+#define WORD(name, member, words) {name, OPTION_WORD, AT(member), 0, 0, words, NULL}
+#define SPECIAL(name, reader) {name, OPTION_SPECIAL, 0, 0, 0, NULL, reader}
+
+static const Option known[] = {
+	/* columns and rows */
+	SPECIAL("columns", read_columns),
+	SPECIAL("group_by", read_group_by),
+	TEXT("order_by", order_by),
+	TEXT("part", part),
+	TEXT("time", time),
+	TEXT("event", event),
+	NUMBER("validation", split.validation, 0, 0.9),
+	NUMBER("test", split.test, 0, 0.9),
+	INTEGER("folds", training.folds, 0, 100),
+	INTEGER("bags", training.bags, 1, 100),
+	SPECIAL("seed", read_seed),
+	WORD("scaling", scaling, learn_scaling_names),
+	INTEGER("max_categories", fit.max_categories, 2, 1000000),
+	INTEGER("min_count", fit.min_count, 1, 1000000),
+
+	/* the network */
+	INTEGER("depth", network.depth, 1, 64),
+	INTEGER("width", network.width, 1, 8192),
+	INTEGER("members", network.members, 1, 512),
+	SPECIAL("activation", read_activation),
+	REAL("dropout", network.dropout, 0, 0.95),
+	WORD("embedding", network.embedding, learn_embedding_names),
+	INTEGER("bins", network.bins, 2, 1024),
+	INTEGER("embedding_width", network.embedding_width, 1, 256),
+	TEXT("layers", network.layers),
+
+	/* training */
+	INTEGER("epochs", training.epochs, 1, 100000),
+	INTEGER("batch", training.batch, 1, 1048576),
+	SPECIAL("patience", read_patience),
+	WORD("optimizer", training.optimizer, optimizer_names),
+	NUMBER("rate", training.rate, 1e-9, 10),
+	NUMBER("matrix_rate", training.matrix_rate, 1e-9, 10),
+	NUMBER("decay", training.decay, 0, 10),
+	NUMBER("momentum", training.momentum, 0, 0.9999),
+	WORD("schedule", training.schedule, schedule_names),
+	NUMBER("warm_up", training.warm_up, 0, 1),
+	NUMBER("clip", training.clip, 0, 1e9),
+	NUMBER("average", training.average, 0, 0.99999),
+	NUMBER("smoothing", training.smoothing, 0, 0.9),
+	NUMBER("huber", training.huber, 0, 1e9),
+	SPECIAL("class_weights", read_class_weights),
+	BOOLEAN("calibrate", training.calibrate),
+	SPECIAL("linear", read_linear),
+	INTEGER("threads", training.threads, 1, 1024),
+
+	/* the answer and the version */
+	SPECIAL("positive", read_positive),
+	BOOLEAN("deploy", deploy),
+	TEXT("comment", comment)
+};
+
+static void
+set_defaults(IdlaOptions *options)
+{
+	LearnTraining *training = &options->training;
+
+	/* A negative share is "not given": train.c decides once it knows of folds. */
+	options->split.validation = options->split.test = -1;
+	options->fit.max_categories = 1000;
+	options->fit.min_count = 5;
+	options->fit.warn_leakage = true;
+	options->scaling = LEARN_ROBUST;
+	options->network.activation = -1;
+	options->network.dropout = -1;
+	training->optimizer = training->schedule = training->linear = -1;
+	training->decay = training->momentum = training->warm_up = training->clip = training->average = -1;
+	training->calibrate = true;
+	training->seed = 1;
+}
+
+static void
+set_option(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	void	   *place = (char *) options + option->offset;
+
+	switch (option->type)
+	{
+		case OPTION_INTEGER:
+			*(int *) place = (int) number_of(option, value);
+			break;
+		case OPTION_NUMBER:
+			*(double *) place = number_of(option, value);
+			break;
+		case OPTION_REAL:
+			*(float *) place = (float) number_of(option, value);
+			break;
+		case OPTION_BOOLEAN:
+			*(bool *) place = boolean_of(option->name, value);
+			break;
+		case OPTION_TEXT:
+			*(char **) place = text_of(option->name, value);
+			break;
+		case OPTION_WORD:
+			*(int *) place = word_of(option->name, value, option->words);
+			break;
+		case OPTION_SPECIAL:
+			option->read(options, option, value);
+			break;
+	}
+}
+
+static const Option *
+find_option(const char *name)
+{
+	const char *names[lengthof(known) + 1];
+
+	for (int i = 0; i < (int) lengthof(known); i++)
+	{
+		if (strcmp(known[i].name, name) == 0)
+			return &known[i];
+		names[i] = known[i].name;
+	}
+	names[lengthof(known)] = NULL;
+	complain_unknown("option", name, names);
+	return NULL;
+}
+
+static void
+check_together(const IdlaOptions *options)
+{
+	const LearnSplit *split = &options->split;
+
+	if (Max(split->validation, 0) + Max(split->test, 0) >= 0.95)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options \"validation\" and \"test\" leave no rows to train on")));
+	if (options->part != NULL && (options->order_by != NULL || options->group_by != NIL || split->test >= 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"part\" cannot be combined with \"group_by\", \"order_by\" or \"test\""),
+				 errdetail("Column \"%s\" already says for every row which part it is in.", options->part)));
+}
+
+IdlaOptions *
+idla_options_read(Jsonb *json)
+{
+	IdlaOptions *options = palloc0(sizeof(IdlaOptions));
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	item;
+	const Option *option = NULL;
+
+	StaticAssertStmt(sizeof(LearnEmbedding) == sizeof(int), "words are stored as int");
+	set_defaults(options);
+	if (!JB_ROOT_IS_OBJECT(json))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options must be a JSON object"),
+				 errhint("For example: options => '{\"epochs\": 20}'.")));
+	iterator = JsonbIteratorInit(&json->root);
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			option = find_option(value_text(&item));
+		else if (token == WJB_VALUE && item.type != jbvNull)
+			set_option(options, option, &item);
+	}
+	check_together(options);
+	return options;
+}
+
+int
+idla_task_find(const char *name)
+{
+	int			found = learn_name_find(learn_task_names, name);
+
+	if (found < 0)
+		complain_unknown("task", name, learn_task_names);
+	return found;
+}
+
+void
+idla_architecture_read(const char *text, LearnNetwork *network)
+{
+	int			found = learn_name_find(learn_architecture_names, text);
+
+	/* A word with parentheses is a layer text: dense(128) relu dense(64) relu. */
+	if (found < 0 && strchr(text, '(') != NULL)
+	{
+		network->architecture = LEARN_LAYERS;
+		network->layers = pstrdup(text);
+		return;
+	}
+	if (found < 0)
+		complain_unknown("architecture", text, learn_architecture_names);
+	network->architecture = (LearnArchitecture) found;
+	if (network->layers != NULL && network->architecture == LEARN_AUTO)
+		network->architecture = LEARN_LAYERS;
+	if (network->architecture == LEARN_LAYERS && network->layers == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("architecture \"layers\" needs the layers"),
+				 errhint("Write them as the architecture, for example 'dense(128) relu dropout(0.1)', or as option \"layers\".")));
+}

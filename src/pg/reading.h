@@ -1,0 +1,78 @@
+/*
+ * reading.h: a training source on its way into a data set; shared by reading.c, target.c and train.c.
+ */
+#ifndef IDLA_READING_H
+#define IDLA_READING_H
+
+#include "option.h"
+
+#include "utils/hsearch.h"
+
+/* What the target columns hold, gathered while rows arrive. */
+typedef struct IdlaTarget
+{
+	int			n;				/* columns */
+	char	  **names;
+	int		   *attributes;		/* positions in the row */
+	Oid		   *types;			/* base types */
+	int			task;			/* a LearnTask, -1 while it is to be inferred */
+	bool		inferred;		/* the task was not given */
+
+	/* classes: key -> code in order of first sight */
+	bool		labelled;		/* targets are stored as class codes */
+	bool		numeric;		/* labels come from numbers and are sorted as such */
+	FmgrInfo	output;			/* of label types */
+	HTAB	   *codes;
+	int			n_labels;
+	int			label_capacity;
+	char	  **labels;
+	double	   *values;			/* numeric: the number behind each label */
+	uint64	   *counts;
+
+	/* a number of unknown task: codes kept aside as long as classes are possible */
+	bool		undecided;
+	bool		all_integer;
+	uint8	   *aside;			/* (rows) */
+	Size		aside_capacity;
+
+	uint64		n_not_finite;
+	int			first_not_finite;	/* column */
+} IdlaTarget;
+
+typedef struct IdlaReading
+{
+	/* asked */
+	const char *source;
+	const IdlaOptions *options;
+	IdlaWork   *work;
+
+	/* got */
+	IdlaTarget	target;
+	IdlaColumns columns;
+	LearnDataset *dataset;
+	uint64		n_read;
+	uint64		n_no_target;	/* dropped: a target is NULL */
+	uint64		n_no_order;
+	uint64		n_no_part;
+	uint64		hash;			/* over all decoded rows, in order */
+	List	   *id_like;		/* names of columns that look like a patient's */
+} IdlaReading;
+
+/* Reads the source once, as the caller; fills everything under "got". */
+extern void idla_reading_run(IdlaReading *reading, const char *target, int task);
+
+/* ---- target.c ---- */
+
+/* Splits and finds the target columns, settles what the types alone settle. */
+extern void idla_target_open(IdlaTarget *target, const char *text, int task, const IdlaOptions *options, TupleDesc desc);
+/* False when a target is NULL: the row is to be dropped. values gets (n) floats. */
+extern bool idla_target_decode(IdlaTarget *target, const Datum *datums, const bool *isnull, uint64 row, float *values);
+/* After the last row: refuses what cannot be learned, infers the task, sorts the classes, rewrites targets as the engine wants them. */
+extern void idla_target_close(IdlaTarget *target, const IdlaReading *reading, LearnModel *model);
+
+/* ---- spill.c ---- */
+
+extern LearnSpill *idla_spill_create(IdlaWork *work);
+extern void idla_spill_close(LearnSpill *spill);
+
+#endif							/* IDLA_READING_H */

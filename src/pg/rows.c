@@ -1,0 +1,224 @@
+/*
+ * rows.c: a table, view or SELECT read once, row by row.
+ *
+ * The statement runs as the caller, with his rights, his row security and his
+ * search_path, through a read-only cursor. Rows go from the executor's slot straight to whoever
+ * takes them: nothing is copied. The plan is serial and starts at the first page, so that
+ * the same table gives the same rows in the same order, and the same seed the same model.
+ */
+#include "idla.h"
+
+#include "access/relation.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "executor/spi.h"
+#include "nodes/parsenodes.h"
+#include "parser/parser.h"
+#include "parser/scansup.h"
+#include "tcop/dest.h"
+#include "tcop/pquery.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+
+#define ROWS_A_RESET 64
+
+struct IdlaRows
+{
+	Portal		portal;
+};
+
+typedef struct Receiver
+{
+	DestReceiver callbacks;		/* first */
+	void		(*take) (void *context, const Datum *values, const bool *isnull);
+	void	   *context;
+	MemoryContext row_context;
+	uint64		n_rows;
+} Receiver;
+
+/* ---- what is it? ---- */
+
+static const char *
+skip_blanks_and_comments(const char *text)
+{
+	for (;;)
+	{
+		if (*text == '(' || scanner_isspace(*text))
+			text++;
+		else if (text[0] == '-' && text[1] == '-')
+			text += strcspn(text, "\r\n");
+		else if (text[0] == '/' && text[1] == '*')
+		{
+			const char *end = strstr(text + 2, "*/");
+
+			if (end == NULL)
+				return text;
+			text = end + 2;
+		}
+		else
+			return text;
+	}
+}
+
+/* These words are reserved or need parentheses, so no name of a table begins with them alone. */
+static bool
+is_query(const char *text)
+{
+	static const char *const words[] = {"select", "with", "values", "table"};
+
+	text = skip_blanks_and_comments(text);
+	for (int i = 0; i < (int) lengthof(words); i++)
+	{
+		size_t		n = strlen(words[i]);
+		unsigned char next;
+
+		if (pg_strncasecmp(text, words[i], n) != 0)
+			continue;
+		next = (unsigned char) text[n];
+		if (!(isalnum(next) || next == '_' || next == '$' || next == '.' || next == '\0' || IS_HIGHBIT_SET(next)))
+			return true;
+	}
+	return false;
+}
+
+static void
+check_query(const char *text)
+{
+	List	   *statements = raw_parser(text, RAW_PARSE_DEFAULT);
+	Node	   *statement = list_length(statements) == 1 ? linitial_node(RawStmt, statements)->stmt : NULL;
+
+	if (statement != NULL && IsA(statement, SelectStmt) && ((SelectStmt *) statement)->intoClause == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the source is not a single SELECT"),
+			 errhint("A source is the name of a table or view, or one SELECT, WITH, VALUES or TABLE query.")));
+}
+
+static char *
+query_of_name(const char *name)
+{
+	Oid			relid = RangeVarGetRelid(makeRangeVarFromNameList(idla_compat_name_list(name)), NoLock, false);
+	char		kind = get_rel_relkind(relid);
+
+	if (kind != RELKIND_RELATION && kind != RELKIND_VIEW && kind != RELKIND_MATVIEW &&
+		kind != RELKIND_FOREIGN_TABLE && kind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a table or view", name)));
+	return psprintf("SELECT * FROM %s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+																   get_rel_name(relid)));
+}
+
+/* ---- opening ---- */
+
+static void
+check_names(TupleDesc desc)
+{
+	for (int i = 0; i < desc->natts; i++)
+		for (int j = 0; j < i; j++)
+			if (strcmp(NameStr(TupleDescAttr(desc, i)->attname), NameStr(TupleDescAttr(desc, j)->attname)) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_DUPLICATE_COLUMN),
+						 errmsg("the source returns column \"%s\" more than once", NameStr(TupleDescAttr(desc, i)->attname)),
+						 errhint("Columns are known by name; give them different ones with AS.")));
+}
+
+IdlaRows *
+idla_rows_open(const char *text)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	IdlaRows *rows = palloc0(sizeof(IdlaRows));
+	const char *query = text;
+	SPIPlanPtr	plan;
+
+	if (is_query(text))
+		check_query(text);
+	else
+		query = query_of_name(text);
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_NO_SCROLL);
+	if (plan == NULL)
+		elog(ERROR, "preparing the source failed: %s", SPI_result_code_string(SPI_result));
+	rows->portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
+	if (rows->portal->tupDesc == NULL)
+		elog(ERROR, "the source returns no rows by its nature");
+	check_names(rows->portal->tupDesc);
+	MemoryContextSwitchTo(caller);
+	return rows;
+}
+
+TupleDesc
+idla_rows_desc(IdlaRows *rows)
+{
+	return rows->portal->tupDesc;
+}
+
+void
+idla_rows_close(IdlaRows *rows)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	SPI_cursor_close(rows->portal);
+	SPI_finish();
+	MemoryContextSwitchTo(caller);
+	pfree(rows);
+}
+
+/* ---- reading ---- */
+
+static bool
+receive(TupleTableSlot *slot, DestReceiver *self)
+{
+	Receiver   *receiver = (Receiver *) self;
+	MemoryContext executor = MemoryContextSwitchTo(receiver->row_context);
+
+	slot_getallattrs(slot);
+	receiver->take(receiver->context, slot->tts_values, slot->tts_isnull);
+	if (++receiver->n_rows % ROWS_A_RESET == 0)
+		MemoryContextReset(receiver->row_context);
+	MemoryContextSwitchTo(executor);
+	return true;
+}
+
+static void
+start_receiving(DestReceiver *self, int operation, TupleDesc desc)
+{
+	(void) self;
+	(void) operation;
+	(void) desc;
+}
+
+static void
+stop_receiving(DestReceiver *self)
+{
+	(void) self;
+}
+
+uint64
+idla_rows_read(IdlaRows *rows, void (*take) (void *context, const Datum *values, const bool *isnull), void *context)
+{
+	int			level = NewGUCNestLevel();
+	Receiver	receiver;
+
+	memset(&receiver, 0, sizeof(receiver));
+	receiver.callbacks.receiveSlot = receive;
+	receiver.callbacks.rStartup = start_receiving;
+	receiver.callbacks.rShutdown = stop_receiving;
+	receiver.callbacks.rDestroy = stop_receiving;
+	receiver.callbacks.mydest = DestNone;
+	receiver.take = take;
+	receiver.context = context;
+	receiver.row_context = AllocSetContextCreate(CurrentMemoryContext, "idla row", ALLOCSET_DEFAULT_SIZES);
+
+	(void) set_config_option("synchronize_seqscans", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	PortalRunFetch(rows->portal, FETCH_FORWARD, FETCH_ALL, &receiver.callbacks);
+	AtEOXact_GUC(false, level);
+	MemoryContextDelete(receiver.row_context);
+	return receiver.n_rows;
+}
