@@ -57,3 +57,53 @@ FROM risk GROUP BY 1 ORDER BY 1;
 \echo 'The patient with the highest risk and the one with the lowest. Contributions are on the logit scale:'
 \echo 'they add up to the difference between this patient and the average one.'
 \echo
+SELECT patient AS highest FROM risk ORDER BY risk DESC LIMIT 1 \gset
+SELECT patient AS lowest FROM risk ORDER BY risk LIMIT 1 \gset
+SELECT rank, feature, value, round(contribution::numeric, 2) AS contribution, round(probability::numeric, 3) AS probability
+FROM tomorrow t, idla_explain('heart_risk', t) WHERE patient = :highest ORDER BY rank;
+SELECT rank, feature, value, round(contribution::numeric, 2) AS contribution, round(probability::numeric, 3) AS probability
+FROM tomorrow t, idla_explain('heart_risk', t) WHERE patient = :lowest ORDER BY rank;
+\echo 'And over all patients: how much worse do the answers get when a column is shuffled?'
+\echo
+SELECT rank, feature, round(importance::numeric, 3) AS importance, metric FROM idla_importance('heart_risk', 'tomorrow') ORDER BY rank LIMIT 5;
+
+\echo
+\echo '=== 6. Who may do what ========================================================'
+\echo
+\echo 'A model is a table, so privileges are those of tables. A role for BI may predict and explain, not read'
+\echo 'the weights, and not train or deploy:'
+\echo
+CREATE ROLE bi;
+GRANT SELECT ON risk, tomorrow, today TO bi;
+GRANT SELECT (version, in_service, card) ON heart_risk TO bi;
+SET ROLE bi;
+SELECT count(risk) AS predictions FROM risk;
+SELECT weights FROM heart_risk;
+SELECT version FROM idla_train('heart_risk', 'today', 'disease');
+RESET ROLE;
+\echo
+\echo 'And a model in service cannot be dropped by mistake, not even by its owner:'
+\echo
+DROP TABLE heart_risk;
+
+\echo
+\echo '=== 7. The next version ======================================================='
+\echo
+\echo 'Training again makes a candidate; the views go on with version 1 until somebody deploys it. This one is'
+\echo 'additive (one small net for each column), so its explanation is the model itself.'
+\echo
+SELECT version, architecture, metric, round(value::numeric, 3) AS value
+FROM idla_train('heart_risk', 'today', 'disease', architecture => 'nam', options => '{"columns": {"patient": "ignore"}}');
+SELECT version, in_service, architecture, metric, round(value::numeric, 3) AS value, rows FROM idla_versions;
+SELECT round(idla_auroc(idla_predict('heart_risk', t, 1), disease)::numeric, 3) AS version_1,
+       round(idla_auroc(idla_predict('heart_risk', t, 2), disease)::numeric, 3) AS version_2 FROM tomorrow t;
+
+\echo
+\echo '=== 8. How fast? =============================================================='
+\echo
+\echo 'The patients of tomorrow, again and again: 100,000 predictions in one query.'
+\echo
+CREATE TABLE many AS SELECT t.* FROM tomorrow t, generate_series(1, 1 + 100000 / (SELECT count(*)::int FROM tomorrow)) LIMIT 100000;
+\timing on
+SELECT count(*) AS predictions, round(avg(idla_predict('heart_risk', m))::numeric, 3) AS mean_risk FROM many m;
+\timing off
