@@ -43,9 +43,13 @@ typedef struct NnOperator
 	/* Examples of a batch influence each other in NN_TRAIN (batch norm, Cox): there is no per-example gradient. */
 	bool		mixes_examples;
 
-	/* dst may be written over source 0's value: same size, forward reads src[i] before it writes dst[i]. */
+	/*
+	 * dst may be written over source 0's value: same size, forward reads src[i] before it writes dst[i]. It happens where
+	 * the source's operator is overwritable, nobody else reads the source, and neither backward needs its value.
+	 */
 	bool		in_place;
-	/* diff_src 0 may be written over diff_dst, element by element. */
+	bool		overwritable;
+	/* diff_src 0 may be written over diff_dst, element by element; operators with parameters must leave it as it is. */
 	bool		diff_in_place;
 	/* What backward or norms read: the values of float sources; the node's own value. */
 	bool		reads_src;

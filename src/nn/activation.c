@@ -1,0 +1,84 @@
+/*
+ * activation.c: an elementwise function of the device's list.
+ *
+ * dx = dy f'(x). Where f' is known from y, the source's value is not kept: relu
+ * and selu, the ones met between layers, then work in the layer's own buffer.
+ */
+#include "operator.h"
+
+typedef struct ActivationOptions
+{
+	DevMap		function;
+} ActivationOptions;
+
+NnNode
+nn_activation(NnGraph *graph, NnNode src, DevMap function)
+{
+	ActivationOptions options = {function};
+
+	return nn_node_add(graph, &nn_operator_activation, &src, 1, NULL, 0, &options, sizeof(options));
+}
+
+static bool
+slope_needs_src(DevMap function)
+{
+	switch (function)
+	{
+		case DEV_MAP_GELU:
+		case DEV_MAP_SILU:
+		case DEV_MAP_MISH:
+		case DEV_MAP_SOFTPLUS:
+		case DEV_MAP_LOG:
+		case DEV_MAP_SQUARE:
+		case DEV_MAP_SIN:
+		case DEV_MAP_COS:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static bool
+activation_shape(NnGraph *graph, NnNodeData *node)
+{
+	const ActivationOptions *options = node->options;
+	DevMap		function = options->function;
+
+	if (!nn_need_floats(graph, node, 0))
+		return false;
+	if ((int) function < 0 || function > DEV_MAP_CLAMP01 || function == DEV_MAP_SCALE)
+		return nn_reject(graph, node, "function %d is no activation", (int) function);
+	node->shape = *nn_src_shape(graph, node, 0);
+	node->reads_src = slope_needs_src(function);
+	node->reads_dst = !node->reads_src && function != DEV_MAP_COPY;
+	node->in_place = function == DEV_MAP_RELU || function == DEV_MAP_SELU;
+	return true;
+}
+
+static void
+activation_forward(const NnPass *pass)
+{
+	const ActivationOptions *options = pass->node->options;
+
+	pass->device->map(pass->queue, options->function, pass->batch * pass->node->size, nn_src(pass, 0), 1.0f, nn_dst(pass));
+}
+
+static void
+activation_backward(const NnPass *pass)
+{
+	const ActivationOptions *options = pass->node->options;
+	bool		accumulate;
+	float	   *diff_src = nn_diff_src(pass, 0, &accumulate);
+
+	if (diff_src != NULL)
+		pass->device->map_grad(pass->queue, options->function, pass->batch * pass->node->size, nn_src(pass, 0),
+							   nn_dst(pass), 1.0f, nn_diff_dst(pass), diff_src, accumulate);
+}
+
+const NnOperator nn_operator_activation = {
+	.name = "activation",
+	.shape = activation_shape,
+	.forward = activation_forward,
+	.backward = activation_backward,
+	.diff_in_place = true
+};
