@@ -149,3 +149,19 @@ learn_name_list(const char *const *names, char *text, size_t size)
 	}
 	return text;
 }
+
+size_t
+learn_model_outputs(const LearnModel *model)
+{
+	switch (model->task)
+	{
+		case LEARN_MULTICLASS:
+			return (size_t) model->n_classes;
+		case LEARN_REGRESSION:
+			return (size_t) model->n_targets;
+		case LEARN_BINARY:
+		case LEARN_SURVIVAL:
+			break;
+	}
+	return 1;
+}
