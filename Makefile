@@ -49,7 +49,8 @@ endif
 
 # ---- the glue ----
 
-# The server's build may have had another compiler: its warnings are replaced by a list of ours.
+# The server may have been built elsewhere: its tools and its compiler's warnings are not taken over.
+AWK = awk
 override CFLAGS := $(filter-out -W%,$(CFLAGS))
 PG_WARNINGS = $(ENGINE_WARNINGS) -Wmissing-prototypes -Wpointer-arith -Werror=vla -Wendif-labels \
 	-Wmissing-format-attribute -Wformat-security -Wshadow=compatible-local
