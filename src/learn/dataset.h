@@ -175,8 +175,10 @@ typedef enum LearnNameKind
 } LearnNameKind;
 
 extern LearnNameKind learn_name_kind(const char *name);
-/* WARNING on channels that alone tell the target; targets must have been checked. */
+/* WARNING on used channels that alone tell the target; targets must have been checked. */
 extern DevStatus learn_check_leakage(LearnDataset *dataset, LearnTask task, LearnNotes *notes);
+/* NOTICE on channels, used or not, that look like the ids of patients with several rows each. */
+extern DevStatus learn_check_people(LearnDataset *dataset, LearnNotes *notes);
 
 /* ---- note.c ---- */
 
