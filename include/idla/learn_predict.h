@@ -40,7 +40,7 @@ typedef struct LearnExplain
 	int			output;			/* which class or target; binary, survival: 0 */
 	int			exact;			/* most columns to enumerate, 12 */
 	int			permutations;	/* Shapley beyond that, 0: default */
-	double		tolerance;		/* integrated gradients: completeness error to reach, 1e-3 at most */
+	double		tolerance;		/* integrated gradients: completeness error to reach, 0: 1e-3; regression: in standard deviations */
 	uint64_t	seed;
 } LearnExplain;
 
@@ -48,13 +48,16 @@ typedef struct LearnExplain
  * Why row `raw` scores as it does: contributions (n_columns, the user's columns, channels and
  * categories folded back) on the score's scale, so that baseline + their sum = score but for
  * *error. The baseline is the score at the mean of the training rows' features. Columns the model does not use get 0.
+ * Of several classes the score is the chosen one's log odds against all others. A row that integrated gradients
+ * cannot bring within the tolerance comes back with the error that is left.
  */
 extern DevStatus learn_explain(LearnPredictor *predictor, const float *raw, const LearnExplain *how,
 							   double *contributions, double *score, double *baseline, double *error);
 
 /*
  * Permutation importance: how much worse `metric` gets when a column's values are shuffled among the rows.
- * raw (n, n_channels); importance and deviation (n_columns), mean and standard deviation over repeats.
+ * raw (n, n_channels); importance and deviation (n_columns), mean and standard deviation over repeats. Of metric more
+ * is better; it gets all n rows' scores.
  */
 typedef DevStatus (*LearnMetric) (void *context, size_t n, const double *scores, double *value);
 extern DevStatus learn_importance(LearnPredictor *predictor, size_t n, const float *raw, int repeats, uint64_t seed,

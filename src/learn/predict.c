@@ -1,0 +1,389 @@
+/*
+ * predict.c: rows into answers.
+ *
+ * A predictor owns everything that a pass needs, so that a row costs its
+ * arithmetic and little else: nothing is allocated and nothing cleared between
+ * passes. Networks of the same description (folds, bags) share one
+ * graph and its buffers and differ in their weights alone. The model comes from a table, so
+ * whatever indexes something is checked once, at the start.
+ */
+#include "predict.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MAX_OUTPUTS 65536
+
+/* ---- What a model claims, checked ---- */
+
+static DevStatus
+check_channel(DevSession *session, const LearnModel *model, int number)
+{
+	const LearnChannel *channel = &model->channels[number];
+
+	if (channel->column < 0 || channel->column >= model->n_columns ||
+		channel->number_input < NN_NONE || channel->indicator_input < NN_NONE || channel->code_input < NN_NONE ||
+		(channel->number_input >= 0 && (size_t) channel->number_input >= model->n_numbers) ||
+		(channel->indicator_input >= 0 && (size_t) channel->indicator_input >= model->n_numbers) ||
+		(channel->code_input >= 0 && (size_t) channel->code_input >= model->n_codes))
+		return dev_fail(session, DEV_CORRUPT, "channel %d of the model points outside its inputs", number);
+	return DEV_OK;
+}
+
+static DevStatus
+check_calibration(DevSession *session, const LearnModel *model)
+{
+	size_t		n_outputs = learn_model_outputs(model);
+
+	if (!(model->temperature > 0 && isfinite(model->temperature)))
+		return dev_fail(session, DEV_CORRUPT, "temperature \"%g\" of the model is not a positive number", model->temperature);
+	for (size_t i = 0; i < n_outputs; i++)
+	{
+		if (model->offset != NULL && !isfinite(model->offset[i]))
+			return dev_fail(session, DEV_CORRUPT, "offset \"%g\" of the model is not finite", model->offset[i]);
+		if (model->task == LEARN_REGRESSION &&
+			!(isfinite(model->target_mean[i]) && isfinite(model->target_scale[i])))
+			return dev_fail(session, DEV_CORRUPT, "target %zu of the model has no finite scale", i);
+	}
+	return DEV_OK;
+}
+
+static DevStatus
+check_model(DevSession *session, const LearnModel *model)
+{
+	DevStatus	status = DEV_OK;
+
+	if (model->n_nets < 1)
+		return dev_fail(session, DEV_CORRUPT, "the model has no network");
+	if (model->n_columns < 0 || model->n_channels < 0 || learn_model_outputs(model) - 1 >= MAX_OUTPUTS)
+		return dev_fail(session, DEV_CORRUPT, "the model has no columns or outputs that can be");
+	if (model->task == LEARN_REGRESSION && (model->target_mean == NULL || model->target_scale == NULL))
+		return dev_fail(session, DEV_CORRUPT, "the model has no scale of its targets");
+	status = check_calibration(session, model);
+	for (int i = 0; i < model->n_channels && status == DEV_OK; i++)
+		status = check_channel(session, model, i);
+	return status;
+}
+
+static DevStatus
+check_network(DevSession *session, const LearnModel *model, const LearnNetwork *network, int number)
+{
+	if (network->task != model->task || network->n_numbers != model->n_numbers ||
+		network->n_codes != model->n_codes || network->n_outputs != learn_model_outputs(model))
+		return dev_fail(session, DEV_CORRUPT, "network %d does not take the model's inputs or give its outputs", number);
+	return DEV_OK;
+}
+
+static DevStatus
+check_weights(DevSession *session, const LearnEngine *engine, const LearnNet *net, int number)
+{
+	if (net->weights == NULL || net->n_weights != nn_graph_weights(engine->built.graph))
+		return dev_fail(session, DEV_CORRUPT, "network %d has %zu weights where its description needs %zu",
+						number, net->weights == NULL ? (size_t) 0 : net->n_weights, nn_graph_weights(engine->built.graph));
+	if (net->baseline == NULL || net->n_features != engine->n_features)
+		return dev_fail(session, DEV_CORRUPT, "network %d has a baseline of %zu features where its description needs %zu",
+						number, net->baseline == NULL ? (size_t) 0 : net->n_features, engine->n_features);
+	return DEV_OK;
+}
+
+/* ---- Engines ---- */
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* Whether both describe one graph. Bin edges may differ: they lie among the weights. */
+static bool
+same_network(const LearnNetwork *a, const LearnNetwork *b)
+{
+	return a->architecture == b->architecture && same_text(a->layers, b->layers) && a->depth == b->depth &&
+		a->width == b->width && a->members == b->members && a->activation == b->activation &&
+		a->dropout == b->dropout && a->embedding == b->embedding && a->bins == b->bins &&
+		a->embedding_width == b->embedding_width && a->n_numbers == b->n_numbers && a->n_codes == b->n_codes &&
+		(a->n_codes == 0 || memcmp(a->cardinality, b->cardinality, a->n_codes * sizeof(int)) == 0) &&
+		a->task == b->task && a->n_outputs == b->n_outputs;
+}
+
+static DevStatus
+build_engine(LearnPredictor *predictor, const LearnNetwork *network, int number, LearnEngine *engine)
+{
+	DevSession *session = predictor->session;
+	DevStatus	status = check_network(session, predictor->model, network, number);
+
+	if (status == DEV_OK)
+		status = learn_network_build(session, network, NULL, &engine->built);
+	if (status == DEV_OK)
+		status = nn_run_create(engine->built.graph, predictor->device, predictor->max_batch, false, &engine->run);
+	if (status != DEV_OK)
+		return status;
+	engine->network = network;
+	engine->n_features = nn_shape_size(nn_graph_shape(engine->built.graph, engine->built.features));
+	return DEV_OK;
+}
+
+static DevStatus
+find_engine(LearnPredictor *predictor, const LearnNetwork *network, int number, LearnEngine **engine)
+{
+	DevStatus	status;
+
+	for (int i = 0; i < predictor->n_engines; i++)
+	{
+		*engine = &predictor->engines[i];
+		if (same_network((*engine)->network, network))
+			return DEV_OK;
+	}
+	*engine = &predictor->engines[predictor->n_engines];
+	status = build_engine(predictor, network, number, *engine);
+	if (status == DEV_OK)
+		predictor->n_engines++;
+	return status;
+}
+
+static DevStatus
+upload_weights(LearnPredictor *predictor, const LearnNet *net, LearnVoice *voice)
+{
+	const DevPrimitives *primitives = predictor->device->primitives;
+	size_t		bytes = net->n_weights * sizeof(float);
+	float	   *weights = primitives->alloc(predictor->device, bytes == 0 ? sizeof(float) : bytes);
+
+	if (weights == NULL)
+		return dev_status(predictor->session) != DEV_OK ? dev_status(predictor->session) : DEV_NO_MEMORY;
+	primitives->upload(nn_run_queue(voice->engine->run), weights, net->weights, bytes);
+	voice->weights = weights;
+	return nn_run_synchronize(voice->engine->run);
+}
+
+static DevStatus
+build_voice(LearnPredictor *predictor, int number)
+{
+	const LearnNet *net = &predictor->model->nets[number];
+	LearnVoice *voice = &predictor->voices[number];
+	DevStatus	status = find_engine(predictor, &net->network, number, &voice->engine);
+
+	voice->net = net;
+	if (status == DEV_OK)
+		status = check_weights(predictor->session, voice->engine, net, number);
+	if (status == DEV_OK)
+		status = upload_weights(predictor, net, voice);
+	if (status == DEV_OK)
+		predictor->n_voices++;
+	return status;
+}
+
+DevStatus
+learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_batch, LearnPredictor **predictor)
+{
+	LearnPredictor *made = dev_alloc(session, 1, sizeof(LearnPredictor));
+	size_t		batch = max_batch == 0 ? 1 : max_batch;
+	DevStatus	status;
+
+	*predictor = NULL;
+	if (made == NULL)
+		return DEV_NO_MEMORY;
+	status = check_model(session, model);
+	if (status != DEV_OK)
+		return status;
+	made->session = session;
+	made->model = model;
+	made->max_batch = batch;
+	made->n_outputs = learn_model_outputs(model);
+	made->voices = dev_alloc(session, (size_t) model->n_nets, sizeof(LearnVoice));
+	made->engines = dev_alloc(session, (size_t) model->n_nets, sizeof(LearnEngine));
+	made->numbers = dev_alloc(session, batch * model->n_numbers + 1, sizeof(float));
+	made->codes = dev_alloc(session, batch * model->n_codes + 1, sizeof(int32_t));
+	if (made->voices == NULL || made->engines == NULL || made->numbers == NULL || made->codes == NULL)
+		return DEV_NO_MEMORY;
+	/* Inference runs on the device's own products: a backend that only predicts never opens a BLAS. */
+	status = dev_cpu_open(session, "", &made->device);
+	for (int i = 0; i < model->n_nets && status == DEV_OK; i++)
+		status = build_voice(made, i);
+	if (status == DEV_OK)
+		*predictor = made;
+	return status;
+}
+
+/* ---- Passes ---- */
+
+void
+learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw)
+{
+	const LearnModel *model = predictor->model;
+
+	for (size_t row = 0; row < n; row++)
+		learn_encode_row(model->channels, model->n_channels, raw + row * (size_t) model->n_channels,
+						 predictor->numbers + row * model->n_numbers, predictor->codes + row * model->n_codes);
+}
+
+void
+learn_predictor_set(LearnPredictor *predictor, const LearnEngine *engine, NnRun *run, size_t n)
+{
+	if (engine->built.numbers != NN_NONE)
+		nn_run_set(run, engine->built.numbers, n, predictor->numbers);
+	if (engine->built.codes != NN_NONE)
+		nn_run_set_codes(run, engine->built.codes, n, predictor->codes);
+}
+
+/* Adds the outputs of one network for the n encoded rows. */
+static DevStatus
+add_outputs(LearnPredictor *predictor, const LearnVoice *voice, size_t n, double *outputs)
+{
+	LearnEngine *engine = voice->engine;
+	const float *values;
+	DevStatus	status;
+
+	if (engine->bound != voice->weights)
+	{
+		nn_run_bind(engine->run, voice->weights, NULL);
+		engine->bound = voice->weights;
+	}
+	learn_predictor_set(predictor, engine, engine->run, n);
+	nn_run_forward(engine->run, engine->built.output, NN_INFER, 0, 0, 0);
+	status = nn_run_synchronize(engine->run);
+	if (status != DEV_OK)
+		return status;
+	values = nn_run_value(engine->run, engine->built.output);
+	for (size_t i = 0; i < n * predictor->n_outputs; i++)
+		outputs[i] += (double) values[i];
+	return DEV_OK;
+}
+
+/* Scores of the n <= max_batch rows that lie encoded in the predictor. */
+static DevStatus
+score_encoded(LearnPredictor *predictor, size_t n, double *scores)
+{
+	const size_t n_values = n * predictor->n_outputs;
+
+	for (size_t i = 0; i < n_values; i++)
+		scores[i] = 0;
+	for (int i = 0; i < predictor->n_voices; i++)
+	{
+		DevStatus	status = add_outputs(predictor, &predictor->voices[i], n, scores);
+
+		if (status != DEV_OK)
+			return status;
+	}
+	for (size_t i = 0; i < n_values; i++)
+		scores[i] /= predictor->n_voices;
+	learn_outputs_to_scores(predictor->model, n, scores);
+	for (size_t i = 0; i < n_values; i++)
+		if (!isfinite(scores[i]))
+			return dev_fail(predictor->session, DEV_BAD_DATA, "the model has no finite answer for a row");
+	return DEV_OK;
+}
+
+DevStatus
+learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, double *scores)
+{
+	size_t		n_channels = (size_t) predictor->model->n_channels;
+	DevStatus	status = DEV_OK;
+
+	for (size_t first = 0; first < n && status == DEV_OK; first += predictor->max_batch)
+	{
+		size_t		count = n - first < predictor->max_batch ? n - first : predictor->max_batch;
+
+		learn_predictor_encode(predictor, count, raw + first * n_channels);
+		status = score_encoded(predictor, count, scores + first * predictor->n_outputs);
+		if (status == DEV_OK && first + count < n)
+			status = dev_poll(predictor->session);
+	}
+	return status;
+}
+
+DevStatus
+learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const uint32_t *rows, size_t n, double *scores)
+{
+	DevStatus	status = DEV_OK;
+
+	for (size_t first = 0; first < n && status == DEV_OK; first += predictor->max_batch)
+	{
+		size_t		count = n - first < predictor->max_batch ? n - first : predictor->max_batch;
+
+		status = learn_dataset_gather(dataset, rows + first, count, predictor->numbers, predictor->codes, NULL);
+		if (status == DEV_OK)
+			status = score_encoded(predictor, count, scores + first * predictor->n_outputs);
+		if (status == DEV_OK && first + count < n)
+			status = dev_poll(predictor->session);
+	}
+	return status;
+}
+
+/* ---- Outputs, scores, answers ---- */
+
+/* values -= log(sum(exp(values))) */
+static void
+normalize_log(size_t n, double *values)
+{
+	double		largest = values[0];
+	double		sum = 0;
+
+	for (size_t i = 1; i < n; i++)
+		largest = values[i] > largest ? values[i] : largest;
+	for (size_t i = 0; i < n; i++)
+		sum += exp(values[i] - largest);
+	for (size_t i = 0; i < n; i++)
+		values[i] -= largest + log(sum);
+}
+
+void
+learn_outputs_to_scores(const LearnModel *model, size_t n, double *outputs)
+{
+	size_t		n_outputs = learn_model_outputs(model);
+
+	for (size_t row = 0; row < n; row++)
+	{
+		double	   *values = outputs + row * n_outputs;
+
+		for (size_t i = 0; i < n_outputs; i++)
+		{
+			if (model->task == LEARN_REGRESSION)
+				values[i] = values[i] * model->target_scale[i] + model->target_mean[i];
+			else
+				values[i] = values[i] / model->temperature + (model->offset != NULL ? model->offset[i] : 0);
+		}
+		if (model->task == LEARN_MULTICLASS)
+			normalize_log(n_outputs, values);
+	}
+}
+
+static double
+logistic(double x)
+{
+	double		e = exp(-fabs(x));
+
+	return x >= 0 ? 1 / (1 + e) : e / (1 + e);
+}
+
+void
+learn_scores_to_answers(const LearnModel *model, size_t n, double *scores)
+{
+	size_t		n_values = n * learn_model_outputs(model);
+
+	for (size_t i = 0; i < n_values; i++)
+	{
+		if (model->task == LEARN_BINARY)
+			scores[i] = logistic(scores[i]);
+		else if (model->task != LEARN_REGRESSION)
+			scores[i] = exp(scores[i]);
+	}
+}
+
+double
+learn_survival_at(const LearnModel *model, double log_hazard, double time)
+{
+	int			low = 0;
+	int			high = model->n_hazard;
+
+	/* The last event time that is not after `time`. */
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (model->hazard_time[middle] <= time)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low == 0 ? 1 : exp(-model->hazard[low - 1] * exp(log_hazard));
+}

@@ -1,0 +1,53 @@
+/*
+ * predict.h: the inside of a predictor, for the explanations; private to src/learn.
+ */
+#ifndef IDLA_LEARN_PREDICT_PRIVATE_H
+#define IDLA_LEARN_PREDICT_PRIVATE_H
+
+#include "idla/learn_predict.h"
+
+/* A graph with its buffers. Networks of one description share an engine and take turns with their weights. */
+typedef struct LearnEngine
+{
+	const LearnNetwork *network;
+	LearnGraph	built;
+	size_t		n_features;
+	NnRun	   *run;			/* inference, max_batch rows */
+	NnRun	   *explain_run;	/* with gradients, LEARN_EXPLAIN_BATCH rows; NULL until something is explained */
+	const float *bound;			/* weights that run has now */
+} LearnEngine;
+
+/* One network of the model. */
+typedef struct LearnVoice
+{
+	LearnEngine *engine;
+	const LearnNet *net;
+	const float *weights;		/* device */
+} LearnVoice;
+
+struct LearnPredictor
+{
+	DevSession *session;
+	const LearnModel *model;
+	DevDevice  *device;
+	size_t		max_batch;
+	size_t		n_outputs;
+	int			n_voices;
+	LearnVoice *voices;			/* (n_voices) */
+	int			n_engines;
+	LearnEngine *engines;		/* (n_engines) */
+	float	   *numbers;		/* (max_batch, n_numbers) encoded rows */
+	int32_t    *codes;			/* (max_batch, n_codes) */
+	void	   *explainer;		/* buffers of explain.c, NULL until something is explained */
+};
+
+#define LEARN_EXPLAIN_BATCH 32
+
+/* Encodes rows into predictor->numbers and ->codes; n <= max_batch. */
+extern void learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw);
+/* Mean outputs of the networks -> scores, in place, (n, n_outputs). */
+extern void learn_outputs_to_scores(const LearnModel *model, size_t n, double *outputs);
+/* Sets the inputs of a run from predictor->numbers and ->codes. */
+extern void learn_predictor_set(LearnPredictor *predictor, const LearnEngine *engine, NnRun *run, size_t n);
+
+#endif							/* IDLA_LEARN_PREDICT_PRIVATE_H */
