@@ -10,7 +10,7 @@ LANGUAGE c STABLE PARALLEL SAFE COST 100000 ROWS 5
 AS 'MODULE_PATHNAME', 'idla_explain';
 
 COMMENT ON FUNCTION idla_explain(regclass, record, text, int, text, int) IS
-'What each column of a row adds to its prediction, largest first; prediction and baseline are on the logit scale of a binary model, log probabilities, values or log hazard ratios of others.';
+'What each column of a row adds to its prediction, largest first; prediction and baseline are log odds (classes), values (regression) or log hazard ratios (survival).';
 
 CREATE FUNCTION idla_importance(model regclass, source text, repeats int DEFAULT 5, version int DEFAULT NULL)
 RETURNS TABLE (rank int, feature text, importance float8, deviation float8, metric text)

@@ -453,23 +453,31 @@ importance_metric(LearnTask task)
 	return "concordance";
 }
 
-/* What a column's shuffling is measured by, larger being better: losses come with a minus. */
-static DevStatus
-goodness(void *context, size_t n, const double *scores, double *value)
+/* Over all targets; of several, each on its own scale, so that the largest unit does not decide alone. */
+static double
+scaled_rmse(const Judging *judging, size_t n, const double *answers)
 {
-	Judging    *judging = context;
 	const LearnModel *learn = judging->learn;
-	DevSession *session = judging->work->session;
-	size_t		n_outputs = learn_model_outputs(learn);
-	double	   *answers = dev_alloc(session, n, n_outputs * sizeof(double));
-	double	   *truth = dev_alloc(session, n, sizeof(double));
-	uint32_t   *labels = dev_alloc(session, n, sizeof(uint32_t));
-	uint8_t    *flags = dev_alloc(session, n, sizeof(uint8_t));
-	DevStatus	status = DEV_OK;
+	size_t		n_targets = judging->n_targets;
+	double		sum = 0;
 
-	if (answers == NULL || truth == NULL || labels == NULL || flags == NULL)
-		return DEV_NO_MEMORY;
-	memcpy(answers, scores, n * n_outputs * sizeof(double));
+	for (size_t i = 0; i < n * n_targets; i++)
+	{
+		double		error = answers[i] - judging->target_values[i];
+
+		if (n_targets > 1)
+			error /= learn->target_scale[i % n_targets];
+		sum += error * error;
+	}
+	return sqrt(sum / (double) (n * n_targets));
+}
+
+static DevStatus
+measure(const Judging *judging, DevSession *session, size_t n, double *answers, double *truth, uint32_t *labels,
+		uint8_t *flags, double *value)
+{
+	const LearnModel *learn = judging->learn;
+
 	for (size_t i = 0; i < n; i++)
 	{
 		truth[i] = judging->target_values[i * judging->n_targets];
@@ -477,28 +485,35 @@ goodness(void *context, size_t n, const double *scores, double *value)
 		flags[i] = learn->task == LEARN_SURVIVAL ? judging->target_values[2 * i + 1] != 0 : truth[i] != 0;
 	}
 	if (learn->task == LEARN_BINARY)
-		status = learn_auroc(session, n, answers, flags, value);
-	else if (learn->task == LEARN_SURVIVAL)
-		status = learn_concordance(session, n, answers, truth, flags, value);
-	else if (learn->task == LEARN_MULTICLASS)
-	{
-		learn_scores_to_answers(learn, n, answers);
-		*value = -learn_log_loss_classes(n, n_outputs, answers, labels);
-	}
+		return learn_auroc(session, n, answers, flags, value);
+	if (learn->task == LEARN_SURVIVAL)
+		return learn_concordance(session, n, answers, truth, flags, value);
+	learn_scores_to_answers(learn, n, answers);
+	if (learn->task == LEARN_MULTICLASS)
+		*value = -learn_log_loss_classes(n, learn_model_outputs(learn), answers, labels);
 	else
-		/* Over all targets; each is on its own scale, so that the largest units do not decide alone. */
+		*value = -scaled_rmse(judging, n, answers);
+	return DEV_OK;
+}
+
+/* What a column's shuffling is measured by, larger being better: losses come with a minus. */
+static DevStatus
+goodness(void *context, size_t n, const double *scores, double *value)
+{
+	Judging    *judging = context;
+	/* The predictor's own session, so that a failure is found where the importance fails. */
+	DevSession *session = judging->loaded->model->work->session;
+	size_t		n_outputs = learn_model_outputs(judging->learn);
+	double	   *answers = dev_alloc(session, n, n_outputs * sizeof(double));
+	double	   *truth = dev_alloc(session, n, sizeof(double));
+	uint32_t   *labels = dev_alloc(session, n, sizeof(uint32_t));
+	uint8_t    *flags = dev_alloc(session, n, sizeof(uint8_t));
+	DevStatus	status = DEV_NO_MEMORY;
+
+	if (answers != NULL && truth != NULL && labels != NULL && flags != NULL)
 	{
-		double		sum = 0;
-
-		for (size_t target = 0; target < n_outputs; target++)
-			for (size_t i = 0; i < n; i++)
-			{
-				double		error = (answers[i * n_outputs + target] - judging->target_values[i * n_outputs + target]) /
-					(n_outputs > 1 ? learn->target_scale[target] : 1);
-
-				sum += error * error;
-			}
-		*value = -sqrt(sum / (double) (n * n_outputs));
+		memcpy(answers, scores, n * n_outputs * sizeof(double));
+		status = measure(judging, session, n, answers, truth, labels, flags, value);
 	}
 	dev_release(session, flags);
 	dev_release(session, labels);
