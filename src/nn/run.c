@@ -1,0 +1,585 @@
+/*
+ * run.c: one thread's passes through a graph.
+ *
+ * All buffers are taken when the run is made: values, gradients, what operators keep between
+ * forward and backward, and one scratchpad. Which nodes a pass visits depends
+ * on where it starts and ends; such plans are made on first use and kept.
+ */
+#include "operator.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define PLANS 8					/* of each kind; a trainer needs two or three, an explanation one more */
+
+/* The nodes of one kind of pass, in the order of visiting. */
+typedef struct Plan
+{
+	bool		made;
+	NnNode		first;			/* forward: node whose value is taken as it is, or NN_NONE */
+	NnNode		last;			/* forward: node wanted; backward: node started from */
+	NnMode		mode;			/* backward only */
+	int			n;
+	NnNode	   *nodes;
+	bool	   *wanted;			/* backward, by node: its gradient is wanted */
+} Plan;
+
+struct NnRun
+{
+	NnGraph    *graph;
+	DevQueue   *queue;
+	size_t		max_batch;
+	bool		with_gradients;
+	NnTensor   *tensors;		/* by node */
+	float	  **workspace;		/* by node, or NULL */
+	float	  **workspace_fixed;
+	float	  **constants;
+	float	   *scratch;
+	float	   *row_values;		/* max_batch: one value an example */
+	float	   *one_gradient;	/* n_weights: an example's own gradient, where operators have no closed form; or NULL */
+	Plan		forward[PLANS];
+	Plan		backward[PLANS];
+	int			next_forward;	/* the plan to give up for the next new one */
+	int			next_backward;
+	const float *weights;
+	float	   *diff_weights;
+	size_t		batch;			/* of the current inputs */
+	NnMode		mode;			/* of the last forward */
+	uint64_t	seed;
+	uint64_t	step;
+	size_t		first_row;
+	const Plan *last_backward;	/* whose gradients the tensors hold, or NULL */
+	bool		misused;		/* a call that a void function could not refuse */
+};
+
+/* ---- Making ---- */
+
+/* A node whose per-example gradients need one-row backward passes: no closed form, or a parameter that others use too. */
+static bool
+needs_own_gradient(const NnGraph *graph, const NnNodeData *node)
+{
+	bool		any = false;
+
+	for (int i = 0; i < node->n_parameters; i++)
+	{
+		NnParameter parameter = node->parameters[i];
+
+		if (parameter < 0 || !nn_role_trained(graph->parameters[parameter].role))
+			continue;
+		if (graph->n_uses[parameter] > 1)
+			return true;
+		any = true;
+	}
+	return any && node->op->norms == NULL;
+}
+
+/* Device memory for rows * row + fixed floats; false when there is none. Nothing wanted leaves NULL. */
+static bool
+take(NnRun *run, size_t rows, size_t row, size_t fixed, float **buffer)
+{
+	DevDevice  *device = run->queue->device;
+	size_t		n;
+
+	*buffer = NULL;
+	if (row == 0 && fixed == 0)
+		return true;
+	if ((row != 0 && rows > SIZE_MAX / sizeof(float) / row) || fixed > SIZE_MAX / sizeof(float) - rows * row)
+	{
+		dev_fail(device->session, DEV_NO_MEMORY, "out of memory: a layer has too many values");
+		return false;
+	}
+	n = rows * row + fixed;
+	*buffer = run->queue->primitives->alloc(device, n * sizeof(float));
+	return *buffer != NULL;
+}
+
+static bool
+take_node(NnRun *run, const NnNodeData *node)
+{
+	NnTensor   *tensor = &run->tensors[node->number];
+	bool		backward = run->with_gradients && !node->is_codes;
+
+	if (node->value_owner == node->number && !take(run, run->max_batch, node->size, 0, &tensor->value))
+		return false;
+	if (backward && node->diff_owner == node->number && !take(run, run->max_batch, node->size, 0, &tensor->diff))
+		return false;
+	if (!take(run, run->max_batch, node->workspace_row, 0, &run->workspace[node->number]) ||
+		!take(run, 0, 0, node->workspace_fixed, &run->workspace_fixed[node->number]) ||
+		!take(run, 0, 0, node->n_constants, &run->constants[node->number]))
+		return false;
+	if (node->n_constants > 0)
+		run->queue->primitives->upload(run->queue, run->constants[node->number], node->constants,
+									   node->n_constants * sizeof(float));
+	return true;
+}
+
+static bool
+take_buffers(NnRun *run)
+{
+	const NnGraph *graph = run->graph;
+	size_t		scratch = 0;
+	bool		own_gradient = false;
+
+	for (int i = 0; i < graph->n_nodes; i++)
+	{
+		const NnNodeData *node = graph->nodes[i];
+		size_t		wanted;
+
+		if (!take_node(run, node))
+			return false;
+		if (node->scratch_row > (SIZE_MAX - node->scratch_fixed) / run->max_batch)
+			wanted = SIZE_MAX;
+		else
+			wanted = run->max_batch * node->scratch_row + node->scratch_fixed;
+		scratch = wanted > scratch ? wanted : scratch;
+		own_gradient |= needs_own_gradient(graph, node);
+	}
+	return take(run, 0, 0, scratch, &run->scratch) && take(run, run->max_batch, 1, 0, &run->row_values) &&
+		take(run, 0, 0, run->with_gradients && own_gradient ? graph->n_weights : 0, &run->one_gradient);
+}
+
+DevStatus
+nn_run_create(NnGraph *graph, DevDevice *device, size_t max_batch, bool with_gradients, NnRun **run)
+{
+	DevSession *session = device->session;
+	size_t		n = (size_t) graph->n_nodes;
+	NnRun	   *created;
+
+	*run = NULL;
+	if (!graph->compiled)
+		return dev_fail(session, DEV_INVALID, "the graph is not compiled");
+	if (max_batch == 0)
+		return dev_fail(session, DEV_INVALID, "a run needs room for at least one example");
+	created = dev_alloc(session, 1, sizeof(*created));
+	if (created == NULL)
+		return DEV_NO_MEMORY;
+	created->graph = graph;
+	created->max_batch = max_batch;
+	created->with_gradients = with_gradients;
+	if (dev_queue_create(device, &created->queue) != DEV_OK)
+		return DEV_NO_MEMORY;
+	created->tensors = dev_alloc(session, n, sizeof(*created->tensors));
+	created->workspace = dev_alloc(session, n, sizeof(*created->workspace));
+	created->workspace_fixed = dev_alloc(session, n, sizeof(*created->workspace_fixed));
+	created->constants = dev_alloc(session, n, sizeof(*created->constants));
+	if (created->tensors == NULL || created->workspace == NULL || created->workspace_fixed == NULL ||
+		created->constants == NULL)
+		return DEV_NO_MEMORY;
+	for (int i = 0; i < PLANS; i++)
+	{
+		created->forward[i].nodes = dev_alloc(session, n, sizeof(NnNode));
+		created->backward[i].nodes = dev_alloc(session, n, sizeof(NnNode));
+		created->backward[i].wanted = dev_alloc(session, n, sizeof(bool));
+		/* Forward plans mark nodes while they are made. */
+		created->forward[i].wanted = dev_alloc(session, n, sizeof(bool));
+		if (created->forward[i].nodes == NULL || created->backward[i].nodes == NULL ||
+			created->backward[i].wanted == NULL || created->forward[i].wanted == NULL)
+			return DEV_NO_MEMORY;
+	}
+	if (!take_buffers(created))
+		return DEV_NO_MEMORY;
+	*run = created;
+	return DEV_OK;
+}
+
+DevQueue *
+nn_run_queue(NnRun *run)
+{
+	return run->queue;
+}
+
+void
+nn_run_bind(NnRun *run, const float *weights, float *diff_weights)
+{
+	run->weights = weights;
+	run->diff_weights = diff_weights;
+}
+
+/* ---- Inputs ---- */
+
+static void
+set_input(NnRun *run, NnNode input, bool codes, size_t batch, const void *rows)
+{
+	const NnNodeData *node = input >= 0 && input < run->graph->n_nodes ? run->graph->nodes[input] : NULL;
+
+	if (node == NULL || node->n_src > 0 || node->is_codes != codes || batch > run->max_batch)
+	{
+		run->misused = true;
+		return;
+	}
+	run->batch = batch;
+	run->queue->primitives->upload(run->queue, run->tensors[input].value, rows, batch * node->size * sizeof(float));
+}
+
+void
+nn_run_set(NnRun *run, NnNode input, size_t batch, const float *rows)
+{
+	set_input(run, input, false, batch, rows);
+}
+
+void
+nn_run_set_codes(NnRun *run, NnNode codes, size_t batch, const int32_t *rows)
+{
+	set_input(run, codes, true, batch, rows);
+}
+
+/* ---- Passes ---- */
+
+/* The view that operators get, of `batch` rows from `row` on; the node is filled in one after another. */
+static NnPass
+make_pass(NnRun *run, size_t row, size_t batch)
+{
+	NnPass		pass = {0};
+
+	pass.device = run->queue->primitives;
+	pass.queue = run->queue;
+	pass.graph = run->graph;
+	pass.mode = run->mode;
+	pass.batch = batch;
+	pass.row = row;
+	pass.seed = run->seed;
+	pass.step = run->step;
+	pass.first_row = run->first_row + row;
+	pass.tensors = run->tensors;
+	pass.weights = run->weights;
+	pass.diff_weights = run->diff_weights;
+	pass.scratch = run->scratch;
+	return pass;
+}
+
+static void
+visit(const NnRun *run, NnPass *pass, const NnNodeData *node)
+{
+	float	   *workspace = run->workspace[node->number];
+
+	pass->node = node;
+	pass->workspace = workspace == NULL ? NULL : workspace + pass->row * node->workspace_row;
+	pass->workspace_fixed = run->workspace_fixed[node->number];
+	pass->constants = run->constants[node->number];
+}
+
+static bool
+is_node(const NnRun *run, NnNode node)
+{
+	return node >= 0 && node < run->graph->n_nodes;
+}
+
+/* What `last` needs, without what lies behind `first` (and behind what `first` is a reshaped view of). */
+static void
+plan_forward(const NnGraph *graph, NnNode first, NnNode last, Plan *plan)
+{
+	NnNode		cut = first == NN_NONE ? NN_NONE : graph->nodes[first]->value_owner;
+
+	plan->made = true;
+	plan->first = first;
+	plan->last = last;
+	plan->n = 0;
+	memset(plan->wanted, 0, (size_t) graph->n_nodes * sizeof(bool));
+	plan->wanted[last] = true;
+	for (NnNode i = last; i >= 0; i--)
+	{
+		const NnNodeData *node = graph->nodes[i];
+
+		if (!plan->wanted[i] || (cut != NN_NONE && i <= first && node->value_owner == cut))
+			continue;
+		for (int s = 0; s < node->n_src; s++)
+			plan->wanted[node->src[s]] = true;
+		if (node->op->forward != NULL)
+			plan->nodes[plan->n++] = i;
+	}
+	/* Found from the end, visited from the beginning. */
+	for (int i = 0; i < plan->n / 2; i++)
+	{
+		NnNode		node = plan->nodes[i];
+
+		plan->nodes[i] = plan->nodes[plan->n - 1 - i];
+		plan->nodes[plan->n - 1 - i] = node;
+	}
+}
+
+static const Plan *
+find_forward(NnRun *run, NnNode first, NnNode last)
+{
+	Plan	   *plan;
+
+	for (int i = 0; i < PLANS; i++)
+	{
+		plan = &run->forward[i];
+		if (plan->made && plan->first == first && plan->last == last)
+			return plan;
+	}
+	plan = &run->forward[run->next_forward];
+	run->next_forward = (run->next_forward + 1) % PLANS;
+	plan_forward(run->graph, first, last, plan);
+	return plan;
+}
+
+static void
+forward(NnRun *run, NnNode first, NnNode last)
+{
+	const Plan *plan;
+	NnPass		pass;
+
+	if (!is_node(run, last) || (first != NN_NONE && !is_node(run, first)) ||
+		(run->weights == NULL && run->graph->n_weights > 0))
+	{
+		run->misused = true;
+		return;
+	}
+	run->last_backward = NULL;
+	if (run->batch == 0)
+		return;
+	plan = find_forward(run, first, last);
+	pass = make_pass(run, 0, run->batch);
+	for (int i = 0; i < plan->n && !dev_queue_stopped(run->queue); i++)
+	{
+		visit(run, &pass, run->graph->nodes[plan->nodes[i]]);
+		pass.node->op->forward(&pass);
+	}
+}
+
+void
+nn_run_forward(NnRun *run, NnNode until, NnMode mode, uint64_t seed, uint64_t step, size_t first_row)
+{
+	run->mode = mode;
+	run->seed = seed;
+	run->step = step;
+	run->first_row = first_row;
+	forward(run, NN_NONE, until);
+}
+
+void
+nn_run_forward_from(NnRun *run, NnNode from, NnNode until, NnMode mode)
+{
+	run->mode = mode;
+	if (from == NN_NONE)
+		run->misused = true;
+	else
+		forward(run, from, until);
+}
+
+/*
+ * The nodes between `last` and what wants a gradient. In training that is the trained parameters: gradients of
+ * plain inputs would cost a product each and serve nobody. At inference every node gets its gradient,
+ * since that is what explanations ask for.
+ */
+static void
+plan_backward(const NnGraph *graph, NnNode last, NnMode mode, Plan *plan)
+{
+	plan->made = true;
+	plan->last = last;
+	plan->mode = mode;
+	plan->n = 0;
+	memset(plan->wanted, 0, (size_t) graph->n_nodes * sizeof(bool));
+	plan->wanted[last] = true;
+	for (NnNode i = last; i >= 0; i--)
+	{
+		const NnNodeData *node = graph->nodes[i];
+
+		if (!plan->wanted[i])
+			continue;
+		if (node->op->backward != NULL)
+			plan->nodes[plan->n++] = i;
+		else if (node->op != &nn_operator_reshape)
+			continue;
+		for (int s = 0; s < node->n_src; s++)
+		{
+			const NnNodeData *src = graph->nodes[node->src[s]];
+
+			if (!src->is_codes && (mode == NN_INFER || src->trained))
+				plan->wanted[node->src[s]] = true;
+		}
+	}
+}
+
+static const Plan *
+find_backward(NnRun *run, NnNode last)
+{
+	Plan	   *plan;
+
+	for (int i = 0; i < PLANS; i++)
+	{
+		plan = &run->backward[i];
+		if (plan->made && plan->last == last && plan->mode == run->mode)
+			return plan;
+	}
+	plan = &run->backward[run->next_backward];
+	run->next_backward = (run->next_backward + 1) % PLANS;
+	plan_backward(run->graph, last, run->mode, plan);
+	return plan;
+}
+
+/* Has the gradient of the node, or of what shares its buffer, been written in this pass? */
+static bool
+is_written(const NnRun *run, NnNode node)
+{
+	return run->tensors[run->graph->nodes[node]->diff_owner].written;
+}
+
+static void
+backward(NnRun *run, NnNode last)
+{
+	const NnGraph *graph = run->graph;
+	const Plan *plan = find_backward(run, last);
+	NnPass		pass = make_pass(run, 0, run->batch);
+
+	for (int i = 0; i < graph->n_nodes; i++)
+	{
+		run->tensors[i].written = false;
+		run->tensors[i].wanted = plan->wanted[i];
+	}
+	run->tensors[graph->nodes[last]->diff_owner].written = true;
+	for (int i = 0; i < plan->n && !dev_queue_stopped(run->queue); i++)
+	{
+		if (!is_written(run, plan->nodes[i]))
+			continue;
+		visit(run, &pass, graph->nodes[plan->nodes[i]]);
+		pass.node->op->backward(&pass);
+	}
+	run->last_backward = plan;
+}
+
+/* The gradient buffer of the node a backward pass starts from, or NULL when the pass makes no sense. */
+static float *
+start_backward(NnRun *run, NnNode node)
+{
+	if (!is_node(run, node) || !run->with_gradients || run->graph->nodes[node]->is_codes)
+	{
+		run->misused = true;
+		return NULL;
+	}
+	if (run->batch == 0)
+		return NULL;
+	return run->tensors[run->graph->nodes[node]->diff_owner].diff;
+}
+
+void
+nn_run_backward(NnRun *run, NnNode node, float scale, const float *example_weights)
+{
+	const DevPrimitives *device = run->queue->primitives;
+	float	   *diff = start_backward(run, node);
+	size_t		size;
+
+	if (diff == NULL)
+		return;
+	size = run->graph->nodes[node]->size;
+	device->fill(run->queue, run->batch * size, scale, diff);
+	if (example_weights != NULL)
+	{
+		device->upload(run->queue, run->row_values, example_weights, run->batch * sizeof(float));
+		device->zip(run->queue, DEV_ZIP_MULTIPLY, DEV_SPREAD_COLUMN, run->batch, size, diff, size,
+					run->row_values, 1, diff, size, false);
+	}
+	backward(run, node);
+}
+
+void
+nn_run_backward_from(NnRun *run, NnNode node, const float *seed)
+{
+	float	   *diff = start_backward(run, node);
+
+	if (diff == NULL)
+		return;
+	run->queue->primitives->upload(run->queue, diff, seed, run->batch * run->graph->nodes[node]->size * sizeof(float));
+	backward(run, node);
+}
+
+/* ---- Norms ---- */
+
+/*
+ * Adds the squared norms of the examples' own gradients of all parameters of the nodes that have no closed form,
+ * cross terms of shared parameters included: each example walks through those nodes alone.
+ */
+static void
+add_own_gradients(NnRun *run, const Plan *plan)
+{
+	const NnGraph *graph = run->graph;
+	const DevPrimitives *device = run->queue->primitives;
+
+	for (size_t row = 0; row < run->batch && !dev_queue_stopped(run->queue); row++)
+	{
+		NnPass		pass = make_pass(run, row, 1);
+
+		device->fill(run->queue, graph->n_weights, 0.0f, run->one_gradient);
+		pass.diff_weights = run->one_gradient;
+		pass.skip_src = true;
+		for (int i = 0; i < plan->n; i++)
+		{
+			const NnNodeData *node = graph->nodes[plan->nodes[i]];
+
+			if (!is_written(run, node->number) || !needs_own_gradient(graph, node))
+				continue;
+			visit(run, &pass, node);
+			node->op->backward(&pass);
+		}
+		device->reduce_cols(run->queue, 1, graph->n_weights, run->one_gradient, graph->n_weights,
+							run->one_gradient, graph->n_weights, run->row_values + row, true);
+	}
+}
+
+DevStatus
+nn_run_norms(NnRun *run, float *squared)
+{
+	const NnGraph *graph = run->graph;
+	const DevPrimitives *device = run->queue->primitives;
+	const Plan *plan = run->last_backward;
+	NnPass		pass;
+	bool		own_gradients = false;
+
+	if (run->batch == 0)
+		return DEV_OK;
+	if (plan == NULL)
+		return dev_fail(graph->session, DEV_INVALID, "norms are asked for before a backward pass");
+	if (run->mode == NN_TRAIN && graph->nodes[plan->last]->mixed)
+		return dev_fail(graph->session, DEV_INVALID, "examples influence each other, so that none has a gradient of its own");
+	pass = make_pass(run, 0, run->batch);
+	device->fill(run->queue, run->batch, 0.0f, run->row_values);
+	for (int i = 0; i < plan->n && !dev_queue_stopped(run->queue); i++)
+	{
+		const NnNodeData *node = graph->nodes[plan->nodes[i]];
+
+		if (!is_written(run, node->number))
+			continue;
+		if (needs_own_gradient(graph, node))
+			own_gradients = true;
+		else if (node->op->norms != NULL)
+		{
+			visit(run, &pass, node);
+			node->op->norms(&pass, run->row_values);
+		}
+	}
+	if (own_gradients)
+		add_own_gradients(run, plan);
+	device->download(run->queue, squared, run->row_values, run->batch * sizeof(float));
+	return device->synchronize(run->queue);
+}
+
+/* ---- Results ---- */
+
+float *
+nn_run_value(NnRun *run, NnNode node)
+{
+	if (!is_node(run, node))
+		return NULL;
+	return run->tensors[run->graph->nodes[node]->value_owner].value;
+}
+
+float *
+nn_run_gradient(NnRun *run, NnNode node)
+{
+	float	   *diff;
+
+	if (!is_node(run, node) || !run->with_gradients || run->graph->nodes[node]->is_codes)
+		return NULL;
+	diff = run->tensors[run->graph->nodes[node]->diff_owner].diff;
+	/* Nothing depends on the node, or nobody walked there: its gradient is zero. */
+	if (!is_written(run, node))
+		run->queue->primitives->fill(run->queue, run->batch * run->graph->nodes[node]->size, 0.0f, diff);
+	return diff;
+}
+
+DevStatus
+nn_run_synchronize(NnRun *run)
+{
+	return run->misused ? DEV_INVALID : run->queue->primitives->synchronize(run->queue);
+}
