@@ -50,12 +50,12 @@ typedef struct IdlaReading
 	IdlaTarget	target;
 	IdlaColumns columns;
 	LearnDataset *dataset;
+	LearnSpill *spill;
 	uint64		n_read;
 	uint64		n_no_target;	/* dropped: a target is NULL */
 	uint64		n_no_order;
 	uint64		n_no_part;
 	uint64		hash;			/* over all decoded rows, in order */
-	List	   *id_like;		/* names of columns that look like a patient's */
 } IdlaReading;
 
 /* Reads the source once, as the caller; fills everything under "got". */

@@ -1,0 +1,51 @@
+/*
+ * module.c: what happens when the server loads the library.
+ *
+ * Loading is light: settings, and while preloading a request for a little shared
+ * memory. No thread starts and no BLAS is opened before the first training or
+ * prediction of a backend, so that the postmaster may preload idla.
+ */
+#include "progress.h"
+
+#include <limits.h>
+
+#include "utils/guc.h"
+#include "version.h"
+
+IDLA_MODULE_MAGIC("idla", IDLA_VERSION);
+
+extern PGDLLEXPORT void _PG_init(void);
+
+int			idla_threads = 0;
+int			idla_train_memory = 1024 * 1024;
+int			idla_model_cache = 256 * 1024;
+bool		idla_progress_notices = true;
+
+void
+_PG_init(void)
+{
+	DefineCustomIntVariable("idla.threads",
+							"Sets the number of threads a training may use.",
+							"0 takes all processors the server process may run on.",
+							&idla_threads, 0, 0, 1024,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("idla.train_memory",
+							"Sets the memory in which a training keeps its rows.",
+							"What is beyond it goes to a temporary file.",
+							&idla_train_memory, 1024 * 1024, 1024, MAX_KILOBYTES,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("idla.model_cache",
+							"Sets the memory for models that a session keeps loaded.",
+							"Models in use stay, whatever their size.",
+							&idla_model_cache, 256 * 1024, 0, MAX_KILOBYTES,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomBoolVariable("idla.progress",
+							 "Tells the progress of a training in NOTICEs.",
+							 NULL,
+							 &idla_progress_notices, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("idla");
+
+	if (process_shared_preload_libraries_in_progress)
+		idla_progress_request_memory();
+}
