@@ -40,12 +40,8 @@ static inline bool
 trains(const NnPass *pass, int i)
 {
 	NnParameter parameter = pass->node->parameters[i];
-	NnRole		role;
 
-	if (parameter < 0)
-		return false;
-	role = pass->graph->parameters[parameter].role;
-	return role != NN_ROLE_CONSTANT && role != NN_ROLE_STATISTIC;
+	return parameter >= 0 && nn_role_trained(pass->graph->parameters[parameter].role);
 }
 
 #endif							/* IDLA_NN_ARITHMETIC_H */
