@@ -52,6 +52,13 @@
 #define idla_compat_lxid() (MyProc->lxid)
 #endif
 
+/* The number of a relation's file; needs utils/rel.h. */
+#if PG_VERSION_NUM >= 160000
+#define idla_compat_file_number(relation) ((relation)->rd_locator.relNumber)
+#else
+#define idla_compat_file_number(relation) ((relation)->rd_node.relNode)
+#endif
+
 /* 18 lets a module say its name and version. */
 #if PG_VERSION_NUM >= 180000
 #define IDLA_MODULE_MAGIC(module, release) PG_MODULE_MAGIC_EXT(.name = (module), .version = (release))

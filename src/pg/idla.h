@@ -180,8 +180,15 @@ extern bool idla_table_open(IdlaTable *table, Oid relid, LOCKMODE mode, bool sof
 extern void idla_table_close(IdlaTable *table);	/* keeps the lock */
 /* All versions that snapshot sees, ascending; palloc'd array. Cards are read only when asked for. */
 extern IdlaVersion *idla_table_versions(const IdlaTable *table, Snapshot snapshot, bool cards, int *n);
-/* The version in service (version < 0) or the one asked for, with card and manifest; false when there is none. */
+/* Number of the version in service, -1 when none is. */
+extern int	idla_table_in_service(const IdlaTable *table, Snapshot snapshot);
+/* One version with card and manifest; false when snapshot does not see it. */
 extern bool idla_table_version(const IdlaTable *table, Snapshot snapshot, int version, IdlaVersion *found);
+/*
+ * Tells the row versions that make up a version apart from all others that ever were in this table; changes with any
+ * update of them. 0 when they have no identity, or there are none.
+ */
+extern uint64 idla_table_identity(const IdlaTable *table, Snapshot snapshot, int version);
 /* All chunks of a version's weights in one piece, palloc'd (huge); ERROR when one is missing. */
 extern char *idla_table_weights(const IdlaTable *table, Snapshot snapshot, int version, Size *size);
 

@@ -1,18 +1,17 @@
 /*
  * load.c: models in memory.
  *
- * A backend keeps the models it has predicted with, found again by the SHA-256
- * of the manifest and card in the row that the query's snapshot sees (the manifest holds the
- * weights' own digest), never by a version number that a rollback can reuse. So
- * there is nothing to invalidate: another version in service is another key.
- * What is over idla.model_cache goes, least recently used first; a model in use
- * by a running query is pinned by that query's memory context and stays.
+ * A backend keeps the models it has predicted with, found again by the rows that the
+ * query's snapshot sees, never by a version number that a rollback can reuse: the
+ * very same row versions, or else rows with the same manifest and card by SHA-256 whose
+ * weights still have their digest. So there is nothing to invalidate, and changed weights are
+ * noticed. What is over idla.model_cache goes, least recently used first; a
+ * model in use by a running query is pinned by that query's memory context and stays.
  */
 #include "idla.h"
 
 #include "lib/ilist.h"
 #include "storage/lmgr.h"
-#include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -23,6 +22,8 @@
 typedef struct CachedModel
 {
 	dlist_node	node;			/* in cached_models, most recently used first */
+	Oid			relid;			/* rows whose digests were checked last */
+	uint64		identity;
 	char		manifest_hash[65];
 	char		card_hash[65];
 	IdlaModel  *model;
@@ -81,7 +82,22 @@ unpin(void *arg)
 }
 
 static CachedModel *
-find_cached(const char *manifest_hash, const char *card_hash)
+find_by_rows(Oid relid, uint64 identity)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &cached_models)
+	{
+		CachedModel *cached = dlist_container(CachedModel, node, iter.cur);
+
+		if (identity != 0 && cached->identity == identity && cached->relid == relid)
+			return cached;
+	}
+	return NULL;
+}
+
+static CachedModel *
+find_by_digest(const char *manifest_hash, const char *card_hash)
 {
 	dlist_iter	iter;
 
@@ -90,10 +106,7 @@ find_cached(const char *manifest_hash, const char *card_hash)
 		CachedModel *cached = dlist_container(CachedModel, node, iter.cur);
 
 		if (strcmp(cached->manifest_hash, manifest_hash) == 0 && strcmp(cached->card_hash, card_hash) == 0)
-		{
-			dlist_move_head(&cached_models, &cached->node);
 			return cached;
-		}
 	}
 	return NULL;
 }
@@ -218,16 +231,62 @@ idla_require_model(Oid relid)
 				 errhint("Models are made by idla_train; the view idla_models lists those you may use.")));
 }
 
+/* A model is in memory, and other rows claim to be it: their weights must be those. */
+static void
+check_weights(const IdlaTable *table, Snapshot snapshot, int version, const CachedModel *cached)
+{
+	Size		size;
+	char	   *weights = idla_table_weights(table, snapshot, version, &size);
+	char		digest[65];
+
+	idla_sha256(weights, size, digest);
+	pfree(weights);
+	if (strcmp(digest, cached->model->digest) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the model's manifest or weights are damaged"),
+				 errdetail("The weights are not what was written: their SHA-256 is %s.", digest)));
+}
+
+/* The version's model, from memory when the rows are known or their digests are, else from the rows. */
+static CachedModel *
+obtain(const IdlaTable *table, Snapshot snapshot, int version)
+{
+	Oid			relid = RelationGetRelid(table->relation);
+	uint64		identity = idla_table_identity(table, snapshot, version);
+	CachedModel *cached = find_by_rows(relid, identity);
+	IdlaVersion found;
+	char		manifest_hash[65];
+	char		card_hash[65];
+
+	if (cached != NULL)
+		return cached;
+	if (!idla_table_version(table, snapshot, version, &found))
+		raise_missing(table, snapshot, version);
+	if (found.manifest == NULL || found.card == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("version %d of model \"%s\" has no %s", version, RelationGetRelationName(table->relation),
+						found.manifest == NULL ? "manifest" : "card")));
+	idla_sha256(VARDATA_ANY(found.manifest), VARSIZE_ANY_EXHDR(found.manifest), manifest_hash);
+	idla_sha256(VARDATA_ANY(found.card), VARSIZE_ANY_EXHDR(found.card), card_hash);
+	cached = find_by_digest(manifest_hash, card_hash);
+	if (cached != NULL)
+		check_weights(table, snapshot, version, cached);
+	else
+		cached = load(table, snapshot, &found, manifest_hash, card_hash);
+	cached->relid = relid;
+	cached->identity = identity;
+	return cached;
+}
+
 IdlaLoaded *
 idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext scratch;
 	IdlaTable	table;
-	IdlaVersion found;
 	CachedModel *cached;
-	char		manifest_hash[65];
-	char		card_hash[65];
 	IdlaLoaded *loaded;
 	Pin		   *pin;
 
@@ -239,19 +298,12 @@ idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 	scratch = AllocSetContextCreate(caller, "idla lookup", ALLOCSET_SMALL_SIZES);
 	MemoryContextSwitchTo(scratch);
 	idla_table_open(&table, relid, NoLock, false);
-	if (!idla_table_version(&table, snapshot, version, &found))
-		raise_missing(&table, snapshot, version);
-	if (found.manifest == NULL || found.card == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("version %d of model \"%s\" has no %s", found.version,
-						RelationGetRelationName(table.relation), found.manifest == NULL ? "manifest" : "card")));
-
-	idla_sha256(VARDATA_ANY(found.manifest), VARSIZE_ANY_EXHDR(found.manifest), manifest_hash);
-	idla_sha256(VARDATA_ANY(found.card), VARSIZE_ANY_EXHDR(found.card), card_hash);
-	cached = find_cached(manifest_hash, card_hash);
-	if (cached == NULL)
-		cached = load(&table, snapshot, &found, manifest_hash, card_hash);
+	if (version < 0)
+		version = idla_table_in_service(&table, snapshot);
+	if (version < 0)
+		raise_missing(&table, snapshot, -1);
+	cached = obtain(&table, snapshot, version);
+	dlist_move_head(&cached_models, &cached->node);
 	idla_table_close(&table);
 	MemoryContextSwitchTo(caller);
 
@@ -259,7 +311,7 @@ idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 	pin = MemoryContextAllocZero(owner, sizeof(Pin));
 	loaded->model = cached->model;
 	loaded->predictor = cached->predictor;
-	loaded->version = found.version;
+	loaded->version = version;
 	loaded->relid = relid;
 	pin->cached = cached;
 	pin->callback.func = unpin;

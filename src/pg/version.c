@@ -16,6 +16,7 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -193,6 +194,38 @@ idla_table_versions(const IdlaTable *table, Snapshot snapshot, bool cards, int *
 	return versions;
 }
 
+static void
+refuse_doubles(const IdlaTable *table, int version)
+{
+	/* The keys of a model's table forbid this; its owner may have dropped them. */
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 version < 0 ?
+			 errmsg("model \"%s\" has several versions in service", RelationGetRelationName(table->relation)) :
+			 errmsg("model \"%s\" holds version %d more than once", RelationGetRelationName(table->relation), version)));
+}
+
+int
+idla_table_in_service(const IdlaTable *table, Snapshot snapshot)
+{
+	SysScanDesc scan = scan_begin(table, snapshot, -1);
+	HeapTuple	tuple;
+	IdlaVersion head;
+	int			found = -1;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!read_head(table, tuple, &head) || !head.in_service)
+			continue;
+		if (found >= 0)
+			refuse_doubles(table, -1);
+		found = head.version;
+	}
+	systable_endscan(scan);
+	return found;
+}
+
 bool
 idla_table_version(const IdlaTable *table, Snapshot snapshot, int version, IdlaVersion *found)
 {
@@ -204,25 +237,53 @@ idla_table_version(const IdlaTable *table, Snapshot snapshot, int version, IdlaV
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!read_head(table, tuple, &head) || (version < 0 && !head.in_service))
+		if (!read_head(table, tuple, &head))
 			continue;
 		if (++n_found > 1)
-			break;
+			refuse_doubles(table, version);
 		*found = head;
 		found->card = jsonb_of(table, tuple, table->card);
 		found->manifest = jsonb_of(table, tuple, table->manifest);
 	}
 	systable_endscan(scan);
-
-	/* The keys of a model's table forbid this; its owner may have dropped them. */
-	if (n_found > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 version < 0 ?
-				 errmsg("model \"%s\" has several versions in service", RelationGetRelationName(table->relation)) :
-				 errmsg("model \"%s\" holds version %d more than once",
-						RelationGetRelationName(table->relation), version)));
 	return n_found == 1;
+}
+
+uint64
+idla_table_identity(const IdlaTable *table, Snapshot snapshot, int version)
+{
+	uint64		identity = 0;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	/* Only the heap's tuples carry what tells them apart. */
+	if (table->relation->rd_tableam != GetHeapamTableAmRoutine())
+		return 0;
+	scan = scan_begin(table, snapshot, version);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		struct
+		{
+			uint64		before;
+			Oid			file;
+			TransactionId xmin;
+			CommandId	command;
+			BlockNumber block;
+			uint32		offset;
+		}			row;
+
+		CHECK_FOR_INTERRUPTS();
+		memset(&row, 0, sizeof(row));
+		row.before = identity;
+		row.file = idla_compat_file_number(table->relation);
+		row.xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+		row.command = HeapTupleHeaderGetRawCommandId(tuple->t_data);
+		row.block = ItemPointerGetBlockNumber(&tuple->t_self);
+		row.offset = ItemPointerGetOffsetNumber(&tuple->t_self);
+		identity = hash_bytes_extended((const unsigned char *) &row, sizeof(row), 0);
+	}
+	systable_endscan(scan);
+	return identity;
 }
 
 static int
