@@ -556,7 +556,7 @@ build_loss(LearnBuilder *builder, const LearnLoss *loss, LearnGraph *built)
 	NnShape		shape = nn_shape(1, n_targets, 0, 0, 0);
 	float		positive = loss->class_weights == NULL ? 1 : loss->class_weights[1] / loss->class_weights[0];
 
-	built->target = nn_input(graph, "target", &shape);
+	built->target = network->task == LEARN_MULTICLASS ? nn_codes(graph, "target", 1) : nn_input(graph, "target", &shape);
 	switch (network->task)
 	{
 		case LEARN_BINARY:

@@ -88,10 +88,11 @@ create_worker(LearnMachine *machine, LearnWorker *worker)
 	worker->numbers = dev_alloc(session, machine->max_rows * (network->n_numbers + 1), sizeof(float));
 	worker->codes = dev_alloc(session, machine->max_rows * (network->n_codes + 1), sizeof(int32_t));
 	worker->targets = dev_alloc(session, machine->max_rows * machine->n_targets, sizeof(float));
+	worker->classes = dev_alloc(session, machine->max_rows, sizeof(int32_t));
 	worker->number_sums = dev_alloc(session, network->n_numbers + 1, sizeof(double));
 	worker->code_counts = dev_alloc(session, machine->n_codes_total + 1, sizeof(uint64_t));
 	if (worker->diff_weights == NULL || worker->squared == NULL || worker->numbers == NULL || worker->codes == NULL
-		|| worker->targets == NULL || worker->number_sums == NULL || worker->code_counts == NULL)
+		|| worker->targets == NULL || worker->classes == NULL || worker->number_sums == NULL || worker->code_counts == NULL)
 		return DEV_NO_MEMORY;
 	return DEV_OK;
 }
@@ -192,6 +193,7 @@ free_worker(LearnMachine *machine, LearnWorker *worker)
 	dev_release(session, worker->numbers);
 	dev_release(session, worker->codes);
 	dev_release(session, worker->targets);
+	dev_release(session, worker->classes);
 	dev_release(session, worker->number_sums);
 	dev_release(session, worker->code_counts);
 }
@@ -314,7 +316,14 @@ load_rows(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 		nn_run_set(worker->run, machine->built.numbers, rows, worker->numbers);
 	if (machine->built.codes != NN_NONE)
 		nn_run_set_codes(worker->run, machine->built.codes, rows, worker->codes);
-	nn_run_set(worker->run, machine->built.target, rows, worker->targets);
+	if (machine->network.task != LEARN_MULTICLASS)
+	{
+		nn_run_set(worker->run, machine->built.target, rows, worker->targets);
+		return;
+	}
+	for (size_t row = 0; row < rows; row++)
+		worker->classes[row] = (int32_t) worker->targets[row];
+	nn_run_set_codes(worker->run, machine->built.target, rows, worker->classes);
 }
 
 static void

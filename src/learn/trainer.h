@@ -36,6 +36,7 @@ typedef struct LearnWorker
 	float	   *numbers;		/* host (max_rows, n_numbers) */
 	int32_t    *codes;			/* host (max_rows, n_codes) */
 	float	   *targets;		/* host (max_rows, n_targets) */
+	int32_t    *classes;		/* host (max_rows): targets as codes */
 	double		loss;			/* sum over its rows of this job */
 	double		norm;			/* squared norm of its share of the gradient */
 	size_t		passes;			/* backward passes of this job */
