@@ -35,7 +35,10 @@ idla_type_family(Oid type)
 {
 	char		category;
 	bool		preferred;
+	Oid			element;
 
+	if (!OidIsValid(type))
+		return IDLA_FAMILY_REFUSED;
 	if (is_number(type))
 		return IDLA_FAMILY_NUMBER;
 	switch (type)
@@ -67,9 +70,10 @@ idla_type_family(Oid type)
 	}
 	if (type_is_enum(type))
 		return IDLA_FAMILY_STRING;
-	if (is_number(getBaseType(get_element_type(type))))
-		return IDLA_FAMILY_ARRAY;
-	if (!type_is_rowtype(type) && OidIsValid(type))
+	element = get_element_type(type);
+	if (OidIsValid(element))
+		return is_number(getBaseType(element)) ? IDLA_FAMILY_ARRAY : IDLA_FAMILY_REFUSED;
+	if (!type_is_rowtype(type))
 	{
 		get_type_category_preferred(type, &category, &preferred);
 		if (category == TYPCATEGORY_STRING)

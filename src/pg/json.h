@@ -33,7 +33,8 @@ extern void idla_json_put_double(StringInfo out, const char *name, double value)
 extern void idla_json_put_float(StringInfo out, const char *name, float value);
 extern void idla_json_put_doubles(StringInfo out, const char *name, const double *values, size_t n);
 extern void idla_json_put_strings(StringInfo out, const char *name, char *const *values, int n);
-extern void idla_json_put_number(StringInfo out, double value, int digits);
+extern void idla_json_number_double(StringInfo out, double value);	/* without a key; 0 for what is not finite */
+extern void idla_json_number_float(StringInfo out, float value);
 extern void idla_json_open_array(StringInfo out, const char *name);	/* "name":[ */
 extern void idla_json_open_object(StringInfo out);	/* an element { of the array being written */
 extern Jsonb *idla_json_parse(const char *text);

@@ -1,13 +1,14 @@
 /*
  * json_write.c: JSON text, put together key by key.
  *
- * Cards and manifests are written as text and parsed once into jsonb. Floats get
- * nine digits and doubles seventeen, which bring the same bits back.
+ * Cards and manifests are written as text and parsed once into jsonb. Numbers get
+ * the shortest digits that bring the same bits back.
  */
 #include "json.h"
 
 #include <math.h>
 
+#include "common/shortest_dec.h"
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
 
@@ -46,26 +47,35 @@ idla_json_put_bool(StringInfo out, const char *name, bool value)
 
 /* What is not finite has no place in JSON, and is nothing that a used channel could have. */
 void
-idla_json_put_number(StringInfo out, double value, int digits)
+idla_json_number_double(StringInfo out, double value)
 {
-	if (isfinite(value))
-		appendStringInfo(out, "%.*g", digits, value);
-	else
-		appendStringInfoString(out, "0");
+	char		text[DOUBLE_SHORTEST_DECIMAL_LEN];
+
+	double_to_shortest_decimal_buf(isfinite(value) ? value : 0, text);
+	appendStringInfoString(out, text);
+}
+
+void
+idla_json_number_float(StringInfo out, float value)
+{
+	char		text[FLOAT_SHORTEST_DECIMAL_LEN];
+
+	float_to_shortest_decimal_buf(isfinite(value) ? value : 0, text);
+	appendStringInfoString(out, text);
 }
 
 void
 idla_json_put_double(StringInfo out, const char *name, double value)
 {
 	idla_json_key(out, name);
-	idla_json_put_number(out, value, 17);
+	idla_json_number_double(out, value);
 }
 
 void
 idla_json_put_float(StringInfo out, const char *name, float value)
 {
 	idla_json_key(out, name);
-	idla_json_put_number(out, value, 9);
+	idla_json_number_float(out, value);
 }
 
 void
@@ -77,7 +87,7 @@ idla_json_put_doubles(StringInfo out, const char *name, const double *values, si
 	{
 		if (i > 0)
 			appendStringInfoChar(out, ',');
-		idla_json_put_number(out, values[i], 17);
+		idla_json_number_double(out, values[i]);
 	}
 	appendStringInfoChar(out, ']');
 }

@@ -47,7 +47,7 @@ put_number_channel(StringInfo out, const LearnChannel *channel)
 		{
 			if (i > 0)
 				appendStringInfoChar(out, ',');
-			idla_json_put_number(out, channel->quantiles[i], 9);
+			idla_json_number_float(out, channel->quantiles[i]);
 		}
 		appendStringInfoChar(out, ']');
 	}

@@ -121,7 +121,9 @@ note_patients(const IdlaTraining *run)
 	{
 		const IdlaColumn *column = &columns->columns[i];
 
-		if ((column->kind == IDLA_NUMBER || column->kind == IDLA_CATEGORY) && looks_like_patient(column->name))
+		/* One that is different in every row has been left out, and then no patient has two. */
+		if ((column->kind == IDLA_NUMBER || column->kind == IDLA_CATEGORY) && looks_like_patient(column->name) &&
+			columns->channels[column->first_channel].use != LEARN_USE_IDENTIFIER)
 			ereport(NOTICE,
 					(errmsg("column \"%s\" looks like a patient's identifier", column->name),
 					 errhint("If patients have several rows, keep each on one side of the split with the option group_by => \"%s\".",
@@ -401,8 +403,8 @@ idla_train(PG_FUNCTION_ARGS)
 	run->model->learn.temperature = 1;
 	idla_target_close(&run->reading.target, &run->reading, &run->model->learn);
 	name_columns(run);
-	note_patients(run);
 	prepare(run);
+	note_patients(run);
 	learn(run);
 	idla_progress_phase("judging");
 	idla_training_judge(run);
