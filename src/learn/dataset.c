@@ -103,7 +103,7 @@ learn_dataset_free(LearnDataset *dataset)
 	dev_release(session, dataset->parts);
 	dev_release(session, dataset->groups);
 	dev_release(session, dataset->orders);
-	dev_release(session, dataset->indicators);
+	dev_release(session, dataset->fills);
 	dev_release(session, dataset->workspace);
 	dev_release(session, dataset);
 }

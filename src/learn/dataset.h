@@ -13,6 +13,7 @@
 #define IDLA_LEARN_DATASET_H
 
 #include <math.h>
+#include <string.h>
 
 #include "idla/learn_data.h"
 
@@ -39,14 +40,6 @@ typedef enum DatasetStage
 	STAGE_ENCODED,
 	STAGE_BROKEN				/* encoding stopped half-way: some chunks are raw, some are not */
 } DatasetStage;
-
-/* A number input whose missing values have an indicator of their own. */
-typedef struct DatasetIndicator
-{
-	int			number;			/* position of the scaled number */
-	int			indicator;		/* position of the indicator */
-	float		fill;			/* scaled value that stands for a missing one */
-} DatasetIndicator;
 
 struct LearnDataset
 {
@@ -81,12 +74,13 @@ struct LearnDataset
 	int32_t   **fitted_codes;	/* (n_channels): dictionary's code -> fitted code; NULL for numbers */
 
 	/* Known once fitted */
-	size_t		n_scaled;		/* scaled numbers stored */
-	size_t		n_numbers;		/* with indicators */
+	size_t		n_plain;		/* scaled numbers without an indicator, which come first */
+	size_t		n_indicators;	/* scaled numbers with one, which come next; then their indicators, in the same order */
+	size_t		n_scaled;		/* n_plain + n_indicators */
+	size_t		n_numbers;		/* n_scaled + n_indicators */
 	size_t		n_codes;
 	size_t		width;			/* n_scaled + n_codes: floats of a stored row */
-	int			n_indicators;
-	DatasetIndicator *indicators;
+	float	   *fills;			/* (n_indicators) scaled values that stand for missing ones */
 	float	   *workspace;		/* encoded rows read from the file, workspace_rows of them; NULL before the first need */
 	size_t		workspace_rows;
 };
@@ -117,19 +111,19 @@ learn_expand_row(const LearnDataset *dataset, const float *stored, float *number
 {
 	if (numbers != NULL)
 	{
-		__builtin_memcpy(numbers, stored, dataset->n_scaled * sizeof(float));
-		for (int i = 0; i < dataset->n_indicators; i++)
-		{
-			const DatasetIndicator *indicator = &dataset->indicators[i];
-			bool		missing = isnan(stored[indicator->number]);
+		const float *maybe = stored + dataset->n_plain;
+		float	   *filled = numbers + dataset->n_plain;
+		float	   *indicators = numbers + dataset->n_scaled;
 
-			numbers[indicator->indicator] = missing ? 1.0f : 0.0f;
-			if (missing)
-				numbers[indicator->number] = indicator->fill;
+		memcpy(numbers, stored, dataset->n_plain * sizeof(float));
+		for (size_t i = 0; i < dataset->n_indicators; i++)
+		{
+			filled[i] = isnan(maybe[i]) ? dataset->fills[i] : maybe[i];
+			indicators[i] = isnan(maybe[i]) ? 1.0f : 0.0f;
 		}
 	}
 	if (codes != NULL && dataset->n_codes > 0)
-		__builtin_memcpy(codes, stored + dataset->n_scaled, dataset->n_codes * sizeof(int32_t));
+		memcpy(codes, stored + dataset->n_scaled, dataset->n_codes * sizeof(int32_t));
 }
 
 /* Number of the class (or 0/1 for the event of survival) that a split keeps balanced; 0 for regression. */
