@@ -198,6 +198,6 @@ idla_version_argument(FunctionCallInfo fcinfo, int number)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("version %d is not positive", version),
-				 errhint("Leave it out, or say NULL, for the version in service.")));
+				 errhint("Versions are numbered from 1.")));
 	return version;
 }

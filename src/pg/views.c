@@ -158,7 +158,7 @@ put_card(Row *row, int first, Jsonb *card)
 	put_text(row, first + 1, card, "architecture");
 	put_text(row, first + 2, card, "target");
 	put_text(row, first + 3, card, "metric");
-	if (idla_card_number(card, "value", &number))
+	if (idla_card_number(card, "value", &number) && isfinite(number))
 		put(row, first + 4, Float8GetDatum(number));
 	if (idla_card_number(card, "rows", &number) && number >= 0 && number < 9e18)
 		put(row, first + 5, Int64GetDatum((int64) number));
