@@ -35,6 +35,10 @@ typedef struct Option
 
 static const char *const optimizer_names[] = {"adamw", "sgd", "muon", NULL};
 static const char *const schedule_names[] = {"constant", "cosine", "one_cycle", NULL};
+/* What a column's option may be when it is one word. The kinds follow in their order. */
+static const char *const column_words[] = {
+	"ignore", "keep", "number", "boolean", "category", "date", "timestamp", "timestamptz", "time", "interval", "array", NULL
+};
 static const char *const override_names[] = {"kind", "scaling", "reference", "length", "keep", NULL};
 
 /* ---- values ---- */
@@ -60,9 +64,11 @@ value_text(const JsonbValue *value)
 static void
 complain(const char *name, const JsonbValue *value, const char *wanted)
 {
+	const char *quote = value->type == jbvString ? "\"" : "";
+
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("option \"%s\" must be %s, not %s", name, wanted, value_text(value))));
+			 errmsg("option \"%s\" must be %s, not %s%s%s", name, wanted, quote, value_text(value), quote)));
 }
 
 static void
@@ -103,7 +109,7 @@ word_of(const char *name, const JsonbValue *value, const char *const *words)
 	text = value_text(value);
 	found = learn_name_find(words, text);
 	if (found < 0)
-		complain_unknown(name, text, words);
+		complain_unknown(psprintf("value of option \"%s\":", name), text, words);
 	return found;
 }
 
@@ -144,12 +150,12 @@ read_override(IdlaOverride *override, const char *path, const JsonbValue *value)
 	override->kind = override->scaling = -1;
 	if (value->type == jbvString)
 	{
-		char	   *word = value_text(value);
+		int			word = word_of(path, value, column_words);
 
-		override->ignore = strcmp(word, "ignore") == 0;
-		override->keep = strcmp(word, "keep") == 0;
-		if (!override->ignore && !override->keep)
-			override->kind = word_of(path, value, idla_kind_names);
+		override->ignore = word == 0;
+		override->keep = word == 1;
+		if (word > 1)
+			override->kind = word - 2;
 		return;
 	}
 	iterator = JsonbIteratorInit(object_of(path, value, "\"ignore\", \"keep\", a kind or an object"));
@@ -492,6 +498,10 @@ idla_architecture_read(const char *text, LearnNetwork *network)
 	network->architecture = (LearnArchitecture) found;
 	if (network->layers != NULL && network->architecture == LEARN_AUTO)
 		network->architecture = LEARN_LAYERS;
+	if (network->layers != NULL && network->architecture != LEARN_LAYERS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"layers\" cannot be combined with architecture \"%s\"", text)));
 	if (network->architecture == LEARN_LAYERS && network->layers == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -63,11 +63,15 @@ skip_blanks_and_comments(const char *text)
 	}
 }
 
-/* These words are reserved or need parentheses, so no name of a table begins with them alone. */
+/*
+ * A table's name is one word. The first four are reserved or need parentheses, so that no name begins with them
+ * alone; the others are here to be told that they are no SELECT rather than no name.
+ */
 static bool
 is_query(const char *text)
 {
-	static const char *const words[] = {"select", "with", "values", "table"};
+	static const char *const words[] = {"select", "with", "values", "table", "insert", "update", "delete", "merge",
+	"copy", "execute", "explain", "show"};
 
 	text = skip_blanks_and_comments(text);
 	for (int i = 0; i < (int) lengthof(words); i++)
@@ -78,7 +82,8 @@ is_query(const char *text)
 		if (pg_strncasecmp(text, words[i], n) != 0)
 			continue;
 		next = (unsigned char) text[n];
-		if (!(isalnum(next) || next == '_' || next == '$' || next == '.' || next == '\0' || IS_HIGHBIT_SET(next)))
+		if (next == '(' || next == '*' || next == '\'' || next == '"' || next == '/' || next == '-' ||
+			scanner_isspace((char) next))
 			return true;
 	}
 	return false;
@@ -89,12 +94,20 @@ check_query(const char *text)
 {
 	List	   *statements = raw_parser(text, RAW_PARSE_DEFAULT);
 	Node	   *statement = list_length(statements) == 1 ? linitial_node(RawStmt, statements)->stmt : NULL;
+	bool		reads = statement != NULL && IsA(statement, SelectStmt) && ((SelectStmt *) statement)->intoClause == NULL;
 
-	if (statement != NULL && IsA(statement, SelectStmt) && ((SelectStmt *) statement)->intoClause == NULL)
+	if (reads && ((SelectStmt *) statement)->withClause != NULL)
+	{
+		ListCell   *cell;
+
+		foreach(cell, ((SelectStmt *) statement)->withClause->ctes)
+			reads &= IsA(((CommonTableExpr *) lfirst(cell))->ctequery, SelectStmt);
+	}
+	if (reads)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("the source is not a single SELECT"),
+			 errmsg("the source is not a single SELECT that only reads"),
 			 errhint("A source is the name of a table or view, or one SELECT, WITH, VALUES or TABLE query.")));
 }
 

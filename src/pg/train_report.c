@@ -190,6 +190,7 @@ put_parts(StringInfo out, const IdlaTraining *run)
 static const char *
 use_of(const IdlaModel *model, const IdlaColumn *column)
 {
+	bool		identifier = false;
 	bool		constant = false;
 
 	for (int i = 0; i < column->n_channels; i++)
@@ -198,10 +199,11 @@ use_of(const IdlaModel *model, const IdlaColumn *column)
 
 		if (channel->number_input != NN_NONE || channel->indicator_input != NN_NONE || channel->code_input != NN_NONE)
 			return "input";
-		if (channel->use == LEARN_USE_IDENTIFIER)
-			return "left out: identifier";
+		identifier |= channel->use == LEARN_USE_IDENTIFIER;
 		constant |= channel->use == LEARN_USE_CONSTANT;
 	}
+	if (identifier)
+		return "left out: identifier";
 	return constant ? "left out: constant" : "left out: empty";
 }
 
