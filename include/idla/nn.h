@@ -169,6 +169,12 @@ extern void nn_graph_initialize(const NnGraph *graph, uint64_t seed, float *weig
 extern DevStatus nn_run_create(NnGraph *graph, DevDevice *device, size_t max_batch, bool with_gradients, NnRun **run);
 extern DevQueue *nn_run_queue(NnRun *run);
 
+/*
+ * In NN_TRAIN a backward pass leaves out the gradients of nodes that have no trained parameter at or below them, inputs
+ * above all; true: it computes those too, as it always does after an NN_INFER forward.
+ */
+extern void nn_run_all_gradients(NnRun *run, bool all);
+
 /* Device memory; weights are read, diff_weights (may be NULL without gradients) are added to. Not owned. */
 extern void nn_run_bind(NnRun *run, const float *weights, float *diff_weights);
 
@@ -198,7 +204,10 @@ extern void nn_run_backward_from(NnRun *run, NnNode node, const float *seed);
  */
 extern DevStatus nn_run_norms(NnRun *run, float *squared);
 
-/* Host copies; on the CPU these are the buffers themselves, valid until the next pass. (batch, size) */
+/*
+ * Host copies; on the CPU these are the buffers themselves, valid until the next pass. (batch, size). A linear or
+ * bias node shares its buffer with a bias, relu, selu, dropout or add that alone reads it, and has no value of its own then.
+ */
 extern float *nn_run_value(NnRun *run, NnNode node);
 extern float *nn_run_gradient(NnRun *run, NnNode node);
 extern DevStatus nn_run_synchronize(NnRun *run);

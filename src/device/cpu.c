@@ -164,14 +164,16 @@ cpu_gemm(DevQueue *queue, bool transpose_a, bool transpose_b, size_t m, size_t n
 	const CpuDevice *device = device_of(queue);
 	size_t		rows = part_rows(m, n, k);
 	size_t		step_a = transpose_a ? 1 : lda;
+	bool		blas = device->sgemm != NULL && k > 0 && n > 1 &&
+		(double) m * (double) n * (double) k > device->kernels->small &&
+		rows <= INT_MAX && n <= INT_MAX && k <= INT_MAX && lda <= INT_MAX && ldb <= INT_MAX && ldc <= INT_MAX;
 
 	for (size_t i = 0; i < m && !dev_queue_stopped(queue); i += rows)
 	{
 		size_t		part = m - i < rows ? m - i : rows;
 		const float *a_part = a + i * step_a;
 
-		if (device->sgemm != NULL && n > 1 && k > 0 &&
-			part <= INT_MAX && n <= INT_MAX && k <= INT_MAX && lda <= INT_MAX && ldb <= INT_MAX && ldc <= INT_MAX)
+		if (blas)
 			device->sgemm(CBLAS_ROW_MAJOR, transpose_a ? CBLAS_TRANSPOSED : CBLAS_PLAIN,
 						  transpose_b ? CBLAS_TRANSPOSED : CBLAS_PLAIN, (int) part, (int) n, (int) k, alpha,
 						  a_part, (int) lda, b, (int) ldb, beta, c + i * ldc, (int) ldc);

@@ -265,57 +265,13 @@ reduce_rows(size_t rows, size_t cols, const float *a, size_t lda, const float *b
 	}
 }
 
-/* Sum of n values or products: short ones from left to right, long ones in LANES lanes. */
-static ALWAYS_INLINE float
-sum_row(size_t n, const float *a, const float *b)
-{
-	Vf			sums[LANE_VECTORS];
-	float		rest_a[LANES];
-	float		rest_b[LANES];
-	size_t		i = 0;
-
-	if (n < LANES)
-	{
-		float		sum = 0.0f;
-
-		for (; i < n; i++)
-			sum += b == NULL ? a[i] : a[i] * b[i];
-		return sum;
-	}
-	for (size_t v = 0; v < LANE_VECTORS; v++)
-		sums[v] = vf_zero();
-	for (; i + LANES <= n; i += LANES)
-	{
-#pragma GCC unroll 4
-		for (size_t v = 0; v < LANE_VECTORS; v++)
-		{
-			Vf			values = vf_load(a + i + v * VF_WIDTH);
-
-			if (b != NULL)
-				values = vf_multiply(values, vf_load(b + i + v * VF_WIDTH));
-			sums[v] = vf_add(sums[v], values);
-		}
-	}
-	if (i < n)
-	{
-		for (size_t j = 0; j < LANES; j++)
-		{
-			rest_a[j] = i + j < n ? a[i + j] : 0.0f;
-			rest_b[j] = b == NULL ? 1.0f : i + j < n ? b[i + j] : 0.0f;
-		}
-		for (size_t v = 0; v < LANE_VECTORS; v++)
-			sums[v] = vf_add(sums[v], vf_multiply(vf_load(rest_a + v * VF_WIDTH), vf_load(rest_b + v * VF_WIDTH)));
-	}
-	return sum_lanes(sums);
-}
-
 static void
 reduce_cols(size_t rows, size_t cols, const float *a, size_t lda, const float *b, size_t ldb,
 			float *dst, bool accumulate)
 {
 	for (size_t row = 0; row < rows; row++)
 	{
-		float		sum = b == NULL ? sum_row(cols, a + row * lda, NULL) : sum_row(cols, a + row * lda, b + row * ldb);
+		float		sum = b == NULL ? sum_values(cols, a + row * lda) : sum_products(cols, a + row * lda, b + row * ldb);
 
 		dst[row] = accumulate ? dst[row] + sum : sum;
 	}
@@ -345,7 +301,7 @@ softmax(size_t rows, size_t cols, const float *x, size_t ldx, float *y, size_t l
 	for (size_t row = 0; row < rows; row++)
 	{
 		float	   *to = y + row * ldy;
-		float		sum = sum_row(cols, to, NULL);
+		float		sum = sum_values(cols, to);
 		float		share = 1.0f / sum;
 
 		EACH(cols) to[i] *= share;

@@ -13,8 +13,6 @@
 #define KERNEL_ROWS 240
 #define WIDE_VECTORS 8
 
-#define ALWAYS_INLINE inline __attribute__((__always_inline__))
-
 /* Where the chains of a tile start. */
 typedef enum Start
 {
@@ -83,83 +81,105 @@ tile(const bool chained, const size_t rows, const size_t vectors, const Strip *s
 	}
 }
 
+#define TILE_CASE(n) \
+		case n: \
+			tile(chained, n, vectors, strip, c, ldc); \
+			break
+
 /* A tile of any number of rows up to TILE_ROWS, `vectors` wide. */
 static ALWAYS_INLINE void
-tile_rows(const bool chained, const size_t vectors, size_t rows, const Strip *strip, float *c, size_t ldc)
+tile_any(const bool chained, const size_t vectors, size_t rows, const Strip *strip, float *c, size_t ldc)
 {
 	switch (rows)
 	{
-		case 1:
-			tile(chained, 1, vectors, strip, c, ldc);
-			break;
-		case 2:
-			tile(chained, 2, vectors, strip, c, ldc);
-			break;
-		case 3:
-			tile(chained, 3, vectors, strip, c, ldc);
-			break;
-		case 4:
-			tile(chained, 4, vectors, strip, c, ldc);
-			break;
+		TILE_CASE(1);
+		TILE_CASE(2);
+		TILE_CASE(3);
+		TILE_CASE(4);
 #if TILE_ROWS > 4
-		case 5:
-			tile(chained, 5, vectors, strip, c, ldc);
-			break;
-		case 6:
-			tile(chained, 6, vectors, strip, c, ldc);
-			break;
+		TILE_CASE(5);
+		TILE_CASE(6);
 #endif
 #if TILE_ROWS > 6
-		case 7:
-			tile(chained, 7, vectors, strip, c, ldc);
-			break;
-		case 8:
-			tile(chained, 8, vectors, strip, c, ldc);
-			break;
-		case 9:
-			tile(chained, 9, vectors, strip, c, ldc);
-			break;
-		case 10:
-			tile(chained, 10, vectors, strip, c, ldc);
-			break;
-		case 11:
-			tile(chained, 11, vectors, strip, c, ldc);
-			break;
-		case 12:
-			tile(chained, 12, vectors, strip, c, ldc);
-			break;
+		TILE_CASE(7);
+		TILE_CASE(8);
 #endif
 		default:
 			break;
 	}
 }
 
-/* One strip for `m` rows of C, tile after tile; a strip narrower than `vectors` goes through a full-width copy of C. */
-static ALWAYS_INLINE void
-strip_rows(const bool chained, const size_t vectors, size_t m, size_t cols, const Strip *strip, float *c, size_t ldc)
+typedef void (*TileRows) (size_t rows, const Strip *strip, float *c, size_t ldc);
+
+static void
+chained_narrow(size_t rows, const Strip *strip, float *c, size_t ldc)
+{
+	tile_any(true, 1, rows, strip, c, ldc);
+}
+
+static void
+chained_panel(size_t rows, const Strip *strip, float *c, size_t ldc)
+{
+	tile_any(true, PANEL_VECTORS, rows, strip, c, ldc);
+}
+
+/* One row, many columns. */
+static void
+chained_wide(const Strip *strip, float *c)
+{
+	tile(true, 1, WIDE_VECTORS, strip, c, 0);
+}
+
+/* Where a fused multiply-add is one instruction, nothing is faster than the chained tiles. */
+#if VF_FUSED
+#define loose_narrow chained_narrow
+#define loose_panel chained_panel
+#define loose_wide chained_wide
+#else
+static void
+loose_narrow(size_t rows, const Strip *strip, float *c, size_t ldc)
+{
+	tile_any(false, 1, rows, strip, c, ldc);
+}
+
+static void
+loose_panel(size_t rows, const Strip *strip, float *c, size_t ldc)
+{
+	tile_any(false, PANEL_VECTORS, rows, strip, c, ldc);
+}
+
+static void
+loose_wide(const Strip *strip, float *c)
+{
+	tile(false, 1, WIDE_VECTORS, strip, c, 0);
+}
+#endif
+
+/* One strip for `m` rows of C, tile after tile; a strip that is not full goes through a full-width copy of C. */
+static void
+strip_rows(TileRows tile_rows, size_t m, size_t cols, size_t width, const Strip *strip, float *c, size_t ldc)
 {
 	Strip		part = *strip;
 
 	for (size_t i = 0; i < m; i += TILE_ROWS)
 	{
 		size_t		rows = m - i < TILE_ROWS ? m - i : TILE_ROWS;
+		float		whole[TILE_ROWS * PANEL];
 
 		part.a = strip->a + i * strip->row_a;
-		if (cols == vectors * VF_WIDTH)
-			tile_rows(chained, vectors, rows, &part, c + i * ldc, ldc);
-		else
+		if (cols == width)
 		{
-			float		whole[TILE_ROWS * PANEL];
-
-			if (part.start == START_C)
-				for (size_t r = 0; r < rows; r++)
-					for (size_t j = 0; j < vectors * VF_WIDTH; j++)
-						whole[r * PANEL + j] = j < cols ? c[(i + r) * ldc + j] : 0.0f;
-			tile_rows(chained, vectors, rows, &part, whole, PANEL);
-			for (size_t r = 0; r < rows; r++)
-				for (size_t j = 0; j < cols; j++)
-					c[(i + r) * ldc + j] = whole[r * PANEL + j];
+			tile_rows(rows, &part, c + i * ldc, ldc);
+			continue;
 		}
+		if (part.start == START_C)
+			for (size_t r = 0; r < rows; r++)
+				for (size_t j = 0; j < width; j++)
+					whole[r * PANEL + j] = j < cols ? c[(i + r) * ldc + j] : 0.0f;
+		tile_rows(rows, &part, whole, PANEL);
+		for (size_t r = 0; r < rows; r++)
+			for (size_t j = 0; j < cols; j++)
+				c[(i + r) * ldc + j] = whole[r * PANEL + j];
 	}
 }
 
@@ -190,36 +210,96 @@ scale_matrix(size_t m, size_t n, float beta, float *c, size_t ldc)
 			c[i * ldc + j] = beta == 0.0f ? 0.0f : beta * c[i * ldc + j];
 }
 
-/* m is at most TILE_ROWS and B has contiguous rows: wide strips of it are read where they lie. Returns the columns done. */
-static ALWAYS_INLINE size_t
-few_rows(const bool chained, size_t m, size_t n, Strip *strip, const float *b, const float *bias, float *c, size_t ldc)
+/* m is at most TILE_ROWS and B has contiguous rows: full strips of it are read where they lie. Returns the columns done. */
+static size_t
+few_rows(bool chained, size_t m, size_t n, Strip *strip, const float *b, const float *bias, float *c, size_t ldc)
 {
 	size_t		j = 0;
 
-	if (m == 1)
-		for (; j + WIDE_VECTORS * VF_WIDTH <= n; j += WIDE_VECTORS * VF_WIDTH)
-		{
-			strip->b = b + j;
-			strip->bias = bias == NULL ? NULL : bias + j;
-			tile(chained, 1, WIDE_VECTORS, strip, c + j, ldc);
-		}
+	for (; m == 1 && j + WIDE_VECTORS * VF_WIDTH <= n; j += WIDE_VECTORS * VF_WIDTH)
+	{
+		strip->b = b + j;
+		strip->bias = bias == NULL ? NULL : bias + j;
+		if (chained)
+			chained_wide(strip, c + j);
+		else
+			loose_wide(strip, c + j);
+	}
 	for (; j + PANEL <= n; j += PANEL)
 	{
 		strip->b = b + j;
 		strip->bias = bias == NULL ? NULL : bias + j;
-		tile_rows(chained, PANEL_VECTORS, m, strip, c + j, ldc);
+		if (chained)
+			chained_panel(m, strip, c + j, ldc);
+		else
+			loose_panel(m, strip, c + j, ldc);
 	}
 	return j;
 }
 
-static ALWAYS_INLINE void
-multiply_with(const bool chained, size_t m, size_t n, size_t k, float alpha,
-			  const float *a, size_t row_a, size_t col_a, const float *b, size_t row_b, size_t col_b,
-			  float beta, const float *bias, float *c, size_t ldc, float *pack)
+/* One product of a block of rows of A with KERNEL_DEPTH or fewer rows of B; pack_strip's working memory is `pack`. */
+static void
+multiply_block(bool chained, size_t m, size_t n, float alpha, const Strip *block, const float *b, size_t row_b, size_t col_b,
+			   const float *bias, float *c, size_t ldc, float *pack)
 {
-	const bool	unpacked = m <= TILE_ROWS && col_b == 1 && alpha == 1.0f;
+	Strip		strip = *block;
+	size_t		j = 0;
+
+	if (m <= TILE_ROWS && col_b == 1 && alpha == 1.0f)
+		j = few_rows(chained, m, n, &strip, b, bias, c, ldc);
+	for (; j < n; j += PANEL)
+	{
+		size_t		cols = n - j < PANEL ? n - j : PANEL;
+		size_t		width = cols <= VF_WIDTH ? VF_WIDTH : PANEL;
+		float		padded[PANEL];
+
+		pack_strip(strip.k, cols, width, alpha, b + j * col_b, row_b, col_b, pack);
+		strip.b = pack;
+		strip.step = width;
+		if (strip.start == START_BIAS)
+		{
+			for (size_t v = 0; v < width; v++)
+				padded[v] = v < cols ? bias[j + v] : 0.0f;
+			strip.bias = padded;
+		}
+		if (width == PANEL)
+			strip_rows(chained ? chained_panel : loose_panel, m, cols, width, &strip, c + j, ldc);
+		else
+			strip_rows(chained ? chained_narrow : loose_narrow, m, cols, width, &strip, c + j, ldc);
+	}
+}
+
+/* One column, rows of A contiguous, no order asked for: dot products. */
+static void
+multiply_column(size_t m, size_t k, float alpha, const float *a, size_t row_a, const float *b, float beta,
+				float *c, size_t ldc)
+{
+	for (size_t i = 0; i < m; i++)
+	{
+		float		sum = alpha * sum_products(k, a + i * row_a, b);
+
+		c[i * ldc] = beta == 0.0f ? sum : beta * c[i * ldc] + sum;
+	}
+}
+
+static void
+multiply(bool chained, size_t m, size_t n, size_t k, float alpha,
+		 const float *a, size_t row_a, size_t col_a, const float *b, size_t row_b, size_t col_b,
+		 float beta, const float *bias, float *c, size_t ldc, float *pack)
+{
 	Start		start = bias != NULL ? START_BIAS : beta == 0.0f ? START_ZERO : START_C;
 
+	if (n == 1 && !chained && bias == NULL && col_a == 1 && row_b == 1)
+	{
+		multiply_column(m, k, alpha, a, row_a, b, beta, c, ldc);
+		return;
+	}
+	if (n == 1 && bias == NULL && row_a == 1 && ldc == 1)
+	{
+		/* c' = b' A', whose rows are contiguous */
+		multiply(chained, 1, m, k, alpha, b, 0, row_b, a, col_a, 1, beta, NULL, c, m, pack);
+		return;
+	}
 	if (k == 0 && bias != NULL)
 	{
 		for (size_t i = 0; i < m; i++)
@@ -232,48 +312,14 @@ multiply_with(const bool chained, size_t m, size_t n, size_t k, float alpha,
 
 	for (size_t p = 0; p < k; p += KERNEL_DEPTH)
 	{
-		size_t		depth = k - p < KERNEL_DEPTH ? k - p : KERNEL_DEPTH;
-
 		for (size_t i = 0; i < m; i += KERNEL_ROWS)
 		{
-			size_t		rows = m - i < KERNEL_ROWS ? m - i : KERNEL_ROWS;
-			Strip		strip = {depth, a + i * row_a + p * col_a, row_a, col_a, NULL, row_b, NULL, start};
-			size_t		j = 0;
+			Strip		block = {k - p < KERNEL_DEPTH ? k - p : KERNEL_DEPTH, a + i * row_a + p * col_a, row_a, col_a,
+								 NULL, row_b, NULL, start};
 
-			if (unpacked)
-				j = few_rows(chained, m, n, &strip, b + p * row_b, bias, c, ldc);
-			for (; j < n; j += PANEL)
-			{
-				size_t		cols = n - j < PANEL ? n - j : PANEL;
-				size_t		width = cols <= VF_WIDTH ? VF_WIDTH : PANEL;
-				float		padded[PANEL];
-
-				pack_strip(depth, cols, width, alpha, b + p * row_b + j * col_b, row_b, col_b, pack);
-				strip.b = pack;
-				strip.step = width;
-				if (start == START_BIAS)
-				{
-					for (size_t v = 0; v < width; v++)
-						padded[v] = v < cols ? bias[j + v] : 0.0f;
-					strip.bias = padded;
-				}
-				if (width == VF_WIDTH)
-					strip_rows(chained, 1, rows, cols, &strip, c + i * ldc + j, ldc);
-				else
-					strip_rows(chained, PANEL_VECTORS, rows, cols, &strip, c + i * ldc + j, ldc);
-			}
+			multiply_block(chained, m - i < KERNEL_ROWS ? m - i : KERNEL_ROWS, n, alpha, &block, b + p * row_b,
+						   row_b, col_b, bias, c + i * ldc, ldc, pack);
 		}
 		start = START_C;
 	}
-}
-
-static void
-multiply(bool chained, size_t m, size_t n, size_t k, float alpha,
-		 const float *a, size_t row_a, size_t col_a, const float *b, size_t row_b, size_t col_b,
-		 float beta, const float *bias, float *c, size_t ldc, float *pack)
-{
-	if (chained)
-		multiply_with(true, m, n, k, alpha, a, row_a, col_a, b, row_b, col_b, beta, bias, c, ldc, pack);
-	else
-		multiply_with(false, m, n, k, alpha, a, row_a, col_a, b, row_b, col_b, beta, bias, c, ldc, pack);
 }

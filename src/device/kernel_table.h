@@ -9,6 +9,7 @@
 
 const Kernels KERNELS = {
 	.name = KERNELS_NAME,
+	.small = VF_FUSED ? 32e6 : 0.0,
 	.multiply = multiply,
 	.copy = copy,
 	.map = map,

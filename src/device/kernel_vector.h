@@ -1,13 +1,16 @@
 /*
  * kernel_vector.h: the vector of floats that the kernels are written over.
  *
- * VF_WIDTH floats; vf_fma is always fused, vf_madd is fused where that is one
- * instruction. Included once by each kernels_*.c under its own target.
+ * VF_WIDTH floats; vf_fma is always fused, vf_madd only where that is one instruction (VF_FUSED).
+ * Included once by each kernels_*.c under its own target.
  */
+#define ALWAYS_INLINE inline __attribute__((__always_inline__))
+
 #if defined(__AVX512F__)
 
 #define VF_WIDTH 16
-#define TILE_ROWS 12
+#define VF_FUSED 1
+#define TILE_ROWS 8
 typedef __m512 Vf;
 #define vf_zero() _mm512_setzero_ps()
 #define vf_spread(x) _mm512_set1_ps(x)
@@ -21,6 +24,7 @@ typedef __m512 Vf;
 #elif defined(__AVX2__)
 
 #define VF_WIDTH 8
+#define VF_FUSED 1
 #define TILE_ROWS 6
 typedef __m256 Vf;
 #define vf_zero() _mm256_setzero_ps()
@@ -35,6 +39,7 @@ typedef __m256 Vf;
 #else
 
 #define VF_WIDTH 4
+#define VF_FUSED 0
 #define TILE_ROWS 4
 typedef float Vf __attribute__((__vector_size__(16)));
 
@@ -92,4 +97,60 @@ sum_lanes(const Vf *sums)
 		for (size_t i = 0; i < width; i++)
 			lane[i] += lane[i + width];
 	return lane[0];
+}
+
+/* Sum of n values or products: short ones from left to right, long ones in LANES lanes. */
+static ALWAYS_INLINE float
+sum_row(size_t n, const float *a, const float *b)
+{
+	Vf			sums[LANE_VECTORS];
+	float		rest_a[LANES];
+	float		rest_b[LANES];
+	size_t		i = 0;
+
+	if (n < LANES)
+	{
+		float		sum = 0.0f;
+
+		for (; i < n; i++)
+			sum += b == NULL ? a[i] : a[i] * b[i];
+		return sum;
+	}
+	for (size_t v = 0; v < LANE_VECTORS; v++)
+		sums[v] = vf_zero();
+	for (; i + LANES <= n; i += LANES)
+	{
+#pragma GCC unroll 4
+		for (size_t v = 0; v < LANE_VECTORS; v++)
+		{
+			Vf			values = vf_load(a + i + v * VF_WIDTH);
+
+			if (b != NULL)
+				values = vf_multiply(values, vf_load(b + i + v * VF_WIDTH));
+			sums[v] = vf_add(sums[v], values);
+		}
+	}
+	if (i < n)
+	{
+		for (size_t j = 0; j < LANES; j++)
+		{
+			rest_a[j] = i + j < n ? a[i + j] : 0.0f;
+			rest_b[j] = b == NULL ? 1.0f : i + j < n ? b[i + j] : 0.0f;
+		}
+		for (size_t v = 0; v < LANE_VECTORS; v++)
+			sums[v] = vf_add(sums[v], vf_multiply(vf_load(rest_a + v * VF_WIDTH), vf_load(rest_b + v * VF_WIDTH)));
+	}
+	return sum_lanes(sums);
+}
+
+static float
+sum_values(size_t n, const float *a)
+{
+	return sum_row(n, a, NULL);
+}
+
+static float
+sum_products(size_t n, const float *a, const float *b)
+{
+	return sum_row(n, a, b);
 }

@@ -17,6 +17,7 @@
 typedef struct Kernels
 {
 	const char *name;
+	double		small;			/* products of so many multiply-adds or fewer are not slower than OpenBLAS's */
 
 	/*
 	 * C = alpha * A B + beta * C, or with bias (which needs alpha 1 and beta 0) C = A B + bias. Element (i, p) of A lies

@@ -18,7 +18,7 @@ typedef struct Plan
 	bool		made;
 	NnNode		first;			/* forward: node whose value is taken as it is, or NN_NONE */
 	NnNode		last;			/* forward: node wanted; backward: node started from */
-	NnMode		mode;			/* backward only */
+	bool		all;			/* backward: gradients of inputs too */
 	int			n;
 	NnNode	   *nodes;
 	bool	   *wanted;			/* backward, by node: its gradient is wanted */
@@ -30,6 +30,7 @@ struct NnRun
 	DevQueue   *queue;
 	size_t		max_batch;
 	bool		with_gradients;
+	bool		all_gradients;	/* see nn_run_all_gradients */
 	NnTensor   *tensors;		/* by node */
 	float	  **workspace;		/* by node, or NULL */
 	float	  **workspace_fixed;
@@ -186,6 +187,12 @@ DevQueue *
 nn_run_queue(NnRun *run)
 {
 	return run->queue;
+}
+
+void
+nn_run_all_gradients(NnRun *run, bool all)
+{
+	run->all_gradients = all;
 }
 
 void
@@ -364,11 +371,11 @@ nn_run_forward_from(NnRun *run, NnNode from, NnNode until, NnMode mode)
  * since that is what explanations ask for.
  */
 static void
-plan_backward(const NnGraph *graph, NnNode last, NnMode mode, Plan *plan)
+plan_backward(const NnGraph *graph, NnNode last, bool all, Plan *plan)
 {
 	plan->made = true;
 	plan->last = last;
-	plan->mode = mode;
+	plan->all = all;
 	plan->n = 0;
 	memset(plan->wanted, 0, (size_t) graph->n_nodes * sizeof(bool));
 	plan->wanted[last] = true;
@@ -386,7 +393,7 @@ plan_backward(const NnGraph *graph, NnNode last, NnMode mode, Plan *plan)
 		{
 			const NnNodeData *src = graph->nodes[node->src[s]];
 
-			if (!src->is_codes && (mode == NN_INFER || src->trained))
+			if (!src->is_codes && (all || src->trained))
 				plan->wanted[node->src[s]] = true;
 		}
 	}
@@ -395,17 +402,18 @@ plan_backward(const NnGraph *graph, NnNode last, NnMode mode, Plan *plan)
 static const Plan *
 find_backward(NnRun *run, NnNode last)
 {
+	bool		all = run->all_gradients || run->mode == NN_INFER;
 	Plan	   *plan;
 
 	for (int i = 0; i < PLANS; i++)
 	{
 		plan = &run->backward[i];
-		if (plan->made && plan->last == last && plan->mode == run->mode)
+		if (plan->made && plan->last == last && plan->all == all)
 			return plan;
 	}
 	plan = &run->backward[run->next_backward];
 	run->next_backward = (run->next_backward + 1) % PLANS;
-	plan_backward(run->graph, last, run->mode, plan);
+	plan_backward(run->graph, last, all, plan);
 	return plan;
 }
 

@@ -39,7 +39,8 @@ typedef struct Case Case;
 
 typedef struct Nodes
 {
-	NnNode		src[3];
+	NnNode		input[3];
+	NnNode		src[3];			/* what the operator reads: the input itself, or the input with a trained bias of zero */
 	NnNode		codes;
 	NnParameter parameters[4];
 } Nodes;
@@ -305,6 +306,25 @@ typedef struct Bench
 	float	   *diff_weights;
 } Bench;
 
+/*
+ * A training pass gives no gradient to what depends on no trained parameter: a bias of zero makes the source
+ * of a case one that does. A target stays what it is.
+ */
+static inline void
+bench_add_src(Bench *bench, int i)
+{
+	const Reference *r = bench->c->reference;
+	char		name[32];
+
+	snprintf(name, sizeof(name), "src%d", i);
+	bench->nodes.input[i] = nn_input(bench->graph, name, &r->src[i].shape);
+	bench->nodes.src[i] = bench->nodes.input[i];
+	if (i < r->n_src - bench->c->n_targets)
+		bench->nodes.src[i] = nn_bias(bench->graph, bench->nodes.input[i],
+									  nn_parameter(bench->graph, name, &r->src[i].shape, NN_ROLE_VECTOR,
+												   NN_INIT_ZERO, 0, NULL));
+}
+
 /* One graph, device and run in a session of its own; failures are those of the engine. */
 static inline DevStatus
 bench_open(Bench *bench, const Case *c, const DevHost *host)
@@ -324,10 +344,7 @@ bench_open(Bench *bench, const Case *c, const DevHost *host)
 		return status;
 
 	for (int i = 0; i < r->n_src; i++)
-	{
-		snprintf(name, sizeof(name), "src%d", i);
-		bench->nodes.src[i] = nn_input(bench->graph, name, &r->src[i].shape);
-	}
+		bench_add_src(bench, i);
 	bench->nodes.codes = r->n_codes > 0 ? nn_codes(bench->graph, "codes", r->n_codes) : NN_NONE;
 	for (int i = 0; i < r->n_parameters; i++)
 	{
@@ -351,6 +368,7 @@ bench_open(Bench *bench, const Case *c, const DevHost *host)
 		return DEV_NO_MEMORY;
 	nn_graph_initialize(bench->graph, 1, bench->weights);
 	nn_run_bind(bench->run, bench->weights, bench->diff_weights);
+	nn_run_all_gradients(bench->run, true);
 	return DEV_OK;
 }
 
@@ -368,7 +386,7 @@ bench_forward(Bench *bench, NnMode mode, size_t first, size_t batch)
 	const Reference *r = bench->c->reference;
 
 	for (int i = 0; i < r->n_src; i++)
-		nn_run_set(bench->run, bench->nodes.src[i], batch, r->src[i].values + first * nn_shape_size(&r->src[i].shape));
+		nn_run_set(bench->run, bench->nodes.input[i], batch, r->src[i].values + first * nn_shape_size(&r->src[i].shape));
 	if (r->n_codes > 0)
 		nn_run_set_codes(bench->run, bench->nodes.codes, batch, r->codes + first * r->n_codes);
 	nn_run_forward(bench->run, bench->dst, mode, 1, 1, first);
