@@ -258,6 +258,8 @@ learn_fit_targets(LearnDataset *dataset, double *mean, double *scale)
 		{
 			float	   *value = &dataset->targets[row * n_targets + target];
 
+			if (row % LEARN_POLL_ROWS == 0 && dev_poll(dataset->session) != DEV_OK)
+				return DEV_CANCELLED;
 			*value = (float) ((*value - mean[target]) / scale[target]);
 		}
 	}

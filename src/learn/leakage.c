@@ -95,16 +95,23 @@ take_sample(LearnDataset *dataset, size_t n_strata, Sample *sample)
 	return DEV_OK;
 }
 
-/* The channel's raw values of the sampled rows; in the file, only chunks with such rows are read. */
+/*
+ * The channel's raw values of the sampled rows, a used category's as the network will tell them apart: the pooled ones
+ * are one. In the file, only chunks with such rows are read.
+ */
 static DevStatus
 read_values(Sample *sample, int channel)
 {
 	LearnDataset *dataset = sample->dataset;
+	const int32_t *fitted = dataset->fitted_codes[channel];
+	float		n_known = (float) learn_dictionary_size(dataset->dictionaries[channel]);
 	const float *column = NULL;
 	size_t		chunk = SIZE_MAX;
 
 	for (size_t i = 0; i < sample->n; i++)
 	{
+		float		value;
+
 		if (sample->rows[i] >> dataset->chunk_shift != chunk)
 		{
 			DevStatus	status = dev_poll(dataset->session);
@@ -115,7 +122,8 @@ read_values(Sample *sample, int channel)
 			if (status != DEV_OK)
 				return status;
 		}
-		sample->values[i] = column[sample->rows[i] & (dataset->chunk_rows - 1)];
+		value = column[sample->rows[i] & (dataset->chunk_rows - 1)];
+		sample->values[i] = fitted != NULL && value >= 0 && value < n_known ? (float) fitted[(size_t) value] : value;
 	}
 	return DEV_OK;
 }
@@ -149,35 +157,50 @@ measure_auroc(Sample *sample, const double *keys, const double *target, size_t n
 	return DEV_OK;
 }
 
-static DevStatus
-check_binary(Sample *sample, bool *leaks)
+/* Judges an AUROC, in either direction. */
+static bool
+is_too_good(Sample *sample, double auroc, const char *how)
 {
-	double	   *present_target = sample->ranks;
-	double		auroc[2];		/* of being missing, of the values */
-	size_t		n = 0;
+	double		best = auroc > 0.5 ? auroc : 1 - auroc;
+
+	snprintf(sample->figure, sizeof(sample->figure), "AUROC %.4f%s", best, how);
+	return best >= AUROC_LIMIT;
+}
+
+/* That a value is there at all may tell the class: a time of death, a result of the autopsy. */
+static DevStatus
+check_missing(Sample *sample, bool *leaks)
+{
+	double		auroc;
 	DevStatus	status;
 
 	for (size_t i = 0; i < sample->n; i++)
 		sample->keys[i] = isnan(sample->values[i]) ? 1 : 0;
-	status = measure_auroc(sample, sample->keys, sample->target, sample->n, &auroc[0]);
-	if (status != DEV_OK)
-		return status;
+	status = measure_auroc(sample, sample->keys, sample->target, sample->n, &auroc);
+	if (status == DEV_OK)
+		*leaks = is_too_good(sample, auroc, " by being missing");
+	return status;
+}
+
+static DevStatus
+check_binary(Sample *sample, bool *leaks)
+{
+	double	   *present_target = sample->ranks;
+	double		auroc;
+	size_t		n = 0;
+	DevStatus	status;
+
 	for (size_t i = 0; i < sample->n; i++)
 		if (!isnan(sample->values[i]))
 		{
 			sample->keys[n] = sample->values[i];
 			present_target[n++] = sample->target[i];
 		}
-	auroc[1] = 0.5;
-	if (n * 2 >= sample->n)
-		status = measure_auroc(sample, sample->keys, present_target, n, &auroc[1]);
-	for (int i = 0; i < 2 && !*leaks; i++)
-	{
-		double		best = auroc[i] > 0.5 ? auroc[i] : 1 - auroc[i];
-
-		*leaks = best >= AUROC_LIMIT;
-		snprintf(sample->figure, sizeof(sample->figure), "AUROC %.4f%s", best, i == 0 ? " by being missing" : "");
-	}
+	if (n * 2 < sample->n)
+		return DEV_OK;
+	status = measure_auroc(sample, sample->keys, present_target, n, &auroc);
+	if (status == DEV_OK)
+		*leaks = is_too_good(sample, auroc, "");
 	return status;
 }
 
@@ -333,7 +356,23 @@ load_target(Sample *sample, int target, bool with_ranks)
 	return with_ranks ? find_ranks(sample->dataset->session, sample->target, sample->n, sample->target_ranks) : DEV_OK;
 }
 
-/* Looks for target number `target` in every used channel not yet found to leak. */
+/* Does the channel tell the target loaded last? */
+static DevStatus
+check_channel(Sample *sample, LearnTask task, int channel, bool *leaks)
+{
+	bool		category = sample->dataset->channels[channel].kind == LEARN_CATEGORY;
+	DevStatus	status = read_values(sample, channel);
+
+	if (status == DEV_OK && task == LEARN_BINARY)
+		status = check_missing(sample, leaks);
+	if (status != DEV_OK || *leaks)
+		return status;
+	if (task == LEARN_REGRESSION)
+		return check_values(sample, leaks);
+	return category || task == LEARN_MULTICLASS ? check_classes(sample, category, leaks) : check_binary(sample, leaks);
+}
+
+/* Looks for the target loaded last in every used channel not yet found to leak. */
 static DevStatus
 check_target(Sample *sample, LearnTask task, bool *leaking, LearnNameText *names, char *figures)
 {
@@ -349,15 +388,7 @@ check_target(Sample *sample, LearnTask task, bool *leaking, LearnNameText *names
 
 		if (channel->use != LEARN_USE_KEEP || leaking[i] || (category && task == LEARN_REGRESSION))
 			continue;
-		status = read_values(sample, i);
-		if (status != DEV_OK)
-			return status;
-		if (task == LEARN_REGRESSION)
-			status = check_values(sample, &leaks);
-		else if (category || task == LEARN_MULTICLASS)
-			status = check_classes(sample, category, &leaks);
-		else
-			status = check_binary(sample, &leaks);
+		status = check_channel(sample, task, i, &leaks);
 		if (status != DEV_OK)
 			return status;
 		if (!leaks)

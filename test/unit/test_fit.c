@@ -542,6 +542,13 @@ present_if_one(size_t row, float target, bool *missing)
 }
 
 static float
+own_text_if_one(size_t row, float target, bool *missing)
+{
+	*missing = target == 0;
+	return (float) (row / 20);
+}
+
+static float
 half_missing(size_t row, float target, bool *missing)
 {
 	(void) target;
@@ -646,6 +653,7 @@ test_leaks(void)
 	check_leak("present means 1", LEARN_BINARY, binary_target, present_if_one, false, true);
 	check_leak("missing at random", LEARN_BINARY, binary_target, half_missing, false, false);
 	check_leak("target as text", LEARN_BINARY, binary_target, itself, true, true);
+	check_leak("a text of its own means 1", LEARN_BINARY, binary_target, own_text_if_one, true, true);
 	check_leak("too few to tell", LEARN_BINARY, rare_target, honest, false, false);
 	check_leak("honest text of classes", LEARN_MULTICLASS, class_target, blurred, true, false);
 	check_leak("class as text", LEARN_MULTICLASS, class_target, itself, true, true);
