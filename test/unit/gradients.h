@@ -93,7 +93,7 @@ set_source(Bench *bench, const void *context)
 {
 	const Moved *moved = context;
 
-	nn_run_set(bench->run, bench->nodes.src[moved->src], bench->c->reference->batch, moved->rows);
+	nn_run_set(bench->run, bench->nodes.input[moved->src], bench->c->reference->batch, moved->rows);
 }
 
 /* The CPU's weights are read where they lie. */
@@ -248,8 +248,7 @@ check_all(const Case *cases, size_t n)
 		const Case *c = &cases[i];
 
 		check_differences(c, c->train ? NN_TRAIN : NN_INFER);
-		if (c->reference->n_parameters > 0 || c->mixed)
-			check_norms(c, c->train ? NN_TRAIN : NN_INFER);
+		check_norms(c, c->train ? NN_TRAIN : NN_INFER);
 		check_memory(c);
 	}
 }

@@ -44,7 +44,8 @@ place_run(Place *place, size_t batch, const float *values, const float *target, 
 		nn_run_set_codes(place->run, place->target, batch, codes);
 	else
 		nn_run_set(place->run, place->target, batch, target);
-	nn_run_forward(place->run, place->loss, NN_TRAIN, 0, 0, 0);
+	/* at inference every node has a gradient, without a trained parameter below it */
+	nn_run_forward(place->run, place->loss, NN_INFER, 0, 0, 0);
 	nn_run_backward(place->run, place->loss, 1, NULL);
 }
 

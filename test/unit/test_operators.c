@@ -41,6 +41,13 @@ given(Place *place, const char *name, NnShape shape, NnRole role, const float *v
 	return nn_parameter(place->graph, name, &shape, role, NN_INIT_GIVEN, 0, values);
 }
 
+/* A training pass gives a gradient to what depends on a trained parameter: the input with a bias of zero. */
+static NnNode
+trained_source(Place *place, NnNode input, NnShape shape)
+{
+	return nn_bias(place->graph, input, nn_parameter(place->graph, "source", &shape, NN_ROLE_VECTOR, NN_INIT_ZERO, 0, NULL));
+}
+
 /* ---- Edges ---- */
 
 static void
@@ -118,6 +125,7 @@ check_constant_rows(void)
 	static const float seed[] = {1, -2, 3, 1, 5, 2};
 	NnShape		shape = nn_shape(1, 3, 0, 0, 0);
 	Place		place;
+	NnNode		input;
 	NnNode		src;
 	NnNode		dst;
 	bool		good = true;
@@ -128,7 +136,8 @@ check_constant_rows(void)
 		NnParameter variance;
 
 		place_open(&place);
-		src = nn_input(place.graph, "x", &shape);
+		input = nn_input(place.graph, "x", &shape);
+		src = trained_source(&place, input, shape);
 		mean = given(&place, "mean", shape, NN_ROLE_STATISTIC, zero);
 		variance = given(&place, "variance", shape, NN_ROLE_STATISTIC, one);
 		dst = i == 0 ? nn_layer_norm(place.graph, src, NN_NONE, NN_NONE, 1e-5f)
@@ -136,7 +145,7 @@ check_constant_rows(void)
 		place_compile(&place, 2);
 		for (size_t batch = 1; batch <= 2; batch++)
 		{
-			nn_run_set(place.run, src, batch, x);
+			nn_run_set(place.run, input, batch, x);
 			nn_run_forward(place.run, dst, NN_TRAIN, 0, 0, 0);
 			nn_run_backward_from(place.run, dst, seed);
 			for (size_t k = 0; k < 3 * batch; k++)
@@ -224,6 +233,7 @@ check_dropout(void)
 	size_t		kept = 0;
 	bool		good = true;
 	Place		place;
+	NnNode		input;
 	NnNode		src;
 	NnNode		dst;
 
@@ -233,10 +243,11 @@ check_dropout(void)
 		seed[i] = 2;
 	}
 	place_open(&place);
-	src = nn_input(place.graph, "x", &shape);
+	input = nn_input(place.graph, "x", &shape);
+	src = trained_source(&place, input, shape);
 	dst = nn_dropout(place.graph, src, 0.25f);
 	place_compile(&place, BATCH_ROWS);
-	nn_run_set(place.run, src, BATCH_ROWS, x);
+	nn_run_set(place.run, input, BATCH_ROWS, x);
 	nn_run_forward(place.run, dst, NN_TRAIN, 5, 9, 0);
 	for (int i = 0; i < N; i++)
 	{
