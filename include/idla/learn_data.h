@@ -91,6 +91,11 @@ typedef struct LearnSplit
 	uint64_t	seed;
 } LearnSplit;
 
+/*
+ * Deals the rows to their parts, classes to one row exact. Groups stay whole, rows of equal order together: so that the
+ * future never leaks, and by_group with by_order puts the groups that end last into the test part. DEV_BAD_DATA for what
+ * cannot be learned from: targets that are not finite, one class, fewer rows, groups or moments than parts.
+ */
 extern DevStatus learn_split(LearnDataset *dataset, const LearnSplit *split, LearnNotes *notes);
 /* Fold number of every row of train and validation, (rows), groups kept together; 255 for test rows. */
 extern DevStatus learn_folds(LearnDataset *dataset, const LearnSplit *split, int n_folds, uint8_t **fold);
@@ -101,7 +106,7 @@ extern void learn_part_sizes(const LearnDataset *dataset, size_t sizes[LEARN_N_P
 typedef struct LearnFit
 {
 	LearnTask	task;
-	int			max_categories; /* known ones kept a channel */
+	int			max_categories; /* known ones kept a channel; below 1: all */
 	int			min_count;		/* rarer ones are pooled into "other" */
 	bool		warn_leakage;
 } LearnFit;
