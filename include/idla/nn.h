@@ -93,8 +93,12 @@ extern NnNode nn_grouped_linear(NnGraph *graph, NnNode src, NnParameter weights)
 extern NnNode nn_bias(NnGraph *graph, NnNode src, NnParameter bias);
 extern NnNode nn_activation(NnGraph *graph, NnNode src, DevMap function);
 extern NnNode nn_dropout(NnGraph *graph, NnNode src, float rate);
+/* gain and bias (last dimension) may be NN_NONE, here and in batch_norm */
 extern NnNode nn_layer_norm(NnGraph *graph, NnNode src, NnParameter gain, NnParameter bias, float epsilon);
-/* over batch and positions; statistics are running averages with the trainer's momentum */
+/*
+ * over batch and positions; statistics are running averages with the trainer's momentum. Per-example norms exist after
+ * an NN_INFER pass only: in NN_TRAIN examples share statistics.
+ */
 extern NnNode nn_batch_norm(NnGraph *graph, NnNode src, NnParameter gain, NnParameter bias,
 							NnParameter running_mean, NnParameter running_variance, float epsilon);
 /* column `column` of codes (n) looked up in table (categories, width) -> (width) */
@@ -136,9 +140,10 @@ extern NnNode nn_ensemble_mean(NnGraph *graph, NnNode src, NnMean scale);
  */
 /* targets: class codes, shape (1); class_weights (classes) or NULL */
 extern NnNode nn_cross_entropy(NnGraph *graph, NnNode logits, NnNode target, const float *class_weights, float smoothing);
-/* targets (outputs) in [0, 1]; positive_weight multiplies the loss of a target above one half */
+/* targets (outputs) in [0, 1], mean over outputs; positive_weight multiplies the loss of a target above one half */
 extern NnNode nn_binary_cross_entropy(NnGraph *graph, NnNode logits, NnNode target, float positive_weight, float smoothing);
 extern NnNode nn_squared_error(NnGraph *graph, NnNode values, NnNode target);	/* mean over outputs */
+/* mean over outputs of d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2) */
 extern NnNode nn_huber(NnGraph *graph, NnNode values, NnNode target, float delta);
 /*
  * Negative Cox partial likelihood (Breslow ties) of the rows of the batch that a run holds;

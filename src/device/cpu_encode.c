@@ -30,16 +30,13 @@ dev_cpu_one_hot(DevQueue *queue, size_t n, size_t width, const int32_t *index, s
 static inline float
 encode(float x, float low, float high, bool first, bool last)
 {
-	float		value;
+	float		width = high - low;
+	float		value = (x - low) / width;
+	float		step = x >= low ? 1.0f : 0.0f;
 
-	if (!(high > low))
-		return x >= low ? 1.0f : 0.0f;
-	value = (x - low) / (high - low);
-	if (!first && value < 0)
-		return 0;
-	if (!last && value > 1)
-		return 1;
-	return value;
+	value = !first && value < 0 ? 0 : value;
+	value = !last && value > 1 ? 1 : value;
+	return width > 0 ? value : step;
 }
 
 static inline float
@@ -62,8 +59,12 @@ dev_cpu_piecewise_linear(DevQueue *queue, size_t rows, size_t n, size_t bins, co
 			const float *edge = edges + j * (bins + 1);
 			float	   *dst = y + (row * n + j) * bins;
 
+			/* as for an inner bin, without a branch; then the two that are not clamped on one side */
 			for (size_t b = 0; b < bins; b++)
-				dst[b] = encode(value, edge[b], edge[b + 1], b == 0, b + 1 == bins);
+				dst[b] = encode(value, edge[b], edge[b + 1], false, false);
+			dst[0] = encode(value, edge[0], edge[1], true, bins == 1);
+			if (bins > 1)
+				dst[bins - 1] = encode(value, edge[bins - 1], edge[bins], false, true);
 		}
 }
 

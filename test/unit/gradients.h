@@ -1,5 +1,5 @@
 /*
- * gradients.h: a case of cases.h against finite differences and against one example at a time.
+ * gradients.h: a case of cases.h against finite differences, one example at a time, and without memory.
  */
 #ifndef IDLA_TEST_GRADIENTS_H
 #define IDLA_TEST_GRADIENTS_H
@@ -240,6 +240,29 @@ check_memory(const Case *c)
 	CHECK(good && status == DEV_OK && n > 5, "%s: survives the failure of each of %zu allocations", c->reference->name, n - 2);
 }
 
+/* At inference the bits of an example's value do not depend on the rows beside it. */
+static inline void
+check_rows_alone(const Case *c)
+{
+	const Reference *r = c->reference;
+	size_t		size = nn_shape_size(&r->dst.shape);
+	float	   *together = malloc(r->batch * size * sizeof(float));
+	bool		same = true;
+	Bench		bench;
+
+	CHECK_OR_STOP(together != NULL && bench_open(&bench, c, NULL) == DEV_OK, "%s: builds", r->name);
+	bench_forward(&bench, NN_INFER, 0, r->batch);
+	memcpy(together, nn_run_value(bench.run, bench.dst), r->batch * size * sizeof(float));
+	for (size_t row = 0; row < r->batch; row++)
+	{
+		bench_forward(&bench, NN_INFER, row, 1);
+		same = same && memcmp(nn_run_value(bench.run, bench.dst), together + row * size, size * sizeof(float)) == 0;
+	}
+	CHECK(same, "%s: a row alone gives the bits of the row among others", r->name);
+	bench_close(&bench);
+	free(together);
+}
+
 static inline void
 check_all(const Case *cases, size_t n)
 {
@@ -249,6 +272,8 @@ check_all(const Case *cases, size_t n)
 
 		check_differences(c, c->train ? NN_TRAIN : NN_INFER);
 		check_norms(c, c->train ? NN_TRAIN : NN_INFER);
+		if (c->infer && !c->mixed)
+			check_rows_alone(c);
 		check_memory(c);
 	}
 }
