@@ -40,16 +40,19 @@ learn_sum_value(const LearnSum *total)
 
 /* Area under the ROC curve = probability that a positive outranks a negative, ties counting one half. */
 extern DevStatus learn_auroc(DevSession *session, size_t n, const double *score, const uint8_t *label, double *value);
-/* Average precision: sum over thresholds of (recall step) * precision, scikit-learn's average_precision_score; 1 without negatives. */
+/* Average precision: sum over thresholds of (recall step) * precision, as scikit-learn; 1 without negatives. */
 extern DevStatus learn_auprc(DevSession *session, size_t n, const double *score, const uint8_t *label, double *value);
 extern double learn_brier(size_t n, const double *probability, const uint8_t *label);
 /* Mean negative log likelihood, probabilities clipped to [epsilon, 1 - epsilon] with epsilon = 2^-52. */
 extern double learn_log_loss(size_t n, const double *probability, const uint8_t *label);
 /* Multi-class: probability (n, classes), label the class number. */
 extern double learn_log_loss_classes(size_t n, size_t classes, const double *probability, const uint32_t *label);
-/* Expected calibration error: `bins` equal-width bins of the probability of the positive class, weighted mean |mean p - share|. */
+/* Expected calibration error: `bins` bins of equal width of the probability, weighted mean |mean p - share|. */
 extern double learn_ece(size_t n, const double *probability, const uint8_t *label, int bins);
-/* For callers that see one row at a time: a row's log loss given the probability of what happened; a probability's bin, [k / bins, (k + 1) / bins), the last closed. */
+/*
+ * For callers that see one row at a time: a row's log loss given the probability of what happened; a
+ * probability's bin, [k / bins, (k + 1) / bins), the last one closed.
+ */
 extern double learn_log_loss_one(double probability);
 extern int	learn_ece_bin(double probability, int bins);
 extern double learn_accuracy(size_t n, const uint32_t *predicted, const uint32_t *label);
@@ -58,8 +61,12 @@ extern double learn_mae(size_t n, const double *predicted, const double *actual)
 /* 1 - squared error / variance; of a constant target 1 when exact and else 0, as scikit-learn; NaN below two rows. */
 extern double learn_r2(size_t n, const double *predicted, const double *actual);
 extern double learn_r2_of(double squared_error, double variance);	/* from the two means */
-/* Harrell's C as in lifelines: higher risk should fail earlier; tied risks count one half; censored at an event's time outlives it. */
-extern DevStatus learn_concordance(DevSession *session, size_t n, const double *risk, const double *time, const uint8_t *event, double *value);
+/*
+ * Harrell's C as in lifelines: higher risk should fail earlier; tied risks count one half; who is censored at an
+ * event's time outlives it; two events at one time are no pair.
+ */
+extern DevStatus learn_concordance(DevSession *session, size_t n, const double *risk, const double *time,
+								   const uint8_t *event, double *value);
 
 /* Per class, then micro, macro and weighted averages, as scikit-learn's classification_report (0 where undefined). */
 typedef struct LearnClassScore
@@ -69,7 +76,7 @@ typedef struct LearnClassScore
 	double		f1;
 	uint64_t	support;
 } LearnClassScore;
-/* per_class (classes); averages: [0] micro, [1] macro over classes that occur or are predicted, [2] weighted by support */
+/* per_class (classes); averages: [0] micro, [1] macro over classes that occur or are predicted, [2] by support */
 extern void learn_classification_report(size_t n, size_t classes, const uint32_t *predicted, const uint32_t *label,
 										LearnClassScore *per_class, LearnClassScore averages[3]);
 extern void learn_report_from_counts(size_t classes, const uint64_t *confusion /* (actual, predicted) */ ,
@@ -77,7 +84,8 @@ extern void learn_report_from_counts(size_t classes, const uint64_t *confusion /
 
 /*
  * 95 % confidence interval by the percentile bootstrap over rows (DEV_STREAM_BOOTSTRAP). compute gets
- * row numbers drawn with replacement; a NaN draw is left out. AUROC beyond 20,000 rows uses DeLong's variance instead.
+ * row numbers drawn with replacement; a NaN draw is left out. For AUROC of
+ * many rows DeLong's variance below is as good and costs one sort.
  */
 typedef DevStatus (*LearnStatistic) (void *context, size_t n, const uint32_t *rows, double *value);
 extern DevStatus learn_bootstrap(DevSession *session, size_t n, int repeats, uint64_t seed,

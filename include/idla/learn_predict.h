@@ -40,7 +40,8 @@ typedef struct LearnExplain
 	int			output;			/* which class or target; binary, survival: 0 */
 	int			exact;			/* most columns to enumerate, 12 */
 	int			permutations;	/* Shapley beyond that, 0: default */
-	double		tolerance;		/* integrated gradients: completeness error to reach, 0: 1e-3; regression: in standard deviations */
+	double		tolerance;		/* integrated gradients: completeness error to reach (regression: in units of
+								 * the target's scale), 0: 1e-3 */
 	uint64_t	seed;
 } LearnExplain;
 

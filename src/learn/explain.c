@@ -102,7 +102,7 @@ forward(LearnExplainer *explainer, int number, size_t first, size_t n, LearnFill
 	float	   *features;
 
 	nn_run_bind(engine->explain_run, voice->weights, NULL);
-	/* What lies below the features node is not computed, but the run learns from its inputs how many rows there are. */
+	/* What lies below the features node is not computed, but a run learns from its inputs how many rows there are. */
 	if (engine->built.numbers != NN_NONE)
 		nn_run_set(engine->explain_run, engine->built.numbers, n, explainer->no_numbers);
 	if (engine->built.codes != NN_NONE)
@@ -141,7 +141,8 @@ add_slopes(LearnExplainer *explainer, int number, size_t n, double *slopes)
 	for (size_t point = 0; point < n; point++)
 		for (size_t i = 0; i < path->n_features; i++)
 			slopes[point * explainer->n_columns + (size_t) path->column_of[i]] +=
-				(double) gradient[point * path->n_features + i] * ((double) path->row[i] - (double) path->baseline[i]);
+				(double) gradient[point * path->n_features + i] *
+				((double) path->row[i] - (double) path->baseline[i]);
 	return DEV_OK;
 }
 
@@ -183,7 +184,8 @@ explain_block(LearnExplainer *explainer, size_t first, size_t n, LearnFill fill,
 }
 
 DevStatus
-learn_explain_points(LearnExplainer *explainer, size_t n, LearnFill fill, void *context, double *scores, double *slopes)
+learn_explain_points(LearnExplainer *explainer, size_t n, LearnFill fill, void *context, double *scores,
+					 double *slopes)
 {
 	DevStatus	status = DEV_OK;
 
@@ -195,7 +197,8 @@ learn_explain_points(LearnExplainer *explainer, size_t n, LearnFill fill, void *
 							   slopes == NULL ? NULL : slopes + first * explainer->n_columns);
 		for (size_t i = first; i < first + count && status == DEV_OK; i++)
 			if (!isfinite(scores[i]))
-				status = dev_fail(explainer->session, DEV_BAD_DATA, "the model has no finite answer on the way to a row");
+				status = dev_fail(explainer->session, DEV_BAD_DATA,
+								  "the model has no finite answer on the way to a row");
 		if (status == DEV_OK)
 			status = dev_poll(explainer->session);
 	}
@@ -264,7 +267,8 @@ create_runs(LearnPredictor *predictor)
 		LearnEngine *engine = &predictor->engines[i];
 
 		if (engine->explain_run == NULL)
-			status = nn_run_create(engine->built.graph, predictor->device, LEARN_EXPLAIN_BATCH, true, &engine->explain_run);
+			status = nn_run_create(engine->built.graph, predictor->device, LEARN_EXPLAIN_BATCH, true,
+								   &engine->explain_run);
 	}
 	return status;
 }
@@ -384,7 +388,8 @@ explain_parts(LearnExplainer *explainer, double *contributions, double *score, d
 		parts = nn_run_value(engine->explain_run, engine->built.parts);
 		for (size_t f = 0; f < path->n_features; f++)
 			contributions[path->column_of[f]] += explainer->diff[output] / predictor->n_voices *
-				((double) parts[(path->n_features + f) * n_outputs + output] - (double) parts[f * n_outputs + output]);
+				((double) parts[(path->n_features + f) * n_outputs + output] -
+				 (double) parts[f * n_outputs + output]);
 	}
 	*baseline = ends[0];
 	*score = ends[1];

@@ -48,7 +48,7 @@ fill_mask(void *context, size_t point, const LearnPath *path, float *features)
 	}
 }
 
-/* weight[size] = size! (n - size - 1)! / n!: share of the orders in which exactly a given set of that size comes before. */
+/* weight[size] = size! (n - size - 1)! / n!: share of the orders in which a given set of that size comes before. */
 static void
 set_weights(int n, double *weights)
 {
@@ -123,7 +123,8 @@ draw_order(Game *game, uint64_t seed, uint64_t number, int *order)
 		order[i] = i;
 	for (int i = n - 1; i > 0; i--)
 	{
-		int			j = (int) dev_random_below(seed, DEV_STREAM_SHAPLEY, number * (uint64_t) n + (uint64_t) i, (uint64_t) i + 1);
+		int			j = (int) dev_random_below(seed, DEV_STREAM_SHAPLEY, number * (uint64_t) n + (uint64_t) i,
+											   (uint64_t) i + 1);
 		int			swap = order[i];
 
 		order[i] = order[j];
@@ -227,7 +228,8 @@ learn_explain_shapley(LearnExplainer *explainer, const LearnExplain *how, double
 	{
 		number_players(&game);
 		exact = game.n_players <= most;
-		game.scores = dev_alloc(session, exact ? (size_t) 1 << game.n_players : 2 * (size_t) game.n_players, sizeof(double));
+		game.scores = dev_alloc(session, exact ? (size_t) 1 << game.n_players : 2 * (size_t) game.n_players,
+								sizeof(double));
 	}
 	if (game.scores != NULL)
 		status = exact ? enumerate(&game, contributions, score, baseline)

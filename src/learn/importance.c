@@ -76,7 +76,8 @@ score_shuffled(Shuffling *shuffling, int column)
 		for (size_t c = 0; c < n_channels; c++)
 			if (model->channels[c].column == column)
 				for (size_t i = 0; i < count; i++)
-					shuffling->block[i * n_channels + c] = shuffling->raw[shuffling->rows[first + i] * n_channels + c];
+					shuffling->block[i * n_channels + c] =
+						shuffling->raw[shuffling->rows[first + i] * n_channels + c];
 		status = learn_predict_scores(shuffling->predictor, count, shuffling->block,
 									  shuffling->scores + first * shuffling->predictor->n_outputs);
 		if (status == DEV_OK)
@@ -87,7 +88,8 @@ score_shuffled(Shuffling *shuffling, int column)
 
 /* Mean and standard deviation (of a sample) of the loss over the repeats. */
 static DevStatus
-judge_column(Shuffling *shuffling, int column, int repeats, uint64_t seed, double whole, double *mean, double *deviation)
+judge_column(Shuffling *shuffling, int column, int repeats, uint64_t seed, double whole, double *mean,
+			 double *deviation)
 {
 	double		sum = 0;
 	double		squares = 0;

@@ -64,7 +64,8 @@ learn_bootstrap(DevSession *session, size_t n, int repeats, uint64_t seed, Learn
 	if (n == 0 || repeats < 1)
 		return DEV_OK;
 	if (n > UINT32_MAX)
-		return dev_fail(session, DEV_INVALID, "cannot draw from %zu rows, at most %lu", n, (unsigned long) UINT32_MAX);
+		return dev_fail(session, DEV_INVALID, "cannot draw from %zu rows, at most %lu", n,
+						(unsigned long) UINT32_MAX);
 	rows = dev_alloc(session, n, sizeof(uint32_t));
 	values = dev_alloc(session, (size_t) repeats, sizeof(double));
 	if (rows != NULL && values != NULL)

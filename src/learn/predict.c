@@ -36,7 +36,8 @@ check_calibration(DevSession *session, const LearnModel *model)
 	size_t		n_outputs = learn_model_outputs(model);
 
 	if (!(model->temperature > 0 && isfinite(model->temperature)))
-		return dev_fail(session, DEV_CORRUPT, "temperature \"%g\" of the model is not a positive number", model->temperature);
+		return dev_fail(session, DEV_CORRUPT, "temperature \"%g\" of the model is not a positive number",
+						model->temperature);
 	for (size_t i = 0; i < n_outputs; i++)
 	{
 		if (model->offset != NULL && !isfinite(model->offset[i]))
@@ -70,7 +71,8 @@ check_network(DevSession *session, const LearnModel *model, const LearnNetwork *
 {
 	if (network->task != model->task || network->n_numbers != model->n_numbers ||
 		network->n_codes != model->n_codes || network->n_outputs != learn_model_outputs(model))
-		return dev_fail(session, DEV_CORRUPT, "network %d does not take the model's inputs or give its outputs", number);
+		return dev_fail(session, DEV_CORRUPT, "network %d does not take the model's inputs or give its outputs",
+						number);
 	return DEV_OK;
 }
 
@@ -79,9 +81,11 @@ check_weights(DevSession *session, const LearnEngine *engine, const LearnNet *ne
 {
 	if (net->weights == NULL || net->n_weights != nn_graph_weights(engine->built.graph))
 		return dev_fail(session, DEV_CORRUPT, "network %d has %zu weights where its description needs %zu",
-						number, net->weights == NULL ? (size_t) 0 : net->n_weights, nn_graph_weights(engine->built.graph));
+						number, net->weights == NULL ? (size_t) 0 : net->n_weights,
+						nn_graph_weights(engine->built.graph));
 	if (net->baseline == NULL || net->n_features != engine->n_features)
-		return dev_fail(session, DEV_CORRUPT, "network %d has a baseline of %zu features where its description needs %zu",
+		return dev_fail(session, DEV_CORRUPT,
+						"network %d has a baseline of %zu features where its description needs %zu",
 						number, net->baseline == NULL ? (size_t) 0 : net->n_features, engine->n_features);
 	return DEV_OK;
 }
@@ -292,7 +296,8 @@ learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, doub
 }
 
 DevStatus
-learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const uint32_t *rows, size_t n, double *scores)
+learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const uint32_t *rows, size_t n,
+					  double *scores)
 {
 	DevStatus	status = DEV_OK;
 

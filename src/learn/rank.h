@@ -1,8 +1,8 @@
 /*
  * rank.h: rows in the order of a key, for whatever counts over sorted scores.
  *
- * A radix sort over the bits of a double: linear, stable, and interruptible, which qsort is not (it may also take memory
- * behind the session's back).
+ * A radix sort over the bits of a double: linear, stable, and interruptible,
+ * which qsort is not (it may also take memory behind the session's back).
  */
 #ifndef IDLA_LEARN_RANK_H
 #define IDLA_LEARN_RANK_H
@@ -13,8 +13,8 @@
 #define LEARN_POLL_ROWS ((size_t) 1 << 18)
 
 /*
- * *order (n), to be released by the caller: row numbers by ascending key, equal keys in row order. -0 equals 0, NaN comes last.
- * DEV_INVALID for n above 2^32 - 1.
+ * *order (n), to be released by the caller: row numbers by ascending key, equal keys in row order. -0 equals 0,
+ * NaN comes last. DEV_INVALID for n above 2^32 - 1.
  */
 extern DevStatus learn_order(DevSession *session, size_t n, const double *key, uint32_t **order);
 

@@ -639,7 +639,8 @@ value_of_rows(MetricState *state, MetricKind kind)
 	double		value;
 
 	if (kind == METRIC_CONCORDANCE)
-		status = learn_concordance(work->session, state->n, score, unpack_numbers(work, state, width, 1), flag, &value);
+		status = learn_concordance(work->session, state->n, score, unpack_numbers(work, state, width, 1), flag,
+								   &value);
 	else if (kind == METRIC_AUROC)
 		status = learn_auroc(work->session, state->n, score, flag, &value);
 	else

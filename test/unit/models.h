@@ -1,5 +1,6 @@
 /*
- * models.h: models without training: any architecture with lively random weights, for the tests of predicting and explaining.
+ * models.h: models without training: any architecture with lively random weights, for the tests of
+ * predicting and explaining.
  *
  * Columns come in turn: a plain number, a number with a missing indicator, a category of few
  * values, a category of many. One column in the end is not used.
@@ -50,8 +51,8 @@ make_channel(LearnChannel *channel, int column, const ModelSpec *spec, LearnMode
 	int			kind = spec->numbers_only ? 0 : column % 4;
 
 	*channel = (LearnChannel) {
-		.name = (char *) model_labels[column % MANY], .column = column, .kind = kind < 2 ? LEARN_NUMBER : LEARN_CATEGORY,
-		.scaling = LEARN_UNSCALED, .use = LEARN_USE_KEEP, .scale = 1,
+		.name = (char *) model_labels[column % MANY], .column = column,
+		.kind = kind < 2 ? LEARN_NUMBER : LEARN_CATEGORY, .scaling = LEARN_UNSCALED, .use = LEARN_USE_KEEP, .scale = 1,
 		.number_input = NN_NONE, .indicator_input = NN_NONE, .code_input = NN_NONE
 	};
 	if (column == spec->n_columns)
@@ -160,8 +161,8 @@ make_model(DevSession *session, const ModelSpec *spec, LearnModel **model)
 {
 	LearnModel *made = dev_alloc(session, 1, sizeof(LearnModel));
 	LearnNetwork network = {
-		.architecture = spec->architecture, .layers = (char *) spec->layers, .depth = spec->depth, .width = spec->width,
-		.members = spec->members, .activation = spec->activation, .dropout = 0.1f, .bins = spec->bins,
+		.architecture = spec->architecture, .layers = (char *) spec->layers, .depth = spec->depth,
+		.width = spec->width, .members = spec->members, .activation = spec->activation, .dropout = 0.1f, .bins = spec->bins,
 		.embedding = spec->bins > 0 ? LEARN_EMBEDDING_PIECEWISE : LEARN_EMBEDDING_NONE, .embedding_width = 4,
 		.task = spec->task
 	};

@@ -1,31 +1,40 @@
 /*
- * test_explain.c: integrated gradients add up on deep nets and are exact where theory says what they are; Shapley values
- * agree with their definition, exact and sampled; importance; failing memory and cancelling.
+ * test_explain.c: integrated gradients add up on deep nets and are exact where theory says what they are;
+ * Shapley values agree with their definition, exact and sampled; importance; failing memory and cancelling.
  */
 #include "models.h"
 
 #define CASE_ROWS 4
 
 static const ModelSpec specs[] = {
-	{.architecture = LEARN_MLP, .task = LEARN_BINARY, .n_columns = 9, .depth = 4, .width = 64, .activation = -1, .seed = 31},
-	{.architecture = LEARN_MLP, .task = LEARN_BINARY, .n_columns = 14, .depth = 3, .width = 48, .activation = DEV_MAP_GELU,
+	{.architecture = LEARN_MLP, .task = LEARN_BINARY, .n_columns = 9, .depth = 4, .width = 64, .activation = -1,
+	.seed = 31},
+	{.architecture = LEARN_MLP, .task = LEARN_BINARY, .n_columns = 14, .depth = 3, .width = 48,
+	.activation = DEV_MAP_GELU,
 	.gain = 2, .seed = 32},
 	{.architecture = LEARN_RESNET, .task = LEARN_REGRESSION, .n_columns = 8, .n_outputs = 2, .depth = 3, .width = 32,
 	.activation = -1, .seed = 33},
-	{.architecture = LEARN_TABM, .task = LEARN_BINARY, .n_columns = 12, .depth = 3, .width = 64, .members = 32, .activation = -1,
+	{.architecture = LEARN_TABM, .task = LEARN_BINARY, .n_columns = 12, .depth = 3, .width = 64, .members = 32,
+	.activation = -1,
 	.seed = 34},
-	{.architecture = LEARN_TABM, .task = LEARN_BINARY, .n_columns = 10, .depth = 2, .width = 32, .members = 8, .bins = 16,
+	{.architecture = LEARN_TABM, .task = LEARN_BINARY, .n_columns = 10, .depth = 2, .width = 32, .members = 8,
+	.bins = 16,
 	.activation = -1, .n_nets = 3, .seed = 35},
-	{.architecture = LEARN_TABM, .task = LEARN_MULTICLASS, .n_columns = 8, .n_outputs = 4, .depth = 2, .width = 32, .members = 8,
+	{.architecture = LEARN_TABM, .task = LEARN_MULTICLASS, .n_columns = 8, .n_outputs = 4, .depth = 2,
+	.width = 32, .members = 8,
 	.activation = -1, .n_nets = 2, .seed = 36},
-	{.architecture = LEARN_MLP, .task = LEARN_MULTICLASS, .n_columns = 8, .n_outputs = 3, .depth = 2, .width = 32, .activation = -1,
+	{.architecture = LEARN_MLP, .task = LEARN_MULTICLASS, .n_columns = 8, .n_outputs = 3, .depth = 2,
+	.width = 32, .activation = -1,
 	.seed = 37},
-	{.architecture = LEARN_TABM, .task = LEARN_SURVIVAL, .n_columns = 8, .depth = 2, .width = 32, .members = 8, .activation = -1,
+	{.architecture = LEARN_TABM, .task = LEARN_SURVIVAL, .n_columns = 8, .depth = 2, .width = 32, .members = 8,
+	.activation = -1,
 	.seed = 38},
 	{.architecture = LEARN_LAYERS, .task = LEARN_BINARY, .n_columns = 6, .activation = -1,
 	.layers = "relu dense(40) batch_norm relu dense(20) layer_norm tanh", .seed = 39},
-	{.architecture = LEARN_NAM, .task = LEARN_BINARY, .n_columns = 9, .depth = 2, .width = 16, .activation = -1, .n_nets = 2, .seed = 40},
-	{.architecture = LEARN_NAM, .task = LEARN_MULTICLASS, .n_columns = 6, .n_outputs = 3, .depth = 2, .width = 16, .activation = -1,
+	{.architecture = LEARN_NAM, .task = LEARN_BINARY, .n_columns = 9, .depth = 2, .width = 16, .activation = -1,
+	.n_nets = 2, .seed = 40},
+	{.architecture = LEARN_NAM, .task = LEARN_MULTICLASS, .n_columns = 6, .n_outputs = 3, .depth = 2,
+	.width = 16, .activation = -1,
 	.seed = 41},
 	{.architecture = LEARN_LINEAR, .task = LEARN_BINARY, .n_columns = 9, .activation = -1, .seed = 42}
 };
@@ -54,7 +63,8 @@ open_bench(const ModelSpec *spec)
 
 	CHECK_OR_STOP(dev_session_open(NULL, 3, &bench.session) == DEV_OK, "a session opens");
 	CHECK_OR_STOP(make_model(bench.session, spec, &bench.model) == DEV_OK, "a model is made");
-	CHECK_OR_STOP(learn_predictor_create(bench.session, bench.model, 64, &bench.predictor) == DEV_OK, "a predictor opens");
+	CHECK_OR_STOP(learn_predictor_create(bench.session, bench.model, 64, &bench.predictor) == DEV_OK,
+				  "a predictor opens");
 	bench.n_outputs = learn_model_outputs(bench.model);
 	bench.n_columns = (size_t) bench.model->n_columns;
 	bench.raw = dev_alloc(bench.session, CASE_ROWS * (size_t) bench.model->n_channels, sizeof(float));
@@ -67,7 +77,8 @@ open_bench(const ModelSpec *spec)
 static DevStatus
 explain(Bench *bench, const float *raw, LearnExplain how)
 {
-	return learn_explain(bench->predictor, raw, &how, bench->contributions, &bench->score, &bench->baseline, &bench->error);
+	return learn_explain(bench->predictor, raw, &how, bench->contributions, &bench->score, &bench->baseline,
+						 &bench->error);
 }
 
 /* The score that is explained, from the scores that are predicted. */
@@ -106,7 +117,8 @@ test_completeness(const ModelSpec *spec, size_t number)
 			double		unit = spec->task == LEARN_REGRESSION ? bench.model->target_scale[output] : 1;
 			double		sum = 0;
 
-			CHECK_STATUS(bench.session, explain(&bench, raw, (LearnExplain) {.output = output, .tolerance = 1e-3}), DEV_OK,
+			CHECK_STATUS(bench.session, explain(&bench, raw, (LearnExplain) {.output = output,
+																			 .tolerance = 1e-3}), DEV_OK,
 						 "model %zu, row %zu is explained", number, row);
 			for (size_t column = 0; column < bench.n_columns; column++)
 				sum += bench.contributions[column];
@@ -115,7 +127,8 @@ test_completeness(const ModelSpec *spec, size_t number)
 			CHECK(bench.error == fabs(bench.score - bench.baseline - sum), "the error is what it says");
 			CHECK_NEAR(bench.score, predicted(&bench, raw, output), 1e-5, "the score is the prediction's");
 			CHECK(bench.contributions[spec->n_columns] == 0, "the column that is not used has no part");
-			CHECK(fabs(bench.score - bench.baseline) > 10 * bench.error || fabs(bench.score - bench.baseline) < 0.1 * unit,
+			CHECK(fabs(bench.score - bench.baseline) > 10 * bench.error ||
+				  fabs(bench.score - bench.baseline) < 0.1 * unit,
 				  "there is something to explain");
 		}
 	dev_session_close(bench.session);
@@ -131,7 +144,8 @@ test_additive(const ModelSpec *spec, LearnExplainMethod method, double tolerance
 	double		at_base;
 
 	CHECK_OR_STOP(spec->numbers_only && spec->n_columns < 16, "baselines are rows");
-	CHECK_STATUS(bench.session, explain(&bench, bench.raw, (LearnExplain) {.method = method, .exact = 4, .permutations = 6}), DEV_OK,
+	CHECK_STATUS(bench.session, explain(&bench, bench.raw, (LearnExplain) {.method = method, .exact = 4,
+																		   .permutations = 6}), DEV_OK,
 				 "an additive model is explained");
 	memcpy(raw, base, (size_t) spec->n_columns * sizeof(float));
 	raw[spec->n_columns] = 0;
@@ -154,9 +168,11 @@ test_additive(const ModelSpec *spec, LearnExplainMethod method, double tolerance
 static void
 test_integrated_additive(void)
 {
-	ModelSpec	curve = {.architecture = LEARN_NAM, .task = LEARN_BINARY, .n_columns = 10, .numbers_only = true, .depth = 2,
+	ModelSpec	curve = {.architecture = LEARN_NAM, .task = LEARN_BINARY, .n_columns = 10, .numbers_only = true,
+	.depth = 2,
 	.width = 16, .activation = DEV_MAP_RELU, .seed = 51};
-	ModelSpec	line = {.architecture = LEARN_LINEAR, .task = LEARN_BINARY, .n_columns = 10, .numbers_only = true, .activation = -1, .seed = 51};
+	ModelSpec	line = {.architecture = LEARN_LINEAR, .task = LEARN_BINARY, .n_columns = 10,
+	.numbers_only = true, .activation = -1, .seed = 51};
 	Bench		bench = open_bench(&curve);
 	Bench		other = open_bench(&line);
 	LearnNet	nets[2] = {bench.model->nets[0], other.model->nets[0]};
@@ -167,8 +183,10 @@ test_integrated_additive(void)
 	bench.model->nets = nets;
 	bench.model->n_nets = 2;
 	memcpy(nets[1].baseline, nets[0].baseline, 10 * sizeof(float));
-	CHECK_OR_STOP(learn_predictor_create(bench.session, bench.model, 64, &bench.predictor) == DEV_OK, "a blend opens");
-	CHECK_STATUS(bench.session, explain(&bench, bench.raw, (LearnExplain) {.tolerance = 1e-4}), DEV_OK, "a blend is explained");
+	CHECK_OR_STOP(learn_predictor_create(bench.session, bench.model, 64, &bench.predictor) == DEV_OK,
+				  "a blend opens");
+	CHECK_STATUS(bench.session, explain(&bench, bench.raw, (LearnExplain) {.tolerance = 1e-4}), DEV_OK,
+				 "a blend is explained");
 	CHECK(bench.error < 1e-4, "completely: %g", bench.error);
 	memcpy(raw, base, sizeof(raw) - sizeof(float));
 	raw[10] = 0;
@@ -176,7 +194,8 @@ test_integrated_additive(void)
 	for (int column = 0; column < 10; column++)
 	{
 		raw[column] = bench.raw[column];
-		CHECK_NEAR(bench.contributions[column], predicted(&bench, raw, 0) - at_base, 1e-3, "integrated column %d is right", column);
+		CHECK_NEAR(bench.contributions[column], predicted(&bench, raw, 0) - at_base, 1e-3,
+				   "integrated column %d is right", column);
 		raw[column] = base[column];
 	}
 	dev_session_close(other.session);
@@ -228,27 +247,31 @@ shapley_by_orders(Bench *bench, double shapley[PLAYERS])
 static void
 test_shapley_definition(void)
 {
-	ModelSpec	spec = {.architecture = LEARN_MLP, .task = LEARN_BINARY, .n_columns = PLAYERS, .numbers_only = true, .depth = 2,
+	ModelSpec	spec = {.architecture = LEARN_MLP, .task = LEARN_BINARY, .n_columns = PLAYERS,
+	.numbers_only = true, .depth = 2,
 	.width = 32, .activation = -1, .seed = 61};
 	Bench		bench = open_bench(&spec);
 	double		expected[PLAYERS];
 
 	shapley_by_orders(&bench, expected);
-	CHECK_STATUS(bench.session, explain(&bench, bench.raw, (LearnExplain) {.method = LEARN_SHAPLEY}), DEV_OK, "Shapley values");
+	CHECK_STATUS(bench.session, explain(&bench, bench.raw, (LearnExplain) {.method = LEARN_SHAPLEY}), DEV_OK,
+				 "Shapley values");
 	for (int i = 0; i < PLAYERS; i++)
 		CHECK_NEAR(bench.contributions[i], expected[i], 1e-9, "Shapley value %d is that of the definition", i);
 	CHECK(bench.error < 1e-9, "they add up: %g", bench.error);
 
 	/* Of 120 orders some thousands are drawn: a standard error of a percent. */
-	CHECK_STATUS(bench.session, explain(&bench, bench.raw, (LearnExplain) {.method = LEARN_SHAPLEY, .exact = 1, .permutations = 6000}),
+	CHECK_STATUS(bench.session, explain(&bench, bench.raw, (LearnExplain) {.method = LEARN_SHAPLEY, .exact = 1,
+																		   .permutations = 6000}),
 				 DEV_OK, "sampled Shapley values");
 	for (int i = 0; i < PLAYERS; i++)
-		CHECK(fabs(bench.contributions[i] - expected[i]) < 0.05, "sampled value %d is near: %g, %g", i, bench.contributions[i], expected[i]);
+		CHECK(fabs(bench.contributions[i] - expected[i]) < 0.05, "sampled value %d is near: %g, %g", i,
+			  bench.contributions[i], expected[i]);
 	CHECK(bench.error < 1e-9, "they add up too: %g", bench.error);
 	dev_session_close(bench.session);
 }
 
-/* Exact where there are few columns, sampled where there are many: both add up, and a linear model leaves nothing to chance. */
+/* Exact where there are few columns, sampled where there are many: both add up, and of a linear model are the same. */
 static void
 test_shapley(const ModelSpec *spec, size_t number)
 {
@@ -266,10 +289,12 @@ test_shapley(const ModelSpec *spec, size_t number)
 	CHECK(bench.error < 1e-6, "model %zu: sampled values add up, but for %g", number, bench.error);
 	if (spec->architecture == LEARN_LINEAR)
 		for (size_t i = 0; i < bench.n_columns; i++)
-			CHECK_NEAR(bench.contributions[i], exact[i], 2e-6, "sampling finds a linear model's values, column %zu", i);
+			CHECK_NEAR(bench.contributions[i], exact[i], 2e-6,
+					   "sampling finds a linear model's values, column %zu", i);
 	memcpy(exact, bench.contributions, bench.n_columns * sizeof(double));
 	CHECK_STATUS(bench.session, explain(&bench, bench.raw, how), DEV_OK, "again");
-	CHECK(memcmp(exact, bench.contributions, bench.n_columns * sizeof(double)) == 0, "the same seed samples the same");
+	CHECK(memcmp(exact, bench.contributions, bench.n_columns * sizeof(double)) == 0,
+		  "the same seed samples the same");
 	how.seed = 10;
 	CHECK_STATUS(bench.session, explain(&bench, bench.raw, how), DEV_OK, "another seed");
 	CHECK(memcmp(exact, bench.contributions, bench.n_columns * sizeof(double)) != 0, "another seed samples others");
@@ -280,7 +305,8 @@ test_shapley(const ModelSpec *spec, size_t number)
 static void
 test_axioms(void)
 {
-	ModelSpec	spec = {.architecture = LEARN_MLP, .task = LEARN_BINARY, .n_columns = 6, .numbers_only = true, .depth = 2, .width = 16,
+	ModelSpec	spec = {.architecture = LEARN_MLP, .task = LEARN_BINARY, .n_columns = 6, .numbers_only = true,
+	.depth = 2, .width = 16,
 	.activation = -1, .seed = 71};
 	Bench		bench = open_bench(&spec);
 	LearnNet   *net = &bench.model->nets[0];
@@ -297,11 +323,15 @@ test_axioms(void)
 	net->baseline[1] = net->baseline[0];
 	bench.raw[1] = bench.raw[0];
 	bench.raw[4] = net->baseline[4];
-	CHECK_OR_STOP(learn_predictor_create(bench.session, bench.model, 8, &bench.predictor) == DEV_OK, "a predictor opens");
+	CHECK_OR_STOP(learn_predictor_create(bench.session, bench.model, 8, &bench.predictor) == DEV_OK,
+				  "a predictor opens");
 	for (int method = 0; method < 2; method++)
 	{
-		CHECK_STATUS(bench.session, explain(&bench, bench.raw, (LearnExplain) {.method = (LearnExplainMethod) method}), DEV_OK, "explained");
-		CHECK_NEAR(bench.contributions[0], bench.contributions[1], 1e-6, "method %d: equal columns share equally", method);
+		CHECK_STATUS(bench.session, explain(&bench, bench.raw,
+											(LearnExplain) {.method = (LearnExplainMethod) method}), DEV_OK,
+					 "explained");
+		CHECK_NEAR(bench.contributions[0], bench.contributions[1], 1e-6,
+				   "method %d: equal columns share equally", method);
 		CHECK(bench.contributions[4] == 0, "method %d: a column at the baseline gets nothing", method);
 	}
 	dev_session_close(bench.session);
@@ -310,14 +340,17 @@ test_axioms(void)
 static void
 test_at_baseline(void)
 {
-	ModelSpec	spec = {.architecture = LEARN_TABM, .task = LEARN_BINARY, .n_columns = 6, .numbers_only = true, .depth = 2, .width = 16,
+	ModelSpec	spec = {.architecture = LEARN_TABM, .task = LEARN_BINARY, .n_columns = 6, .numbers_only = true,
+	.depth = 2, .width = 16,
 	.members = 4, .activation = -1, .seed = 72};
 	Bench		bench = open_bench(&spec);
 
 	memcpy(bench.raw, bench.model->nets[0].baseline, 6 * sizeof(float));
 	for (int method = 0; method < 2; method++)
 	{
-		CHECK_STATUS(bench.session, explain(&bench, bench.raw, (LearnExplain) {.method = (LearnExplainMethod) method}), DEV_OK, "explained");
+		CHECK_STATUS(bench.session, explain(&bench, bench.raw,
+											(LearnExplain) {.method = (LearnExplainMethod) method}), DEV_OK,
+					 "explained");
 		CHECK(bench.score == bench.baseline && bench.error == 0, "at the baseline there is nothing to explain");
 	}
 	dev_session_close(bench.session);
@@ -328,8 +361,10 @@ test_refusals(void)
 {
 	Bench		bench = open_bench(&specs[6]);
 
-	CHECK_STATUS(bench.session, explain(&bench, bench.raw, (LearnExplain) {.output = 3}), DEV_INVALID, "an output beyond the last");
-	CHECK_STATUS(bench.session, explain(&bench, bench.raw, (LearnExplain) {.output = -1}), DEV_INVALID, "an output before the first");
+	CHECK_STATUS(bench.session, explain(&bench, bench.raw, (LearnExplain) {.output = 3}), DEV_INVALID,
+				 "an output beyond the last");
+	CHECK_STATUS(bench.session, explain(&bench, bench.raw, (LearnExplain) {.output = -1}), DEV_INVALID,
+				 "an output before the first");
 	dev_session_close(bench.session);
 }
 
@@ -355,7 +390,8 @@ test_importance(void)
 		rows = 700,
 		columns = 6
 	};
-	ModelSpec	spec = {.architecture = LEARN_LINEAR, .task = LEARN_REGRESSION, .n_columns = columns, .numbers_only = true,
+	ModelSpec	spec = {.architecture = LEARN_LINEAR, .task = LEARN_REGRESSION, .n_columns = columns,
+	.numbers_only = true,
 	.n_outputs = 1, .activation = -1, .seed = 81};
 	Bench		bench = open_bench(&spec);
 	LearnNet   *net = &bench.model->nets[0];
@@ -369,7 +405,8 @@ test_importance(void)
 	CHECK_OR_STOP(raw != NULL, "memory for rows");
 	make_rows(bench.model, rows, 5, raw);
 	CHECK_OR_STOP(learn_predict_scores(bench.predictor, rows, raw, expected) == DEV_OK, "predictions");
-	CHECK_STATUS(bench.session, learn_importance(bench.predictor, rows, raw, 20, 3, closeness, expected, importance, deviation), DEV_OK,
+	CHECK_STATUS(bench.session, learn_importance(bench.predictor, rows, raw, 20, 3, closeness, expected,
+												 importance, deviation), DEV_OK,
 				 "importance");
 	for (int column = 0; column < columns; column++)
 	{
@@ -384,15 +421,21 @@ test_importance(void)
 		truth = 2 * change * change;
 		CHECK(fabs(importance[column] - truth) < 0.2 * truth + 1e-9, "importance of column %d is %g, by theory %g",
 			  column, importance[column], truth);
-		CHECK(deviation[column] > 0 && deviation[column] < 0.3 * truth + 1e-9, "it scatters a little: %g", deviation[column]);
+		CHECK(deviation[column] > 0 && deviation[column] < 0.3 * truth + 1e-9, "it scatters a little: %g",
+			  deviation[column]);
 	}
 	CHECK(importance[columns] == 0 && deviation[columns] == 0, "a column that is not used has none");
-	CHECK_STATUS(bench.session, learn_importance(bench.predictor, rows, raw, 20, 3, closeness, expected, again, spread), DEV_OK, "again");
+	CHECK_STATUS(bench.session, learn_importance(bench.predictor, rows, raw, 20, 3, closeness, expected, again,
+												 spread), DEV_OK, "again");
 	CHECK(memcmp(importance, again, sizeof(again)) == 0, "the same seed gives the same importance");
-	CHECK_STATUS(bench.session, learn_importance(bench.predictor, rows, raw, 1, 4, closeness, expected, again, spread), DEV_OK, "once");
-	CHECK(again[0] != importance[0] && spread[0] == 0, "another seed another one; of one repeat there is no deviation");
-	CHECK_STATUS(bench.session, learn_importance(bench.predictor, 0, raw, 1, 4, closeness, expected, again, spread), DEV_BAD_DATA, "no rows");
-	CHECK_STATUS(bench.session, learn_importance(bench.predictor, 5, raw, 0, 4, closeness, expected, again, spread), DEV_INVALID, "no repeats");
+	CHECK_STATUS(bench.session, learn_importance(bench.predictor, rows, raw, 1, 4, closeness, expected, again,
+												 spread), DEV_OK, "once");
+	CHECK(again[0] != importance[0] && spread[0] == 0,
+		  "another seed another one; of one repeat there is no deviation");
+	CHECK_STATUS(bench.session, learn_importance(bench.predictor, 0, raw, 1, 4, closeness, expected, again,
+												 spread), DEV_BAD_DATA, "no rows");
+	CHECK_STATUS(bench.session, learn_importance(bench.predictor, 5, raw, 0, 4, closeness, expected, again,
+												 spread), DEV_INVALID, "no repeats");
 	CHECK(net->n_features == columns, "the model is the one that was meant");
 	dev_session_close(bench.session);
 }
@@ -427,7 +470,8 @@ explain_all(DevSession *session, const LearnModel *model, const float *raw)
 static void
 test_no_memory(void)
 {
-	ModelSpec	spec = {.architecture = LEARN_TABM, .task = LEARN_BINARY, .n_columns = 6, .depth = 1, .width = 8, .members = 2, .activation = -1,
+	ModelSpec	spec = {.architecture = LEARN_TABM, .task = LEARN_BINARY, .n_columns = 6, .depth = 1,
+	.width = 8, .members = 2, .activation = -1,
 	.n_nets = 2, .seed = 91};
 	Bench		bench = open_bench(&spec);
 	size_t		fail_at = 1;
@@ -447,11 +491,12 @@ test_no_memory(void)
 		dev_session_close(session);
 		survived += (status == DEV_OK || status == DEV_NO_MEMORY) && counts.held == 0;
 	}
-	CHECK(status == DEV_OK && survived == fail_at - 2, "any failing allocation is told and leaves nothing (%zu)", survived);
+	CHECK(status == DEV_OK && survived == fail_at - 2,
+		  "any failing allocation is told and leaves nothing (%zu)", survived);
 	dev_session_close(bench.session);
 }
 
-/* An explainer that could not be made is made at the next try, and explaining many rows takes no more memory than one. */
+/* Explaining many rows takes no more memory than one. */
 static void
 test_memory_kept(void)
 {
@@ -459,14 +504,16 @@ test_memory_kept(void)
 	size_t		used;
 
 	CHECK_STATUS(bench.session, explain(&bench, bench.raw, (LearnExplain) {0}), DEV_OK, "a first row");
-	CHECK_STATUS(bench.session, explain(&bench, bench.raw, (LearnExplain) {.method = LEARN_SHAPLEY}), DEV_OK, "by Shapley");
+	CHECK_STATUS(bench.session, explain(&bench, bench.raw, (LearnExplain) {.method = LEARN_SHAPLEY}), DEV_OK,
+				 "by Shapley");
 	used = dev_session_used(bench.session);
 	for (size_t row = 1; row < CASE_ROWS; row++)
 	{
 		const float *raw = bench.raw + row * (size_t) bench.model->n_channels;
 
 		CHECK_STATUS(bench.session, explain(&bench, raw, (LearnExplain) {0}), DEV_OK, "row %zu", row);
-		CHECK_STATUS(bench.session, explain(&bench, raw, (LearnExplain) {.method = LEARN_SHAPLEY}), DEV_OK, "by Shapley");
+		CHECK_STATUS(bench.session, explain(&bench, raw, (LearnExplain) {.method = LEARN_SHAPLEY}), DEV_OK,
+					 "by Shapley");
 	}
 	CHECK(dev_session_used(bench.session) == used, "more rows take no more memory");
 	dev_session_close(bench.session);
@@ -492,7 +539,8 @@ test_cancel(void)
 
 	CHECK_OR_STOP(dev_session_open(&host, 1, &session) == DEV_OK, "a session opens");
 	CHECK_OR_STOP(learn_predictor_create(session, bench.model, 4, &predictor) == DEV_OK, "a predictor opens");
-	CHECK_STATUS(session, learn_explain(predictor, bench.raw, &how, bench.contributions, &bench.score, &bench.baseline, &bench.error),
+	CHECK_STATUS(session, learn_explain(predictor, bench.raw, &how, bench.contributions, &bench.score,
+										&bench.baseline, &bench.error),
 				 DEV_CANCELLED, "an explanation can be cancelled");
 	dev_session_close(session);
 	dev_session_close(bench.session);
@@ -501,9 +549,11 @@ test_cancel(void)
 int
 main(void)
 {
-	ModelSpec	curve = {.architecture = LEARN_NAM, .task = LEARN_BINARY, .n_columns = 10, .numbers_only = true, .depth = 2, .width = 16,
+	ModelSpec	curve = {.architecture = LEARN_NAM, .task = LEARN_BINARY, .n_columns = 10, .numbers_only = true,
+	.depth = 2, .width = 16,
 	.activation = -1, .seed = 52};
-	ModelSpec	line = {.architecture = LEARN_LINEAR, .task = LEARN_SURVIVAL, .n_columns = 10, .numbers_only = true, .activation = -1, .seed = 53};
+	ModelSpec	line = {.architecture = LEARN_LINEAR, .task = LEARN_SURVIVAL, .n_columns = 10,
+	.numbers_only = true, .activation = -1, .seed = 53};
 
 	for (size_t i = 0; i < N_SPECS; i++)
 		test_completeness(&specs[i], i);

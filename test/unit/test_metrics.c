@@ -101,9 +101,11 @@ test_binary(DevSession *session)
 		double		accuracy;
 		double		f1 = hard_f1(a, &accuracy);
 
-		CHECK_STATUS(session, learn_auroc(session, a->n, a->score, a->label, &value), DEV_OK, "AUROC of %s runs", a->name);
+		CHECK_STATUS(session, learn_auroc(session, a->n, a->score, a->label, &value), DEV_OK,
+					 "AUROC of %s runs", a->name);
 		check_value(value, a->auroc, "AUROC", a->name);
-		CHECK_STATUS(session, learn_auprc(session, a->n, a->score, a->label, &value), DEV_OK, "AUPRC of %s runs", a->name);
+		CHECK_STATUS(session, learn_auprc(session, a->n, a->score, a->label, &value), DEV_OK,
+					 "AUPRC of %s runs", a->name);
 		check_value(value, a->auprc, "average precision", a->name);
 		check_value(learn_brier(a->n, a->score, a->label), a->brier, "Brier score", a->name);
 		check_value(learn_log_loss(a->n, a->score, a->label), a->log_loss, "log loss", a->name);
@@ -149,7 +151,8 @@ test_values(DevSession *session)
 					 "concordance of %s runs", a->name);
 		check_value(value, a->concordance, "concordance", a->name);
 	}
-	CHECK(isnan(learn_brier(0, NULL, NULL)) && isnan(learn_log_loss(0, NULL, NULL)) && isnan(learn_ece(0, NULL, NULL, 10)) &&
+	CHECK(isnan(learn_brier(0, NULL, NULL)) && isnan(learn_log_loss(0, NULL, NULL)) && isnan(learn_ece(0, NULL,
+																									   NULL, 10)) &&
 		  isnan(learn_rmse(0, NULL, NULL)) && isnan(learn_mae(0, NULL, NULL)) && isnan(learn_r2(0, NULL, NULL)) &&
 		  isnan(learn_accuracy(0, NULL, NULL)), "no rows, no value");
 }
@@ -175,7 +178,8 @@ test_report(void)
 	LearnClassScore averages[3];
 	uint64_t	confusion[classes * classes] = {0};
 
-	check_value(learn_log_loss_classes(n, classes, class_probability, class_label), class_log_loss, "log loss", "classes");
+	check_value(learn_log_loss_classes(n, classes, class_probability, class_label), class_log_loss, "log loss",
+				"classes");
 	check_value(learn_accuracy(n, class_predicted, class_label), class_accuracy, "accuracy", "classes");
 	learn_classification_report(n, classes, class_predicted, class_label, per_class, averages);
 	for (size_t class = 0; class < classes; class++)
@@ -252,7 +256,8 @@ test_definitions(DevSession *session)
 		}
 		CHECK_STATUS(session, learn_auroc(session, n, risk, event, &value), DEV_OK, "AUROC of %zu rows runs", n);
 		check_value(value, auroc_by_pairs(n, risk, event), "AUROC", "random ties");
-		CHECK_STATUS(session, learn_concordance(session, n, risk, time, event, &value), DEV_OK, "concordance of %zu rows runs", n);
+		CHECK_STATUS(session, learn_concordance(session, n, risk, time, event, &value), DEV_OK,
+					 "concordance of %zu rows runs", n);
 		check_value(value, concordance_by_pairs(n, risk, time, event), "concordance", "random ties");
 	}
 }
@@ -269,7 +274,8 @@ test_order(DevSession *session)
 	dev_release(session, order);
 	CHECK_STATUS(session, learn_order(session, 0, NULL, &order), DEV_OK, "nothing can be ordered");
 	dev_release(session, order);
-	CHECK_STATUS(session, learn_order(session, (size_t) UINT32_MAX + 1, key, &order), DEV_INVALID, "too many rows are refused");
+	CHECK_STATUS(session, learn_order(session, (size_t) UINT32_MAX + 1, key, &order), DEV_INVALID,
+				 "too many rows are refused");
 }
 
 /* ---- Intervals ---- */
@@ -309,16 +315,20 @@ test_bootstrap(DevSession *session)
 
 	for (size_t row = 0; row < rows; row++)
 		values[row] = dev_random_normal(5, 77, row);
-	CHECK_STATUS(session, learn_bootstrap(session, rows, 3000, 11, mean_of, &sample, &low, &high), DEV_OK, "a bootstrap runs");
+	CHECK_STATUS(session, learn_bootstrap(session, rows, 3000, 11, mean_of, &sample, &low, &high), DEV_OK,
+				 "a bootstrap runs");
 	/* Normal theory: +-1.96 / sqrt(400); the bounds of 2,000 draws scatter by about 0.003. */
 	CHECK(fabs((high - low) - 2 * 1.96 / 20) < 0.025, "its width is that of normal theory: %g", high - low);
 	sample.calls = 0;
-	CHECK_STATUS(session, learn_bootstrap(session, rows, 3000, 11, mean_of, &sample, &again[0], &again[1]), DEV_OK, "again");
+	CHECK_STATUS(session, learn_bootstrap(session, rows, 3000, 11, mean_of, &sample, &again[0], &again[1]),
+				 DEV_OK, "again");
 	CHECK(again[0] == low && again[1] == high, "the same seed gives the same bounds");
-	CHECK_STATUS(session, learn_bootstrap(session, rows, 3000, 12, mean_of, &sample, &again[0], &again[1]), DEV_OK, "other seed");
+	CHECK_STATUS(session, learn_bootstrap(session, rows, 3000, 12, mean_of, &sample, &again[0], &again[1]),
+				 DEV_OK, "other seed");
 	CHECK(again[0] != low, "another seed gives other bounds");
 	sample.status = DEV_BAD_DATA;
-	CHECK(learn_bootstrap(session, rows, 10, 1, mean_of, &sample, &low, &high) == DEV_BAD_DATA, "a failing statistic ends it");
+	CHECK(learn_bootstrap(session, rows, 10, 1, mean_of, &sample, &low, &high) == DEV_BAD_DATA,
+		  "a failing statistic ends it");
 	CHECK_STATUS(session, learn_bootstrap(session, 0, 10, 1, mean_of, &sample, &low, &high), DEV_OK, "no rows");
 	CHECK(isnan(low) && isnan(high), "no rows, no bounds");
 }
@@ -369,7 +379,8 @@ test_no_memory(void)
 		if (counts.held != 0)
 			break;
 	}
-	CHECK(status == DEV_OK && survived == fail_at - 2, "failure of any allocation is told and leaves nothing (%zu allocations)", survived);
+	CHECK(status == DEV_OK && survived == fail_at - 2,
+		  "failure of any allocation is told and leaves nothing (%zu allocations)", survived);
 }
 
 typedef struct Canceller
@@ -436,7 +447,8 @@ test_polls_inside_ties(void)
 		risk[row] = (double) ((row * 7919) % rows);
 		event[row] = row % 2;
 	}
-	CHECK_STATUS(session, learn_concordance(session, rows, risk, time, event, &value), DEV_OK, "concordance of a million ties");
+	CHECK_STATUS(session, learn_concordance(session, rows, risk, time, event, &value), DEV_OK,
+				 "concordance of a million ties");
 	CHECK(value > 0.49 && value < 0.51, "risks that know nothing of the event: %g", value);
 	CHECK(canceller.polls > 100, "it was polled %zu times", canceller.polls);
 	dev_session_close(session);

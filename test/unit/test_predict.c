@@ -8,18 +8,21 @@
 
 static const ModelSpec specs[] = {
 	{.architecture = LEARN_LINEAR, .task = LEARN_BINARY, .n_columns = 9, .activation = -1, .seed = 1},
-	{.architecture = LEARN_MLP, .task = LEARN_BINARY, .n_columns = 9, .depth = 3, .width = 40, .activation = -1, .seed = 2},
+	{.architecture = LEARN_MLP, .task = LEARN_BINARY, .n_columns = 9, .depth = 3, .width = 40, .activation = -1,
+	.seed = 2},
 	{.architecture = LEARN_MLP, .task = LEARN_MULTICLASS, .n_columns = 8, .n_outputs = 5, .depth = 2, .width = 33,
 	.activation = DEV_MAP_GELU, .n_nets = 3, .seed = 3},
 	{.architecture = LEARN_RESNET, .task = LEARN_REGRESSION, .n_columns = 7, .n_outputs = 2, .depth = 2, .width = 24,
 	.activation = -1, .seed = 4},
-	{.architecture = LEARN_TABM, .task = LEARN_BINARY, .n_columns = 10, .depth = 2, .width = 32, .members = 8, .bins = 6,
+	{.architecture = LEARN_TABM, .task = LEARN_BINARY, .n_columns = 10, .depth = 2, .width = 32, .members = 8,
+	.bins = 6,
 	.activation = -1, .n_nets = 2, .seed = 5},
 	{.architecture = LEARN_TABM, .task = LEARN_MULTICLASS, .n_columns = 6, .n_outputs = 3, .depth = 2, .width = 16,
 	.members = 4, .activation = -1, .seed = 6},
 	{.architecture = LEARN_TABM, .task = LEARN_SURVIVAL, .n_columns = 6, .depth = 2, .width = 16, .members = 4,
 	.activation = -1, .seed = 7},
-	{.architecture = LEARN_NAM, .task = LEARN_BINARY, .n_columns = 8, .depth = 2, .width = 8, .activation = -1, .seed = 8},
+	{.architecture = LEARN_NAM, .task = LEARN_BINARY, .n_columns = 8, .depth = 2, .width = 8, .activation = -1,
+	.seed = 8},
 	{.architecture = LEARN_LAYERS, .task = LEARN_REGRESSION, .n_columns = 5, .numbers_only = true, .activation = -1,
 	.layers = "batch_norm dense(20) tanh layer_norm dense(10) selu dropout(0.5)", .seed = 9}
 };
@@ -90,10 +93,12 @@ test_bits(const ModelSpec *spec, size_t number)
 		size_t		shift = 5;
 
 		memset(scores, 0, ROWS * n_outputs * sizeof(double));
-		CHECK_STATUS(session, learn_predict_scores(predictor, ROWS, raw, scores), DEV_OK, "predicts by %zu", batches[i]);
+		CHECK_STATUS(session, learn_predict_scores(predictor, ROWS, raw, scores), DEV_OK, "predicts by %zu",
+					 batches[i]);
 		CHECK(memcmp(scores, expected, ROWS * n_outputs * sizeof(double)) == 0,
 			  "model %zu: bits by %zu are those by 256", number, batches[i]);
-		CHECK_STATUS(session, learn_predict_scores(predictor, ROWS - shift, raw + shift * (size_t) model->n_channels, scores),
+		CHECK_STATUS(session, learn_predict_scores(predictor, ROWS - shift,
+												   raw + shift * (size_t) model->n_channels, scores),
 					 DEV_OK, "predicts the later rows by %zu", batches[i]);
 		CHECK(memcmp(scores, expected + shift * n_outputs, (ROWS - shift) * n_outputs * sizeof(double)) == 0,
 			  "model %zu: bits do not depend on the place in a batch of %zu", number, batches[i]);
@@ -125,11 +130,13 @@ test_blend(const ModelSpec *spec, size_t number)
 		single.nets = &model->nets[net];
 		single.temperature = 1;
 		single.offset = NULL;
-		CHECK_STATUS(session, learn_predict_scores(open_predictor(session, &single, 1), 1, raw, scores), DEV_OK, "net %d", net);
+		CHECK_STATUS(session, learn_predict_scores(open_predictor(session, &single, 1), 1, raw, scores), DEV_OK,
+					 "net %d", net);
 		for (size_t i = 0; i < n_outputs; i++)
 			sum[i] += scores[i] / model->n_nets;
 	}
-	CHECK_STATUS(session, learn_predict_scores(open_predictor(session, model, 1), 1, raw, scores), DEV_OK, "all nets");
+	CHECK_STATUS(session, learn_predict_scores(open_predictor(session, model, 1), 1, raw, scores), DEV_OK,
+				 "all nets");
 	if (spec->task != LEARN_REGRESSION)
 		for (size_t i = 0; i < n_outputs; i++)
 			sum[i] = sum[i] / model->temperature + model->offset[i];
@@ -353,7 +360,8 @@ test_no_memory(const ModelSpec *spec)
 		dev_session_close(session);
 		survived += (status == DEV_OK || status == DEV_NO_MEMORY) && counts.held == 0;
 	}
-	CHECK(status == DEV_OK && survived == fail_at - 2, "any failing allocation is told and leaves nothing (%zu)", survived);
+	CHECK(status == DEV_OK && survived == fail_at - 2,
+		  "any failing allocation is told and leaves nothing (%zu)", survived);
 	dev_session_close(owner);
 }
 
@@ -392,7 +400,8 @@ test_dataset(void)
 		rows = 500
 	};
 	DevSession *session = open_session();
-	ModelSpec	spec = {.architecture = LEARN_MLP, .task = LEARN_BINARY, .n_columns = 8, .depth = 2, .width = 20, .activation = -1, .seed = 21};
+	ModelSpec	spec = {.architecture = LEARN_MLP, .task = LEARN_BINARY, .n_columns = 8, .depth = 2,
+	.width = 20, .activation = -1, .seed = 21};
 	LearnModel *source;
 	LearnModel	model;
 	LearnChannel channels[9];
@@ -410,8 +419,10 @@ test_dataset(void)
 	CHECK_OR_STOP(make_model(session, &spec, &source) == DEV_OK, "a model is made");
 	raw = some_rows(session, source, rows);
 	for (int c = 0; c < source->n_channels; c++)
-		channels[c] = (LearnChannel) {.name = source->channels[c].name, .column = c, .kind = source->channels[c].kind};
-	CHECK_STATUS(session, learn_dataset_create(session, channels, source->n_channels, 1, 1 << 24, NULL, &dataset), DEV_OK, "a data set");
+		channels[c] = (LearnChannel) {.name = source->channels[c].name, .column = c,
+									  .kind = source->channels[c].kind};
+	CHECK_STATUS(session, learn_dataset_create(session, channels, source->n_channels, 1, 1 << 24, NULL,
+											   &dataset), DEV_OK, "a data set");
 	for (size_t row = 0; row < rows; row++)
 	{
 		float	   *values = raw + row * (size_t) source->n_channels;
@@ -432,7 +443,8 @@ test_dataset(void)
 	model = *source;
 	model.channels = channels;
 	CHECK_STATUS(session, learn_split(dataset, &split, &notes), DEV_OK, "rows are split");
-	CHECK_STATUS(session, learn_fit(dataset, &fit, &notes, &model.n_numbers, &model.n_codes), DEV_OK, "channels are fitted");
+	CHECK_STATUS(session, learn_fit(dataset, &fit, &notes, &model.n_numbers, &model.n_codes), DEV_OK,
+				 "channels are fitted");
 
 	network = source->nets[0].network;
 	network.n_numbers = model.n_numbers;
@@ -440,7 +452,8 @@ test_dataset(void)
 	network.cardinality = dev_alloc(session, model.n_codes + 1, sizeof(int));
 	for (int c = 0; c < model.n_channels; c++)
 		if (channels[c].code_input >= 0)
-			network.cardinality[channels[c].code_input] = channels[c].n_categories + channels[c].has_other + channels[c].has_missing;
+			network.cardinality[channels[c].code_input] =
+				channels[c].n_categories + channels[c].has_other + channels[c].has_missing;
 	CHECK_OR_STOP(make_net(session, &spec, &model, &network, 0) == DEV_OK, "a network for the fitted channels");
 
 	/* Raw codes of a predicted row are positions among the fitted categories. */
@@ -458,8 +471,10 @@ test_dataset(void)
 	CHECK_STATUS(session, learn_dataset_encode(dataset), DEV_OK, "rows are encoded");
 	for (size_t row = 0; row < rows; row++)
 		numbers[row] = (uint32_t) row;
-	CHECK_STATUS(session, learn_predict_scores(open_predictor(session, &model, 64), rows, raw, expected), DEV_OK, "raw rows");
-	CHECK_STATUS(session, learn_predict_dataset(open_predictor(session, &model, 48), dataset, numbers, rows, scores), DEV_OK,
+	CHECK_STATUS(session, learn_predict_scores(open_predictor(session, &model, 64), rows, raw, expected),
+				 DEV_OK, "raw rows");
+	CHECK_STATUS(session, learn_predict_dataset(open_predictor(session, &model, 48), dataset, numbers, rows,
+												scores), DEV_OK,
 				 "encoded rows");
 	CHECK(memcmp(scores, expected, sizeof(scores)) == 0, "a row predicted raw has the bits of the encoded one");
 	dev_session_close(session);
