@@ -62,7 +62,8 @@ idla_raise(IdlaWork *work)
 			(errcode(sqlstate_of(status)),
 			 errmsg_internal("%s", message[0] != '\0' ? message : "the engine failed without a reason"),
 			 detail[0] != '\0' ? errdetail_internal("%s", detail) : 0,
-			 hint[0] != '\0' ? errhint("%s", hint) : 0));
+			 hint[0] != '\0' ? errhint("%s", hint) :
+			 status == DEV_NO_MEMORY ? errhint("Make the network or the batch smaller, or raise idla.train_memory.") : 0));
 	pg_unreachable();
 }
 

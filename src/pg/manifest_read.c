@@ -201,6 +201,8 @@ read_channel(IdlaModel *model, JsonbContainer *object, const IdlaColumn *column,
 		channel->categories = keep_strings(model, object, "categories", 0, MAX_CATEGORIES, &channel->n_categories);
 		channel->has_other = idla_json_bool(object, "has_other");
 		channel->has_missing = idla_json_bool(object, "has_missing");
+		if (learn_channel_index(model->work->session, channel) != DEV_OK)
+			idla_raise(model->work);
 		idla_check(model->work, learn_channel_index(model->work->session, channel));
 		if (channel->number_input != NN_NONE || channel->indicator_input != NN_NONE)
 			idla_corrupt("A category feeds a number input");
