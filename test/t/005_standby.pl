@@ -1,0 +1,74 @@
+# Models are served on a standby, follow the primary's deploys, and come through logical replication.
+use strict;
+use warnings;
+use IdlaNode;
+use IPC::Run ();
+use PostgreSQL::Test::Cluster;
+use Test::More;
+
+my $primary = start_node('primary', 'wal_level = logical');
+
+$primary->safe_psql('postgres', 'CREATE EXTENSION idla');
+make_patients($primary, 'postgres', 200);
+$primary->safe_psql('postgres', <<'END');
+SET idla.progress = off;
+SELECT idla_train('m', 'source', 'sick', architecture => 'linear', options => '{"epochs": 2, "seed": 1}');
+SELECT idla_train('m', 'source', 'sick', architecture => 'mlp', options => '{"epochs": 2, "seed": 2}');
+END
+my $answers = "SELECT md5(string_agg(encode(float8send(idla_predict('m', p)), 'hex'), ' ' ORDER BY id)) FROM patients p";
+my $first = $primary->safe_psql('postgres', $answers);
+
+# ---- streaming ----
+
+$primary->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->start;
+$primary->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', $answers), $first, 'a standby predicts the same bits');
+is($standby->safe_psql('postgres', 'SELECT model, versions, in_service FROM idla_models'), 'm|2|1', 'and lists the model');
+
+# One session of the standby sees the deploy without being told.
+my $session = start_session($standby, 'postgres', 'reader', "$answers;\nSELECT pg_sleep(4);\n$answers;\n");
+ok(wait_until($standby, 'postgres', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'reader' AND query LIKE '%pg_sleep%')", $session), 'a reader');
+$primary->safe_psql('postgres', "SELECT idla_deploy('m', 2)");
+my $second = $primary->safe_psql('postgres', $answers);
+isnt($second, $first, 'the other version answers otherwise');
+$primary->wait_for_catchup($standby);
+finish_session($session);
+is($session->{out}, "$first\n\n$second\n", 'a session of the standby follows a deploy');
+
+my ($status, $out, $error) = $standby->psql('postgres', "SELECT idla_deploy('m', 1)");
+like($error, qr/cannot execute idla_deploy\(\) during recovery|read-only transaction/, 'no deploying on a standby');
+($status, $out, $error) = $standby->psql('postgres', "SELECT idla_train('n', 'source', 'sick')");
+like($error, qr/cannot execute idla_train\(\) during recovery|read-only transaction/, 'no training either');
+$standby->stop;
+
+# ---- logical replication ----
+
+my $subscriber = start_node('subscriber');
+$subscriber->safe_psql('postgres', 'CREATE EXTENSION idla');
+make_patients($subscriber, 'postgres', 200);
+my $structure = run_and_read('pg_dump', '-s', '-t', 'm', '-d', $primary->connstr('postgres'));
+$subscriber->safe_psql('postgres', $structure);
+$primary->safe_psql('postgres', 'CREATE PUBLICATION models FOR TABLE m');
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION models CONNECTION '" . $primary->connstr . " dbname=postgres' PUBLICATION models");
+$subscriber->wait_for_subscription_sync($primary, 'models');
+is($subscriber->safe_psql('postgres', $answers), $second, 'a subscriber predicts the same bits');
+$session = start_session($subscriber, 'postgres', 'reader', "$answers;\nSELECT pg_sleep(4);\n$answers;\n");
+ok(wait_until($subscriber, 'postgres', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'reader' AND query LIKE '%pg_sleep%')", $session), 'a reader');
+$primary->safe_psql('postgres', "SELECT idla_deploy('m', 1)");
+$primary->wait_for_catchup('models');
+finish_session($session);
+is($session->{out}, "$second\n\n$first\n", 'a session of the subscriber follows a deploy');
+
+$subscriber->stop;
+$primary->stop;
+done_testing();
+
+sub run_and_read
+{
+	my $out = '';
+	IPC::Run::run([@_], '>', \$out) or die "@_ failed";
+	return $out;
+}
