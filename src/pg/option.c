@@ -9,7 +9,10 @@
 #include <math.h>
 
 #include "json.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+
+#define LONGEST_SHOWN 60		/* bytes of a wrong value in a message */
 
 typedef enum OptionType
 {
@@ -65,10 +68,13 @@ static void
 complain(const char *name, const JsonbValue *value, const char *wanted)
 {
 	const char *quote = value->type == jbvString ? "\"" : "";
+	char	   *text = value_text(value);
+	int			shown = pg_mbcliplen(text, (int) strlen(text), LONGEST_SHOWN);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("option \"%s\" must be %s, not %s%s%s", name, wanted, quote, value_text(value), quote)));
+			 errmsg("option \"%s\" must be %s, not %s%.*s%s%s", name, wanted, quote, shown, text,
+					text[shown] != '\0' ? "..." : "", quote)));
 }
 
 static void

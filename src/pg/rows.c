@@ -89,10 +89,38 @@ is_query(const char *text)
 	return false;
 }
 
+/* A syntax error is in the source, not where the same position is in the statement that called. */
+static void
+point_into_source(void *arg)
+{
+	int			position = geterrposition();
+
+	if (position <= 0)
+		return;
+	errposition(0);
+	internalerrposition(position);
+	internalerrquery((const char *) arg);
+}
+
+static List *
+parse(const char *text)
+{
+	ErrorContextCallback callback;
+	List	   *statements;
+
+	callback.callback = point_into_source;
+	callback.arg = unconstify(char *, text);
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	statements = raw_parser(text, RAW_PARSE_DEFAULT);
+	error_context_stack = callback.previous;
+	return statements;
+}
+
 static void
 check_query(const char *text)
 {
-	List	   *statements = raw_parser(text, RAW_PARSE_DEFAULT);
+	List	   *statements = parse(text);
 	Node	   *statement = list_length(statements) == 1 ? linitial_node(RawStmt, statements)->stmt : NULL;
 	bool		reads = statement != NULL && IsA(statement, SelectStmt) && ((SelectStmt *) statement)->intoClause == NULL;
 

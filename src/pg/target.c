@@ -443,11 +443,6 @@ find_positive(const IdlaTarget *target, const LearnModel *model, const char *pos
 
 	if (positive == NULL)
 		return model->n_classes - 1;
-	if (target->task != LEARN_BINARY)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"positive\" is for binary targets, and target \"%s\" has %d classes",
-						target->names[0], model->n_classes)));
 	for (int i = 0; i < model->n_classes; i++)
 		if (strcmp(model->classes[i], positive) == 0)
 			return i;
@@ -495,7 +490,7 @@ close_classes(IdlaTarget *target, const IdlaReading *reading, LearnModel *model)
 		if (counts[i] < 3)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("class \"%s\" of target \"%s\" has only %llu rows", model->classes[i], target->names[0],
+					 errmsg("class \"%s\" of target \"%s\" has too few rows: %llu", model->classes[i], target->names[0],
 							(unsigned long long) counts[i]),
 					 errhint("Each class needs at least 3 rows, one for each part; pool rare classes in the source.")));
 }
@@ -550,7 +545,9 @@ idla_target_close(IdlaTarget *target, const IdlaReading *reading, LearnModel *mo
 	check_rows(target, reading);
 	infer_task(target);
 	if (reading->options->positive != NULL && target->task != LEARN_BINARY)
-		find_positive(target, model, reading->options->positive);
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"positive\" is for binary targets, and the task is \"%s\"", learn_task_names[target->task])));
 	if (target->task == LEARN_BINARY || target->task == LEARN_MULTICLASS)
 	{
 		check_classes(target);

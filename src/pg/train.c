@@ -8,7 +8,6 @@
  */
 #include "train.h"
 
-#include <ctype.h>
 #include <math.h>
 
 #include "catalog.h"
@@ -91,43 +90,6 @@ settle_shares(IdlaTraining *run)
 		probe.folds = options->training.folds;
 		learn_training_resolve(&options->network, (size_t) ((double) n * (1 - split->test)), &probe);
 		split->validation = probe.folds > 1 ? 0 : 0.15;
-	}
-}
-
-/* Names under which clinical tables keep the patient; rows of one patient on both sides of a split flatter the metrics. */
-static bool
-looks_like_patient(const char *name)
-{
-	static const char *const words[] = {"patient", "subject", "person", "mrn", "nhs_number", "case_id", "pat_id", "pid"};
-	char	   *lower = pstrdup(name);
-	bool		found = false;
-
-	for (char *c = lower; *c != '\0'; c++)
-		*c = (char) pg_tolower((unsigned char) *c);
-	for (int i = 0; i < (int) lengthof(words) && !found; i++)
-		found = strcmp(words[i], "pid") == 0 ? strcmp(lower, "pid") == 0 : strstr(lower, words[i]) != NULL;
-	pfree(lower);
-	return found;
-}
-
-static void
-note_patients(const IdlaTraining *run)
-{
-	const IdlaColumns *columns = &run->model->columns;
-
-	if (run->options->group_by != NIL || run->options->part != NULL)
-		return;
-	for (int i = 0; i < columns->n; i++)
-	{
-		const IdlaColumn *column = &columns->columns[i];
-
-		/* One that is different in every row has been left out, and then no patient has two. */
-		if ((column->kind == IDLA_NUMBER || column->kind == IDLA_CATEGORY) && looks_like_patient(column->name) &&
-			columns->channels[column->first_channel].use != LEARN_USE_IDENTIFIER)
-			ereport(NOTICE,
-					(errmsg("column \"%s\" looks like a patient's identifier", column->name),
-					 errhint("If patients have several rows, keep each on one side of the split with the option group_by => \"%s\".",
-							 column->name)));
 	}
 }
 
@@ -404,7 +366,6 @@ idla_train(PG_FUNCTION_ARGS)
 	idla_target_close(&run->reading.target, &run->reading, &run->model->learn);
 	name_columns(run);
 	prepare(run);
-	note_patients(run);
 	learn(run);
 	idla_progress_phase("judging");
 	idla_training_judge(run);
