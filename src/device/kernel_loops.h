@@ -310,66 +310,6 @@ softmax(size_t rows, size_t cols, const float *x, size_t ldx, float *y, size_t l
 	}
 }
 
-#define MASK_BLOCKS 16
-
-/* Words of MASK_BLOCKS Philox blocks from number `block` on; as dev_random_bits, lane by lane. */
-static void
-random_words(uint64_t seed, uint64_t stream, uint64_t block, uint32_t words[4][MASK_BLOCKS])
-{
-	uint32_t	key0 = (uint32_t) seed;
-	uint32_t	key1 = (uint32_t) (seed >> 32);
-
-	for (size_t lane = 0; lane < MASK_BLOCKS; lane++)
-	{
-		words[0][lane] = (uint32_t) (block + lane);
-		words[1][lane] = (uint32_t) ((block + lane) >> 32);
-		words[2][lane] = (uint32_t) stream;
-		words[3][lane] = (uint32_t) (stream >> 32);
-	}
-	for (int round = 0; round < 10; round++)
-	{
-		for (size_t lane = 0; lane < MASK_BLOCKS; lane++)
-		{
-			uint64_t	product0 = (uint64_t) 0xD2511F53u * words[0][lane];
-			uint64_t	product1 = (uint64_t) 0xCD9E8D57u * words[2][lane];
-
-			words[0][lane] = (uint32_t) (product1 >> 32) ^ words[1][lane] ^ key0;
-			words[1][lane] = (uint32_t) product1;
-			words[2][lane] = (uint32_t) (product0 >> 32) ^ words[3][lane] ^ key1;
-			words[3][lane] = (uint32_t) product0;
-		}
-		key0 += 0x9E3779B9u;
-		key1 += 0xBB67AE85u;
-	}
-}
-
-static void
-random_mask(size_t n, float rate, uint64_t seed, uint64_t stream, uint64_t first, float *dst)
-{
-	double		scaled = (double) rate * 0x1p32;
-	uint32_t	threshold = scaled >= 0x1p32 ? UINT32_MAX : scaled > 0.0 ? (uint32_t) scaled : 0;
-	float		kept = rate < 1.0f ? 1.0f / (1.0f - rate) : 0.0f;
-	uint64_t	block = first / 4;
-	size_t		skip = (size_t) (first % 4);
-	size_t		done = 0;
-
-	while (done < n)
-	{
-		uint32_t	words[4][MASK_BLOCKS];
-		float		values[4 * MASK_BLOCKS];
-		size_t		count = 4 * MASK_BLOCKS - skip < n - done ? 4 * MASK_BLOCKS - skip : n - done;
-
-		random_words(seed, stream, block, words);
-		for (size_t lane = 0; lane < MASK_BLOCKS; lane++)
-			for (size_t word = 0; word < 4; word++)
-				values[lane * 4 + word] = words[word][lane] >= threshold ? kept : 0.0f;
-		memcpy(dst + done, values + skip, count * sizeof(float));
-		done += count;
-		skip = 0;
-		block += MASK_BLOCKS;
-	}
-}
-
 /* Loshchilov and Hutter, "Decoupled weight decay regularization", 2019. */
 static void
 adam(size_t n, const DevAdam *how, const float *diff_weights, float *weights, float *mean, float *variance)

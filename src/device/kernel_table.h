@@ -6,6 +6,7 @@
 #include "kernel_multiply.h"
 #include "kernel_math.h"
 #include "kernel_loops.h"
+#include "kernel_random.h"
 
 const Kernels KERNELS = {
 	.name = KERNELS_NAME,
