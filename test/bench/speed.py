@@ -155,7 +155,7 @@ def torch_predict(model, x):
 def options(shape, batch, epochs, threads):
     return Jsonb({"layers": shape.layers, "columns": {"id": "ignore"}, "batch": batch, "epochs": epochs,
                   "threads": threads, "rate": 1e-3, "optimizer": "adamw", "decay": 0, "schedule": "constant",
-                  "warm_up": 0, "clip": 0, "average": 0, "patience": -1, "calibrate": False, "linear": False,
+                  "warm_up": 0, "clip": 0, "average": 0, "patience": 0, "calibrate": False, "linear": False,
                   "embedding": "none", "validation": 0, "test": 0, "seed": 1})
 
 
