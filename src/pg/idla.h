@@ -124,7 +124,10 @@ typedef struct IdlaModel
 
 /* jsonb of everything in model->learn and model->columns but the weights; `extra` (options used, split, source ...) is merged in. */
 extern Jsonb *idla_manifest_build(const IdlaModel *model, Jsonb *extra);
-/* Fills learn and columns from untrusted jsonb and bytes: every size, bound, name and digest is checked, failures are ERRORs (data_corrupted). */
+/*
+ * Fills learn and columns from untrusted jsonb and bytes: every size, bound, name and digest is checked, failures are
+ * ERRORs (data_corrupted).
+ */
 extern void idla_manifest_read(IdlaModel *model, Jsonb *manifest, const char *weights, Size size);
 /* All nets' parameters as one safetensors image, names "net0/block0.linear.weights"; palloc'd, may exceed 1 GB */
 extern char *idla_weights_write(const IdlaModel *model, Size *size);

@@ -226,7 +226,8 @@ prepare(IdlaTraining *run)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("no column is left to learn from"),
-				 errhint("Constants, empty columns and identifiers are left out; keep one all the same with the option columns => {\"name\": \"keep\"}.")));
+				 errhint("Constants, empty columns and identifiers are left out; "
+						 "keep one all the same with the option columns => {\"name\": \"keep\"}.")));
 	if (learn->task == LEARN_REGRESSION)
 	{
 		learn->target_mean = allocate(work, (size_t) learn->n_targets, sizeof(double));
