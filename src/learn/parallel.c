@@ -3,7 +3,9 @@
  *
  * A training step of a small network takes a tenth of a millisecond, so
  * starting and ending a job must cost about a microsecond: waiting threads spin
- * for a moment on a counter before they sleep on a condition variable.
+ * for a moment on a counter before they sleep on a condition variable. How long
+ * they spin follows from whether it helped: on a busy machine whoever spins keeps
+ * the one he waits for from running, and soon sleeps at once.
  * Whoever wakes others looks at a count of sleepers first; that and the
  * counters are sequentially consistent, so either the sleeper sees the new
  * value or the waker sees the sleeper.
@@ -20,13 +22,15 @@
 
 #define CACHE_LINE 64
 #define STACK_SIZE ((size_t) 1 << 20)
-#define SPINS 4000				/* some 50 to 150 microseconds of pauses */
+#define MOST_SPINS 4000			/* some 50 to 150 microseconds of pauses */
+#define LEAST_SPINS 100
 
 typedef struct Worker
 {
 	LearnTeam  *team;
 	pthread_t	thread;
 	int			number;
+	int			spins;			/* pauses before it sleeps */
 } Worker;
 
 struct LearnTeam
@@ -34,7 +38,7 @@ struct LearnTeam
 	DevSession *session;
 	Worker	   *workers;		/* (size); 0 is the calling thread */
 	int			size;
-	int			spins;
+	int			most_spins;
 	LearnJob	job;			/* NULL ends the threads; written before `started` grows */
 	void	   *context;
 	pthread_mutex_t mutex;
@@ -56,15 +60,35 @@ relax(void)
 #endif
 }
 
+/* Spinning helped: a little longer next time. It did not: half as long. */
 static void
-await_start(LearnTeam *team, unsigned int seen)
+adapt(Worker *worker, bool helped)
 {
-	for (int i = 0; i < team->spins; i++)
+	int			most = worker->team->most_spins;
+
+	if (helped)
+		worker->spins += worker->spins / 8 + 1;
+	else
+		worker->spins /= 2;
+	worker->spins = worker->spins < LEAST_SPINS ? LEAST_SPINS : worker->spins;
+	worker->spins = worker->spins > most ? most : worker->spins;
+}
+
+static void
+await_start(Worker *worker, unsigned int seen)
+{
+	LearnTeam  *team = worker->team;
+
+	for (int i = 0; i < worker->spins; i++)
 	{
 		if (atomic_load(&team->started) != seen)
+		{
+			adapt(worker, true);
 			return;
+		}
 		relax();
 	}
+	adapt(worker, false);
 	pthread_mutex_lock(&team->mutex);
 	atomic_fetch_add(&team->sleepers, 1);
 	while (atomic_load(&team->started) == seen)
@@ -76,12 +100,18 @@ await_start(LearnTeam *team, unsigned int seen)
 static void
 await_done(LearnTeam *team)
 {
-	for (int i = 0; i < team->spins; i++)
+	Worker	   *caller = &team->workers[0];
+
+	for (int i = 0; i < caller->spins; i++)
 	{
 		if (atomic_load(&team->running) == 0)
+		{
+			adapt(caller, true);
 			return;
+		}
 		relax();
 	}
+	adapt(caller, false);
 	pthread_mutex_lock(&team->mutex);
 	atomic_store(&team->waiting, 1);
 	while (atomic_load(&team->running) > 0)
@@ -125,7 +155,7 @@ work(void *argument)
 
 	for (;;)
 	{
-		await_start(team, seen);
+		await_start(worker, seen);
 		seen++;
 		if (team->job == NULL)
 			return NULL;
@@ -205,7 +235,7 @@ learn_team_create(DevSession *session, int n_threads, LearnTeam **result)
 	team->session = session;
 	team->size = n_threads;
 	/* More threads than processors: whoever spins keeps from running the one he waits for. */
-	team->spins = n_threads <= dev_cpu_count() ? SPINS : 0;
+	team->most_spins = n_threads <= dev_cpu_count() ? MOST_SPINS : 0;
 	team->workers = dev_alloc(session, (size_t) n_threads, sizeof(Worker));
 	if (team->workers == NULL)
 	{
@@ -213,7 +243,7 @@ learn_team_create(DevSession *session, int n_threads, LearnTeam **result)
 		return DEV_NO_MEMORY;
 	}
 	for (int i = 0; i < n_threads; i++)
-		team->workers[i] = (Worker) {.team = team, .number = i};
+		team->workers[i] = (Worker) {.team = team, .number = i, .spins = team->most_spins};
 	pthread_mutex_init(&team->mutex, NULL);
 	pthread_cond_init(&team->start, NULL);
 	pthread_cond_init(&team->done, NULL);
