@@ -25,6 +25,9 @@
 typedef enum Reading
 {
 	READ_NUMBER,
+	READ_INT4,					/* the commonest numbers once more, without a call */
+	READ_FLOAT4,
+	READ_FLOAT8,
 	READ_PARTS,
 	READ_DISTANCE,
 	READ_ARRAY,
@@ -209,7 +212,8 @@ set_reading(Slot *slot, const IdlaColumns *columns, TupleDesc desc)
 		case IDLA_BOOLEAN:
 		case IDLA_TIME:
 		case IDLA_INTERVAL:
-			slot->reading = READ_NUMBER;
+			slot->reading = slot->type == INT4OID ? READ_INT4 : slot->type == FLOAT4OID ? READ_FLOAT4 :
+				slot->type == FLOAT8OID ? READ_FLOAT8 : READ_NUMBER;
 			break;
 		case IDLA_CATEGORY:
 			set_category_reading(slot);
@@ -397,6 +401,22 @@ decode_category(IdlaDecoder *decoder, Slot *slot, Datum value)
 	return code;
 }
 
+static inline float
+read_number(const Slot *slot, Datum value)
+{
+	switch (slot->reading)
+	{
+		case READ_INT4:
+			return (float) DatumGetInt32(value);
+		case READ_FLOAT4:
+			return to_float(DatumGetFloat4(value));
+		case READ_FLOAT8:
+			return to_float(DatumGetFloat8(value));
+		default:
+			return to_float(idla_datum_to_double(value, slot->type));
+	}
+}
+
 void
 idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float *raw)
 {
@@ -406,9 +426,9 @@ idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float
 		float	   *channels = raw + slot->column->first_channel;
 		Datum		value = values[slot->attribute];
 
-		if (slot->reading == READ_NUMBER)
+		if (slot->reading <= READ_FLOAT8)
 		{
-			channels[0] = isnull[slot->attribute] ? NAN : to_float(idla_datum_to_double(value, slot->type));
+			channels[0] = isnull[slot->attribute] ? NAN : read_number(slot, value);
 			continue;
 		}
 		for (int j = 0; j < slot->column->n_channels; j++)

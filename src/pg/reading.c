@@ -332,13 +332,15 @@ append_row(Reader *reader, const Datum *values, const bool *isnull)
 	uint64		n = learn_dataset_rows(reading->dataset);
 
 	reading->n_read++;
-	if (!idla_target_decode(&reading->target, values, isnull, n, reader->targets))
+	if (idla_target_is_null(&reading->target, isnull))
 	{
 		reading->n_no_target++;
 		return;
 	}
 	if (!describe_row(reader, values, isnull, &row))
 		return;
+	/* Only now, so that classes are counted in rows that are used. */
+	idla_target_decode(&reading->target, values, n, reader->targets);
 	idla_decode(reader->decoder, values, isnull, reader->raw);
 	row.channels = reader->raw;
 	row.targets = reader->targets;

@@ -65,8 +65,9 @@ extern void idla_reading_run(IdlaReading *reading, const char *target, int task)
 
 /* Splits and finds the target columns, settles what the types alone settle. */
 extern void idla_target_open(IdlaTarget *target, const char *text, int task, const IdlaOptions *options, TupleDesc desc);
-/* False when a target is NULL: the row is to be dropped. values gets (n) floats. */
-extern bool idla_target_decode(IdlaTarget *target, const Datum *datums, const bool *isnull, uint64 row, float *values);
+extern bool idla_target_is_null(const IdlaTarget *target, const bool *isnull);
+/* values gets (n) floats of a row whose targets are not NULL; row is its number in the data set. */
+extern void idla_target_decode(IdlaTarget *target, const Datum *datums, uint64 row, float *values);
 /* After the last row: refuses what cannot be learned, infers the task, sorts the classes, rewrites targets as the engine wants them. */
 extern void idla_target_close(IdlaTarget *target, const IdlaReading *reading, LearnModel *model);
 

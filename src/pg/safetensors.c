@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 
 #define MAX_TENSOR_NAME 256
+#define HASHED_AT_ONCE (8 * 1024 * 1024)
 
 /* A run over all tensors of a model: writing gathers sizes first and bytes second, reading fills. */
 typedef struct Tensor
@@ -338,9 +339,16 @@ idla_sha256(const void *bytes, Size size, char hex[65])
 	uint8		digest[PG_SHA256_DIGEST_LENGTH];
 	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
 
-	if (hash == NULL || pg_cryptohash_init(hash) < 0 ||
-		pg_cryptohash_update(hash, bytes, size) < 0 ||
-		pg_cryptohash_final(hash, digest, sizeof(digest)) < 0)
+	bool		done = hash != NULL && pg_cryptohash_init(hash) >= 0;
+
+	/* By parts, because a gigabyte takes longer than a cancel may. */
+	for (Size part; done && size > 0; size -= part, bytes = (const char *) bytes + part)
+	{
+		CHECK_FOR_INTERRUPTS();
+		part = Min(size, (Size) HASHED_AT_ONCE);
+		done = pg_cryptohash_update(hash, bytes, part) >= 0;
+	}
+	if (!done || pg_cryptohash_final(hash, digest, sizeof(digest)) < 0)
 		elog(ERROR, "could not compute a SHA-256 digest");
 	pg_cryptohash_free(hash);
 	for (int i = 0; i < PG_SHA256_DIGEST_LENGTH; i++)

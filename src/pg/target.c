@@ -333,13 +333,19 @@ keep_aside(IdlaTarget *target, Datum datum, double value, uint64 row)
 }
 
 bool
-idla_target_decode(IdlaTarget *target, const Datum *datums, const bool *isnull, uint64 row, float *values)
+idla_target_is_null(const IdlaTarget *target, const bool *isnull)
+{
+	for (int i = 0; i < target->n; i++)
+		if (isnull[target->attributes[i]])
+			return true;
+	return false;
+}
+
+void
+idla_target_decode(IdlaTarget *target, const Datum *datums, uint64 row, float *values)
 {
 	bool		finite = true;
 
-	for (int i = 0; i < target->n; i++)
-		if (isnull[target->attributes[i]])
-			return false;
 	for (int i = 0; i < target->n; i++)
 	{
 		Datum		datum = datums[target->attributes[i]];
@@ -357,7 +363,6 @@ idla_target_decode(IdlaTarget *target, const Datum *datums, const bool *isnull, 
 			keep_aside(target, datum, value, row);
 	}
 	target->n_not_finite += finite ? 0 : 1;
-	return true;
 }
 
 /* ---- after the last row ---- */
