@@ -10,7 +10,7 @@
 #define MASK_GROUP (8 * MASK_BLOCKS)
 #define MASK_ROUNDS 10
 
-#if defined(__AVX512F__)
+#if defined(KERNELS_AVX512)
 
 #define VW_WIDTH 8
 typedef __m512i Vw;
@@ -22,7 +22,7 @@ typedef __m512i Vw;
 #define vw_store_pair(p, even, odd) \
 	_mm512_storeu_si512(p, _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32)))
 
-#elif defined(__AVX2__)
+#elif defined(KERNELS_AVX2)
 
 #define VW_WIDTH 4
 typedef __m256i Vw;

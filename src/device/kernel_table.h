@@ -1,6 +1,6 @@
 /*
  * kernel_table.h: the bodies put together; the last include of each kernels_*.c,
- * which defines KERNELS and KERNELS_NAME.
+ * which defines KERNELS and KERNELS_NAME, and KERNELS_AVX2 or KERNELS_AVX512 for what it targets.
  */
 #include "kernel_vector.h"
 #include "kernel_multiply.h"

@@ -6,7 +6,7 @@
  */
 #define ALWAYS_INLINE inline __attribute__((__always_inline__))
 
-#if defined(__AVX512F__)
+#if defined(KERNELS_AVX512)
 
 #define VF_WIDTH 16
 #define VF_FUSED 1
@@ -21,7 +21,7 @@ typedef __m512 Vf;
 #define vf_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define vf_madd(a, b, c) _mm512_fmadd_ps(a, b, c)
 
-#elif defined(__AVX2__)
+#elif defined(KERNELS_AVX2)
 
 #define VF_WIDTH 8
 #define VF_FUSED 1

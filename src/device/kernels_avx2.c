@@ -20,6 +20,7 @@
 #pragma GCC target("avx2,fma")
 #endif
 
+#define KERNELS_AVX2
 #define KERNELS dev_kernels_avx2
 #define KERNELS_NAME "avx2"
 #include "kernel_table.h"

@@ -20,6 +20,7 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")
 #endif
 
+#define KERNELS_AVX512
 #define KERNELS dev_kernels_avx512
 #define KERNELS_NAME "avx512"
 #include "kernel_table.h"
