@@ -72,12 +72,23 @@ shrink_cache(void)
 	}
 }
 
+/* A model grows when it is first asked to explain. */
+static void
+weigh(CachedModel *cached)
+{
+	Size		bytes = MemoryContextMemAllocated(cached->model->work->context, true);
+
+	cached_bytes = cached_bytes - cached->bytes + bytes;
+	cached->bytes = bytes;
+}
+
 static void
 unpin(void *arg)
 {
 	Pin		   *pin = arg;
 
 	pin->cached->n_pins--;
+	weigh(pin->cached);
 	shrink_cache();
 }
 
@@ -179,8 +190,7 @@ load(const IdlaTable *table, Snapshot snapshot, const IdlaVersion *found,
 	MemoryContextSetParent(work->context, cache_context);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
-	cached->bytes = MemoryContextMemAllocated(work->context, true);
-	cached_bytes += cached->bytes;
+	weigh(cached);
 	dlist_push_head(&cached_models, &cached->node);
 	return cached;
 }
