@@ -167,7 +167,14 @@ default_width(const LearnNetwork *network, size_t n_rows)
 static int
 default_members(size_t n_rows)
 {
-	return n_rows < 20000 ? 32 : n_rows < 200000 ? 16 : 8;
+	return n_rows < 200000 ? 16 : 8;
+}
+
+/* Few rows are trained on folds and averaged, which is as good against overfitting and takes no time in each step. */
+static float
+default_dropout(const LearnNetwork *network, size_t n_rows)
+{
+	return network->architecture == LEARN_TABM && n_rows < 5000 ? 0.0f : 0.1f;
 }
 
 static void
@@ -213,7 +220,7 @@ resolve_sizes(LearnNetwork *network, size_t n_rows)
 		if (network->width == 0)
 			network->width = default_width(network, n_rows);
 		if (network->dropout < 0)
-			network->dropout = 0.1f;
+			network->dropout = default_dropout(network, n_rows);
 		if (network->activation < 0)
 			network->activation = network->architecture == LEARN_NAM ? DEV_MAP_SILU : DEV_MAP_RELU;
 	}

@@ -136,7 +136,7 @@ check_defaults(DevSession *session)
 	again = network;
 	CHECK(learn_network_resolve(session, &again, 5000000) == DEV_OK && memcmp(&again, &network, sizeof(network)) == 0,
 		  "what is resolved stays as it is");
-	CHECK(strncmp(learn_network_words(session, &network), "tabm: 32 members of ", 20) == 0, "words say what was picked");
+	CHECK(strncmp(learn_network_words(session, &network), "tabm: 16 members of ", 20) == 0, "words say what was picked");
 
 	network = describe(LEARN_AUTO, LEARN_BINARY, 1);
 	learn_network_resolve(session, &network, 20);
