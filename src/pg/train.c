@@ -153,7 +153,7 @@ name_columns(IdlaTraining *run)
 	}
 }
 
-/* Weights by class as the user knows them, into weights by target as the engine knows them. */
+/* Weights in the order of the classes; a class that is not named weighs 1. */
 static void
 set_class_weights(IdlaTraining *run)
 {
@@ -181,8 +181,6 @@ set_class_weights(IdlaTraining *run)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("option \"class_weights\" names \"%s\", which is no class of target \"%s\"",
 							options->weighted_classes[i], run->model->target)));
-		if (learn->task == LEARN_BINARY)
-			class = class == learn->positive ? 1 : 0;
 		weights[class] = options->class_weights[i];
 	}
 	run->training.class_weights = weights;
