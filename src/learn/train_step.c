@@ -9,7 +9,8 @@
  *
  * A worker's rows are cut into passes that stay in its cache and are short enough to be
  * interrupted between two. A risk set of Cox's likelihood is the rows of a pass, so for survival
- * a pass is all of a worker's rows, and there are fewer workers with more rows each.
+ * a pass is all of a worker's rows (fewer only when they would take too long to be
+ * interrupted), and there are fewer workers with more rows each.
  */
 #include "trainer.h"
 
@@ -22,6 +23,7 @@
 #define PASS_FLOATS 65536		/* of the widest activation of a pass: 256 kB */
 #define LEAST_PASS 16			/* rows, unless their work forbids */
 #define WORKER_WORK 4e5			/* flops of a worker's part of a step below which handing it out does not pay */
+#define RISK_WORK 1.6e9			/* flops of the longest pass for survival */
 #define RISK_SET 128			/* rows a worker has at least, for survival */
 
 double
@@ -59,7 +61,10 @@ plan_work(LearnMachine *machine, size_t batch)
 	rows = (batch + (size_t) workers - 1) / (size_t) workers;
 	machine->max_rows = rows;
 	if (network->task == LEARN_SURVIVAL)
+	{
+		machine->max_rows = min_size(rows, (size_t) (RISK_WORK / work) + RISK_SET);
 		return;
+	}
 	/* Passes of equal size: the last one is not a remainder. */
 	rows = min_size(rows, PASS_FLOATS / widest > LEAST_PASS ? PASS_FLOATS / widest : LEAST_PASS);
 	rows = min_size(rows, (size_t) (PASS_WORK / work) + 1);

@@ -19,7 +19,7 @@
 #define MAX_THREADS 1024
 #define MAX_BATCH (1 << 20)
 #define MAX_EPOCHS 1000000
-#define CALIBRATION_FLOATS ((size_t) 1 << 22)	/* outputs kept for calibration: 16 MB */
+#define CALIBRATION_FLOATS ((size_t) 1 << 18)	/* outputs kept for calibration: more tell nothing more */
 #define LEAST_CALIBRATION 20	/* rows below which a temperature is noise */
 
 typedef struct Trainer
@@ -37,6 +37,7 @@ typedef struct Trainer
 	size_t		n_rows;
 	size_t		n_targets;		/* floats of a row's targets */
 	size_t		n_train;		/* rows networks learn from, all folds together */
+	size_t		n_validation;	/* rows of the validation part */
 	uint8_t    *fold;			/* (n_rows), NULL without folds */
 	uint32_t   *train_rows;
 	uint32_t   *held_rows;
@@ -155,6 +156,7 @@ resolve(Trainer *trainer, const LearnTraining *training)
 	if (status != DEV_OK)
 		return status;
 	trainer->n_train = sizes[LEARN_TRAIN] + (trainer->training.folds > 1 ? sizes[LEARN_VALIDATION] : 0);
+	trainer->n_validation = sizes[LEARN_VALIDATION];
 	if (sizes[LEARN_TRAIN] == 0)
 		return dev_fail(trainer->session, DEV_BAD_DATA, "the training part has no rows");
 	if (trainer->training.folds > 1 && trainer->n_train < 2 * (size_t) trainer->training.folds)
@@ -340,11 +342,15 @@ static DevStatus
 prepare_pool(Trainer *trainer)
 {
 	size_t		n_outputs = trainer->network->n_outputs;
-	size_t		most = CALIBRATION_FLOATS / n_outputs;
+	size_t		most = CALIBRATION_FLOATS / n_outputs + 1;
+	size_t		n = trainer->n_train;
 
-	trainer->pool_capacity = trainer->n_rows;
 	if (trainer->model->task != LEARN_SURVIVAL)
-		trainer->pool_capacity = most < trainer->n_rows ? most : trainer->n_rows;
+	{
+		n = trainer->training.folds > 1 ? n : trainer->n_validation;
+		n = n < most ? n : most;
+	}
+	trainer->pool_capacity = n;
 	trainer->pool_outputs = dev_alloc(trainer->session, trainer->pool_capacity + 1, n_outputs * sizeof(float));
 	trainer->pool_targets = dev_alloc(trainer->session, trainer->pool_capacity + 1, trainer->n_targets * sizeof(float));
 	if (trainer->pool_outputs == NULL || trainer->pool_targets == NULL)
@@ -459,7 +465,8 @@ train_members(Trainer *trainer, LearnSampler *sampler, size_t n_train, LearnHeld
 static DevStatus
 create_held(Trainer *trainer, const uint32_t *rows, size_t n, LearnHeld *held)
 {
-	size_t		most = trainer->model->task == LEARN_SURVIVAL ? n : trainer->pool_capacity / (size_t) trainer->training.folds;
+	size_t		most = trainer->model->task == LEARN_SURVIVAL ? n
+		: trainer->pool_capacity / (size_t) trainer->training.folds + 1;
 	LearnSampler *sampler = NULL;
 	DevStatus	status = DEV_OK;
 
