@@ -36,8 +36,8 @@ typedef struct Option
 	void		(*read) (IdlaOptions *options, const struct Option *option, const JsonbValue *value);
 } Option;
 
-static const char *const optimizer_names[] = {"adamw", "sgd", "muon", NULL};
-static const char *const schedule_names[] = {"constant", "cosine", "one_cycle", NULL};
+const char *const idla_optimizer_names[] = {"adamw", "sgd", "muon", NULL};
+const char *const idla_schedule_names[] = {"constant", "cosine", "one_cycle", NULL};
 /* What a column's option may be when it is one word. The kinds follow in their order. */
 static const char *const column_words[] = {
 	"ignore", "keep", "number", "boolean", "category", "date", "timestamp", "timestamptz", "time", "interval", "array", NULL
@@ -345,12 +345,12 @@ static const Option known[] = {
 	INTEGER("epochs", training.epochs, 1, 100000),
 	INTEGER("batch", training.batch, 1, 1048576),
 	SPECIAL("patience", read_patience),
-	WORD("optimizer", training.optimizer, optimizer_names),
+	WORD("optimizer", training.optimizer, idla_optimizer_names),
 	NUMBER("rate", training.rate, 1e-9, 10),
 	NUMBER("matrix_rate", training.matrix_rate, 1e-9, 10),
 	NUMBER("decay", training.decay, 0, 10),
 	NUMBER("momentum", training.momentum, 0, 0.9999),
-	WORD("schedule", training.schedule, schedule_names),
+	WORD("schedule", training.schedule, idla_schedule_names),
 	NUMBER("warm_up", training.warm_up, 0, 1),
 	NUMBER("clip", training.clip, 0, 1e9),
 	NUMBER("average", training.average, 0, 0.99999),

@@ -35,6 +35,9 @@ typedef struct IdlaOptions
 	char	   *comment;
 } IdlaOptions;
 
+extern const char *const idla_optimizer_names[];	/* by NnOptimizerKind; ends with NULL */
+extern const char *const idla_schedule_names[];	/* by NnScheduleKind; ends with NULL */
+
 /* ERROR with the nearest name for an unknown option, with the bounds for a bad value. Memory of the current context. */
 extern IdlaOptions *idla_options_read(Jsonb *json);
 

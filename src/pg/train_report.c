@@ -327,12 +327,12 @@ put_used(StringInfo out, const IdlaTraining *run)
 	idla_json_put_integer(out, "epochs", training->epochs);
 	idla_json_put_integer(out, "batch", training->batch);
 	idla_json_put_integer(out, "patience", training->patience);
-	idla_json_put_integer(out, "optimizer", training->optimizer);
+	idla_json_put_string(out, "optimizer", idla_optimizer_names[training->optimizer]);
 	idla_json_put_double(out, "rate", training->rate);
 	idla_json_put_double(out, "matrix_rate", training->matrix_rate);
 	idla_json_put_double(out, "decay", training->decay);
 	idla_json_put_double(out, "momentum", training->momentum);
-	idla_json_put_integer(out, "schedule", training->schedule);
+	idla_json_put_string(out, "schedule", idla_schedule_names[training->schedule]);
 	idla_json_put_double(out, "warm_up", training->warm_up);
 	idla_json_put_double(out, "clip", training->clip);
 	idla_json_put_double(out, "average", training->average);
