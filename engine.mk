@@ -24,7 +24,7 @@ UNIT_NAMES := $(UNIT_SOURCES:test/unit/%.c=%)
 
 ENGINE_OBJS := $(ENGINE_SOURCES:src/%.c=build/plain/%.o)
 
-.PHONY: engine engine-plain engine-asan engine-tests-built engine-test check-arrows
+.PHONY: engine engine-plain engine-asan engine-tests-built engine-test engine-bench check-arrows
 .DELETE_ON_ERROR:
 
 # The goal when this file is used alone; the Makefile names its own first.
@@ -37,6 +37,13 @@ engine-tests-built: $(UNIT_NAMES:%=build/plain/%) $(UNIT_NAMES:%=build/asan/%)
 # Every unit test, plain and under the sanitizers; fails when any does.
 engine-test: engine-tests-built
 	scripts/run-tests unit unit-sanitized
+
+# Training against its matrix products alone: see test/bench/speed_engine.c.
+engine-bench: build/plain/speed_engine
+	$<
+
+build/plain/speed_engine: test/bench/speed_engine.c build/plain/libidla_engine.a engine.mk
+	$(CC) $(ENGINE_plain) -Isrc -MMD -MP -MF $@.d -o $@ $< build/plain/libidla_engine.a $(ENGINE_LIBS)
 
 # An upward include fails the build before the first compilation.
 check-arrows: build/arrows.ok
