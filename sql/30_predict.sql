@@ -1,8 +1,24 @@
 -- Predicting: ordinary functions of a row, in any query or view (src/pg/predict.c).
 
+CREATE FUNCTION idla_predict_support(internal)
+RETURNS internal
+LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'idla_predict_support';
+
+COMMENT ON FUNCTION idla_predict_support(internal) IS
+'What the planner is told about idla_predict.';
+
+CREATE FUNCTION idla_predict_columns(model regclass, version int, output text, names text[], VARIADIC "columns" "any")
+RETURNS float8
+LANGUAGE c STABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'idla_predict_columns';
+
+COMMENT ON FUNCTION idla_predict_columns(regclass, int, text, text[], "any") IS
+'What a call of idla_predict becomes in a plan where the columns of its row are at hand; call idla_predict instead.';
+
 CREATE FUNCTION idla_predict(model regclass, input record, version int DEFAULT NULL, output text DEFAULT NULL)
 RETURNS float8
-LANGUAGE c STABLE PARALLEL SAFE COST 500
+LANGUAGE c STABLE PARALLEL SAFE COST 100 SUPPORT idla_predict_support
 AS 'MODULE_PATHNAME', 'idla_predict';
 
 COMMENT ON FUNCTION idla_predict(regclass, record, int, text) IS
@@ -10,7 +26,7 @@ COMMENT ON FUNCTION idla_predict(regclass, record, int, text) IS
 
 CREATE FUNCTION idla_classify(model regclass, input record, version int DEFAULT NULL)
 RETURNS text
-LANGUAGE c STABLE PARALLEL SAFE COST 500
+LANGUAGE c STABLE PARALLEL SAFE COST 100
 AS 'MODULE_PATHNAME', 'idla_classify';
 
 COMMENT ON FUNCTION idla_classify(regclass, record, int) IS
@@ -18,7 +34,7 @@ COMMENT ON FUNCTION idla_classify(regclass, record, int) IS
 
 CREATE FUNCTION idla_probabilities(model regclass, input record, version int DEFAULT NULL)
 RETURNS jsonb
-LANGUAGE c STABLE PARALLEL SAFE COST 500
+LANGUAGE c STABLE PARALLEL SAFE COST 100
 AS 'MODULE_PATHNAME', 'idla_probabilities';
 
 COMMENT ON FUNCTION idla_probabilities(regclass, record, int) IS

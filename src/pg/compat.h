@@ -59,6 +59,23 @@
 #define idla_compat_file_number(relation) ((relation)->rd_node.relNode)
 #endif
 
+/* 16 marks variables that an outer join may make NULL, 18 those of OLD and NEW in RETURNING. */
+#if PG_VERSION_NUM >= 180000
+#define idla_compat_is_current(var) ((var)->varnullingrels == NULL && (var)->varreturningtype == VAR_RETURNING_DEFAULT)
+#elif PG_VERSION_NUM >= 160000
+#define idla_compat_is_current(var) ((var)->varnullingrels == NULL)
+#else
+#define idla_compat_is_current(var) (true)
+#endif
+
+/* May the current user call a function? One check for all kinds of objects came with 16; needs utils/acl.h, catalog/pg_proc.h. */
+#if PG_VERSION_NUM >= 160000
+#define idla_compat_may_execute(function) \
+	(object_aclcheck(ProcedureRelationId, (function), GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
+#else
+#define idla_compat_may_execute(function) (pg_proc_aclcheck((function), GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
+#endif
+
 /* 18 lets a module say its name and version. */
 #if PG_VERSION_NUM >= 180000
 #define IDLA_MODULE_MAGIC(module, release) PG_MODULE_MAGIC_EXT(.name = (module), .version = (release))

@@ -233,6 +233,10 @@ typedef struct IdlaSite
  * the version up again only when snapshot, transaction or user changed. fn_extra of fcinfo's function belongs to it.
  */
 extern IdlaSite *idla_site_row(FunctionCallInfo fcinfo, Oid relid, int version, HeapTupleHeader row);
+/*
+ * The same for a row that comes as arguments: names_argument is a text array, and its names belong to the arguments after it.
+ */
+extern IdlaSite *idla_site_arguments(FunctionCallInfo fcinfo, Oid relid, int version, int names_argument);
 /* Argument `number` as a version: -1, the one in service, for NULL. */
 extern int	idla_version_argument(FunctionCallInfo fcinfo, int number);
 /* Scores of the row just decoded: what learn_predict_scores gives, in site->scores. */

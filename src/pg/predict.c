@@ -21,6 +21,7 @@ typedef struct Answering
 } Answering;
 
 PG_FUNCTION_INFO_V1(idla_predict);
+PG_FUNCTION_INFO_V1(idla_predict_columns);
 PG_FUNCTION_INFO_V1(idla_classify);
 PG_FUNCTION_INFO_V1(idla_probabilities);
 
@@ -195,27 +196,52 @@ compute(IdlaSite *site)
 	return answers;
 }
 
-Datum
-idla_predict(PG_FUNCTION_ARGS)
+/* The answer that is wanted: the only one, or the one that argument `number` names. */
+static double
+wanted_answer(FunctionCallInfo fcinfo, IdlaSite *site, int number)
 {
-	IdlaSite   *site = answer(fcinfo);
-	Answering  *answering;
+	Answering  *answering = site->derived;
 	char	   *name = NULL;
 	double	   *answers;
 
-	if (site == NULL)
-		PG_RETURN_NULL();
-	answering = site->derived;
-	if (unlikely(!PG_ARGISNULL(3)))
-		name = text_to_cstring(PG_GETARG_TEXT_PP(3));
+	if (unlikely(!PG_ARGISNULL(number)))
+		name = text_to_cstring(PG_GETARG_TEXT_PP(number));
 	if (unlikely(answering->output < 0 || (name == NULL) != (answering->output_name == NULL) ||
 				 (name != NULL && strcmp(name, answering->output_name) != 0)))
 		choose_output(site, answering, name);
 
 	answers = compute(site);
 	if (site->model->learn.task != LEARN_BINARY)
-		PG_RETURN_FLOAT8(answers[answering->output]);
-	PG_RETURN_FLOAT8(answering->output == site->model->learn.positive ? answers[0] : 1 - answers[0]);
+		return answers[answering->output];
+	return answering->output == site->model->learn.positive ? answers[0] : 1 - answers[0];
+}
+
+Datum
+idla_predict(PG_FUNCTION_ARGS)
+{
+	IdlaSite   *site = answer(fcinfo);
+
+	if (site == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(wanted_answer(fcinfo, site, 3));
+}
+
+/* Model, version, output, names, then the columns: what idla_predict becomes where the planner sees them. */
+Datum
+idla_predict_columns(PG_FUNCTION_ARGS)
+{
+	IdlaSite   *site;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	if (PG_ARGISNULL(3))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the names of the columns are NULL")));
+	site = idla_site_arguments(fcinfo, PG_GETARG_OID(0), idla_version_argument(fcinfo, 1), 3);
+	if (unlikely(site->derived == NULL))
+		site->derived = create_answering(site);
+	PG_RETURN_FLOAT8(wanted_answer(fcinfo, site, 2));
 }
 
 Datum

@@ -11,7 +11,10 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "storage/proc.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
@@ -40,7 +43,7 @@ typedef struct SiteState
 	int			version;
 	SnapshotIdentity identity;
 
-	Oid			type;			/* of the record the decoder reads */
+	Oid			type;			/* of the record the decoder reads; ANYOID: of arguments */
 	int32		typmod;
 	uint64		type_identifier;
 	MemoryContext type_context;
@@ -122,6 +125,54 @@ create_decoder(SiteState *state, Oid type, int32 typmod, uint64 identifier)
 	state->type = type;
 }
 
+/* A descriptor of the arguments after names_argument, by their types and the names in it. */
+static TupleDesc
+describe_arguments(FunctionCallInfo fcinfo, int names_argument)
+{
+	int			n = PG_NARGS() - names_argument - 1;
+	TupleDesc	desc = CreateTemplateTupleDesc(n);
+	Datum	   *names;
+	bool	   *nulls;
+	int			n_names;
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(names_argument), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &n_names);
+	if (get_fn_expr_variadic(fcinfo->flinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the values are an array: they are to be given one by one")));
+	if (n_names != n)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%d names do not belong to %d values", n_names, n)));
+	for (int i = 0; i < n; i++)
+	{
+		Oid			type = get_fn_expr_argtype(fcinfo->flinfo, names_argument + 1 + i);
+
+		if (nulls[i] || !OidIsValid(type))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("value %d has no name or type", i + 1)));
+		TupleDescInitEntry(desc, i + 1, TextDatumGetCString(names[i]), type, -1, 0);
+	}
+	return desc;
+}
+
+static void
+create_argument_decoder(SiteState *state, FunctionCallInfo fcinfo, int names_argument)
+{
+	IdlaSite   *site = &state->site;
+	MemoryContext caller = MemoryContextSwitchTo(state->type_context);
+
+	state->type = InvalidOid;
+	MemoryContextReset(state->type_context);
+	site->desc = describe_arguments(fcinfo, names_argument);
+	site->values = palloc0(Max(site->desc->natts, 1) * sizeof(Datum));
+	site->isnull = palloc0(Max(site->desc->natts, 1) * sizeof(bool));
+	state->decoder = idla_decoder_create(&site->model->columns, site->desc, NULL, site->model->work);
+	MemoryContextSwitchTo(caller);
+	state->type = ANYOID;
+}
+
 /* The row's fields into values and isnull, through the type as it is now. */
 static void
 deform(SiteState *state, HeapTupleHeader row)
@@ -162,8 +213,9 @@ deform(SiteState *state, HeapTupleHeader row)
 	heap_deform_tuple(&tuple, desc, state->site.values, state->site.isnull);
 }
 
-IdlaSite *
-idla_site_row(FunctionCallInfo fcinfo, Oid relid, int version, HeapTupleHeader row)
+/* The call's state with the model that its snapshot sees. */
+static SiteState *
+find_state(FunctionCallInfo fcinfo, Oid relid, int version)
 {
 	SiteState  *state = fcinfo->flinfo->fn_extra;
 	Snapshot	snapshot = ActiveSnapshotSet() ? GetActiveSnapshot() : GetTransactionSnapshot();
@@ -174,7 +226,32 @@ idla_site_row(FunctionCallInfo fcinfo, Oid relid, int version, HeapTupleHeader r
 	if (unlikely(state->relid != relid || state->version != version ||
 				 memcmp(&state->identity, &identity, sizeof(identity)) != 0))
 		look_up(state, relid, version, snapshot, &identity);
+	return state;
+}
+
+IdlaSite *
+idla_site_row(FunctionCallInfo fcinfo, Oid relid, int version, HeapTupleHeader row)
+{
+	SiteState  *state = find_state(fcinfo, relid, version);
+
 	deform(state, row);
+	idla_decode(state->decoder, state->site.values, state->site.isnull, state->site.raw);
+	return &state->site;
+}
+
+IdlaSite *
+idla_site_arguments(FunctionCallInfo fcinfo, Oid relid, int version, int names_argument)
+{
+	SiteState  *state = find_state(fcinfo, relid, version);
+	const NullableDatum *arguments = &fcinfo->args[names_argument + 1];
+
+	if (unlikely(state->type != ANYOID))
+		create_argument_decoder(state, fcinfo, names_argument);
+	for (int i = 0; i < state->site.desc->natts; i++)
+	{
+		state->site.values[i] = arguments[i].value;
+		state->site.isnull[i] = arguments[i].isnull;
+	}
 	idla_decode(state->decoder, state->site.values, state->site.isnull, state->site.raw);
 	return &state->site;
 }

@@ -51,6 +51,31 @@ SELECT count(idla_predict('sick', p)) FROM (SELECT NULL::int AS age, NULL::text 
 SELECT count(idla_predict('sick', p)) FROM (SELECT 'NaN'::numeric AS pressure, 50 AS age, 'x' AS sex, true AS smoker, 'infinity'::date AS admitted) p;
 SELECT count(*), count(idla_predict('sick', q)) FROM (SELECT 1 AS one) o LEFT JOIN patients q ON q.id = 0;
 
+-- where the planner sees the columns they are passed one by one, to the same bits; a row that may be NULL as a whole stays a row
+EXPLAIN (VERBOSE, COSTS OFF) SELECT idla_predict('sick', q) FROM (SELECT age, sex, pressure, smoker, admitted FROM patients) q;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT idla_predict('sick', t) FROM train_sick t;
+CREATE TABLE rowwise AS SELECT id, idla_predict('sick', s) AS prob FROM (SELECT * FROM patients OFFSET 0) s;
+SELECT count(*) FROM answer a JOIN rowwise r USING (id) WHERE a.prob = r.prob;
+SELECT count(*), count(idla_predict('sick', t)) FROM patients p LEFT JOIN patients t ON t.id = p.id + 300;
+SELECT count(*), count(idla_predict('sick', t)) FROM patients p FULL JOIN patients t ON t.id = p.id + 300;
+CREATE TABLE parts (LIKE patients) PARTITION BY LIST (sex);
+CREATE TABLE parts_f PARTITION OF parts FOR VALUES IN ('f');
+CREATE TABLE parts_m (note int, LIKE patients);
+ALTER TABLE parts_m DROP COLUMN note;
+ALTER TABLE parts ATTACH PARTITION parts_m FOR VALUES IN ('m');
+INSERT INTO parts SELECT * FROM patients;
+SELECT count(*) FROM answer a JOIN parts p USING (id) WHERE a.prob = idla_predict('sick', p);
+UPDATE parts SET stay = idla_predict('sick', parts) WHERE id <= 10 RETURNING abs(stay - idla_predict('sick', parts)) < 1e-12 AS same, abs(stay - (SELECT prob FROM answer a WHERE a.id = parts.id)) < 1e-12 AS right;
+INSERT INTO parts_f SELECT * FROM patients WHERE id = 2 RETURNING idla_predict('sick', parts_f) = (SELECT prob FROM answer WHERE answer.id = 2) AS right;
+SELECT count(*) FROM answer a WHERE prob = (SELECT idla_predict('sick', p) FROM patients p WHERE p.id = a.id);
+SELECT count(*) FROM answer a JOIN (SELECT p.id, idla_predict('sick', j) AS prob FROM patients p JOIN (patients JOIN (SELECT id AS other FROM answer) o ON o.other = id) j ON j.id = p.id) b USING (id) WHERE a.prob = b.prob;
+SELECT idla_predict_columns('sick', NULL, NULL, '{age}', 40, 50);
+SELECT idla_predict_columns('sick', NULL, NULL, '{age,NULL}', 40, 50);
+SELECT idla_predict_columns('sick', NULL, NULL, NULL, 40);
+SELECT idla_predict_columns('sick', NULL, NULL, '{age}', VARIADIC ARRAY[40]);
+SELECT idla_predict_columns('sick', NULL, NULL, '{age}', 40);
+SELECT idla_predict_columns('sick', NULL, NULL, '{{age}}', 40);
+
 -- classes
 SELECT count(*) FROM patients p WHERE idla_classify('sick', p) = CASE WHEN idla_predict('sick', p) >= 0.5 THEN 'true' ELSE 'false' END;
 SELECT DISTINCT idla_classify('sick', p) FROM patients p ORDER BY 1;

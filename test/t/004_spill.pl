@@ -15,7 +15,7 @@ CREATE TABLE wide AS SELECT i, sin(i) AS a, cos(i * 3) AS b, (i * 7919) % 1009 A
 FROM generate_series(1, 250000) i;
 CREATE VIEW source_wide AS SELECT a, b, c, d, e, f, g, h, k, sick FROM wide;
 END
-my $train = "SET idla.progress = off; SET idla.threads = 2; SELECT idla_train('%s', 'source_wide', 'sick', architecture => 'mlp', options => '{\"epochs\": 2, \"seed\": 1, \"batch\": 1024, \"folds\": 1}')";
+my $train = "SET idla.progress = off; SET idla.threads = 2; SELECT idla_train('%s', 'source_wide', 'sick', architecture => 'mlp', options => '{\"epochs\": 2, \"seed\": 1, \"batch\": 4096, \"width\": 32, \"folds\": 1}')";
 my $before = $node->safe_psql('postgres', 'SELECT temp_files FROM pg_stat_database WHERE datname = current_database()');
 $node->safe_psql('postgres', "SET idla.train_memory = '1GB'; " . sprintf($train, 'in_memory'));
 $node->safe_psql('postgres', "SET idla.train_memory = '1MB'; " . sprintf($train, 'spilled'));
