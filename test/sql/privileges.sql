@@ -123,6 +123,22 @@ BEGIN
 END $$;
 SELECT as_two_roles();
 
+-- the right to call idla_predict itself is asked for, also where the planner replaces the call
+REVOKE EXECUTE ON FUNCTION idla_predict(regclass, record, int, text) FROM PUBLIC;
+SET ROLE idla_bi;
+SELECT count(idla_predict('m', p)) FROM patients p;
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION idla_predict(regclass, record, int, text) TO PUBLIC;
+SET ROLE idla_bi;
+PREPARE asked AS SELECT count(idla_predict('m', p)) FROM patients p;
+EXECUTE asked;
+RESET ROLE;
+REVOKE EXECUTE ON FUNCTION idla_predict(regclass, record, int, text) FROM PUBLIC;
+SET ROLE idla_bi;
+EXECUTE asked;
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION idla_predict(regclass, record, int, text) TO PUBLIC;
+
 -- row security on the model: refused, not bypassed and not half read
 ALTER TABLE m ENABLE ROW LEVEL SECURITY;
 SET ROLE idla_bi;
