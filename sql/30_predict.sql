@@ -6,7 +6,7 @@ LANGUAGE c STRICT
 AS 'MODULE_PATHNAME', 'idla_predict_support';
 
 COMMENT ON FUNCTION idla_predict_support(internal) IS
-'What the planner is told about idla_predict.';
+'Part of idla_predict: what the planner is told about it.';
 
 CREATE FUNCTION idla_predict_columns(model regclass, version int, output text, names text[], VARIADIC "columns" "any")
 RETURNS float8
@@ -14,7 +14,7 @@ LANGUAGE c STABLE PARALLEL SAFE COST 100
 AS 'MODULE_PATHNAME', 'idla_predict_columns';
 
 COMMENT ON FUNCTION idla_predict_columns(regclass, int, text, text[], "any") IS
-'What a call of idla_predict becomes in a plan where the columns of its row are at hand; call idla_predict instead.';
+'Part of idla_predict: what its calls become in a plan where the columns of the row are at hand.';
 
 CREATE FUNCTION idla_predict(model regclass, input record, version int DEFAULT NULL, output text DEFAULT NULL)
 RETURNS float8

@@ -9,7 +9,7 @@ LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 100
 AS 'MODULE_PATHNAME', 'idla_model_list';
 
 COMMENT ON FUNCTION idla_model_list() IS
-'What the view idla_models lists.';
+'Part of the view idla_models: what it lists.';
 
 CREATE FUNCTION idla_version_list(
 	OUT schema name, OUT model regclass, OUT version int, OUT in_service boolean,
@@ -20,7 +20,7 @@ LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 100
 AS 'MODULE_PATHNAME', 'idla_version_list';
 
 COMMENT ON FUNCTION idla_version_list() IS
-'What the view idla_versions lists.';
+'Part of the view idla_versions: what it lists.';
 
 CREATE VIEW idla_models AS
 	SELECT * FROM @extschema@.idla_model_list()
