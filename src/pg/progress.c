@@ -202,6 +202,7 @@ idla_progress_phase(const char *phase)
 		LWLockRelease(board_lock);
 	}
 	show_activity(phase);
+	last_activity = 0;
 }
 
 void
