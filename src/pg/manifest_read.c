@@ -283,6 +283,17 @@ read_hazard(IdlaModel *model, JsonbContainer *root)
 	model->event_column = keep_string(model, idla_json_string(root, "event_column", true));
 }
 
+/* Several targets are one text with commas between their names. */
+static int
+count_names(const char *text)
+{
+	int			n = 1;
+
+	for (; *text != '\0'; text++)
+		n += *text == ',';
+	return n;
+}
+
 static void
 read_answers(IdlaModel *model, JsonbContainer *root)
 {
@@ -293,6 +304,8 @@ read_answers(IdlaModel *model, JsonbContainer *root)
 	learn->n_targets = (int) idla_json_integer(root, "n_targets", 1, MAX_COLUMNS);
 	if (learn->task != LEARN_REGRESSION && learn->n_targets != (learn->task == LEARN_SURVIVAL ? 2 : 1))
 		idla_corrupt("Key \"n_targets\" does not fit the task");
+	if (learn->task == LEARN_REGRESSION && learn->n_targets > 1 && learn->n_targets != count_names(model->target))
+		idla_corrupt("Key \"n_targets\" does not fit the target \"%s\"", model->target);
 	if (learn->task == LEARN_BINARY || learn->task == LEARN_MULTICLASS)
 		read_classes(model, root);
 	if (learn->task == LEARN_REGRESSION)

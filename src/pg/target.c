@@ -112,6 +112,12 @@ find_targets(IdlaTarget *target, const char *text, const IdlaOptions *options, T
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						 errmsg("target \"%s\" is named twice", (char *) lfirst(cell))));
+		/* The model keeps them as one text. */
+		if (list_length(names) > 1 && strchr(lfirst(cell), ',') != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_NAME),
+					 errmsg("target \"%s\" has a comma in its name", (char *) lfirst(cell)),
+					 errhint("Give it another name in the source with AS.")));
 		target->names[target->n] = lfirst(cell);
 		target->attributes[target->n] = attribute;
 		target->types[target->n] = getBaseType(TupleDescAttr(desc, attribute)->atttypid);
