@@ -2,50 +2,53 @@
  * explain_gradients.c: integrated gradients (Sundararajan et al. 2017) by adaptive quadrature.
  *
  * A column's contribution is the integral of its slope along the straight way
- * from the baseline to the row. Each interval of the way is integrated by the
- * two-point Gauss rule, and knows its own error: the score's difference between its ends
- * less the sum of its integrals. The intervals that are worst are split until the whole is good enough.
- * With rectifiers the slope is a step function, for which
- * halving converges slowly; so an interval is split where its two slopes, drawn as
- * lines from its ends, meet: at the kink itself when it has one.
+ * from the baseline to the row. The score and the slopes are known at the ends of intervals of the
+ * way. An interval's integral mixes the slopes of its two ends in the proportion that makes their
+ * sum what the score did there: for a net of rectifiers, whose slopes are steps, this is exact when
+ * the interval holds one kink, and the proportion says where that is. There the interval is cut, while it
+ * matters, and the new point confirms the kink or tells of more. For smooth nets it is a trapezoid
+ * rule whose sum is exact.
  */
 #include "explain.h"
 
 #include <math.h>
 #include <string.h>
 
-#define FIRST_INTERVALS 8
-#define MOST_INTERVALS 2048
-#define MOST_INTEGRALS ((size_t) 1 << 20)	/* intervals times columns: bounds the memory of wide tables */
-#define SPLITS 24				/* at most at once */
-#define SPLIT_POINTS 5			/* the cut, and two for each of the halves */
-#define ROUND_POINTS (SPLITS * SPLIT_POINTS)
-#define NARROWEST 1e-6			/* float32 features do not tell narrower ones apart */
-#define GAUSS 0.21132486540518712	/* the two points of the rule: GAUSS and 1 - GAUSS of the interval */
+#define FIRST_INTERVALS 16
+#define MOST_POINTS 4096
+#define MOST_SLOPES ((size_t) 1 << 20)	/* points times columns: bounds the memory of wide tables */
+#define CUTS LEARN_EXPLAIN_BATCH	/* at most at once */
+#define NARROWEST 1e-6			/* float32 features do not tell narrower intervals apart */
+#define LEAST_DOUBT 0.1			/* of a change of slopes, even where the kink seems to lie at an end */
 #define DEFAULT_TOLERANCE 5e-4
+
+typedef struct Point
+{
+	double		place;			/* 0 at the baseline, 1 at the row */
+	double		score;
+	double		slope;			/* of the score: sum of the columns' */
+} Point;
 
 typedef struct Interval
 {
-	double		low;
-	double		high;
-	double		score_low;
-	double		score_high;
-	double		slope_first;	/* of the score, at the two points of the rule */
-	double		slope_second;
-	double		error;
+	size_t		low;			/* points */
+	size_t		high;
+	double		share;			/* of the width that has the low end's slopes */
+	double		error;			/* by how much the score's change differs from the mix of the two slopes */
+	double		doubt;			/* the error, and what columns may have wrong should there be more kinks than one */
 } Interval;
 
 typedef struct Integration
 {
 	size_t		n_columns;
-	size_t		most;			/* intervals */
-	size_t		n;
+	size_t		most;			/* points */
+	size_t		n_points;
+	size_t		n_intervals;
+	Point	   *points;			/* (most) */
+	double	   *slopes;			/* (most, n_columns) */
 	Interval   *intervals;		/* (most) */
-	double	   *integrals;		/* (most, n_columns) */
-	size_t		chosen[SPLITS];
-	double		places[ROUND_POINTS];
-	double		scores[ROUND_POINTS];
-	double	   *slopes;			/* (ROUND_POINTS, n_columns) */
+	double	   *scores;			/* (most) as learn_explain_points gives them */
+	size_t		chosen[CUTS];
 } Integration;
 
 static DevStatus
@@ -62,24 +65,25 @@ open_integration(LearnExplainer *explainer, Integration **integration)
 	if (made == NULL)
 		return DEV_NO_MEMORY;
 	made->n_columns = explainer->n_columns;
-	made->most = MOST_INTEGRALS / columns < MOST_INTERVALS ? MOST_INTEGRALS / columns : MOST_INTERVALS;
-	if (made->most < FIRST_INTERVALS)
-		made->most = FIRST_INTERVALS;
+	made->most = MOST_SLOPES / columns < MOST_POINTS ? MOST_SLOPES / columns : MOST_POINTS;
+	if (made->most < FIRST_INTERVALS + 1)
+		made->most = FIRST_INTERVALS + 1;
+	made->points = dev_alloc(session, made->most, sizeof(Point));
+	made->slopes = dev_alloc(session, made->most * columns, sizeof(double));
 	made->intervals = dev_alloc(session, made->most, sizeof(Interval));
-	made->integrals = dev_alloc(session, made->most * columns, sizeof(double));
-	made->slopes = dev_alloc(session, ROUND_POINTS * columns, sizeof(double));
-	if (made->intervals == NULL || made->integrals == NULL || made->slopes == NULL)
+	made->scores = dev_alloc(session, made->most, sizeof(double));
+	if (made->points == NULL || made->slopes == NULL || made->intervals == NULL || made->scores == NULL)
 		return DEV_NO_MEMORY;
 	explainer->work = *integration = made;
 	return DEV_OK;
 }
 
-/* The point at integration->places[point] of the way; its ends are exact. */
+/* Point number n_points + point of the way; its ends are exact. */
 static void
 fill_way(void *context, size_t point, const LearnPath *path, float *features)
 {
 	const Integration *integration = context;
-	double		place = integration->places[point];
+	double		place = integration->points[integration->n_points + point].place;
 
 	if (place == 0 || place == 1)
 	{
@@ -94,106 +98,119 @@ fill_way(void *context, size_t point, const LearnPath *path, float *features)
 	}
 }
 
-/* Sets an interval whose ends are known from the slopes at points `first` and `second` of this round. */
-static void
-integrate(Integration *integration, size_t number, size_t first, size_t second)
-{
-	Interval   *interval = &integration->intervals[number];
-	double	   *integrals = integration->integrals + number * integration->n_columns;
-	const double *a = integration->slopes + first * integration->n_columns;
-	const double *b = integration->slopes + second * integration->n_columns;
-	double		half = (interval->high - interval->low) / 2;
-	double		sum = 0;
-
-	interval->slope_first = interval->slope_second = 0;
-	for (size_t column = 0; column < integration->n_columns; column++)
-	{
-		interval->slope_first += a[column];
-		interval->slope_second += b[column];
-		integrals[column] = half * (a[column] + b[column]);
-		sum += integrals[column];
-	}
-	interval->error = interval->score_high - interval->score_low - sum;
-}
-
-static void
-place_rule(Integration *integration, size_t point, double low, double high)
-{
-	integration->places[point] = low + GAUSS * (high - low);
-	integration->places[point + 1] = high - GAUSS * (high - low);
-}
-
-/* The first intervals, equal parts of the way: points are the ends, then two for each. */
+/* Scores and slopes of the next n points, whose places are set. */
 static DevStatus
-start(LearnExplainer *explainer, Integration *integration)
+visit_points(LearnExplainer *explainer, Integration *integration, size_t n)
 {
-	const size_t ends = FIRST_INTERVALS + 1;
-	DevStatus	status;
+	size_t		first = integration->n_points;
+	DevStatus	status = learn_explain_points(explainer, n, fill_way, integration, integration->scores,
+											  integration->slopes + first * integration->n_columns);
 
-	for (size_t i = 0; i < ends; i++)
-		integration->places[i] = (double) i / FIRST_INTERVALS;
-	for (size_t i = 0; i < FIRST_INTERVALS; i++)
-		place_rule(integration, ends + 2 * i, integration->places[i], integration->places[i + 1]);
-	status = learn_explain_points(explainer, ends + 2 * FIRST_INTERVALS, fill_way, integration,
-								  integration->scores, integration->slopes);
 	if (status != DEV_OK)
 		return status;
-	integration->n = FIRST_INTERVALS;
-	for (size_t i = 0; i < FIRST_INTERVALS; i++)
+	for (size_t i = first; i < first + n; i++)
 	{
-		integration->intervals[i] = (Interval) {
-			.low = integration->places[i], .high = integration->places[i + 1],
-			.score_low = integration->scores[i], .score_high = integration->scores[i + 1]
-		};
-		integrate(integration, i, ends + 2 * i, ends + 2 * i + 1);
+		const double *slopes = integration->slopes + i * integration->n_columns;
+
+		integration->points[i].score = integration->scores[i - first];
+		integration->points[i].slope = 0;
+		for (size_t column = 0; column < integration->n_columns; column++)
+			integration->points[i].slope += slopes[column];
 	}
+	integration->n_points += n;
 	return DEV_OK;
 }
 
-/*
- * Where to cut: at the meeting of the two slopes' lines when the slopes tell of
- * a kink between them, else beside a point of the rule, where the kink must lie.
- */
+/* Euclidean distance of the columns' slopes at two points. */
 static double
-cut_place(const Interval *interval)
+slopes_apart(const Integration *integration, size_t low, size_t high)
 {
-	double		width = interval->high - interval->low;
-	double		turn = interval->slope_first - interval->slope_second;
-	double		rise = interval->score_high - interval->score_low;
-	double		share = 0.5;
+	const double *a = integration->slopes + low * integration->n_columns;
+	const double *b = integration->slopes + high * integration->n_columns;
+	double		squares = 0;
 
-	if (fabs(turn) * width > fabs(interval->error))
-		share = (rise - interval->slope_second * width) / (turn * width);
-	if (!(share > 0.02))
-		share = 0.02;
-	if (share > 0.98)
-		share = 0.98;
-	return interval->low + share * width;
+	for (size_t column = 0; column < integration->n_columns; column++)
+		squares += (a[column] - b[column]) * (a[column] - b[column]);
+	return sqrt(squares);
 }
 
-/* Worst intervals first; returns how many are worth a cut. */
+/*
+ * With slope a on a share of the width and b on the rest, the score rises by (share a + (1 - share) b) width;
+ * the share is what makes this true, as far as one between 0 and 1 can. Doubt is greatest for a kink in the
+ * middle, and never nothing while the slopes differ: kinks may hide one another.
+ */
+static void
+set_interval(const Integration *integration, Interval *interval, size_t low, size_t high)
+{
+	const Point *a = &integration->points[low];
+	const Point *b = &integration->points[high];
+	double		width = b->place - a->place;
+	double		turn = (a->slope - b->slope) * width;
+	double		rest = b->score - a->score - b->slope * width;	/* share * turn */
+	double		share = turn != 0 ? rest / turn : 0.5;
+
+	interval->low = low;
+	interval->high = high;
+	interval->share = share > 1 ? 1 : share < 0 ? 0 : share;
+	interval->error = rest - interval->share * turn;
+	interval->doubt = fabs(interval->error) +
+		slopes_apart(integration, low, high) * width * fmax(interval->share * (1 - interval->share), LEAST_DOUBT);
+}
+
+static DevStatus
+start(LearnExplainer *explainer, Integration *integration)
+{
+	DevStatus	status;
+
+	integration->n_points = 0;
+	for (size_t i = 0; i <= FIRST_INTERVALS; i++)
+		integration->points[i].place = (double) i / FIRST_INTERVALS;
+	status = visit_points(explainer, integration, FIRST_INTERVALS + 1);
+	if (status != DEV_OK)
+		return status;
+	integration->n_intervals = FIRST_INTERVALS;
+	for (size_t i = 0; i < FIRST_INTERVALS; i++)
+		set_interval(integration, &integration->intervals[i], i, i + 1);
+	return DEV_OK;
+}
+
+/* At the kink that the ends tell of; in the middle when they cannot. */
+static double
+cut_place(const Integration *integration, const Interval *interval)
+{
+	double		low = integration->points[interval->low].place;
+	double		width = integration->points[interval->high].place - low;
+	double		share = interval->share;
+
+	if (!(share > 0 && share < 1))
+		share = 0.5;
+	return low + fmin(fmax(share, 0.01), 0.99) * width;
+}
+
+/* The most doubtful intervals; returns how many are worth a cut. */
 static size_t
 choose(Integration *integration, double tolerance)
 {
 	size_t		n_chosen = 0;
-	double		worth = tolerance / (4 * (double) integration->n);
+	double		worth = tolerance / (4 * (double) integration->n_intervals);
 
-	while (n_chosen < SPLITS && integration->n + n_chosen < integration->most)
+	while (n_chosen < CUTS && integration->n_points + n_chosen < integration->most)
 	{
-		size_t		worst = integration->n;
+		size_t		worst = integration->n_intervals;
 
-		for (size_t i = 0; i < integration->n; i++)
+		for (size_t i = 0; i < integration->n_intervals; i++)
 		{
 			const Interval *interval = &integration->intervals[i];
-			bool		taken = interval->high - interval->low < NARROWEST || !(fabs(interval->error) > worth);
+			bool		taken = !(interval->doubt > worth) ||
+				integration->points[interval->high].place - integration->points[interval->low].place < NARROWEST;
 
 			for (size_t j = 0; j < n_chosen && !taken; j++)
 				taken = integration->chosen[j] == i;
-			if (!taken && (worst == integration->n ||
-						   fabs(interval->error) > fabs(integration->intervals[worst].error)))
+			if (!taken && (worst == integration->n_intervals ||
+						   interval->doubt > integration->intervals[worst].doubt))
 				worst = i;
 		}
-		if (worst == integration->n)
+		if (worst == integration->n_intervals)
 			break;
 		integration->chosen[n_chosen++] = worst;
 	}
@@ -203,54 +220,52 @@ choose(Integration *integration, double tolerance)
 static DevStatus
 cut_chosen(LearnExplainer *explainer, Integration *integration, size_t n_chosen)
 {
+	size_t		first = integration->n_points;
 	DevStatus	status;
 
 	for (size_t i = 0; i < n_chosen; i++)
+		integration->points[first + i].place =
+			cut_place(integration, &integration->intervals[integration->chosen[i]]);
+	status = visit_points(explainer, integration, n_chosen);
+	for (size_t i = 0; i < n_chosen && status == DEV_OK; i++)
 	{
-		const Interval *interval = &integration->intervals[integration->chosen[i]];
-		double		cut = cut_place(interval);
-		size_t		point = i * SPLIT_POINTS;
-
-		integration->places[point] = cut;
-		place_rule(integration, point + 1, interval->low, cut);
-		place_rule(integration, point + 3, cut, interval->high);
-	}
-	status = learn_explain_points(explainer, n_chosen * SPLIT_POINTS, fill_way, integration,
-								  integration->scores, integration->slopes);
-	if (status != DEV_OK)
-		return status;
-	for (size_t i = 0; i < n_chosen; i++)
-	{
-		size_t		point = i * SPLIT_POINTS;
 		Interval   *left = &integration->intervals[integration->chosen[i]];
-		Interval   *right = &integration->intervals[integration->n];
+		size_t		high = left->high;
 
-		*right = *left;
-		left->high = right->low = integration->places[point];
-		left->score_high = right->score_low = integration->scores[point];
-		integrate(integration, integration->chosen[i], point + 1, point + 2);
-		integrate(integration, integration->n, point + 3, point + 4);
-		integration->n++;
+		set_interval(integration, left, left->low, first + i);
+		set_interval(integration, &integration->intervals[integration->n_intervals++], first + i, high);
 	}
-	return DEV_OK;
+	return status;
 }
 
-/*
- * Good enough: the error of the whole, and that which would be left if the
- * intervals' errors did not happen to cancel, are both within the tolerance.
- */
+/* Whether the errors' sum is within the tolerance, and what the doubts come to if their signs are chance. */
 static bool
 is_good(const Integration *integration, double tolerance)
 {
 	double		sum = 0;
 	double		squares = 0;
 
-	for (size_t i = 0; i < integration->n; i++)
+	for (size_t i = 0; i < integration->n_intervals; i++)
 	{
 		sum += integration->intervals[i].error;
-		squares += integration->intervals[i].error * integration->intervals[i].error;
+		squares += integration->intervals[i].doubt * integration->intervals[i].doubt;
 	}
 	return fabs(sum) <= tolerance && sqrt(squares) <= tolerance;
+}
+
+static void
+add_integrals(const Integration *integration, double *contributions)
+{
+	for (size_t i = 0; i < integration->n_intervals; i++)
+	{
+		const Interval *interval = &integration->intervals[i];
+		const double *low = integration->slopes + interval->low * integration->n_columns;
+		const double *high = integration->slopes + interval->high * integration->n_columns;
+		double		width = integration->points[interval->high].place - integration->points[interval->low].place;
+
+		for (size_t column = 0; column < integration->n_columns; column++)
+			contributions[column] += width * (interval->share * low[column] + (1 - interval->share) * high[column]);
+	}
 }
 
 DevStatus
@@ -258,7 +273,7 @@ learn_explain_gradients(LearnExplainer *explainer, const LearnExplain *how, doub
 						double *score, double *baseline)
 {
 	const LearnModel *model = explainer->predictor->model;
-	double		tolerance = how->tolerance > 0 ? how->tolerance / 2 : DEFAULT_TOLERANCE;
+	double		tolerance = how->tolerance > 0 ? how->tolerance : DEFAULT_TOLERANCE;
 	Integration *integration;
 	DevStatus	status = open_integration(explainer, &integration);
 
@@ -269,18 +284,16 @@ learn_explain_gradients(LearnExplainer *explainer, const LearnExplain *how, doub
 		status = start(explainer, integration);
 	if (status != DEV_OK)
 		return status;
-	*baseline = integration->scores[0];
-	*score = integration->scores[FIRST_INTERVALS];
+	*baseline = integration->points[0].score;
+	*score = integration->points[FIRST_INTERVALS].score;
 	while (status == DEV_OK && !is_good(integration, tolerance))
 	{
 		size_t		n_chosen = choose(integration, tolerance);
 
 		if (n_chosen == 0)
-			break;				/* the error that is left is told to the caller */
+			break;				/* what is left is told to the caller as the error */
 		status = cut_chosen(explainer, integration, n_chosen);
 	}
-	for (size_t i = 0; i < integration->n; i++)
-		for (size_t column = 0; column < explainer->n_columns; column++)
-			contributions[column] += integration->integrals[i * explainer->n_columns + column];
+	add_integrals(integration, contributions);
 	return status;
 }

@@ -4,6 +4,8 @@
  */
 #include "models.h"
 
+#include "learn/explain.h"
+
 #define CASE_ROWS 4
 
 static const ModelSpec specs[] = {
@@ -14,7 +16,7 @@ static const ModelSpec specs[] = {
 	.gain = 2, .seed = 32},
 	{.architecture = LEARN_RESNET, .task = LEARN_REGRESSION, .n_columns = 8, .n_outputs = 2, .depth = 3, .width = 32,
 	.activation = -1, .seed = 33},
-	{.architecture = LEARN_TABM, .task = LEARN_BINARY, .n_columns = 12, .depth = 3, .width = 64, .members = 32,
+	{.architecture = LEARN_TABM, .task = LEARN_BINARY, .n_columns = 12, .depth = 3, .width = 40, .members = 16,
 	.activation = -1,
 	.seed = 34},
 	{.architecture = LEARN_TABM, .task = LEARN_BINARY, .n_columns = 10, .depth = 2, .width = 32, .members = 8,
@@ -199,6 +201,49 @@ test_integrated_additive(void)
 		raw[column] = base[column];
 	}
 	dev_session_close(other.session);
+	dev_session_close(bench.session);
+}
+
+#define GRID 1000
+
+/* The middle of part number `point` of the way. */
+static void
+fill_grid(void *context, size_t point, const LearnPath *path, float *features)
+{
+	float		place = ((float) point + 0.5f) / GRID;
+
+	(void) context;
+	for (size_t i = 0; i < path->n_features; i++)
+		features[i] = path->baseline[i] + place * (path->row[i] - path->baseline[i]);
+}
+
+/* Column by column against a fine grid of midpoints. */
+static void
+test_columns(const ModelSpec *spec, size_t number)
+{
+	Bench		bench = open_bench(spec);
+	double	   *scores = dev_alloc(bench.session, GRID, sizeof(double));
+	double	   *slopes = dev_alloc(bench.session, GRID * bench.n_columns, sizeof(double));
+	double		largest = 0;
+
+	CHECK_OR_STOP(scores != NULL && slopes != NULL, "memory for a grid");
+	CHECK_STATUS(bench.session, explain(&bench, bench.raw, (LearnExplain) {0}), DEV_OK,
+				 "model %zu is explained", number);
+	CHECK_STATUS(bench.session, learn_explain_points(bench.predictor->explainer, GRID, fill_grid, NULL, scores,
+													 slopes),
+				 DEV_OK, "a grid is walked");
+	for (size_t column = 0; column < bench.n_columns; column++)
+		largest = fmax(largest, fabs(bench.contributions[column]));
+	for (size_t column = 0; column < bench.n_columns; column++)
+	{
+		double		sum = 0;
+
+		for (size_t point = 0; point < GRID; point++)
+			sum += slopes[point * bench.n_columns + column] / GRID;
+		if (!CHECK(fabs(bench.contributions[column] - sum) < 0.005 * largest + 5e-4, "model %zu: column %zu is right",
+				   number, column))
+			printf("#   %g, by a grid %g; the largest is %g\n", bench.contributions[column], sum, largest);
+	}
 	dev_session_close(bench.session);
 }
 
@@ -562,6 +607,10 @@ main(void)
 	test_additive(&curve, LEARN_SHAPLEY, 5e-6);
 	test_additive(&line, LEARN_SHAPLEY, 5e-6);
 	test_integrated_additive();
+	test_columns(&specs[0], 0);
+	test_columns(&specs[1], 1);
+	test_columns(&specs[6], 6);
+	test_columns(&specs[7], 7);
 	test_shapley_definition();
 	for (size_t i = 0; i < N_SPECS; i++)
 		test_shapley(&specs[i], i);
