@@ -77,7 +77,9 @@ SELECT idla_predict_columns('sick', NULL, NULL, '{age}', 40);
 SELECT idla_predict_columns('sick', NULL, NULL, '{{age}}', 40);
 
 -- more columns than a function can have arguments: the row is passed as a row
-SELECT 'CREATE TABLE wide AS SELECT i AS id, i % 7 < 3 AS y, ' || string_agg(format('(i * %s) %% 101 AS c%s', n, n), ', ') || ' FROM generate_series(1, 60) i' FROM generate_series(1, 120) n \gexec
+DO $$ BEGIN
+	EXECUTE (SELECT 'CREATE TABLE wide AS SELECT i AS id, i % 7 < 3 AS y, ' || string_agg(format('(i * %s) %% 101 AS c%s', n, n), ', ') || ' FROM generate_series(1, 60) i' FROM generate_series(1, 120) n);
+END $$;
 SELECT version FROM idla_train('wide_model', 'SELECT * FROM wide', 'y', architecture => 'linear', options => '{"epochs": 1, "seed": 1, "columns": {"id": "ignore"}}');
 SELECT count(idla_predict('wide_model', w)) FROM wide w;
 
