@@ -164,8 +164,8 @@ cpu_gemm(DevQueue *queue, bool transpose_a, bool transpose_b, size_t m, size_t n
 	const CpuDevice *device = device_of(queue);
 	size_t		rows = part_rows(m, n, k);
 	size_t		step_a = transpose_a ? 1 : lda;
-	bool		blas = device->sgemm != NULL && k > 0 && n > 1 &&
-		(double) m * (double) n * (double) k > device->kernels->small &&
+	size_t		small = device->kernels->small;
+	bool		blas = device->sgemm != NULL && k > 0 && n > 1 && m >= small && n >= small && k >= small &&
 		rows <= INT_MAX && n <= INT_MAX && k <= INT_MAX && lda <= INT_MAX && ldb <= INT_MAX && ldc <= INT_MAX;
 
 	for (size_t i = 0; i < m && !dev_queue_stopped(queue); i += rows)

@@ -1,16 +1,14 @@
 /*
  * kernel_multiply.h: matrix products.
  *
- * B is packed, KERNEL_DEPTH rows and PANEL columns at a time, into a strip that stays in
- * the first cache; tiles of TILE_ROWS rows of C are held in registers while they walk down the strip. A
- * is read where it lies. Every element of C is one chain of multiply-adds in ascending order of the
- * inner index: between two strips the chain is parked in C, which changes no bit.
- * A few rows alone read B unpacked, since packing would cost more than the product.
+ * B is packed, KERNEL_DEPTH rows at a time, into strips of PANEL columns, each of which stays in
+ * the first cache while tiles of TILE_ROWS rows of C, held in registers, walk down it one after another. A
+ * is read where it lies, but for a transposed one, whose tiles are packed too. Every element of C is one chain of
+ * multiply-adds in ascending order of the inner index: between two strips the chain is parked in C, which
+ * changes no bit. A few rows alone read B unpacked, since packing would cost more than the product.
  */
 #define PANEL_VECTORS 2
 #define PANEL (PANEL_VECTORS * VF_WIDTH)
-#define KERNEL_DEPTH 256
-#define KERNEL_ROWS 240
 #define WIDE_VECTORS 8
 
 /* Where the chains of a tile start. */
@@ -155,9 +153,12 @@ loose_wide(const Strip *strip, float *c)
 }
 #endif
 
-/* One strip for `m` rows of C, tile after tile; a strip that is not full goes through a full-width copy of C. */
+/*
+ * One strip for `m` rows of C, tile after tile. tile_a is the distance from one tile of A to the next. A strip that is
+ * not full goes through a full-width copy of C.
+ */
 static void
-strip_rows(TileRows tile_rows, size_t m, size_t cols, size_t width, const Strip *strip, float *c, size_t ldc)
+strip_rows(TileRows tile_rows, size_t m, size_t cols, size_t width, size_t tile_a, const Strip *strip, float *c, size_t ldc)
 {
 	Strip		part = *strip;
 
@@ -166,21 +167,27 @@ strip_rows(TileRows tile_rows, size_t m, size_t cols, size_t width, const Strip 
 		size_t		rows = m - i < TILE_ROWS ? m - i : TILE_ROWS;
 		float		whole[TILE_ROWS * PANEL];
 
-		part.a = strip->a + i * strip->row_a;
 		if (cols == width)
-		{
 			tile_rows(rows, &part, c + i * ldc, ldc);
-			continue;
-		}
-		if (part.start == START_C)
+		else
+		{
+			if (part.start == START_C)
+				for (size_t r = 0; r < rows; r++)
+					for (size_t j = 0; j < width; j++)
+						whole[r * PANEL + j] = j < cols ? c[(i + r) * ldc + j] : 0.0f;
+			tile_rows(rows, &part, whole, PANEL);
 			for (size_t r = 0; r < rows; r++)
-				for (size_t j = 0; j < width; j++)
-					whole[r * PANEL + j] = j < cols ? c[(i + r) * ldc + j] : 0.0f;
-		tile_rows(rows, &part, whole, PANEL);
-		for (size_t r = 0; r < rows; r++)
-			for (size_t j = 0; j < cols; j++)
-				c[(i + r) * ldc + j] = whole[r * PANEL + j];
+				for (size_t j = 0; j < cols; j++)
+					c[(i + r) * ldc + j] = whole[r * PANEL + j];
+		}
+		part.a += tile_a;
 	}
+}
+
+static size_t
+strip_width(size_t cols)
+{
+	return cols <= VF_WIDTH ? VF_WIDTH : PANEL;
 }
 
 /* dst (k, width) = alpha * B(k, cols), zeros beyond cols. */
@@ -200,6 +207,36 @@ pack_strip(size_t k, size_t cols, size_t width, float alpha, const float *b, siz
 	for (size_t j = cols; j < width; j++)
 		for (size_t p = 0; p < k; p++)
 			dst[p * width + j] = 0.0f;
+}
+
+/* All strips of B(k, n), one behind the other, k * PANEL floats apart. */
+static void
+pack_strips(size_t k, size_t n, float alpha, const float *b, size_t row_b, size_t col_b, float *dst)
+{
+	for (size_t j = 0; j < n; j += PANEL)
+	{
+		size_t		cols = n - j < PANEL ? n - j : PANEL;
+
+		pack_strip(k, cols, strip_width(cols), alpha, b + j * col_b, row_b, col_b, dst + j * k);
+	}
+}
+
+/* The tiles of a transposed A(m, k), whose columns are contiguous: k * TILE_ROWS floats each. */
+static void
+pack_tiles(size_t m, size_t k, const float *a, size_t col_a, float *dst)
+{
+	for (size_t i = 0; i < m; i += TILE_ROWS)
+	{
+		if (m - i >= TILE_ROWS)
+			for (size_t p = 0; p < k; p++)
+				for (size_t r = 0; r < TILE_ROWS; r++)
+					dst[p * TILE_ROWS + r] = a[i + r + p * col_a];
+		else
+			for (size_t p = 0; p < k; p++)
+				for (size_t r = 0; r < m - i; r++)
+					dst[p * TILE_ROWS + r] = a[i + r + p * col_a];
+		dst += k * TILE_ROWS;
+	}
 }
 
 static void
@@ -237,24 +274,28 @@ few_rows(bool chained, size_t m, size_t n, Strip *strip, const float *b, const f
 	return j;
 }
 
-/* One product of a block of rows of A with KERNEL_DEPTH or fewer rows of B; pack_strip's working memory is `pack`. */
+/* A block of rows of A times packed strips of B. */
 static void
-multiply_block(bool chained, size_t m, size_t n, float alpha, const Strip *block, const float *b, size_t row_b, size_t col_b,
-			   const float *bias, float *c, size_t ldc, float *pack)
+multiply_block(bool chained, size_t m, size_t n, const Strip *block, const float *strips, const float *bias,
+			   float *c, size_t ldc, float *tiles)
 {
 	Strip		strip = *block;
-	size_t		j = 0;
+	size_t		tile_a = TILE_ROWS * strip.row_a;
 
-	if (m <= TILE_ROWS && col_b == 1 && alpha == 1.0f)
-		j = few_rows(chained, m, n, &strip, b, bias, c, ldc);
-	for (; j < n; j += PANEL)
+	if (strip.row_a == 1 && m >= 2 * TILE_ROWS && n >= 2 * PANEL && strip.k >= 16)
+	{
+		pack_tiles(m, strip.k, strip.a, strip.col_a, tiles);
+		strip.a = tiles;
+		strip.col_a = TILE_ROWS;
+		tile_a = strip.k * TILE_ROWS;
+	}
+	for (size_t j = 0; j < n; j += PANEL)
 	{
 		size_t		cols = n - j < PANEL ? n - j : PANEL;
-		size_t		width = cols <= VF_WIDTH ? VF_WIDTH : PANEL;
+		size_t		width = strip_width(cols);
 		float		padded[PANEL];
 
-		pack_strip(strip.k, cols, width, alpha, b + j * col_b, row_b, col_b, pack);
-		strip.b = pack;
+		strip.b = strips + j * strip.k;
 		strip.step = width;
 		if (strip.start == START_BIAS)
 		{
@@ -263,9 +304,30 @@ multiply_block(bool chained, size_t m, size_t n, float alpha, const Strip *block
 			strip.bias = padded;
 		}
 		if (width == PANEL)
-			strip_rows(chained ? chained_panel : loose_panel, m, cols, width, &strip, c + j, ldc);
+			strip_rows(chained ? chained_panel : loose_panel, m, cols, width, tile_a, &strip, c + j, ldc);
 		else
-			strip_rows(chained ? chained_narrow : loose_narrow, m, cols, width, &strip, c + j, ldc);
+			strip_rows(chained ? chained_narrow : loose_narrow, m, cols, width, tile_a, &strip, c + j, ldc);
+	}
+}
+
+/* At most KERNEL_DEPTH terms and KERNEL_COLS columns. */
+static void
+multiply_slab(bool chained, size_t m, size_t n, float alpha, const Strip *slab, const float *b, size_t row_b, size_t col_b,
+			  const float *bias, float *c, size_t ldc, float *pack)
+{
+	Strip		strip = *slab;
+	size_t		done = 0;
+
+	if (m <= TILE_ROWS && col_b == 1 && alpha == 1.0f)
+		done = few_rows(chained, m, n, &strip, b, bias, c, ldc);
+	if (done == n)
+		return;
+	pack_strips(strip.k, n - done, alpha, b + done * col_b, row_b, col_b, pack);
+	for (size_t i = 0; i < m; i += KERNEL_ROWS)
+	{
+		strip.a = slab->a + i * slab->row_a;
+		multiply_block(chained, m - i < KERNEL_ROWS ? m - i : KERNEL_ROWS, n - done, &strip, pack,
+					   bias == NULL ? NULL : bias + done, c + i * ldc + done, ldc, pack + KERNEL_DEPTH * KERNEL_COLS);
 	}
 }
 
@@ -312,14 +374,11 @@ multiply(bool chained, size_t m, size_t n, size_t k, float alpha,
 
 	for (size_t p = 0; p < k; p += KERNEL_DEPTH)
 	{
-		for (size_t i = 0; i < m; i += KERNEL_ROWS)
-		{
-			Strip		block = {k - p < KERNEL_DEPTH ? k - p : KERNEL_DEPTH, a + i * row_a + p * col_a, row_a, col_a,
-								 NULL, row_b, NULL, start};
+		Strip		slab = {k - p < KERNEL_DEPTH ? k - p : KERNEL_DEPTH, a + p * col_a, row_a, col_a, NULL, row_b, NULL, start};
 
-			multiply_block(chained, m - i < KERNEL_ROWS ? m - i : KERNEL_ROWS, n, alpha, &block, b + p * row_b,
-						   row_b, col_b, bias, c + i * ldc, ldc, pack);
-		}
+		for (size_t j = 0; j < n; j += KERNEL_COLS)
+			multiply_slab(chained, m, n - j < KERNEL_COLS ? n - j : KERNEL_COLS, alpha, &slab, b + p * row_b + j * col_b,
+						  row_b, col_b, bias == NULL ? NULL : bias + j, c + j, ldc, pack);
 		start = START_C;
 	}
 }

@@ -10,7 +10,7 @@
 
 const Kernels KERNELS = {
 	.name = KERNELS_NAME,
-	.small = VF_FUSED ? 32e6 : 0.0,
+	.small = VF_FUSED ? 384 : 0,
 	.multiply = multiply,
 	.copy = copy,
 	.map = map,

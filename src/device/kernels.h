@@ -11,13 +11,16 @@
 
 #include "idla/device.h"
 
-/* Floats of working memory that multiply wants. */
-#define KERNEL_PACK_SIZE (256 * 64)
+/* A product is done in blocks of so many rows, columns and terms; multiply wants KERNEL_PACK_SIZE floats to copy them to. */
+#define KERNEL_ROWS 240
+#define KERNEL_COLS 512
+#define KERNEL_DEPTH 256
+#define KERNEL_PACK_SIZE (KERNEL_DEPTH * (KERNEL_ROWS + KERNEL_COLS))
 
 typedef struct Kernels
 {
 	const char *name;
-	double		small;			/* products of so many multiply-adds or fewer are not slower than OpenBLAS's */
+	size_t		small;			/* products with a side below this are no slower than OpenBLAS's, often faster */
 
 	/*
 	 * C = alpha * A B + beta * C, or with bias (which needs alpha 1 and beta 0) C = A B + bias. Element (i, p) of A lies

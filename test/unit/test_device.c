@@ -236,6 +236,8 @@ check_gemm(DevQueue *queue, const char *name)
 
 		if (i % 50 == 49)
 			g.m = g.k = 257;	/* past one strip and one block of rows */
+		if (i % 25 == 12)
+			g = (Product) {i & 1, i & 2, 41, 530, 40, 1.0f, g.beta};	/* past one slab of columns */
 		if (i % 50 == 24)
 			g.k = 0;
 		error = gemm_error(queue, &g, a, b, c, result);
@@ -324,7 +326,7 @@ check_product(DevQueue *queue, const char *name)
 static void
 check_large_products(DevDevice *with, DevDevice *without)
 {
-	const size_t n = 340;
+	const size_t n = 400;
 	float	   *a = draw(n * n, 20);
 	float	   *b = draw(n * n, 21);
 	float	   *c = draw(n * n, 22);
@@ -393,7 +395,7 @@ multiply_often(void *argument)
 static void
 check_threads(DevDevice *device)
 {
-	const size_t n = 330;
+	const size_t n = 390;
 	float	   *a = draw(n * n, 30);
 	Worker		workers[4];
 	bool		same = true;
