@@ -20,6 +20,7 @@
 #define MAX_CLASSES 1000
 #define FEW_INTEGERS 20			/* so many distinct integers are still taken for classes */
 #define FEWEST_ROWS 10
+#define FEWEST_OF_CLASS 3
 
 typedef struct LabelEntry
 {
@@ -401,6 +402,16 @@ check_rows(const IdlaTarget *target, const IdlaReading *reading)
 				 errhint("At least %d rows with a target are needed, and a good model needs hundreds.", FEWEST_ROWS)));
 }
 
+static uint64
+rarest(const IdlaTarget *target)
+{
+	uint64		fewest = PG_UINT64_MAX;
+
+	for (int i = 0; i < target->n_labels; i++)
+		fewest = Min(fewest, target->counts[i]);
+	return fewest;
+}
+
 static void
 infer_task(IdlaTarget *target)
 {
@@ -408,6 +419,15 @@ infer_task(IdlaTarget *target)
 		return;
 	if (target->n_labels <= 2)
 		target->task = LEARN_BINARY;
+	else if (target->undecided && rarest(target) < FEWEST_OF_CLASS)
+	{
+		/* Counts of something: their tail is too thin for classes, and that they are numbers is no surprise. */
+		target->task = LEARN_REGRESSION;
+		ereport(NOTICE,
+				(errmsg("target \"%s\" has %d distinct integers, some of them rare, and is taken as a number",
+						target->names[0], target->n_labels),
+				 errhint("For classes use task => 'multiclass', and pool the rare ones in the source.")));
+	}
 	else
 	{
 		target->task = LEARN_MULTICLASS;
@@ -498,12 +518,12 @@ close_classes(IdlaTarget *target, const IdlaReading *reading, LearnModel *model)
 		targets[row] = rank[target->aside != NULL ? target->aside[row] : (int) targets[row]];
 	memcpy(target->counts, counts, sizeof(uint64) * (Size) target->n_labels);
 	for (int i = 0; i < target->n_labels; i++)
-		if (counts[i] < 3)
+		if (counts[i] < FEWEST_OF_CLASS)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_EXCEPTION),
 					 errmsg("class \"%s\" of target \"%s\" has too few rows: %llu", model->classes[i], target->names[0],
 							(unsigned long long) counts[i]),
-					 errhint("Each class needs at least 3 rows, one for each part; pool rare classes in the source.")));
+					 errhint("Each class needs at least %d rows, one for each part; pool rare classes in the source.", FEWEST_OF_CLASS)));
 }
 
 static void

@@ -26,6 +26,7 @@ SELECT task, metric, value > 0.8 AS good FROM idla_train('survival_model', 'SELE
 -- few integers are classes, with a NOTICE of the way out; two numbers are binary, the larger one positive
 SET client_min_messages = notice;
 SELECT task FROM idla_train('score_model', 'SELECT age, lab, score FROM visits', 'score', architecture => 'linear', options => '{"epochs": 2, "calibrate": false}');
+SELECT task FROM idla_train('count_model', 'SELECT age, lab, CASE WHEN visit < 3 THEN 30 ELSE score END AS score FROM visits', 'score', architecture => 'linear', options => '{"epochs": 2}');
 SET client_min_messages = error;
 SELECT task FROM idla_train('score_model', 'SELECT age, lab, score FROM visits', 'score', 'regression', 'linear', '{"epochs": 2}');
 SELECT task, positive FROM idla_train('two_model', 'SELECT age, lab, CASE WHEN readmitted THEN 2 ELSE 1 END AS y FROM visits', 'y', architecture => 'linear', options => '{"epochs": 2}');
