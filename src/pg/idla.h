@@ -2,7 +2,7 @@
  * idla.h: what the files of src/pg share. The only storey that knows PostgreSQL.
  *
  * Order of a training call: train.c reads options (option.c), plans columns
- * (column.c), runs the source into a data set (source.c, decode.c), trains in the
+ * (column.c), runs the source into a data set (rows.c, reading.c, decode.c), trains in the
  * engine, and writes one version (manifest.c, catalog.c). A predicting call:
  * predict.c finds the version its snapshot sees (load.c), decodes the record
  * (decode.c) and asks the engine.
