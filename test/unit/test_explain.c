@@ -330,6 +330,7 @@ test_shapley(const ModelSpec *spec, size_t number)
 	CHECK_NEAR(bench.score, predicted(&bench, bench.raw, output), 1e-5, "the score is the prediction's");
 	memcpy(exact, bench.contributions, bench.n_columns * sizeof(double));
 	how.exact = 2;
+	how.permutations = 10;
 	CHECK_STATUS(bench.session, explain(&bench, bench.raw, how), DEV_OK, "model %zu sampled", number);
 	CHECK(bench.error < 1e-6, "model %zu: sampled values add up, but for %g", number, bench.error);
 	if (spec->architecture == LEARN_LINEAR)
