@@ -206,6 +206,7 @@ dev_queue_stopped(const DevQueue *queue)
 extern DevStatus dev_cpu_open(DevSession *session, const char *library, DevDevice **device);
 extern const char *dev_cpu_description(const DevDevice *device);	/* e.g. "avx2, OpenBLAS 0.3.21" */
 extern DevStatus dev_queue_create(DevDevice *device, DevQueue **queue);
+extern void dev_queue_free(DevQueue *queue);	/* NULL is allowed */
 
 /* Number of processors this process may run on, at least 1. */
 extern int	dev_cpu_count(void);

@@ -174,6 +174,10 @@ extern void nn_graph_initialize(const NnGraph *graph, uint64_t seed, float *weig
 extern DevStatus nn_run_create(NnGraph *graph, DevDevice *device, size_t max_batch, bool with_gradients, NnRun **run);
 extern DevQueue *nn_run_queue(NnRun *run);
 
+/* Gives the memory back before the session ends; NULL is allowed. Runs of a graph go before the graph. */
+extern void nn_run_free(NnRun *run);
+extern void nn_graph_free(NnGraph *graph);
+
 /*
  * In NN_TRAIN a backward pass leaves out the gradients of nodes that have no trained parameter at or below them, inputs
  * above all; true: it computes those too, as it always does after an NN_INFER forward.

@@ -433,6 +433,13 @@ dev_queue_create(DevDevice *device, DevQueue **queue)
 	return DEV_OK;
 }
 
+void
+dev_queue_free(DevQueue *queue)
+{
+	if (queue != NULL)
+		dev_release(queue->device->session, queue);
+}
+
 int
 dev_cpu_count(void)
 {

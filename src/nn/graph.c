@@ -26,6 +26,39 @@ nn_graph_create(DevSession *session, NnGraph **graph)
 	return DEV_OK;
 }
 
+static void
+free_node(DevSession *session, NnNodeData *node)
+{
+	dev_release(session, node->src);
+	dev_release(session, node->parameters);
+	dev_release(session, node->options);
+	dev_release(session, node->name);
+	dev_release(session, node->constants);
+	dev_release(session, node);
+}
+
+void
+nn_graph_free(NnGraph *graph)
+{
+	DevSession *session;
+
+	if (graph == NULL)
+		return;
+	session = graph->session;
+	for (int i = 0; i < graph->n_nodes; i++)
+		free_node(session, graph->nodes[i]);
+	for (int i = 0; i < graph->n_parameters; i++)
+	{
+		dev_release(session, (void *) graph->parameters[i].name);
+		dev_release(session, graph->given[i]);
+	}
+	dev_release(session, graph->nodes);
+	dev_release(session, graph->parameters);
+	dev_release(session, graph->given);
+	dev_release(session, graph->n_uses);
+	dev_release(session, graph);
+}
+
 /* ---- Failures ---- */
 
 bool
@@ -371,7 +404,7 @@ input_shape(NnGraph *graph, NnNodeData *node)
 {
 	const InputOptions *options = node->options;
 
-	node->name = dev_strdup(graph->session, options->name);
+	node->name = dev_strdup(graph->session, options->name == NULL ? "" : options->name);
 	if (node->name == NULL)
 		return nn_reject_memory(graph);
 	node->shape = options->shape;

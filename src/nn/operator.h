@@ -66,7 +66,7 @@ struct NnNodeData
 	int			n_parameters;
 	NnParameter *parameters;	/* may hold NN_NONE where one is optional */
 	void	   *options;		/* copy of the builder's options struct, NULL when none */
-	const char *name;			/* inputs only */
+	char	   *name;			/* inputs only */
 
 	/* Filled by the shape rule. Sizes are counted in floats. */
 	NnShape		shape;

@@ -21,7 +21,7 @@ typedef struct Plan
 	bool		all;			/* backward: gradients of inputs too */
 	int			n;
 	NnNode	   *nodes;
-	bool	   *wanted;			/* backward, by node: its gradient is wanted */
+	bool	   *wanted;			/* by node: marked while planning; backward: its gradient is wanted */
 } Plan;
 
 struct NnRun
@@ -139,11 +139,82 @@ take_buffers(NnRun *run)
 		take(run, 0, 0, run->with_gradients && own_gradient ? graph->n_weights : 0, &run->one_gradient);
 }
 
+static void
+release_buffer(NnRun *run, float *buffer)
+{
+	if (buffer != NULL)
+		run->queue->primitives->release(run->queue->device, buffer);
+}
+
+static void
+release_buffers(NnRun *run, float **buffers)
+{
+	for (int i = 0; buffers != NULL && i < run->graph->n_nodes; i++)
+		release_buffer(run, buffers[i]);
+	dev_release(run->queue->device->session, buffers);
+}
+
+/* Also for a run whose making failed half-way: what is not there yet is NULL. */
+void
+nn_run_free(NnRun *run)
+{
+	DevSession *session;
+
+	if (run == NULL)
+		return;
+	session = run->queue->device->session;
+	for (int i = 0; run->tensors != NULL && i < run->graph->n_nodes; i++)
+	{
+		release_buffer(run, run->tensors[i].value);
+		release_buffer(run, run->tensors[i].diff);
+	}
+	dev_release(session, run->tensors);
+	release_buffers(run, run->workspace);
+	release_buffers(run, run->workspace_fixed);
+	release_buffers(run, run->constants);
+	release_buffer(run, run->scratch);
+	release_buffer(run, run->row_values);
+	release_buffer(run, run->one_gradient);
+	for (int i = 0; i < PLANS; i++)
+	{
+		dev_release(session, run->forward[i].nodes);
+		dev_release(session, run->forward[i].wanted);
+		dev_release(session, run->backward[i].nodes);
+		dev_release(session, run->backward[i].wanted);
+	}
+	dev_queue_free(run->queue);
+	dev_release(session, run);
+}
+
+static bool
+take_plan(DevSession *session, size_t n, Plan *plan)
+{
+	plan->nodes = dev_alloc(session, n, sizeof(*plan->nodes));
+	plan->wanted = dev_alloc(session, n, sizeof(*plan->wanted));
+	return plan->nodes != NULL && plan->wanted != NULL;
+}
+
+static bool
+take_lists(NnRun *run, DevSession *session)
+{
+	size_t		n = (size_t) run->graph->n_nodes;
+
+	run->tensors = dev_alloc(session, n, sizeof(*run->tensors));
+	run->workspace = dev_alloc(session, n, sizeof(*run->workspace));
+	run->workspace_fixed = dev_alloc(session, n, sizeof(*run->workspace_fixed));
+	run->constants = dev_alloc(session, n, sizeof(*run->constants));
+	if (run->tensors == NULL || run->workspace == NULL || run->workspace_fixed == NULL || run->constants == NULL)
+		return false;
+	for (int i = 0; i < PLANS; i++)
+		if (!take_plan(session, n, &run->forward[i]) || !take_plan(session, n, &run->backward[i]))
+			return false;
+	return true;
+}
+
 DevStatus
 nn_run_create(NnGraph *graph, DevDevice *device, size_t max_batch, bool with_gradients, NnRun **run)
 {
 	DevSession *session = device->session;
-	size_t		n = (size_t) graph->n_nodes;
 	NnRun	   *created;
 
 	*run = NULL;
@@ -158,27 +229,15 @@ nn_run_create(NnGraph *graph, DevDevice *device, size_t max_batch, bool with_gra
 	created->max_batch = max_batch;
 	created->with_gradients = with_gradients;
 	if (dev_queue_create(device, &created->queue) != DEV_OK)
-		return DEV_NO_MEMORY;
-	created->tensors = dev_alloc(session, n, sizeof(*created->tensors));
-	created->workspace = dev_alloc(session, n, sizeof(*created->workspace));
-	created->workspace_fixed = dev_alloc(session, n, sizeof(*created->workspace_fixed));
-	created->constants = dev_alloc(session, n, sizeof(*created->constants));
-	if (created->tensors == NULL || created->workspace == NULL || created->workspace_fixed == NULL ||
-		created->constants == NULL)
-		return DEV_NO_MEMORY;
-	for (int i = 0; i < PLANS; i++)
 	{
-		created->forward[i].nodes = dev_alloc(session, n, sizeof(NnNode));
-		created->backward[i].nodes = dev_alloc(session, n, sizeof(NnNode));
-		created->backward[i].wanted = dev_alloc(session, n, sizeof(bool));
-		/* Forward plans mark nodes while they are made. */
-		created->forward[i].wanted = dev_alloc(session, n, sizeof(bool));
-		if (created->forward[i].nodes == NULL || created->backward[i].nodes == NULL ||
-			created->backward[i].wanted == NULL || created->forward[i].wanted == NULL)
-			return DEV_NO_MEMORY;
-	}
-	if (!take_buffers(created))
+		dev_release(session, created);
 		return DEV_NO_MEMORY;
+	}
+	if (!take_lists(created, session) || !take_buffers(created))
+	{
+		nn_run_free(created);
+		return DEV_NO_MEMORY;
+	}
 	*run = created;
 	return DEV_OK;
 }

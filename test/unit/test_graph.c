@@ -722,20 +722,59 @@ check_every_allocation(void)
 	CHECK(good && status == DEV_OK && n > 100, "graph and run survive the failure of each of %zu allocations", n - 2);
 }
 
+/* A graph with every kind of memory, and its run, go without a trace while the session lives on. */
+static void
+check_freeing(void)
+{
+	Place		place;
+	NnRun	   *run;
+	NnNode		x;
+	NnNode		dst;
+	NnNode		codes;
+	float		values[4] = {1, 2, 3, 4};
+	NnShape		shape = shape1(4);
+	NnParameter w;
+	size_t		before;
+
+	place_open(&place);
+	nn_graph_free(place.graph);
+	before = dev_session_used(place.session);
+	for (int i = 0; i < 3; i++)
+	{
+		CHECK_OR_STOP(nn_graph_create(place.session, &place.graph) == DEV_OK, "a graph is created");
+		w = matrix(&place, "w", 4, 4);
+		x = input(&place, "x", 4);
+		codes = nn_codes(place.graph, "codes", 1);
+		dst = nn_linear(place.graph, nn_linear(place.graph, x, w), w);
+		dst = nn_bias(place.graph, dst, nn_parameter(place.graph, "b", &shape, NN_ROLE_VECTOR, NN_INIT_GIVEN, 0, values));
+		dst = nn_cross_entropy(place.graph, nn_dropout(place.graph, dst, 0.5f), codes, values, 0.1f);
+		run = place_run(&place, 3);
+		nn_run_free(run);
+		nn_graph_free(place.graph);
+		CHECK(dev_session_used(place.session) == before, "what is freed is back");
+	}
+	nn_run_free(NULL);
+	nn_graph_free(NULL);
+	dev_session_close(place.session);
+}
+
 static void
 check_impossible_run(void)
 {
 	Place		place;
 	NnRun	   *run;
 	NnNode		x;
+	size_t		before;
 
 	place_open(&place);
 	x = input(&place, "x", 1000000);
 	nn_dropout(place.graph, x, 0.5f);
 	CHECK_STATUS(place.session, nn_graph_compile(place.graph), DEV_OK, "a wide graph compiles");
+	before = dev_session_used(place.session);
 	CHECK(nn_run_create(place.graph, place.device, SIZE_MAX / 1000, true, &run) == DEV_NO_MEMORY && run == NULL,
 		  "a run beyond all memory is refused: %s", dev_message_text(place.session));
 	CHECK(nn_run_create(place.graph, place.device, 0, true, &run) == DEV_INVALID, "so is one without rows");
+	CHECK(dev_session_used(place.session) == before, "a refused run leaves nothing");
 	dev_session_close(place.session);
 }
 
@@ -811,6 +850,7 @@ main(void)
 	check_shared_norms();
 	check_initialisation();
 	check_every_allocation();
+	check_freeing();
 	check_impossible_run();
 	check_threads();
 	return check_done();
