@@ -65,6 +65,15 @@ SELECT card->>'task' AS task, card->>'target' AS target, card->>'positive' AS po
 SELECT r->>'class' AS class, (r->>'support')::int AS support, (r->>'f1')::float8 > 0.8 AS good FROM binary_model, jsonb_array_elements(card->'report') r WHERE version = 1 AND chunk = 0;
 SELECT key, (value->>'low')::float8 <= (value->>'value')::float8 AND (value->>'value')::float8 <= (value->>'high')::float8 AS within, value->>'n' AS n
 FROM binary_model, jsonb_each(card->'metrics') WHERE version = 1 AND chunk = 0 ORDER BY 1;
+-- its figures are those that idla_evaluate finds on the same rows
+CREATE VIEW parted_visits AS SELECT age, sex, lab, admitted, readmitted, CASE WHEN visit % 5 = 0 THEN 'test' WHEN visit % 5 = 1 THEN 'validation' ELSE 'train' END AS part FROM visits;
+SELECT t.version FROM idla_train('parts_model', 'parted_visits', 'readmitted', architecture => 'tabm', options => '{"epochs": 3, "part": "part"}') t;
+SELECT e.metric, e.value = (card->'metrics'->e.metric->>'value')::float8 AS value, e.low = (card->'metrics'->e.metric->>'low')::float8 AS low, e.n
+FROM parts_model, idla_evaluate('parts_model', $$SELECT * FROM parted_visits WHERE part = 'test'$$) e WHERE chunk = 0 ORDER BY 1;
+SELECT t.version FROM idla_train('parts_value', $$SELECT age, sex, lab, stay, CASE WHEN visit % 5 = 0 THEN 'test' ELSE 'train' END AS part FROM visits$$, 'stay', architecture => 'mlp', options => '{"epochs": 3, "part": "part"}') t;
+SELECT e.metric, abs(e.value / (card->'metrics'->e.metric->>'value')::float8 - 1) < 1e-6 AS value, e.n
+FROM parts_value, idla_evaluate('parts_value', 'SELECT * FROM visits WHERE visit % 5 = 0') e WHERE chunk = 0 ORDER BY 1;
+
 -- the digest is of the manifest, and the manifest has that of the weights
 SELECT card->>'digest' = manifest->>'sha256' AS one, manifest->>'weights_sha256' = encode(sha256(weights), 'hex') AS two FROM binary_model WHERE version = 1 AND chunk = 0;
 
