@@ -167,7 +167,7 @@ default_width(const LearnNetwork *network, size_t n_rows)
 static int
 default_members(size_t n_rows)
 {
-	return n_rows < 200000 ? 16 : 8;
+	return n_rows < 20000 ? 16 : 8;
 }
 
 /* Few rows are trained on folds and averaged, which is as good against overfitting and takes no time in each step. */

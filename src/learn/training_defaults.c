@@ -16,7 +16,10 @@
 static int
 default_epochs(size_t n)
 {
-	return n < 5000 ? 100 : n < 50000 ? 50 : n < 200000 ? 20 : 10;
+	/* Up to a thousand rows what counts is the number of passes; then it is the number of steps. */
+	if (n < FEW)
+		return n <= 1000 ? 100 : 100000 / (int) n > 30 ? 100000 / (int) n : 30;
+	return n < 20000 ? 30 : n < 50000 ? 15 : n < 200000 ? 8 : 5;
 }
 
 static int
@@ -30,7 +33,7 @@ default_batch(const LearnNetwork *network, size_t n)
 static int
 default_patience(size_t n)
 {
-	return n < 5000 ? 16 : n < 50000 ? 10 : n < 200000 ? 5 : 3;
+	return n < FEW ? 16 : n < 50000 ? 8 : n < 200000 ? 4 : 3;
 }
 
 static double
