@@ -8,7 +8,7 @@ my $node = start_node('main', 'fsync = off', 'temp_file_limit = -1');
 
 $node->safe_psql('postgres', 'CREATE EXTENSION idla');
 make_patients($node, 'postgres', 400);
-$node->safe_psql('postgres', "CREATE TABLE big AS SELECT p.*, g FROM patients p, generate_series(1, 500) g; CREATE VIEW big_source AS SELECT age, sex, pressure, g, sick FROM big");
+$node->safe_psql('postgres', "CREATE TABLE big AS SELECT p.*, g FROM patients p, generate_series(1, 100) g; CREATE VIEW big_source AS SELECT age, sex, pressure, g, sick FROM big");
 $node->safe_psql('postgres', "SET idla.progress = off; SELECT idla_train('old', 'source', 'sick', architecture => 'linear', options => '{\"epochs\": 2, \"seed\": 1}')");
 my $answers = "SELECT md5(string_agg(encode(float8send(idla_predict('old', p)), 'hex'), ' ' ORDER BY id)) FROM patients p";
 my $expected = $node->safe_psql('postgres', $answers);
