@@ -175,12 +175,16 @@ idla_rows_open(const char *text)
 	IdlaRows *rows = palloc0(sizeof(IdlaRows));
 	const char *query = text;
 	SPIPlanPtr	plan;
+	int			level;
 
 	if (is_query(text))
 		check_query(text);
 	else
 		query = query_of_name(text);
 
+	level = NewGUCNestLevel();
+	/* Compiling a plan cannot be interrupted, and takes longer than a cancel may. */
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_NO_SCROLL);
@@ -190,6 +194,7 @@ idla_rows_open(const char *text)
 	if (rows->portal->tupDesc == NULL)
 		elog(ERROR, "the source returns no rows by its nature");
 	check_names(rows->portal->tupDesc);
+	AtEOXact_GUC(false, level);
 	MemoryContextSwitchTo(caller);
 	return rows;
 }
