@@ -201,12 +201,21 @@ pack_strip(size_t k, size_t cols, size_t width, float alpha, const float *b, siz
 				vf_store(dst + p * width + v, vf_load(b + p * row_b + v));
 		return;
 	}
+	if (cols < width)
+	{
+		/* Two written-out stores: a loop over them would become a call of memset. */
+		for (size_t p = 0; p < k; p++)
+		{
+			vf_store(dst + p * width, vf_zero());
+			vf_store(dst + p * width + width - VF_WIDTH, vf_zero());
+			for (size_t j = 0; j < cols; j++)
+				dst[p * width + j] = alpha * b[p * row_b + j * col_b];
+		}
+		return;
+	}
 	for (size_t j = 0; j < cols; j++)
 		for (size_t p = 0; p < k; p++)
 			dst[p * width + j] = alpha * b[p * row_b + j * col_b];
-	for (size_t j = cols; j < width; j++)
-		for (size_t p = 0; p < k; p++)
-			dst[p * width + j] = 0.0f;
 }
 
 /* All strips of B(k, n), one behind the other, k * PANEL floats apart. */
