@@ -223,7 +223,7 @@ find_state(FunctionCallInfo fcinfo, Oid relid, int version)
 
 	if (unlikely(state == NULL))
 		state = create_state(fcinfo->flinfo);
-	if (unlikely(state->relid != relid || state->version != version ||
+	if (unlikely(state->site.loaded == NULL || state->relid != relid || state->version != version ||
 				 memcmp(&state->identity, &identity, sizeof(identity)) != 0))
 		look_up(state, relid, version, snapshot, &identity);
 	return state;

@@ -46,4 +46,28 @@ SELECT idla_predict('two', p, output => 'staay') FROM patients p;
 SELECT idla_classify('stay', p) FROM patients p;
 SELECT idla_probabilities('stay', p) FROM patients p;
 
+-- one call site, asked again after a failure that was caught
+CREATE FUNCTION ask(model regclass, patient patients) RETURNS float8 LANGUAGE plpgsql STABLE AS 'BEGIN RETURN idla_predict(model, patient); END';
+CREATE FUNCTION ask_on() RETURNS SETOF text LANGUAGE plpgsql STABLE AS $$
+DECLARE r patients; model regclass;
+BEGIN
+	SELECT * INTO r FROM patients WHERE id = 1;
+	RETURN NEXT ask('sick', r) IS NOT NULL;
+	FOREACH model IN ARRAY ARRAY[0, 'patients'::regclass, 'sick'::regclass, 0]::regclass[] LOOP
+		BEGIN
+			RETURN NEXT ask(model, r) IS NOT NULL;
+		EXCEPTION WHEN undefined_table OR wrong_object_type THEN
+			RETURN NEXT sqlerrm;
+		END;
+	END LOOP;
+	RETURN NEXT ask('sick', r) IS NOT NULL;
+	BEGIN
+		RETURN NEXT ask(0, r) IS NOT NULL;
+	EXCEPTION WHEN undefined_table THEN
+		RETURN NEXT sqlerrm;
+	END;
+	RETURN NEXT ask(0, r) IS NOT NULL;
+END $$;
+SELECT * FROM ask_on();
+
 DROP SCHEMA predict_errors CASCADE;
