@@ -167,6 +167,21 @@ idla_channel_name(const IdlaColumn *column, int i)
 	return pstrdup(column->name);
 }
 
+bool
+idla_column_used(const IdlaColumns *columns, int column)
+{
+	const IdlaColumn *wanted = &columns->columns[column];
+
+	for (int i = 0; i < wanted->n_channels; i++)
+	{
+		const LearnChannel *channel = &columns->channels[wanted->first_channel + i];
+
+		if (channel->number_input >= 0 || channel->indicator_input >= 0 || channel->code_input >= 0)
+			return true;
+	}
+	return false;
+}
+
 char *
 idla_attribute_list(TupleDesc desc)
 {

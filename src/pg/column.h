@@ -52,6 +52,8 @@ extern void idla_columns_plan(TupleDesc desc, const List *skip, const IdlaOverri
 /* Numbers and names the channels once every array's length is known; in the work's memory. */
 extern void idla_columns_channels(IdlaColumns *columns, const IdlaOverride *overrides, int n_overrides,
 								  LearnScaling scaling, IdlaWork *work);
+/* Does the fitted model read the column at all? Identifiers, constants and empty columns were left out. */
+extern bool idla_column_used(const IdlaColumns *columns, int column);
 /* "a, b, c and 12 more": attribute names for a HINT */
 extern char *idla_attribute_list(TupleDesc desc);
 extern const IdlaOverride *idla_override_find(const IdlaOverride *overrides, int n, const char *name);

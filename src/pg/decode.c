@@ -2,7 +2,8 @@
  * decode.c: a deformed tuple into channels.
  *
  * A decoder is made once for a row type: it finds the model's columns by name,
- * refuses missing and retyped ones, and keeps for each the one way its type is read. NULL,
+ * refuses missing and retyped ones, and keeps for each the one way its type is read. Columns that
+ * training left out are not looked for when predicting. NULL,
  * NaN, infinities and what no float can hold become NaN, which means missing.
  */
 #include "column.h"
@@ -58,7 +59,8 @@ struct IdlaDecoder
 	LearnDataset *dataset;
 	IdlaWork   *work;
 	int			n_attributes;
-	Slot	   *slots;			/* (columns->n) */
+	int			n_slots;
+	Slot	   *slots;			/* (n_slots): one for each column that is read */
 };
 
 static float
@@ -147,9 +149,16 @@ find_position(TupleDesc desc, const char *name)
 	return -1;
 }
 
-static void
-complain_missing(const IdlaColumns *columns, TupleDesc desc, const char *name)
+static bool
+is_read(const IdlaDecoder *decoder, int column)
 {
+	return decoder->dataset != NULL || idla_column_used(decoder->columns, column);
+}
+
+static void
+complain_missing(const IdlaDecoder *decoder, TupleDesc desc, const char *name)
+{
+	const IdlaColumns *columns = decoder->columns;
 	StringInfoData missing;
 	int			n = 0;
 	bool		nameless = desc->natts > 0 && find_position(desc, "f1") == 0;
@@ -157,7 +166,7 @@ complain_missing(const IdlaColumns *columns, TupleDesc desc, const char *name)
 	initStringInfo(&missing);
 	for (int i = 0; i < columns->n; i++)
 	{
-		if (find_position(desc, columns->columns[i].name) >= 0)
+		if (!is_read(decoder, i) || find_position(desc, columns->columns[i].name) >= 0)
 			continue;
 		if (++n <= 30)
 			appendStringInfo(&missing, "%s%s", n > 1 ? ", " : "", columns->columns[i].name);
@@ -202,7 +211,7 @@ set_category_reading(Slot *slot)
 }
 
 static void
-set_reading(Slot *slot, const IdlaColumns *columns, TupleDesc desc)
+set_reading(Slot *slot, const IdlaDecoder *decoder, TupleDesc desc)
 {
 	const IdlaColumn *column = slot->column;
 
@@ -229,7 +238,7 @@ set_reading(Slot *slot, const IdlaColumns *columns, TupleDesc desc)
 				slot->reading = READ_DISTANCE;
 				slot->reference = find_position(desc, column->reference);
 				if (slot->reference < 0)
-					complain_missing(columns, desc, column->reference);
+					complain_missing(decoder, desc, column->reference);
 				slot->reference_type = getBaseType(TupleDescAttr(desc, slot->reference)->atttypid);
 				family = idla_type_family(slot->reference_type);
 				if (family != IDLA_FAMILY_DATE && family != IDLA_FAMILY_TIMESTAMP && family != IDLA_FAMILY_TIMESTAMPTZ)
@@ -262,16 +271,19 @@ idla_decoder_create(const IdlaColumns *columns, TupleDesc desc, LearnDataset *da
 	decoder->slots = palloc0(sizeof(Slot) * Max(columns->n, 1));
 	for (int i = 0; i < columns->n; i++)
 	{
-		Slot	   *slot = &decoder->slots[i];
+		Slot	   *slot;
 
+		if (!is_read(decoder, i))
+			continue;
+		slot = &decoder->slots[decoder->n_slots++];
 		slot->column = &columns->columns[i];
 		slot->attribute = find_position(desc, slot->column->name);
 		if (slot->attribute < 0)
-			complain_missing(columns, desc, slot->column->name);
+			complain_missing(decoder, desc, slot->column->name);
 		slot->type = getBaseType(TupleDescAttr(desc, slot->attribute)->atttypid);
 		if (!idla_type_fits(slot->column, slot->type))
 			complain_retyped(slot->column, slot->type);
-		set_reading(slot, columns, desc);
+		set_reading(slot, decoder, desc);
 	}
 	return decoder;
 }
@@ -420,7 +432,7 @@ read_number(const Slot *slot, Datum value)
 void
 idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float *raw)
 {
-	for (int i = 0; i < decoder->columns->n; i++)
+	for (int i = 0; i < decoder->n_slots; i++)
 	{
 		Slot	   *slot = &decoder->slots[i];
 		float	   *channels = raw + slot->column->first_channel;

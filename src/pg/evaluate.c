@@ -549,7 +549,7 @@ idla_importance(PG_FUNCTION_ARGS)
 	double	   *means;
 	double	   *deviations;
 	Importance *order;
-	int			n;
+	int			n = 0;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (repeats < 1 || repeats > MOST_REPEATS)
@@ -557,15 +557,15 @@ idla_importance(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("repeats is %d: it must be between 1 and %d", repeats, MOST_REPEATS)));
 	judging = judge_source(fcinfo, idla_version_argument(fcinfo, 3), true);
-	n = judging->learn->n_columns;
-	means = palloc0(n * sizeof(double));
-	deviations = palloc0(n * sizeof(double));
-	order = palloc0(n * sizeof(Importance));
+	means = palloc0(judging->learn->n_columns * sizeof(double));
+	deviations = palloc0(judging->learn->n_columns * sizeof(double));
+	order = palloc0(judging->learn->n_columns * sizeof(Importance));
 	idla_check(judging->loaded->model->work,
 			   learn_importance(judging->loaded->predictor, judging->n, judging->raw, repeats, IMPORTANCE_SEED,
 								goodness, judging, means, deviations));
-	for (int i = 0; i < n; i++)
-		order[i] = (Importance) {.column = i, .mean = means[i], .deviation = deviations[i]};
+	for (int i = 0; i < judging->learn->n_columns; i++)
+		if (idla_column_used(&judging->loaded->model->columns, i))
+			order[n++] = (Importance) {.column = i, .mean = means[i], .deviation = deviations[i]};
 	qsort(order, n, sizeof(Importance), compare_importance);
 	for (int i = 0; i < n; i++)
 	{

@@ -5,7 +5,7 @@
  * how much a metric suffers when a column is shuffled; here the answers get
  * the names and values that the user knows, and an order.
  */
-#include "idla.h"
+#include "column.h"
 
 #include <math.h>
 
@@ -58,19 +58,6 @@ compare_shares(const void *a, const void *b)
 	if (size_left != size_right)
 		return size_left > size_right ? -1 : 1;
 	return left->column - right->column;
-}
-
-static bool
-is_used(const LearnModel *model, int column)
-{
-	for (int i = 0; i < model->n_channels; i++)
-	{
-		if (model->channels[i].column == column &&
-			(model->channels[i].number_input >= 0 || model->channels[i].indicator_input >= 0 ||
-			 model->channels[i].code_input >= 0))
-			return true;
-	}
-	return false;
 }
 
 /* The value of a column as the row has it, in text; NULL for NULL. */
@@ -197,7 +184,7 @@ idla_explain(PG_FUNCTION_ARGS)
 	shares = palloc(Max(learn->n_columns, 1) * sizeof(Share));
 	for (int i = 0; i < learn->n_columns; i++)
 	{
-		if (is_used(learn, i))
+		if (idla_column_used(&site->model->columns, i))
 			shares[n++] = (Share) {.column = i, .contribution = sign * contributions[i]};
 	}
 	qsort(shares, n, sizeof(Share), compare_shares);

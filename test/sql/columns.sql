@@ -97,6 +97,11 @@ SELECT count(idla_predict('many_model', m)) FROM many m;
 -- a column with one value, or none, is left out with a NOTICE; so is one with a value of its own in every row
 SET client_min_messages = notice;
 SELECT rows_used FROM idla_train('m', 'SELECT y, single, double, constant, nothing, row_number() OVER () AS id FROM everything', 'y', architecture => 'linear', options => '{"epochs": 2}');
+-- what was left out is not asked for again, nor explained or weighed
+SELECT version AS newest FROM idla_versions WHERE model = 'm'::regclass ORDER BY version DESC LIMIT 1 \gset
+SELECT count(idla_predict('m', x, :newest)), count(*) FROM (SELECT single, double, constant FROM everything) x;
+SELECT feature FROM everything e, idla_explain('m', e, top => NULL, version => :newest) WHERE e.middle = 1 AND e.small = 1 GROUP BY 1 ORDER BY 1;
+SELECT feature FROM idla_importance('m', 'everything', 1, :newest) ORDER BY 1;
 -- what looks like a patient's identifier is named, and what gives the target away
 SELECT rows_used FROM idla_train('m', 'SELECT y, single, middle AS patient_id FROM everything', 'y', architecture => 'linear', options => '{"epochs": 2}');
 SELECT rows_used FROM idla_train('m', 'SELECT y, single, middle AS patient_id, y::int + double * 0.001 AS outcome FROM everything', 'y', architecture => 'linear', options => '{"epochs": 2, "group_by": "patient_id"}');
