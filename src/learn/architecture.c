@@ -20,7 +20,7 @@
 #define ONE_HOT_MOST_LINEAR 64	/* the linear model's and the additive one's: each category has its own say */
 #define CODE_WIDTH 8			/* of an embedded code */
 #define NORM_EPSILON 1e-5f
-#define SPARSE_INDICATORS 256	/* beyond so many features an embedding of each costs more than it gives */
+#define EMBEDDED_MOST 64		/* features beyond which embedding each costs more than it gives */
 
 /* ---- What a description says ---- */
 
@@ -184,8 +184,8 @@ resolve_embedding(LearnNetwork *network, size_t n_rows)
 	if (is_additive(network) || network->n_numbers == 0)
 		network->embedding = LEARN_EMBEDDING_NONE;
 	if (network->embedding == LEARN_EMBEDDING_AUTO)
-		network->embedding = network->architecture == LEARN_TABM && n_rows >= 5000 && n_rows < 200000
-			&& learn_network_features(network) <= SPARSE_INDICATORS
+		network->embedding = network->architecture == LEARN_TABM && n_rows >= 5000 && n_rows < 50000
+			&& learn_network_features(network) <= EMBEDDED_MOST
 			? LEARN_EMBEDDING_PIECEWISE : LEARN_EMBEDDING_NONE;
 	if (network->embedding == LEARN_EMBEDDING_NONE)
 	{
