@@ -84,8 +84,8 @@ extern DevStatus learn_layers_parse(DevSession *session, const char *text, Learn
 /* Bounds that the user's wishes and stored networks are held to. */
 #define LEARN_MAX_WIDTH 16384
 #define LEARN_MAX_DEPTH 64
-#define LEARN_MAX_MEMBERS 256
-#define LEARN_MAX_BINS 256
+#define LEARN_MAX_MEMBERS 512
+#define LEARN_MAX_BINS 1024
 #define LEARN_MAX_LAYERS 256
 #define LEARN_MAX_OUTPUTS 65536
 #define LEARN_MAX_CARDINALITY (1 << 24)

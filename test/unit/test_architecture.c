@@ -187,7 +187,7 @@ check_refusals(DevSession *session)
 	check_refused(session, &bad, "width \"-1\" is not between 0 and 16384");
 	bad = good;
 	bad.members = 1000;
-	check_refused(session, &bad, "number of members \"1000\" is not between 0 and 256");
+	check_refused(session, &bad, "number of members \"1000\" is not between 0 and 512");
 	bad = good;
 	bad.dropout = 1;
 	check_refused(session, &bad, "dropout \"1\" is not less than 1");
