@@ -33,7 +33,7 @@ EXTRA_CLEAN = build results output_iso tmp_check regression.diffs regression.out
 REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test --load-extension=idla
 ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
-ISOLATION_OPTS = --inputdir=test --load-extension=idla
+ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=idla
 
 # The JIT would only inline our few lines of glue, and needs clang at build time.
 override with_llvm = no
