@@ -270,7 +270,8 @@ learn_machine_poll(LearnMachine *machine)
 {
 	double		now = learn_seconds();
 
-	if (now - machine->last_poll < POLL_SECONDS)
+	/* What was recorded stands: the host may not say it twice. */
+	if (machine->status != DEV_OK || now - machine->last_poll < POLL_SECONDS)
 		return;
 	machine->last_poll = now;
 	machine->status = dev_poll(machine->session);
@@ -285,6 +286,7 @@ learn_machine_run(LearnMachine *machine, LearnJob job)
 		job(machine, 0);
 	else
 		learn_team_run(machine->team, job, machine);
+	learn_machine_poll(machine);
 }
 
 /* Sums of the inputs, for the mean of the features. */
@@ -506,6 +508,8 @@ update(LearnMachine *machine)
 		return;
 	}
 	learn_machine_run(machine, norm_job);
+	if (machine->status != DEV_OK)
+		return;
 	for (int i = 0; i < machine->n_workers; i++)
 		norm += machine->workers[i].norm;
 	norm = sqrt(norm);
@@ -533,5 +537,5 @@ learn_machine_step(LearnMachine *machine, const LearnSampler *sampler, size_t fi
 	if (!isfinite(*loss))
 		return dev_fail(machine->session, DEV_NOT_FINITE, "training diverged: the loss is not finite");
 	update(machine);
-	return DEV_OK;
+	return machine->status;
 }
