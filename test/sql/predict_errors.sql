@@ -47,6 +47,7 @@ SELECT idla_classify('stay', p) FROM patients p;
 SELECT idla_probabilities('stay', p) FROM patients p;
 
 -- one call site, asked again after a failure that was caught
+\set SHOW_CONTEXT never
 CREATE FUNCTION ask(model regclass, patient patients) RETURNS float8 LANGUAGE plpgsql STABLE AS 'BEGIN RETURN idla_predict(model, patient); END';
 CREATE FUNCTION ask_on() RETURNS SETOF text LANGUAGE plpgsql STABLE AS $$
 DECLARE r patients; model regclass;
