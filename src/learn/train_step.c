@@ -191,6 +191,7 @@ free_worker(LearnMachine *machine, LearnWorker *worker)
 {
 	DevSession *session = machine->session;
 
+	nn_run_free(worker->run);
 	if (worker->diff_weights != NULL)
 		machine->device->primitives->release(machine->device, worker->diff_weights);
 	if (worker->squared != NULL)
@@ -221,6 +222,9 @@ learn_machine_free(LearnMachine *machine)
 	dev_release(machine->session, machine->offset);
 	dev_release(machine->session, machine->trained);
 	dev_release(machine->session, machine->statistics);
+	dev_release(machine->session, machine->built.code_first);
+	dev_release(machine->session, machine->built.code_width);
+	nn_graph_free(machine->built.graph);
 	memset(machine, 0, sizeof(*machine));
 }
 

@@ -128,7 +128,7 @@ extern DevStatus learn_monitor_tick(LearnMonitor *monitor, bool epoch_end);
 extern DevStatus learn_machine_create(DevSession *session, DevDevice *device, LearnTeam *team,
 									  const LearnNetwork *network, const LearnLoss *loss, size_t batch,
 									  LearnMachine *machine);
-/* Gives up its memory but for graph and runs, which the session keeps. A zeroed machine is allowed. */
+/* Gives up its memory. A zeroed machine is allowed. */
 extern void learn_machine_free(LearnMachine *machine);
 /* Fresh weights and optimiser state for the next network. */
 extern DevStatus learn_machine_start(LearnMachine *machine, const NnOptimizerSpec *spec, uint64_t seed);
