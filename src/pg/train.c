@@ -90,6 +90,8 @@ settle_shares(IdlaTraining *run)
 		probe.folds = options->training.folds;
 		learn_training_resolve(&options->network, (size_t) ((double) n * (1 - split->test)), &probe);
 		split->validation = probe.folds > 1 ? 0 : 0.15;
+		/* settled here, so that the engine, which counts the rows that are left, does not think otherwise */
+		options->training.folds = probe.folds;
 	}
 }
 
