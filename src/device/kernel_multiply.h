@@ -11,6 +11,15 @@
 #define PANEL (PANEL_VECTORS * VF_WIDTH)
 #define WIDE_VECTORS 8
 
+/*
+ * The address sanitizer makes tiles fifty times slower. It watches the portable ones, whose indexes are the same.
+ */
+#if defined(__SANITIZE_ADDRESS__) && VF_FUSED
+#define TILE_CODE __attribute__((__no_sanitize__("address", "undefined")))
+#else
+#define TILE_CODE
+#endif
+
 /* Where the chains of a tile start. */
 typedef enum Start
 {
@@ -32,7 +41,7 @@ typedef struct Strip
 } Strip;
 
 /* rows and vectors are constants at every call, so that the sums live in registers. */
-static ALWAYS_INLINE void
+static ALWAYS_INLINE TILE_CODE void
 tile(const bool chained, const size_t rows, const size_t vectors, const Strip *strip, float *c, size_t ldc)
 {
 	Vf			sum[TILE_ROWS][WIDE_VECTORS];
@@ -85,7 +94,7 @@ tile(const bool chained, const size_t rows, const size_t vectors, const Strip *s
 			break
 
 /* A tile of any number of rows up to TILE_ROWS, `vectors` wide. */
-static ALWAYS_INLINE void
+static ALWAYS_INLINE TILE_CODE void
 tile_any(const bool chained, const size_t vectors, size_t rows, const Strip *strip, float *c, size_t ldc)
 {
 	switch (rows)
@@ -109,20 +118,20 @@ tile_any(const bool chained, const size_t vectors, size_t rows, const Strip *str
 
 typedef void (*TileRows) (size_t rows, const Strip *strip, float *c, size_t ldc);
 
-static void
+static TILE_CODE void
 chained_narrow(size_t rows, const Strip *strip, float *c, size_t ldc)
 {
 	tile_any(true, 1, rows, strip, c, ldc);
 }
 
-static void
+static TILE_CODE void
 chained_panel(size_t rows, const Strip *strip, float *c, size_t ldc)
 {
 	tile_any(true, PANEL_VECTORS, rows, strip, c, ldc);
 }
 
 /* One row, many columns. */
-static void
+static TILE_CODE void
 chained_wide(const Strip *strip, float *c)
 {
 	tile(true, 1, WIDE_VECTORS, strip, c, 0);
