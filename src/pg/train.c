@@ -329,6 +329,12 @@ build_row(FunctionCallInfo fcinfo, const IdlaTraining *run, int version, bool in
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
 
+static double
+seconds_since(TimestampTz start)
+{
+	return (double) (GetCurrentTimestamp() - start) / USECS_PER_SEC;
+}
+
 Datum
 idla_train(PG_FUNCTION_ARGS)
 {
@@ -360,6 +366,7 @@ idla_train(PG_FUNCTION_ARGS)
 	run->reading.options = run->options;
 	run->reading.work = work;
 	idla_reading_run(&run->reading, run->target, task);
+	run->reading_seconds = seconds_since(start);
 
 	run->model = MemoryContextAllocZero(work->context, sizeof(IdlaModel));
 	run->model->work = work;
@@ -370,7 +377,7 @@ idla_train(PG_FUNCTION_ARGS)
 	learn(run);
 	idla_progress_phase("judging");
 	idla_training_judge(run);
-	run->seconds = (double) (GetCurrentTimestamp() - start) / USECS_PER_SEC;
+	run->seconds = seconds_since(start);
 	version = write_version(run, &relid, &in_service);
 
 	MemoryContextSwitchTo(caller);

@@ -23,6 +23,7 @@ typedef struct IdlaTraining
 	LearnTraining training;		/* resolved */
 	LearnOutcome outcome;
 	size_t		parts[LEARN_N_PARTS];
+	double		reading_seconds;	/* of seconds: until the last row was in the store */
 	double		seconds;
 	char	   *architecture;	/* in words */
 

@@ -301,6 +301,7 @@ idla_training_card(const IdlaTraining *run, const char *digest)
 	put_json(&out, "options", run->given);
 	idla_json_put_integer(&out, "seed", (int64) run->training.seed);
 	idla_json_put_integer(&out, "epochs", run->outcome.epochs);
+	idla_json_put_double(&out, "reading_seconds", run->reading_seconds);
 	idla_json_put_double(&out, "seconds", run->seconds);
 	idla_json_put_string(&out, "source", run->reading.source);
 	idla_json_put_string(&out, "trained_by", GetUserNameFromId(GetUserId(), false));

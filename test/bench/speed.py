@@ -243,7 +243,7 @@ def reading(connection, shape, rounds, bars):
         connection.execute(f"SELECT {summed} FROM {shape.table}")
         scan = time.perf_counter() - start
         idla_train(connection, shape, 8192, 1, 1)
-        read = connection.execute("SELECT (card->'seconds'->>'read')::float8 FROM bench_model WHERE chunk = 0").fetchone()[0]
+        read = connection.execute("SELECT (card->>'reading_seconds')::float8 FROM bench_model WHERE chunk = 0").fetchone()[0]
         ratios.append(scan / read)
     bars.tell("reading rate / rate of summing the columns in SQL", ratios, READ_BAR)
     connection.execute("RESET max_parallel_workers_per_gather; RESET jit")
