@@ -15,7 +15,7 @@ my $session = start_session($node, 'postgres', 'trainer', "$training;\n");
 ok(wait_until($node, 'postgres', "SELECT EXISTS (SELECT FROM idla_progress WHERE phase = 'training' AND epoch >= 2)", $session),
 	'another session sees how far the training is');
 is( $node->safe_psql('postgres', <<'END'),
-SELECT model, role = 'postgres', database = 'postgres', net, nets >= 1, epoch BETWEEN 2 AND epochs, epochs = 100000, rows > 0,
+SELECT model, role = current_user, database = 'postgres', net, nets >= 1, epoch BETWEEN 2 AND epochs, epochs = 100000, rows > 0,
 	loss > 0, validation > 0, best <= validation, seconds_left > 0, started BETWEEN now() - interval '2 minutes' AND now()
 FROM idla_progress
 END
