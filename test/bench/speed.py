@@ -169,9 +169,10 @@ def idla_train(connection, shape, batch, epochs, threads):
 
 
 def idla_rate(connection, shape, batch, threads):
-    """Rows a second of training alone: what two more epochs add to the statement."""
-    return 2 * shape.rows / (idla_train(connection, shape, batch, 3, threads)
-                             - idla_train(connection, shape, batch, 1, threads))
+    """Rows a second of training alone: what some million rows of more epochs add to the statement."""
+    epochs = -(-4_000_000 // shape.rows)
+    return epochs * shape.rows / (idla_train(connection, shape, batch, 1 + epochs, threads)
+                                  - idla_train(connection, shape, batch, 1, threads))
 
 
 def idla_score(connection, shape):
