@@ -134,7 +134,7 @@ typedef struct DevPrimitives
 	void		(*softmax) (DevQueue *queue, size_t rows, size_t cols, const float *x, size_t ldx,
 							float *y, size_t ldy, float *log_sum);
 
-	/* dst[i] = 0 with probability `rate`, else 1 / (1 - rate); element i is value first + i of the stream */
+	/* dst[i] = 0 with probability `rate`, taken to the nearest 65,536th, else 1 / (1 - that); element i is value first + i of the stream */
 	void		(*random_mask) (DevQueue *queue, size_t n, float rate, uint64_t seed, uint64_t stream,
 								uint64_t first, float *dst);
 

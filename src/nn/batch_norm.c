@@ -10,7 +10,7 @@
  * Examples of a training pass share statistics, so none has a gradient of its own: mixes_examples makes
  * nn_run_norms refuse such a pass. Per-example norms are those of NN_INFER.
  */
-#include "arithmetic.h"
+#include "normalize.h"
 
 enum
 {
@@ -21,55 +21,14 @@ enum
 	N_PARAMETERS
 };
 
-typedef struct Options
-{
-	float		epsilon;
-} Options;
-
-typedef struct Sizes
-{
-	size_t		rows;			/* batch * positions */
-	size_t		positions;
-	size_t		cols;
-} Sizes;
-
-static Sizes
-sizes_of(const NnPass *pass)
-{
-	Sizes		sizes;
-
-	sizes.cols = nn_shape_last(&pass->node->shape);
-	sizes.positions = nn_shape_positions(&pass->node->shape);
-	sizes.rows = pass->batch * sizes.positions;
-	return sizes;
-}
-
 static bool
 shape(NnGraph *graph, NnNodeData *node)
 {
 	static const char *const names[N_PARAMETERS] = {"gain", "bias", "running mean", "running variance"};
-	const Options *options = node->options;
 	const NnShape *src = nn_src_shape(graph, node, 0);
-	char		text[64];
 
-	if (!nn_need_floats(graph, node, 0))
+	if (!check_normalization(graph, node, names, N_PARAMETERS))
 		return false;
-	if (!(options->epsilon > 0 && options->epsilon < 1e30f))
-		return nn_reject(graph, node, "epsilon \"%g\" is not a positive number", options->epsilon);
-	for (int i = 0; i < N_PARAMETERS; i++)
-	{
-		const NnShape *parameter;
-
-		if (i <= BIAS && node->parameters[i] == NN_NONE)
-			continue;
-		parameter = nn_need_parameter(graph, node, i);
-		if (parameter == NULL)
-			return false;
-		if (parameter->rank != 1 || parameter->dims[0] != nn_shape_last(src))
-			return nn_reject(graph, node, "%s has shape %s where (%zu) is needed", names[i],
-							 nn_shape_text(parameter, text, sizeof(text)), nn_shape_last(src));
-	}
-	node->shape = *src;
 	node->workspace_fixed = 3 * nn_shape_last(src);
 	node->scratch_row = 2 * nn_shape_size(src);
 	node->scratch_fixed = 3 * nn_shape_last(src);

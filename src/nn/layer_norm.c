@@ -5,56 +5,16 @@
  * Only 1 / deviation is kept for the way back; the normalised values are made again from it,
  * which costs three passes over memory and saves a copy of the activations.
  */
-#include "arithmetic.h"
-
-typedef struct Options
-{
-	float		epsilon;
-} Options;
-
-typedef struct Sizes
-{
-	size_t		rows;			/* batch * positions */
-	size_t		positions;
-	size_t		cols;
-} Sizes;
-
-static Sizes
-sizes_of(const NnPass *pass)
-{
-	Sizes		sizes;
-
-	sizes.cols = nn_shape_last(&pass->node->shape);
-	sizes.positions = nn_shape_positions(&pass->node->shape);
-	sizes.rows = pass->batch * sizes.positions;
-	return sizes;
-}
+#include "normalize.h"
 
 static bool
 shape(NnGraph *graph, NnNodeData *node)
 {
-	const Options *options = node->options;
+	static const char *const names[] = {"gain", "bias"};
 	const NnShape *src = nn_src_shape(graph, node, 0);
-	char		text[64];
 
-	if (!nn_need_floats(graph, node, 0))
+	if (!check_normalization(graph, node, names, 2))
 		return false;
-	if (!(options->epsilon > 0 && options->epsilon < 1e30f))
-		return nn_reject(graph, node, "epsilon \"%g\" is not a positive number", options->epsilon);
-	for (int i = 0; i < 2; i++)
-	{
-		const NnShape *parameter;
-
-		if (node->parameters[i] == NN_NONE)
-			continue;
-		parameter = nn_need_parameter(graph, node, i);
-		if (parameter == NULL)
-			return false;
-		if (parameter->rank != 1 || parameter->dims[0] != nn_shape_last(src))
-			return nn_reject(graph, node, "%s has shape %s where (%zu) is needed", i == 0 ? "gain" : "bias",
-							 nn_shape_text(parameter, text, sizeof(text)), nn_shape_last(src));
-	}
-	node->shape = *src;
 	node->workspace_row = nn_shape_positions(src);
 	node->scratch_row = 2 * nn_shape_size(src) + 2 * nn_shape_positions(src);
 	return true;
