@@ -15,7 +15,7 @@ ENGINE_COMMON = -std=c11 -D_GNU_SOURCE -Iinclude -fPIC -fvisibility=hidden -ffp-
 ENGINE_plain = -O3 $(ENGINE_COMMON)
 ENGINE_asan = $(SANITIZED_LEVEL) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer $(ENGINE_COMMON)
 SANITIZED_LEVEL = -O1
-ENGINE_LIBS = -lm -lpthread -ldl
+ENGINE_LIBS = -lpng -lturbojpeg -lutf8proc -lm -lpthread -ldl
 
 ENGINE_SOURCES := $(sort $(wildcard src/device/*.c src/nn/*.c src/learn/*.c))
 ENGINE_HEADERS := $(sort $(wildcard include/idla/*.h src/device/*.h src/nn/*.h src/learn/*.h))
