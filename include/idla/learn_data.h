@@ -37,6 +37,7 @@ typedef struct LearnRow
 {
 	const float *channels;		/* (n_channels) raw; NaN is missing; a category's code by learn_dataset_intern */
 	const float *targets;		/* (n_targets) raw */
+	const LearnBytes *fields;	/* (n_fields) as learn_field_take gives them */
 	uint64_t	group;			/* hash of group_by, ignored unless the split is by group */
 	double		order;			/* order_by as a number */
 	uint8_t		part;			/* a LearnPart when a column names it, else LEARN_UNASSIGNED */
@@ -64,6 +65,12 @@ extern DevStatus learn_note(DevSession *session, LearnNotes *notes, bool warning
 /* channels is used (and filled by fit) in place; memory in bytes; spill NULL: never spills, over memory is an error. */
 extern DevStatus learn_dataset_create(DevSession *session, LearnChannel *channels, int n_channels, int n_targets,
 									  size_t memory, const LearnSpill *spill, LearnDataset **dataset);
+/*
+ * Before the first row: rows have these fields too, at most `memory` bytes of them in memory, the rest of field i in
+ * spills[i] (spills NULL: over memory is an error). fields is used, and filled by fit, in place.
+ */
+extern DevStatus learn_dataset_add_fields(LearnDataset *dataset, LearnField *fields, int n_fields, size_t memory,
+										  const LearnSpill *const *spills);
 /* Gives up all memory now instead of at the session's end. */
 extern void learn_dataset_free(LearnDataset *dataset);
 
@@ -77,6 +84,22 @@ extern int	learn_dataset_categories(const LearnDataset *dataset, int channel);
 /* Targets stay in memory: (rows, n_targets); the glue may rewrite them (class codes) before the split. */
 extern float *learn_dataset_targets(LearnDataset *dataset);
 extern uint8_t *learn_dataset_parts(LearnDataset *dataset);	/* (rows) LearnPart */
+
+/* ---- Fields (src/learn/field.c); any thread may call these ---- */
+
+/* Whether there is a length beside the planes: not for images. */
+extern bool learn_field_has_length(const LearnField *field);
+/* The inputs of the network that a field feeds; returns their number. */
+extern int	learn_field_planes(const LearnField *field, LearnPlane planes[LEARN_MAX_PLANES]);
+/* Places of a field that explanations tell apart (pixels, samples, bins by channel, tokens), and that of a plane's value i of n. */
+extern size_t learn_field_parts(const LearnField *field);
+extern size_t learn_field_part(const LearnField *field, int plane, size_t i, size_t n);
+/* Bytes of a taken value of full size (dims). */
+extern size_t learn_field_taken_bytes(const LearnField *field);
+/* n numbers as they are stored; pixels are expected in [0, 1] unless the sample is a float. */
+extern void learn_field_pack(const LearnField *field, size_t n, const float *values, void *dst);
+/* A stored value as the network takes it: planes[i] has the shape of plane i, floats or int32 codes. Missing: zeros. */
+extern void learn_field_load(const LearnField *field, LearnBytes stored, void *const planes[LEARN_MAX_PLANES], int32_t *length);
 
 /* ---- Split (src/learn/split.c) ---- */
 
@@ -131,6 +154,9 @@ extern DevStatus learn_channel_index(DevSession *session, LearnChannel *channel)
 extern DevStatus learn_dataset_gather(LearnDataset *dataset, const uint32_t *rows, size_t n,
 									  float *numbers, int32_t *codes, float *targets);
 
+/* The stored value of a field of one row of an encoded data set; valid until the next call. Main thread only. */
+extern DevStatus learn_dataset_field(LearnDataset *dataset, int field, size_t row, LearnBytes *value);
+
 /* Training quantiles of the encoded number inputs: edges (n_numbers, bins + 1), for piecewise embeddings. */
 extern DevStatus learn_bin_edges(LearnDataset *dataset, int bins, float *edges);
 
@@ -145,5 +171,7 @@ extern DevStatus learn_sampler_next(LearnSampler *sampler, size_t *n);
 /* Copies `count` rows of the window from position `first`. Any thread. */
 extern void learn_sampler_copy(const LearnSampler *sampler, size_t first, size_t count,
 							   float *numbers, int32_t *codes, float *targets);
+/* The stored value of a field in row `place` of the window; valid as long as the window is. Any thread. */
+extern LearnBytes learn_sampler_field(const LearnSampler *sampler, int field, size_t place);
 
 #endif							/* IDLA_LEARN_DATA_H */

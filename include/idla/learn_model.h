@@ -9,7 +9,8 @@
  * Words: a COLUMN is what the user has (age, sex, admitted). A CHANNEL is one
  * raw float of a row: most columns have one, a timestamp has several (year,
  * month, hour ...), an array has one an element. An INPUT is what the network sees: a
- * scaled number, a missing indicator or a category code.
+ * scaled number, a missing indicator or a category code. A FIELD is a column that is more than
+ * a few numbers: an image, a signal, a patient's series, a text. The network sees it as planes.
  */
 #ifndef IDLA_LEARN_MODEL_H
 #define IDLA_LEARN_MODEL_H
@@ -78,6 +79,54 @@ typedef struct LearnChannel
 	int			code_input;		/* in the code inputs */
 } LearnChannel;
 
+/* ---- Fields (src/learn/field.c) ---- */
+
+typedef enum LearnFieldKind
+{
+	LEARN_IMAGE,				/* pixels (height, width, depth) */
+	LEARN_SIGNAL,				/* samples (length, depth) */
+	LEARN_SERIES,				/* one entity's observations in bins: (length, depth), NaN where nothing was observed */
+	LEARN_TEXT					/* tokens (length) */
+} LearnFieldKind;
+
+/* How one number of a field is stored. Eight and sixteen bits stand for 0 to 1. */
+typedef enum LearnSample
+{
+	LEARN_SAMPLE_U8,
+	LEARN_SAMPLE_U16,
+	LEARN_SAMPLE_F32
+} LearnSample;
+
+typedef struct LearnField
+{
+	char	   *name;			/* the user's column */
+	int			column;
+	LearnFieldKind kind;
+	LearnSample sample;
+	size_t		dims[3];		/* image: height, width, depth; signal, series: length, depth; text: length */
+
+	/* Fitted on the training part: what the network sees is (value - center) * scale */
+	float	   *center;			/* (depth) */
+	float	   *scale;			/* (depth) */
+} LearnField;
+
+#define LEARN_MAX_PLANES 6
+
+/* One input of the network that a field feeds. */
+typedef struct LearnPlane
+{
+	const char *name;			/* what it adds to the field's name in the graph, "" for the only one */
+	bool		codes;
+	NnShape		shape;
+} LearnPlane;
+
+/* Bytes of a value: of a field in a row, in the form that the place says; NULL: missing. */
+typedef struct LearnBytes
+{
+	const void *bytes;
+	size_t		size;
+} LearnBytes;
+
 typedef enum LearnArchitecture
 {
 	LEARN_AUTO,
@@ -119,6 +168,8 @@ typedef struct LearnNetwork
 	size_t		n_numbers;		/* scaled numbers and indicators */
 	size_t		n_codes;
 	int		   *cardinality;	/* (n_codes): categories of each code input, other and missing included */
+	int			n_fields;
+	const LearnField *fields;	/* (n_fields) the model's */
 	float	   *bin_edges;		/* (n_numbers, bins + 1) for piecewise, else NULL */
 	LearnTask	task;
 	size_t		n_outputs;
@@ -141,6 +192,8 @@ typedef struct LearnModel
 	char	  **columns;
 	int			n_channels;
 	LearnChannel *channels;
+	int			n_fields;
+	LearnField *fields;
 	size_t		n_numbers;
 	size_t		n_codes;
 
@@ -181,7 +234,12 @@ typedef struct LearnGraph
 	NnGraph    *graph;
 	NnNode		numbers;		/* input (n_numbers), NN_NONE when there are none */
 	NnNode		codes;			/* codes (n_codes), NN_NONE when there are none */
-	NnNode		features;		/* (n_features): numbers, then each code one-hot or embedded: the place explanations start from */
+	NnNode		features;		/* (n_features): numbers, then each code one-hot or embedded: the place explanations start from;
+								 * NN_NONE when there are neither */
+	NnNode	  (*planes)[LEARN_MAX_PLANES];	/* (n_fields): inputs or codes of each field */
+	NnNode	  (*starts)[LEARN_MAX_PLANES];	/* (n_fields): where explanations start: a plane of floats itself, or what its codes
+								 * are embedded as; NN_NONE where a plane is none or has none */
+	NnNode	   *lengths;		/* (n_fields): codes (1), NN_NONE for images */
 	NnNode		heads;			/* raw outputs, (outputs) or (members, outputs) */
 	NnNode		output;			/* (outputs): logit, log probabilities, value, log hazard */
 	NnNode		target;			/* input; NN_NONE without loss */

@@ -15,10 +15,11 @@ typedef struct LearnPredictor LearnPredictor;
 extern DevStatus learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_batch, LearnPredictor **predictor);
 
 /*
- * raw (n, n_channels) -> scores (n, outputs): the calibrated logit of the positive class, the log
+ * raw (n, n_channels), fields (n, n_fields) stored values (NULL for a model without) -> scores (n, outputs): the calibrated logit of the positive class, the log
  * probabilities, the values in the target's unit, or the log hazard ratio. Any n. DEV_BAD_DATA when a score is not finite.
  */
-extern DevStatus learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, double *scores);
+extern DevStatus learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields,
+									  double *scores);
 /* scores -> what users see, in place: probability (binary: 1; classes: one each), value, hazard ratio. */
 extern void learn_scores_to_answers(const LearnModel *model, size_t n, double *scores);
 /* The same as learn_predict_scores for rows of an encoded data set. */
@@ -43,25 +44,28 @@ typedef struct LearnExplain
 	double		tolerance;		/* integrated gradients: completeness error to reach (regression: in units of
 								 * the target's scale), 0: 1e-3 */
 	uint64_t	seed;
+	bool		by_parts;		/* contributions of the parts of one field instead of columns, and of all the rest as the last */
+	int			field;
 } LearnExplain;
 
 /*
+ * fields (n_fields) are the row's stored values, NULL for a model without.
  * Why row `raw` scores as it does: contributions (n_columns, the user's columns, channels and
- * categories folded back) on the score's scale, so that baseline + their sum = score but for
+ * categories folded back; or learn_field_parts + 1) on the score's scale, so that baseline + their sum = score but for
  * *error. The baseline is the score at the mean of the training rows' features. Columns the model does not use get 0.
  * Of several classes the score is the chosen one's log odds against all others. A row that integrated gradients
  * cannot bring within the tolerance comes back with the error that is left.
  */
-extern DevStatus learn_explain(LearnPredictor *predictor, const float *raw, const LearnExplain *how,
+extern DevStatus learn_explain(LearnPredictor *predictor, const float *raw, const LearnBytes *fields, const LearnExplain *how,
 							   double *contributions, double *score, double *baseline, double *error);
 
 /*
  * Permutation importance: how much worse `metric` gets when a column's values are shuffled among the rows.
- * raw (n, n_channels); importance and deviation (n_columns), mean and standard deviation over repeats. Of metric more
+ * raw (n, n_channels), fields (n, n_fields) as for learn_predict_scores; importance and deviation (n_columns), mean and standard deviation over repeats. Of metric more
  * is better; it gets all n rows' scores.
  */
 typedef DevStatus (*LearnMetric) (void *context, size_t n, const double *scores, double *value);
-extern DevStatus learn_importance(LearnPredictor *predictor, size_t n, const float *raw, int repeats, uint64_t seed,
+extern DevStatus learn_importance(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields, int repeats, uint64_t seed,
 								  LearnMetric metric, void *context, double *importance, double *deviation);
 
 #endif							/* IDLA_LEARN_PREDICT_H */

@@ -154,6 +154,9 @@ extern NnNode nn_cox(NnGraph *graph, NnNode log_hazard, NnNode target);
 /* Checks shapes, orders buffers, fixes offsets. No node or parameter may be added afterwards. */
 extern DevStatus nn_graph_compile(NnGraph *graph);
 
+/* Multiplications and additions of one example's forward pass, roughly: those with weights. */
+extern double nn_graph_work(const NnGraph *graph);
+extern size_t nn_graph_widest(const NnGraph *graph);	/* most values that an example has in one node */
 extern size_t nn_graph_weights(const NnGraph *graph);	/* floats in the weights array, padding included */
 extern int	nn_graph_parameters(const NnGraph *graph);	/* number of parameters */
 extern const NnParameterInfo *nn_graph_parameter(const NnGraph *graph, NnParameter parameter);
@@ -196,8 +199,9 @@ extern void nn_run_set_codes(NnRun *run, NnNode codes, size_t batch, const int32
  * first_row is the number of the run's first example in that batch, so that threads draw what one thread would.
  */
 extern void nn_run_forward(NnRun *run, NnNode until, NnMode mode, uint64_t seed, uint64_t step, size_t first_row);
-/* As forward, but takes the value that node `from` holds now (see nn_run_value) instead of computing it. */
-extern void nn_run_forward_from(NnRun *run, NnNode from, NnNode until, NnMode mode);
+/* As forward, but takes the values that the nodes `from` hold now (see nn_run_value) instead of computing them; at most NN_MAX_STARTS. */
+#define NN_MAX_STARTS 32
+extern void nn_run_forward_from(NnRun *run, const NnNode *from, int n_from, NnNode until, NnMode mode);
 
 /*
  * Walks back from `node`, whose gradient is `scale` for every value (times example_weights[i], when not NULL,

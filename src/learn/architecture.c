@@ -59,6 +59,8 @@ learn_network_members(const LearnNetwork *network)
 double
 learn_network_work(const NnGraph *graph, const LearnNetwork *network)
 {
+	if (network->n_fields > 0)
+		return 3.0 * nn_graph_work(graph);
 	return 6.0 * (double) nn_graph_weights(graph) * (double) learn_network_members(network);
 }
 
@@ -83,8 +85,14 @@ check_range(DevSession *session, const char *what, double value, double low, dou
 static DevStatus
 check_inputs(DevSession *session, const LearnNetwork *network)
 {
-	if (network->n_numbers + network->n_codes == 0)
+	if (network->n_numbers + network->n_codes == 0 && network->n_fields == 0)
 		return dev_fail(session, DEV_BAD_DATA, "there is no column to learn from");
+	if (network->n_fields > 0 && network->architecture == LEARN_NAM)
+	{
+		dev_fail(session, DEV_INVALID, "architecture \"nam\" takes no images, signals or texts");
+		dev_hint(session, "Leave such columns out, or take another architecture.");
+		return DEV_INVALID;
+	}
 	if (network->n_codes > 0 && network->cardinality == NULL)
 		return dev_fail(session, DEV_INVALID, "the network does not say how many categories its inputs have");
 	for (size_t i = 0; i < network->n_codes; i++)
@@ -399,8 +407,9 @@ build_basis(LearnBuilder *builder)
 									NN_INIT_NORMAL, 0.1f, NULL));
 }
 
-NnNode
-learn_build_embedding(LearnBuilder *builder)
+/* The features' embedding as the network says, flat. */
+static NnNode
+build_embedding(LearnBuilder *builder)
 {
 	const LearnNetwork *network = builder->network;
 	NnGraph    *graph = builder->graph;
@@ -411,7 +420,7 @@ learn_build_embedding(LearnBuilder *builder)
 	NnNode		basis;
 	NnShape		shape;
 
-	if (network->embedding == LEARN_EMBEDDING_NONE)
+	if (network->embedding == LEARN_EMBEDDING_NONE || builder->features == NN_NONE)
 		return builder->features;
 
 	/* The basis starts without weight, so that training begins at a linear embedding and bends it where data say so. */
@@ -426,6 +435,28 @@ learn_build_embedding(LearnBuilder *builder)
 														 NN_INIT_ZERO, 0, NULL));
 	flat = nn_shape(1, builder->n_features * width, 0, 0, 0);
 	return nn_reshape(graph, nn_add(graph, straight, basis), &flat);
+}
+
+NnNode
+learn_build_joined(LearnBuilder *builder)
+{
+	int			n_fields = builder->network->n_fields;
+	NnNode	   *parts;
+	NnNode		joined;
+	int			n = 0;
+
+	if (n_fields == 0)
+		return build_embedding(builder);
+	parts = dev_alloc(builder->session, (size_t) n_fields + 1, sizeof(NnNode));
+	if (parts == NULL)
+		return NN_NONE;
+	if (builder->features != NN_NONE)
+		parts[n++] = build_embedding(builder);
+	for (int i = 0; i < n_fields; i++)
+		parts[n++] = builder->encoded[i];
+	joined = n == 1 ? parts[0] : nn_concat(builder->graph, parts, n);
+	dev_release(builder->session, parts);
+	return joined;
 }
 
 /* ---- Features ---- */
@@ -473,7 +504,8 @@ build_features(LearnBuilder *builder, LearnGraph *built)
 		nodes[n_nodes++] = build_code(builder, built->codes, i);
 	}
 	builder->n_features = at;
-	builder->features = built->features = nn_concat(builder->graph, nodes, n_nodes);
+	if (n_nodes > 0)
+		builder->features = built->features = nn_concat(builder->graph, nodes, n_nodes);
 	dev_release(builder->session, nodes);
 	return DEV_OK;
 }
@@ -603,7 +635,7 @@ check_complete(DevSession *session, const LearnNetwork *network)
 DevStatus
 learn_network_build(DevSession *session, const LearnNetwork *network, const LearnLoss *loss, LearnGraph *built)
 {
-	LearnBuilder builder = {.session = session, .network = network};
+	LearnBuilder builder = {.session = session, .network = network, .features = NN_NONE};
 	DevStatus	status;
 
 	memset(built, 0, sizeof(*built));
@@ -618,6 +650,8 @@ learn_network_build(DevSession *session, const LearnNetwork *network, const Lear
 		return status;
 	built->graph = builder.graph;
 	status = build_features(&builder, built);
+	if (status == DEV_OK && network->n_fields > 0)
+		status = learn_build_fields(&builder, built);
 	if (status != DEV_OK)
 		return status;
 	built->heads = build_heads(&builder, built);

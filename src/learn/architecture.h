@@ -16,9 +16,13 @@ typedef struct LearnBuilder
 	DevSession *session;
 	const LearnNetwork *network;
 	NnGraph    *graph;
-	NnNode		features;		/* (n_features) */
+	NnNode		features;		/* (n_features), or NN_NONE */
 	size_t		n_features;
+	NnNode	   *encoded;		/* (network->n_fields): what an encoder made of each field, (width) */
 } LearnBuilder;
+
+/* Inputs of the fields and their encoders: fills built->planes and ->lengths, and builder->encoded. (architecture_field.c) */
+extern DevStatus learn_build_fields(LearnBuilder *builder, LearnGraph *built);
 
 /* From features to heads: (outputs) or (members, outputs). The LAYERS one fails for a bad text. */
 extern NnNode learn_build_linear(LearnBuilder *builder);
@@ -28,8 +32,11 @@ extern NnNode learn_build_layers(LearnBuilder *builder);
 extern NnNode learn_build_tabm(LearnBuilder *builder);
 extern NnNode learn_build_nam(LearnBuilder *builder, NnNode *parts);
 
-/* The numbers' embedding as the network says, flat: features themselves, or (n_features * embedding_width). */
-extern NnNode learn_build_embedding(LearnBuilder *builder);
+/*
+ * What the layers above start from: the features, embedded as the network says, then the encoded fields, side by side
+ * and flat.
+ */
+extern NnNode learn_build_joined(LearnBuilder *builder);
 
 /* src W + b with names "<name>.weights" and "<name>.bias", both U(-1, 1) / sqrt(inputs). */
 extern NnNode learn_build_dense(LearnBuilder *builder, NnNode src, const char *name, size_t width, NnRole role);

@@ -15,14 +15,14 @@
 NnNode
 learn_build_linear(LearnBuilder *builder)
 {
-	return learn_build_dense(builder, builder->features, "head", builder->network->n_outputs, NN_ROLE_HEAD);
+	return learn_build_dense(builder, learn_build_joined(builder), "head", builder->network->n_outputs, NN_ROLE_HEAD);
 }
 
 NnNode
 learn_build_mlp(LearnBuilder *builder)
 {
 	const LearnNetwork *network = builder->network;
-	NnNode		node = learn_build_embedding(builder);
+	NnNode		node = learn_build_joined(builder);
 	char		name[NAME_SIZE];
 
 	for (int i = 0; i < network->depth; i++)
@@ -61,7 +61,7 @@ NnNode
 learn_build_resnet(LearnBuilder *builder)
 {
 	const LearnNetwork *network = builder->network;
-	NnNode		node = learn_build_embedding(builder);
+	NnNode		node = learn_build_joined(builder);
 
 	node = learn_build_dense(builder, node, "stem", (size_t) network->width, NN_ROLE_MATRIX);
 	for (int i = 0; i < network->depth; i++)
@@ -96,7 +96,7 @@ build_layer(LearnBuilder *builder, NnNode node, const LearnLayer *layer, int num
 NnNode
 learn_build_layers(LearnBuilder *builder)
 {
-	NnNode		node = learn_build_embedding(builder);
+	NnNode		node = learn_build_joined(builder);
 	LearnLayer *layers;
 	int			n_layers;
 

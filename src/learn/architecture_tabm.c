@@ -17,7 +17,7 @@ learn_build_tabm(LearnBuilder *builder)
 	const LearnNetwork *network = builder->network;
 	NnGraph    *graph = builder->graph;
 	bool		embedded = network->embedding != LEARN_EMBEDDING_NONE;
-	NnNode		node = learn_build_embedding(builder);
+	NnNode		node = learn_build_joined(builder);
 	NnParameter scale;
 	NnShape		shape;
 	char		name[64];

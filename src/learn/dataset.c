@@ -26,7 +26,8 @@
 static void
 choose_chunk(LearnDataset *dataset, size_t memory)
 {
-	size_t		row_bytes = (size_t) dataset->n_channels * sizeof(float);
+	/* Without channels there are rows all the same, of fields alone. */
+	size_t		row_bytes = (size_t) (dataset->n_channels > 0 ? dataset->n_channels : 1) * sizeof(float);
 	size_t		most = memory / CHUNKS_IN_MEMORY;
 	size_t		in_use = dataset->may_spill ? CHUNKS_IN_USE : 1;
 	size_t		chunks;
@@ -50,8 +51,8 @@ learn_dataset_create(DevSession *session, LearnChannel *channels, int n_channels
 	LearnDataset *created;
 
 	*dataset = NULL;
-	if (n_channels < 1 || n_channels > MOST_CHANNELS)
-		return dev_fail(session, DEV_INVALID, "a data set cannot have %d input channels, but 1 to %d", n_channels, MOST_CHANNELS);
+	if (n_channels < 0 || n_channels > MOST_CHANNELS)
+		return dev_fail(session, DEV_INVALID, "a data set cannot have %d input channels, but 0 to %d", n_channels, MOST_CHANNELS);
 	if (n_targets < 0 || n_targets > MOST_CHANNELS)
 		return dev_fail(session, DEV_INVALID, "a data set cannot have %d targets", n_targets);
 	created = dev_alloc(session, 1, sizeof(*created));
@@ -67,8 +68,8 @@ learn_dataset_create(DevSession *session, LearnChannel *channels, int n_channels
 		created->may_spill = true;
 	}
 	choose_chunk(created, memory);
-	created->dictionaries = dev_alloc(session, (size_t) n_channels, sizeof(LearnDictionary *));
-	created->fitted_codes = dev_alloc(session, (size_t) n_channels, sizeof(int32_t *));
+	created->dictionaries = dev_alloc(session, (size_t) n_channels + 1, sizeof(LearnDictionary *));
+	created->fitted_codes = dev_alloc(session, (size_t) n_channels + 1, sizeof(int32_t *));
 	if (created->dictionaries == NULL || created->fitted_codes == NULL)
 	{
 		learn_dataset_free(created);
@@ -95,6 +96,10 @@ learn_dataset_free(LearnDataset *dataset)
 		if (dataset->fitted_codes != NULL)
 			dev_release(session, dataset->fitted_codes[channel]);
 	}
+	for (int field = 0; dataset->stores != NULL && field < dataset->n_fields; field++)
+		learn_store_free(dataset->stores[field]);
+	dev_release(session, dataset->stores);
+	dev_release(session, dataset->field_buffer);
 	dev_release(session, dataset->chunks);
 	dev_release(session, dataset->spare);
 	dev_release(session, dataset->dictionaries);
@@ -106,6 +111,30 @@ learn_dataset_free(LearnDataset *dataset)
 	dev_release(session, dataset->fills);
 	dev_release(session, dataset->workspace);
 	dev_release(session, dataset);
+}
+
+DevStatus
+learn_dataset_add_fields(LearnDataset *dataset, LearnField *fields, int n_fields, size_t memory, const LearnSpill *const *spills)
+{
+	DevSession *session = dataset->session;
+
+	if (dataset->n_rows > 0 || dataset->n_fields > 0 || n_fields < 1)
+		return dev_fail(session, DEV_INVALID, "%d fields cannot be added to a data set of %zu rows and %d fields", n_fields,
+						dataset->n_rows, dataset->n_fields);
+	dataset->stores = dev_alloc(session, (size_t) n_fields, sizeof(LearnStore *));
+	if (dataset->stores == NULL)
+		return DEV_NO_MEMORY;
+	dataset->fields = fields;
+	dataset->n_fields = n_fields;
+	for (int i = 0; i < n_fields; i++)
+	{
+		DevStatus	status = learn_store_create(session, memory / (size_t) n_fields, spills == NULL ? NULL : spills[i],
+												&dataset->stores[i]);
+
+		if (status != DEV_OK)
+			return status;
+	}
+	return DEV_OK;
 }
 
 /* ---- Categories ---- */
@@ -295,6 +324,13 @@ learn_dataset_append(LearnDataset *dataset, const LearnRow *row)
 	}
 	if (row->part >= LEARN_N_PARTS && row->part != LEARN_UNASSIGNED)
 		return dev_fail(dataset->session, DEV_INVALID, "a row cannot belong to part %d", (int) row->part);
+	for (int field = 0; field < dataset->n_fields; field++)
+	{
+		DevStatus	status = learn_store_append(dataset->stores[field], row->fields[field].bytes, row->fields[field].size);
+
+		if (status != DEV_OK)
+			return status;
+	}
 
 	/* Infinities count as missing, and the two zeros as one value. */
 	dst = dataset->chunks[dataset->n_chunks - 1] + (at & (dataset->chunk_rows - 1));
@@ -354,10 +390,17 @@ learn_chunk_size(const LearnDataset *dataset, size_t chunk)
 	return dataset->n_rows - before < dataset->chunk_rows ? dataset->n_rows - before : dataset->chunk_rows;
 }
 
+/* The host's file cannot be written far beyond its end, so the chunks in memory leave no gap. */
+static uint64_t
+file_place(const LearnDataset *dataset, size_t chunk)
+{
+	return (uint64_t) (chunk - dataset->max_resident) * dataset->chunk_bytes;
+}
+
 DevStatus
 learn_chunk_read(LearnDataset *dataset, size_t chunk, float *dst, size_t offset, size_t size)
 {
-	if (!dataset->spill.read(dataset->spill.context, (uint64_t) chunk * dataset->chunk_bytes + offset, dst, size))
+	if (!dataset->spill.read(dataset->spill.context, file_place(dataset, chunk) + offset, dst, size))
 		return dev_fail(dataset->session, DEV_HOST, "could not read the temporary file of the data set");
 	return DEV_OK;
 }
@@ -365,7 +408,7 @@ learn_chunk_read(LearnDataset *dataset, size_t chunk, float *dst, size_t offset,
 DevStatus
 learn_chunk_write(LearnDataset *dataset, size_t chunk, const float *src, size_t size)
 {
-	if (!dataset->spill.write(dataset->spill.context, (uint64_t) chunk * dataset->chunk_bytes, src, size))
+	if (!dataset->spill.write(dataset->spill.context, file_place(dataset, chunk), src, size))
 		return dev_fail(dataset->session, DEV_HOST, "could not write the temporary file of the data set");
 	return DEV_OK;
 }
@@ -419,6 +462,8 @@ typedef struct ReadRun
 	size_t		end;
 } ReadRun;
 
+static const float nothing[1];	/* a row of fields alone */
+
 static inline DevStatus
 find_row(LearnDataset *dataset, const uint32_t *rows, size_t n, size_t i, ReadRun *run, const float **stored)
 {
@@ -429,6 +474,11 @@ find_row(LearnDataset *dataset, const uint32_t *rows, size_t n, size_t i, ReadRu
 	*stored = learn_stored_row(dataset, rows[i]);
 	if (*stored != NULL)
 		return DEV_OK;
+	if (dataset->width == 0)
+	{
+		*stored = nothing;
+		return DEV_OK;
+	}
 	if (i >= run->end)
 	{
 		size_t		count = 0;
@@ -489,4 +539,30 @@ learn_dataset_gather(LearnDataset *dataset, const uint32_t *rows, size_t n,
 			memcpy(targets + i * n_targets, dataset->targets + rows[i] * n_targets, n_targets * sizeof(float));
 	}
 	return status;
+}
+
+DevStatus
+learn_dataset_field(LearnDataset *dataset, int field, size_t row, LearnBytes *value)
+{
+	LearnStore *store = dataset->stores[field];
+	size_t		size = learn_store_size(store, row);
+
+	*value = (LearnBytes) {NULL, 0};
+	if (learn_store_missing(store, row))
+		return DEV_OK;
+	value->size = size;
+	value->bytes = learn_store_find(store, row);
+	if (value->bytes != NULL)
+		return DEV_OK;
+	if (dataset->field_buffer_size < size || dataset->field_buffer == NULL)
+	{
+		dev_release(dataset->session, dataset->field_buffer);
+		dataset->field_buffer_size = 0;
+		dataset->field_buffer = dev_alloc(dataset->session, size + 1, 1);
+		if (dataset->field_buffer == NULL)
+			return DEV_NO_MEMORY;
+		dataset->field_buffer_size = size;
+	}
+	value->bytes = dataset->field_buffer;
+	return learn_store_read(store, row, dataset->field_buffer);
 }

@@ -3,8 +3,8 @@
  *
  * A chunk is a block of `chunk_rows` rows (a power of two). While rows arrive it is column-wise: column c starts at
  * c * stride floats, stride being a little more than chunk_rows so that the columns do not fall on the same cache
- * sets. Once encoded it is row-major, `width` floats a row. The last chunk and at most max_resident others are in
- * memory; chunk k of the rest lies at k * chunk_bytes of the host's file, in either form.
+ * sets. Once encoded it is row-major, `width` floats a row. The last chunk and the first max_resident are in
+ * memory; the rest lies in the host's file, one after another, chunk_bytes each, in either form.
  *
  * A stored row is [scaled numbers..., codes as int32 bits...]. Missing indicators are not stored: a NaN in a number that has an
  * indicator stands for both, and is expanded when a row is copied out. So the encoded data are never larger than the raw.
@@ -16,6 +16,8 @@
 #include <string.h>
 
 #include "idla/learn_data.h"
+
+#include "store.h"
 
 /* ---- dictionary.c: byte strings to codes ---- */
 
@@ -69,6 +71,12 @@ struct LearnDataset
 	uint8_t    *parts;			/* (rows) LearnPart */
 	uint64_t   *groups;			/* (rows), NULL while all are 0 */
 	double	   *orders;			/* (rows), NULL while all are 0 */
+
+	int			n_fields;
+	LearnField *fields;
+	LearnStore **stores;		/* (n_fields): a record a row, raw until encoded */
+	void	   *field_buffer;	/* a record read from a file */
+	size_t		field_buffer_size;
 
 	LearnDictionary **dictionaries;	/* (n_channels), NULL for those without categories */
 	int32_t   **fitted_codes;	/* (n_channels): dictionary's code -> fitted code; NULL for numbers */

@@ -5,7 +5,7 @@
  * column-wise, where the loops are long and plain, and laid down row-wise. A single row runs through the
  * same arithmetic, one IEEE operation after the other, so that its bits are the same.
  */
-#include "dataset.h"
+#include "field.h"
 
 #include <string.h>
 
@@ -342,7 +342,7 @@ learn_dataset_encode(LearnDataset *dataset)
 
 	if (dataset->stage != STAGE_FITTED)
 		return dev_fail(session, DEV_INVALID, "the data set must be fitted, once, before it is encoded");
-	slots = dev_alloc(session, dataset->width, sizeof(int));
+	slots = dev_alloc(session, dataset->width + 1, sizeof(int));
 	dataset->spare = dev_alloc(session, dataset->chunk_bytes, 1);
 	if (spilled)
 		incoming = dev_alloc(session, dataset->chunk_bytes, 1);
@@ -359,6 +359,8 @@ learn_dataset_encode(LearnDataset *dataset)
 		}
 		dataset->stage = STAGE_BROKEN;
 		status = encode_chunks(dataset, slots, incoming);
+		if (status == DEV_OK)
+			status = learn_fields_encode(dataset);
 		if (status == DEV_OK)
 			dataset->stage = STAGE_ENCODED;
 	}

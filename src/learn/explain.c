@@ -12,6 +12,9 @@
 #include <math.h>
 #include <string.h>
 
+#define FIELD_BATCH 8			/* points at once of a model with fields */
+#define UNGROUPED (-2)
+
 /* ---- The score ---- */
 
 /* Log odds of a class: u_c - log(sum of exp(u_j), j other than c), and its derivatives by u. */
@@ -92,6 +95,13 @@ score_outputs(LearnExplainer *explainer, size_t n, double *scores)
 
 /* ---- Points ---- */
 
+/* Row `point` of the values that node holds in a run. */
+static float *
+node_row(NnRun *run, NnNode node, size_t size, size_t point)
+{
+	return nn_run_value(run, node) + point * size;
+}
+
 /* One network's outputs at points [first, first + n). */
 static DevStatus
 forward(LearnExplainer *explainer, int number, size_t first, size_t n, LearnFill fill, void *context)
@@ -99,19 +109,25 @@ forward(LearnExplainer *explainer, int number, size_t first, size_t n, LearnFill
 	const LearnVoice *voice = &explainer->predictor->voices[number];
 	const LearnEngine *engine = voice->engine;
 	const LearnPath *path = &explainer->paths[number];
-	float	   *features;
+	NnRun	   *run = engine->explain_run;
 
-	nn_run_bind(engine->explain_run, voice->weights, NULL);
-	/* What lies below the features node is not computed, but a run learns from its inputs how many rows there are. */
+	nn_run_bind(run, voice->weights, NULL);
+	/* What lies below the starts is not computed, but a run learns from its inputs how many rows there are. */
 	if (engine->built.numbers != NN_NONE)
-		nn_run_set(engine->explain_run, engine->built.numbers, n, explainer->no_numbers);
+		nn_run_set(run, engine->built.numbers, n, explainer->no_numbers);
 	if (engine->built.codes != NN_NONE)
-		nn_run_set_codes(engine->explain_run, engine->built.codes, n, explainer->no_codes);
-	features = nn_run_value(engine->explain_run, engine->built.features);
+		nn_run_set_codes(run, engine->built.codes, n, explainer->no_codes);
+	if (engine->network->n_fields > 0)
+		learn_field_batch_set(&explainer->predictor->fields, &engine->built, run, n);
 	for (size_t point = 0; point < n; point++)
-		fill(context, first + point, path, features + point * path->n_features);
-	nn_run_forward_from(engine->explain_run, engine->built.features, engine->built.output, NN_INFER);
-	return nn_run_synchronize(engine->explain_run);
+	{
+		fill(context, first + point, path, explainer->point);
+		for (int i = 0; i < path->n_starts; i++)
+			memcpy(node_row(run, path->starts[i], path->size[i], point), explainer->point + path->first[i],
+				   path->size[i] * sizeof(float));
+	}
+	nn_run_forward_from(run, path->starts, path->n_starts, engine->built.output, NN_INFER);
+	return nn_run_synchronize(run);
 }
 
 static void
@@ -137,16 +153,21 @@ add_slopes(LearnExplainer *explainer, int number, size_t n, double *slopes)
 	status = nn_run_synchronize(engine->explain_run);
 	if (status != DEV_OK)
 		return status;
-	gradient = nn_run_gradient(engine->explain_run, engine->built.features);
-	for (size_t point = 0; point < n; point++)
-		for (size_t i = 0; i < path->n_features; i++)
-			slopes[point * explainer->n_columns + (size_t) path->column_of[i]] +=
-				(double) gradient[point * path->n_features + i] *
-				((double) path->row[i] - (double) path->baseline[i]);
+	for (int start = 0; start < path->n_starts; start++)
+	{
+		size_t		at = path->first[start];
+		size_t		size = path->size[start];
+
+		gradient = nn_run_gradient(engine->explain_run, path->starts[start]);
+		for (size_t point = 0; point < n; point++)
+			for (size_t i = 0; i < size; i++)
+				slopes[point * explainer->n_groups + (size_t) path->group_of[at + i]] +=
+					(double) gradient[point * size + i] * ((double) path->row[at + i] - (double) path->baseline[at + i]);
+	}
 	return DEV_OK;
 }
 
-/* Points [first, first + n), n <= LEARN_EXPLAIN_BATCH; scores and slopes are of the first of them. */
+/* Points [first, first + n), n <= explainer->batch; scores and slopes are of the first of them. */
 static DevStatus
 explain_block(LearnExplainer *explainer, size_t first, size_t n, LearnFill fill, void *context,
 			  double *scores, double *slopes)
@@ -160,7 +181,7 @@ explain_block(LearnExplainer *explainer, size_t first, size_t n, LearnFill fill,
 		score_outputs(explainer, n, scores);	/* the seeds are the same whatever the outputs are */
 	memset(explainer->outputs, 0, n * predictor->n_outputs * sizeof(double));
 	if (slopes != NULL)
-		memset(slopes, 0, n * explainer->n_columns * sizeof(double));
+		memset(slopes, 0, n * explainer->n_groups * sizeof(double));
 	for (int i = 0; i < predictor->n_voices && status == DEV_OK; i++)
 	{
 		status = forward(explainer, i, first, n, fill, context);
@@ -189,12 +210,12 @@ learn_explain_points(LearnExplainer *explainer, size_t n, LearnFill fill, void *
 {
 	DevStatus	status = DEV_OK;
 
-	for (size_t first = 0; first < n && status == DEV_OK; first += LEARN_EXPLAIN_BATCH)
+	for (size_t first = 0; first < n && status == DEV_OK; first += explainer->batch)
 	{
-		size_t		count = n - first < LEARN_EXPLAIN_BATCH ? n - first : LEARN_EXPLAIN_BATCH;
+		size_t		count = n - first < explainer->batch ? n - first : explainer->batch;
 
 		status = explain_block(explainer, first, count, fill, context, scores + first,
-							   slopes == NULL ? NULL : slopes + first * explainer->n_columns);
+							   slopes == NULL ? NULL : slopes + first * explainer->n_groups);
 		for (size_t i = first; i < first + count && status == DEV_OK; i++)
 			if (!isfinite(scores[i]))
 				status = dev_fail(explainer->session, DEV_BAD_DATA,
@@ -209,14 +230,14 @@ learn_explain_points(LearnExplainer *explainer, size_t n, LearnFill fill, void *
 
 /* The user's column of each feature of a network. */
 static DevStatus
-map_columns(LearnPredictor *predictor, const LearnEngine *engine, int *column_of)
+map_features(LearnPredictor *predictor, const LearnEngine *engine, int *column_of)
 {
 	const LearnModel *model = predictor->model;
 	const LearnGraph *built = &engine->built;
 
 	for (size_t i = 0; i < engine->n_features; i++)
 		column_of[i] = -1;
-	for (int c = 0; c < model->n_channels; c++)
+	for (int c = 0; c < model->n_channels && engine->n_features > 0; c++)
 	{
 		const LearnChannel *channel = &model->channels[c];
 
@@ -234,31 +255,92 @@ map_columns(LearnPredictor *predictor, const LearnEngine *engine, int *column_of
 	return DEV_OK;
 }
 
+/* Groups of all values of a path, by column or by the parts of explainer->field. */
+static DevStatus
+map_groups(LearnExplainer *explainer, int number)
+{
+	const LearnModel *model = explainer->predictor->model;
+	const LearnEngine *engine = explainer->predictor->voices[number].engine;
+	LearnPath  *path = &explainer->paths[number];
+	int			rest = (int) explainer->n_groups - 1;
+	int			start = 0;
+	DevStatus	status = map_features(explainer->predictor, engine, path->group_of);
+
+	for (size_t i = 0; i < engine->n_features && explainer->field >= 0; i++)
+		path->group_of[i] = rest;
+	start += engine->n_features > 0;
+	for (int field = 0; field < engine->network->n_fields; field++)
+		for (int plane = 0; plane < LEARN_MAX_PLANES; plane++)
+		{
+			int		   *group_of = path->group_of + path->first[start < path->n_starts ? start : 0];
+
+			if (engine->built.starts[field][plane] == NN_NONE)
+				continue;
+			for (size_t i = 0; i < path->size[start]; i++)
+				group_of[i] = explainer->field < 0 ? model->fields[field].column : explainer->field != field ? rest :
+					(int) learn_field_part(&model->fields[field], plane, i, path->size[start]);
+			start++;
+		}
+	return status;
+}
+
+/* Where a network's explanations start. */
+static DevStatus
+find_starts(LearnExplainer *explainer, const LearnEngine *engine, LearnPath *path)
+{
+	const LearnGraph *built = &engine->built;
+	size_t		most = (size_t) engine->network->n_fields * LEARN_MAX_PLANES + 1;
+
+	path->starts = dev_alloc(explainer->session, most, sizeof(NnNode));
+	path->first = dev_alloc(explainer->session, most, sizeof(size_t));
+	path->size = dev_alloc(explainer->session, most, sizeof(size_t));
+	if (path->starts == NULL || path->first == NULL || path->size == NULL)
+		return DEV_NO_MEMORY;
+	if (built->features != NN_NONE)
+		path->starts[path->n_starts++] = built->features;
+	for (int field = 0; field < engine->network->n_fields; field++)
+		for (int plane = 0; plane < LEARN_MAX_PLANES; plane++)
+			if (built->starts[field][plane] != NN_NONE)
+				path->starts[path->n_starts++] = built->starts[field][plane];
+	for (int i = 0; i < path->n_starts; i++)
+	{
+		path->first[i] = path->n_values;
+		path->size[i] = nn_shape_size(nn_graph_shape(built->graph, path->starts[i]));
+		path->n_values += path->size[i];
+	}
+	return DEV_OK;
+}
+
 static DevStatus
 create_paths(LearnExplainer *explainer)
 {
 	LearnPredictor *predictor = explainer->predictor;
+	size_t		most = 0;
 	DevStatus	status = DEV_OK;
 
 	for (int i = 0; i < predictor->n_voices && status == DEV_OK; i++)
 	{
 		const LearnVoice *voice = &predictor->voices[i];
 		LearnPath  *path = &explainer->paths[i];
-		int		   *column_of = dev_alloc(explainer->session, voice->engine->n_features, sizeof(int));
 
-		path->n_features = voice->engine->n_features;
-		path->baseline = voice->net->baseline;
-		path->row = dev_alloc(explainer->session, path->n_features, sizeof(float));
-		path->column_of = column_of;
-		if (column_of == NULL || path->row == NULL)
+		status = find_starts(explainer, voice->engine, path);
+		if (status != DEV_OK)
+			return status;
+		most = path->n_values > most ? path->n_values : most;
+		path->baseline = dev_alloc(explainer->session, path->n_values, sizeof(float));
+		path->row = dev_alloc(explainer->session, path->n_values, sizeof(float));
+		path->group_of = dev_alloc(explainer->session, path->n_values + 1, sizeof(int));
+		if (path->baseline == NULL || path->group_of == NULL || path->row == NULL)
 			return DEV_NO_MEMORY;
-		status = map_columns(predictor, voice->engine, column_of);
+		/* Of a field the baseline is zero: what a missing value loads as. */
+		memcpy(path->baseline, voice->net->baseline, voice->engine->n_features * sizeof(float));
 	}
-	return status;
+	explainer->point = dev_alloc(explainer->session, most, sizeof(float));
+	return explainer->point == NULL ? DEV_NO_MEMORY : DEV_OK;
 }
 
 static DevStatus
-create_runs(LearnPredictor *predictor)
+create_runs(LearnPredictor *predictor, size_t batch)
 {
 	DevStatus	status = DEV_OK;
 
@@ -267,8 +349,7 @@ create_runs(LearnPredictor *predictor)
 		LearnEngine *engine = &predictor->engines[i];
 
 		if (engine->explain_run == NULL)
-			status = nn_run_create(engine->built.graph, predictor->device, LEARN_EXPLAIN_BATCH, true,
-								   &engine->explain_run);
+			status = nn_run_create(engine->built.graph, predictor->device, batch, true, &engine->explain_run);
 	}
 	return status;
 }
@@ -290,52 +371,95 @@ open_explainer(LearnPredictor *predictor, LearnExplainer **explainer)
 		return DEV_NO_MEMORY;
 	made->predictor = predictor;
 	made->session = session;
-	made->n_columns = (size_t) model->n_columns;
+	made->field = UNGROUPED;
+	/* Activations of images and sequences are large; and the field batch holds no more rows than the predictor's. */
+	made->batch = model->n_fields == 0 ? LEARN_EXPLAIN_BATCH : FIELD_BATCH < predictor->max_batch ? FIELD_BATCH :
+		predictor->max_batch;
 	made->paths = dev_alloc(session, (size_t) predictor->n_voices, sizeof(LearnPath));
-	made->moves = dev_alloc(session, made->n_columns + 1, sizeof(bool));
-	made->outputs = dev_alloc(session, LEARN_EXPLAIN_BATCH * predictor->n_outputs, sizeof(double));
-	made->seeds = dev_alloc(session, LEARN_EXPLAIN_BATCH * predictor->n_outputs, sizeof(float));
+	made->outputs = dev_alloc(session, made->batch * predictor->n_outputs, sizeof(double));
+	made->seeds = dev_alloc(session, made->batch * predictor->n_outputs, sizeof(float));
 	made->diff = dev_alloc(session, predictor->n_outputs, sizeof(double));
-	made->no_numbers = dev_alloc(session, LEARN_EXPLAIN_BATCH * model->n_numbers + 1, sizeof(float));
-	made->no_codes = dev_alloc(session, LEARN_EXPLAIN_BATCH * model->n_codes + 1, sizeof(int32_t));
-	if (made->paths == NULL || made->moves == NULL || made->outputs == NULL || made->seeds == NULL ||
+	made->no_numbers = dev_alloc(session, made->batch * model->n_numbers + 1, sizeof(float));
+	made->no_codes = dev_alloc(session, made->batch * model->n_codes + 1, sizeof(int32_t));
+	if (made->paths == NULL || made->outputs == NULL || made->seeds == NULL ||
 		made->diff == NULL || made->no_numbers == NULL || made->no_codes == NULL)
 		return DEV_NO_MEMORY;
 	status = create_paths(made);
 	if (status == DEV_OK)
-		status = create_runs(predictor);
+		status = create_runs(predictor, made->batch);
 	if (status == DEV_OK)
 		predictor->explainer = *explainer = made;
 	return status;
 }
 
-/* Features of the row in every network, and which columns differ from the baseline in any. */
+/* Groups by column, or by the parts of a field. */
 static DevStatus
-read_row(LearnExplainer *explainer, const float *raw)
+set_groups(LearnExplainer *explainer, int field)
+{
+	const LearnModel *model = explainer->predictor->model;
+	DevStatus	status = DEV_OK;
+
+	if (explainer->field == field)
+		return DEV_OK;
+	learn_explain_gradients_close(explainer);
+	explainer->field = UNGROUPED;
+	explainer->n_groups = field < 0 ? (size_t) model->n_columns : learn_field_parts(&model->fields[field]) + 1;
+	dev_release(explainer->session, explainer->moves);
+	explainer->moves = dev_alloc(explainer->session, explainer->n_groups + 1, sizeof(bool));
+	if (explainer->moves == NULL)
+		return DEV_NO_MEMORY;
+	explainer->field = field;
+	for (int i = 0; i < explainer->predictor->n_voices && status == DEV_OK; i++)
+		status = map_groups(explainer, i);
+	if (status != DEV_OK)
+		explainer->field = UNGROUPED;
+	return status;
+}
+
+/* One start's values of the row. Planes are inputs and hold them already; features and embeddings are computed. */
+static DevStatus
+read_start(LearnEngine *engine, LearnPath *path, int start)
+{
+	DevStatus	status;
+
+	nn_run_forward(engine->run, path->starts[start], NN_INFER, 0, 0, 0);
+	status = nn_run_synchronize(engine->run);
+	if (status == DEV_OK)
+		memcpy(path->row + path->first[start], nn_run_value(engine->run, path->starts[start]),
+			   path->size[start] * sizeof(float));
+	return status;
+}
+
+/* The row in every network's space, and which groups differ from the baseline in any. */
+static DevStatus
+read_row(LearnExplainer *explainer, const float *raw, const LearnBytes *fields)
 {
 	LearnPredictor *predictor = explainer->predictor;
 
-	learn_predictor_encode(predictor, 1, raw);
-	memset(explainer->moves, 0, explainer->n_columns * sizeof(bool));
+	learn_predictor_encode(predictor, 1, raw, fields);
+	memset(explainer->moves, 0, explainer->n_groups * sizeof(bool));
 	for (int i = 0; i < predictor->n_voices; i++)
 	{
 		const LearnVoice *voice = &predictor->voices[i];
 		LearnEngine *engine = voice->engine;
 		LearnPath  *path = &explainer->paths[i];
-		DevStatus	status;
+		DevStatus	status = DEV_OK;
 
 		nn_run_bind(engine->run, voice->weights, NULL);
 		engine->bound = voice->weights;
 		learn_predictor_set(predictor, engine, engine->run, 1);
-		nn_run_forward(engine->run, engine->built.features, NN_INFER, 0, 0, 0);
-		status = nn_run_synchronize(engine->run);
+		for (int start = 0; start < path->n_starts && status == DEV_OK; start++)
+			status = read_start(engine, path, start);
 		if (status != DEV_OK)
 			return status;
-		memcpy(path->row, nn_run_value(engine->run, engine->built.features), path->n_features * sizeof(float));
-		for (size_t f = 0; f < path->n_features; f++)
+		for (size_t f = 0; f < path->n_values; f++)
 			if (path->row[f] != path->baseline[f])
-				explainer->moves[path->column_of[f]] = true;
+				explainer->moves[path->group_of[f]] = true;
 	}
+	/* All points of a block keep the row's lengths, and whatever is not on the way. */
+	for (size_t point = 1; point < explainer->batch; point++)
+		for (int field = 0; field < predictor->model->n_fields; field++)
+			learn_field_batch_load(&predictor->fields, field, point, fields[field]);
 	return DEV_OK;
 }
 
@@ -350,7 +474,7 @@ is_additive(const LearnExplainer *explainer)
 	{
 		const LearnEngine *engine = predictor->voices[i].engine;
 
-		if (engine->built.parts == NN_NONE ||
+		if (engine->built.parts == NN_NONE || explainer->field >= 0 ||
 			nn_shape_size(nn_graph_shape(engine->built.graph, engine->built.parts)) !=
 			engine->n_features * predictor->n_outputs)
 			return false;
@@ -363,7 +487,7 @@ static void
 fill_end(void *context, size_t point, const LearnPath *path, float *features)
 {
 	(void) context;
-	memcpy(features, point == 0 ? path->baseline : path->row, path->n_features * sizeof(float));
+	memcpy(features, point == 0 ? path->baseline : path->row, path->n_values * sizeof(float));
 }
 
 /* What each part gains from the baseline to the row is its column's contribution, exactly. */
@@ -386,9 +510,9 @@ explain_parts(LearnExplainer *explainer, double *contributions, double *score, d
 		if (status != DEV_OK)
 			return status;
 		parts = nn_run_value(engine->explain_run, engine->built.parts);
-		for (size_t f = 0; f < path->n_features; f++)
-			contributions[path->column_of[f]] += explainer->diff[output] / predictor->n_voices *
-				((double) parts[(path->n_features + f) * n_outputs + output] -
+		for (size_t f = 0; f < path->n_values; f++)
+			contributions[path->group_of[f]] += explainer->diff[output] / predictor->n_voices *
+				((double) parts[(path->n_values + f) * n_outputs + output] -
 				 (double) parts[f * n_outputs + output]);
 	}
 	*baseline = ends[0];
@@ -403,13 +527,15 @@ check_request(const LearnPredictor *predictor, const LearnExplain *how)
 {
 	if (how->output < 0 || (size_t) how->output >= predictor->n_outputs)
 		return dev_fail(predictor->session, DEV_INVALID, "the model has no output number %d", how->output);
+	if (how->by_parts && (how->field < 0 || how->field >= predictor->model->n_fields))
+		return dev_fail(predictor->session, DEV_INVALID, "the model has no field number %d", how->field);
 	if (predictor->model->task == LEARN_MULTICLASS && predictor->n_outputs < 2)
 		return dev_fail(predictor->session, DEV_CORRUPT, "the model has one class");
 	return DEV_OK;
 }
 
 DevStatus
-learn_explain(LearnPredictor *predictor, const float *raw, const LearnExplain *how,
+learn_explain(LearnPredictor *predictor, const float *raw, const LearnBytes *fields, const LearnExplain *how,
 			  double *contributions, double *score, double *baseline, double *error)
 {
 	LearnExplainer *explainer = NULL;
@@ -418,11 +544,13 @@ learn_explain(LearnPredictor *predictor, const float *raw, const LearnExplain *h
 
 	if (status == DEV_OK)
 		status = open_explainer(predictor, &explainer);
+	if (status == DEV_OK)
+		status = set_groups(explainer, how->by_parts ? how->field : -1);
 	if (status != DEV_OK)
 		return status;
 	explainer->output = how->output;
-	memset(contributions, 0, explainer->n_columns * sizeof(double));
-	status = read_row(explainer, raw);
+	memset(contributions, 0, explainer->n_groups * sizeof(double));
+	status = read_row(explainer, raw, fields);
 	if (status != DEV_OK)
 		return status;
 	if (how->method == LEARN_SHAPLEY)
@@ -433,7 +561,7 @@ learn_explain(LearnPredictor *predictor, const float *raw, const LearnExplain *h
 		status = learn_explain_gradients(explainer, how, contributions, score, baseline);
 	if (status != DEV_OK)
 		return status;
-	for (size_t column = 0; column < explainer->n_columns; column++)
+	for (size_t column = 0; column < explainer->n_groups; column++)
 		sum += contributions[column];
 	*error = fabs(*score - *baseline - sum);
 	return DEV_OK;

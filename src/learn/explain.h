@@ -2,9 +2,11 @@
  * explain.h: what both ways of explaining share; private to src/learn.
  *
  * Both ask the model about points that lie between the baseline and the row,
- * in the space of its features nodes (each network of a model has its own, because
- * embeddings are learned). explain.c answers: the explained score at such points and, where wanted, how
- * fast it changes on the way to the row, by column of the user's.
+ * in the space where its networks' explanations start: the features node, and of every field its planes, or
+ * what its codes are embedded as (each network of a model has a space of its own, because embeddings are
+ * learned). explain.c answers: the explained score at such points and, where wanted, how
+ * fast it changes on the way to the row, by GROUP of values: the user's columns, or the parts of one
+ * field and all the rest as the last.
  */
 #ifndef IDLA_LEARN_EXPLAIN_H
 #define IDLA_LEARN_EXPLAIN_H
@@ -14,10 +16,14 @@
 /* One network's way from the baseline to the row. */
 typedef struct LearnPath
 {
-	size_t		n_features;
-	const float *baseline;		/* (n_features) */
-	float	   *row;			/* (n_features) */
-	const int  *column_of;		/* (n_features): the user's column of each feature */
+	size_t		n_values;		/* of all starts, one after another */
+	int			n_starts;
+	NnNode	   *starts;			/* (n_starts) */
+	size_t	   *first;			/* (n_starts) where its values lie */
+	size_t	   *size;			/* (n_starts) */
+	float	   *baseline;		/* (n_values) */
+	float	   *row;			/* (n_values) */
+	int		   *group_of;		/* (n_values) */
 } LearnPath;
 
 typedef struct LearnExplainer
@@ -25,30 +31,34 @@ typedef struct LearnExplainer
 	LearnPredictor *predictor;
 	DevSession *session;
 	int			output;
-	size_t		n_columns;
+	int			field;			/* whose parts are the groups, -1: columns are */
+	size_t		batch;			/* points at once */
+	size_t		n_groups;
 	LearnPath  *paths;			/* (n_voices) */
-	bool	   *moves;			/* (n_columns): the row differs from the baseline there */
-	double	   *outputs;		/* (LEARN_EXPLAIN_BATCH, n_outputs): mean over networks */
+	bool	   *moves;			/* (n_groups): the row differs from the baseline there */
+	float	   *point;			/* (most n_values of a path) */
+	double	   *outputs;		/* (batch, n_outputs): mean over networks */
 	float	   *seeds;			/* the same: d score / d output of one network */
 	double	   *diff;			/* (n_outputs) */
-	float	   *no_numbers;		/* (LEARN_EXPLAIN_BATCH, n_numbers) zeros: inputs below the features node */
+	float	   *no_numbers;		/* (batch, n_numbers) zeros: inputs below the features node */
 	int32_t    *no_codes;
 	void	   *work;			/* buffers of explain_gradients.c, kept for the next row */
 } LearnExplainer;
 
-/* Writes point number `point` of a network's path: (n_features) values. */
+/* Writes point number `point` of a network's path: (n_values) values. */
 typedef void (*LearnFill) (void *context, size_t point, const LearnPath *path, float *features);
 
 /*
- * scores (n): the explained score at each point. slopes (n, n_columns) or NULL: its derivative when a column's features
+ * scores (n): the explained score at each point. slopes (n, n_groups) or NULL: its derivative when a group's values
  * move at the rate of row - baseline.
  */
 extern DevStatus learn_explain_points(LearnExplainer *explainer, size_t n, LearnFill fill, void *context,
 									  double *scores, double *slopes);
 
-/* contributions (n_columns) are zero on entry; explained_score and baseline are scores at the two ends. */
+/* contributions (n_groups) are zero on entry; explained_score and baseline are scores at the two ends. */
 extern DevStatus learn_explain_gradients(LearnExplainer *explainer, const LearnExplain *how, double *contributions,
 										 double *score, double *baseline);
+extern void learn_explain_gradients_close(LearnExplainer *explainer);	/* gives up explainer->work */
 extern DevStatus learn_explain_shapley(LearnExplainer *explainer, const LearnExplain *how, double *contributions,
 									   double *score, double *baseline);
 

@@ -40,23 +40,38 @@ typedef struct Interval
 
 typedef struct Integration
 {
-	size_t		n_columns;
+	size_t		n_groups;
 	size_t		most;			/* points */
 	size_t		n_points;
 	size_t		n_intervals;
 	Point	   *points;			/* (most) */
-	double	   *slopes;			/* (most, n_columns) */
+	double	   *slopes;			/* (most, n_groups) */
 	Interval   *intervals;		/* (most) */
 	double	   *scores;			/* (most) as learn_explain_points gives them */
 	size_t		chosen[CUTS];
 } Integration;
+
+void
+learn_explain_gradients_close(LearnExplainer *explainer)
+{
+	Integration *integration = explainer->work;
+
+	if (integration == NULL)
+		return;
+	dev_release(explainer->session, integration->points);
+	dev_release(explainer->session, integration->slopes);
+	dev_release(explainer->session, integration->intervals);
+	dev_release(explainer->session, integration->scores);
+	dev_release(explainer->session, integration);
+	explainer->work = NULL;
+}
 
 static DevStatus
 open_integration(LearnExplainer *explainer, Integration **integration)
 {
 	DevSession *session = explainer->session;
 	Integration *made = explainer->work;
-	size_t		columns = explainer->n_columns + 1;
+	size_t		columns = explainer->n_groups + 1;
 
 	*integration = made;
 	if (made != NULL)
@@ -64,7 +79,7 @@ open_integration(LearnExplainer *explainer, Integration **integration)
 	made = dev_alloc(session, 1, sizeof(Integration));
 	if (made == NULL)
 		return DEV_NO_MEMORY;
-	made->n_columns = explainer->n_columns;
+	made->n_groups = explainer->n_groups;
 	made->most = MOST_SLOPES / columns < MOST_POINTS ? MOST_SLOPES / columns : MOST_POINTS;
 	if (made->most < FIRST_INTERVALS + 1)
 		made->most = FIRST_INTERVALS + 1;
@@ -87,10 +102,10 @@ fill_way(void *context, size_t point, const LearnPath *path, float *features)
 
 	if (place == 0 || place == 1)
 	{
-		memcpy(features, place == 0 ? path->baseline : path->row, path->n_features * sizeof(float));
+		memcpy(features, place == 0 ? path->baseline : path->row, path->n_values * sizeof(float));
 		return;
 	}
-	for (size_t i = 0; i < path->n_features; i++)
+	for (size_t i = 0; i < path->n_values; i++)
 	{
 		double		from = path->baseline[i];
 
@@ -104,17 +119,17 @@ visit_points(LearnExplainer *explainer, Integration *integration, size_t n)
 {
 	size_t		first = integration->n_points;
 	DevStatus	status = learn_explain_points(explainer, n, fill_way, integration, integration->scores,
-											  integration->slopes + first * integration->n_columns);
+											  integration->slopes + first * integration->n_groups);
 
 	if (status != DEV_OK)
 		return status;
 	for (size_t i = first; i < first + n; i++)
 	{
-		const double *slopes = integration->slopes + i * integration->n_columns;
+		const double *slopes = integration->slopes + i * integration->n_groups;
 
 		integration->points[i].score = integration->scores[i - first];
 		integration->points[i].slope = 0;
-		for (size_t column = 0; column < integration->n_columns; column++)
+		for (size_t column = 0; column < integration->n_groups; column++)
 			integration->points[i].slope += slopes[column];
 	}
 	integration->n_points += n;
@@ -125,11 +140,11 @@ visit_points(LearnExplainer *explainer, Integration *integration, size_t n)
 static double
 slopes_apart(const Integration *integration, size_t low, size_t high)
 {
-	const double *a = integration->slopes + low * integration->n_columns;
-	const double *b = integration->slopes + high * integration->n_columns;
+	const double *a = integration->slopes + low * integration->n_groups;
+	const double *b = integration->slopes + high * integration->n_groups;
 	double		squares = 0;
 
-	for (size_t column = 0; column < integration->n_columns; column++)
+	for (size_t column = 0; column < integration->n_groups; column++)
 		squares += (a[column] - b[column]) * (a[column] - b[column]);
 	return sqrt(squares);
 }
@@ -259,11 +274,11 @@ add_integrals(const Integration *integration, double *contributions)
 	for (size_t i = 0; i < integration->n_intervals; i++)
 	{
 		const Interval *interval = &integration->intervals[i];
-		const double *low = integration->slopes + interval->low * integration->n_columns;
-		const double *high = integration->slopes + interval->high * integration->n_columns;
+		const double *low = integration->slopes + interval->low * integration->n_groups;
+		const double *high = integration->slopes + interval->high * integration->n_groups;
 		double		width = integration->points[interval->high].place - integration->points[interval->low].place;
 
-		for (size_t column = 0; column < integration->n_columns; column++)
+		for (size_t column = 0; column < integration->n_groups; column++)
 			contributions[column] += width * (interval->share * low[column] + (1 - interval->share) * high[column]);
 	}
 }

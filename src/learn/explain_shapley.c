@@ -23,7 +23,7 @@ typedef struct Game
 {
 	LearnExplainer *explainer;
 	int			n_players;
-	int		   *player_of;		/* (n_columns): number of the player or NOT_PLAYING */
+	int		   *player_of;		/* (n_groups): number of the player or NOT_PLAYING */
 	int		   *columns;		/* (n_players) */
 	double	   *scores;
 
@@ -40,9 +40,9 @@ fill_mask(void *context, size_t point, const LearnPath *path, float *features)
 	const Game *game = context;
 	uint32_t	mask = game->first_mask + (uint32_t) point;
 
-	for (size_t i = 0; i < path->n_features; i++)
+	for (size_t i = 0; i < path->n_values; i++)
 	{
-		int			player = game->player_of[path->column_of[i]];
+		int			player = game->player_of[path->group_of[i]];
 
 		features[i] = player != NOT_PLAYING && (mask >> player & 1) ? path->row[i] : path->baseline[i];
 	}
@@ -95,9 +95,9 @@ fill_order(void *context, size_t point, const LearnPath *path, float *features)
 	bool		backwards = point >= (size_t) steps;
 	int			present = (int) (backwards ? point - (size_t) steps : point) + 1;
 
-	for (size_t i = 0; i < path->n_features; i++)
+	for (size_t i = 0; i < path->n_values; i++)
 	{
-		int			player = game->player_of[path->column_of[i]];
+		int			player = game->player_of[path->group_of[i]];
 		bool		in = player != NOT_PLAYING &&
 			(backwards ? game->position[player] >= game->n_players - present : game->position[player] < present);
 
@@ -110,7 +110,7 @@ static void
 fill_end(void *context, size_t point, const LearnPath *path, float *features)
 {
 	(void) context;
-	memcpy(features, point == 0 ? path->baseline : path->row, path->n_features * sizeof(float));
+	memcpy(features, point == 0 ? path->baseline : path->row, path->n_values * sizeof(float));
 }
 
 /* order (n_players) shuffled by Fisher and Yates; position is its inverse. */
@@ -200,7 +200,7 @@ number_players(Game *game)
 {
 	const LearnExplainer *explainer = game->explainer;
 
-	for (size_t column = 0; column < explainer->n_columns; column++)
+	for (size_t column = 0; column < explainer->n_groups; column++)
 	{
 		game->player_of[column] = NOT_PLAYING;
 		if (explainer->moves[column])
@@ -221,9 +221,9 @@ learn_explain_shapley(LearnExplainer *explainer, const LearnExplain *how, double
 	DevStatus	status = DEV_NO_MEMORY;
 	bool		exact = false;
 
-	game.player_of = dev_alloc(session, explainer->n_columns + 1, sizeof(int));
-	game.columns = dev_alloc(session, explainer->n_columns + 1, sizeof(int));
-	game.position = dev_alloc(session, explainer->n_columns + 1, sizeof(int));
+	game.player_of = dev_alloc(session, explainer->n_groups + 1, sizeof(int));
+	game.columns = dev_alloc(session, explainer->n_groups + 1, sizeof(int));
+	game.position = dev_alloc(session, explainer->n_groups + 1, sizeof(int));
 	if (game.player_of != NULL && game.columns != NULL && game.position != NULL)
 	{
 		number_players(&game);

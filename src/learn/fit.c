@@ -7,6 +7,7 @@
  */
 #include "rank.h"
 
+#include "field.h"
 #include "fit.h"
 
 #define SAMPLE_ROWS ((size_t) 1 << 20)
@@ -195,14 +196,16 @@ learn_fit(LearnDataset *dataset, const LearnFit *fit, LearnNotes *notes, size_t 
 		status = number_inputs(dataset);
 	if (status == DEV_OK)
 		status = note_left_out(dataset, notes);
-	if (status == DEV_OK && dataset->width == 0)
+	if (status == DEV_OK && dataset->n_fields > 0)
+		status = learn_fields_fit(dataset);
+	if (status == DEV_OK && dataset->width == 0 && dataset->n_fields == 0)
 	{
 		status = dev_fail(session, DEV_BAD_DATA, "no column is left to learn from");
 		dev_detail(session, "All are constant, empty or identifiers in the training part.");
 	}
-	if (status == DEV_OK && !dataset->grouped)
+	if (status == DEV_OK && !dataset->grouped && dataset->n_channels > 0)
 		status = learn_check_people(dataset, notes);
-	if (status == DEV_OK && fit->warn_leakage)
+	if (status == DEV_OK && fit->warn_leakage && dataset->n_channels > 0)
 		status = learn_check_leakage(dataset, fit->task, notes);
 	if (status != DEV_OK)
 		return status;

@@ -16,10 +16,12 @@ typedef struct Shuffling
 	LearnPredictor *predictor;
 	size_t		n;
 	const float *raw;			/* (n, n_channels) */
+	const LearnBytes *fields;	/* (n, n_fields) */
 	LearnMetric metric;
 	void	   *context;
 	uint32_t   *rows;			/* (n) where each row's column comes from */
 	float	   *block;			/* (BLOCK, n_channels) */
+	LearnBytes *field_block;	/* (BLOCK, n_fields) */
 	double	   *scores;			/* (n, n_outputs) */
 } Shuffling;
 
@@ -34,6 +36,9 @@ column_is_used(const LearnModel *model, int column)
 {
 	for (int i = 0; i < model->n_channels; i++)
 		if (model->channels[i].column == column && is_used(&model->channels[i]))
+			return true;
+	for (int i = 0; i < model->n_fields; i++)
+		if (model->fields[i].column == column)
 			return true;
 	return false;
 }
@@ -66,6 +71,7 @@ score_shuffled(Shuffling *shuffling, int column)
 {
 	const LearnModel *model = shuffling->predictor->model;
 	size_t		n_channels = (size_t) model->n_channels;
+	size_t		n_fields = (size_t) model->n_fields;
 	DevStatus	status = DEV_OK;
 
 	for (size_t first = 0; first < shuffling->n && status == DEV_OK; first += BLOCK)
@@ -78,7 +84,14 @@ score_shuffled(Shuffling *shuffling, int column)
 				for (size_t i = 0; i < count; i++)
 					shuffling->block[i * n_channels + c] =
 						shuffling->raw[shuffling->rows[first + i] * n_channels + c];
-		status = learn_predict_scores(shuffling->predictor, count, shuffling->block,
+		for (size_t f = 0; f < n_fields; f++)
+			for (size_t i = 0; i < count; i++)
+			{
+				size_t		from = model->fields[f].column == column ? shuffling->rows[first + i] : first + i;
+
+				shuffling->field_block[i * n_fields + f] = shuffling->fields[from * n_fields + f];
+			}
+		status = learn_predict_scores(shuffling->predictor, count, shuffling->block, shuffling->field_block,
 									  shuffling->scores + first * shuffling->predictor->n_outputs);
 		if (status == DEV_OK)
 			status = dev_poll(shuffling->predictor->session);
@@ -120,7 +133,8 @@ judge_columns(Shuffling *shuffling, int repeats, uint64_t seed, double *importan
 {
 	const LearnModel *model = shuffling->predictor->model;
 	double		whole;
-	DevStatus	status = learn_predict_scores(shuffling->predictor, shuffling->n, shuffling->raw, shuffling->scores);
+	DevStatus	status = learn_predict_scores(shuffling->predictor, shuffling->n, shuffling->raw, shuffling->fields,
+										   shuffling->scores);
 
 	if (status == DEV_OK)
 		status = shuffling->metric(shuffling->context, shuffling->n, shuffling->scores, &whole);
@@ -134,11 +148,11 @@ judge_columns(Shuffling *shuffling, int repeats, uint64_t seed, double *importan
 }
 
 DevStatus
-learn_importance(LearnPredictor *predictor, size_t n, const float *raw, int repeats, uint64_t seed,
-				 LearnMetric metric, void *context, double *importance, double *deviation)
+learn_importance(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields, int repeats,
+				 uint64_t seed, LearnMetric metric, void *context, double *importance, double *deviation)
 {
 	DevSession *session = predictor->session;
-	Shuffling	shuffling = {.predictor = predictor, .n = n, .raw = raw, .metric = metric, .context = context};
+	Shuffling	shuffling = {.predictor = predictor, .n = n, .raw = raw, .fields = fields, .metric = metric, .context = context};
 	DevStatus	status = DEV_NO_MEMORY;
 
 	if (n == 0 || n > UINT32_MAX)
@@ -147,11 +161,13 @@ learn_importance(LearnPredictor *predictor, size_t n, const float *raw, int repe
 		return dev_fail(session, DEV_INVALID, "number of repeats \"%d\" is not positive", repeats);
 	shuffling.rows = dev_alloc(session, n, sizeof(uint32_t));
 	shuffling.block = dev_alloc(session, BLOCK * (size_t) predictor->model->n_channels + 1, sizeof(float));
+	shuffling.field_block = dev_alloc(session, BLOCK * (size_t) predictor->model->n_fields + 1, sizeof(LearnBytes));
 	shuffling.scores = dev_alloc(session, n * predictor->n_outputs, sizeof(double));
-	if (shuffling.rows != NULL && shuffling.block != NULL && shuffling.scores != NULL)
+	if (shuffling.rows != NULL && shuffling.block != NULL && shuffling.field_block != NULL && shuffling.scores != NULL)
 		status = judge_columns(&shuffling, repeats, seed, importance, deviation);
 	dev_release(session, shuffling.scores);
 	dev_release(session, shuffling.block);
+	dev_release(session, shuffling.field_block);
 	dev_release(session, shuffling.rows);
 	return status;
 }

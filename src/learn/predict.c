@@ -70,7 +70,7 @@ static DevStatus
 check_network(DevSession *session, const LearnModel *model, const LearnNetwork *network, int number)
 {
 	if (network->task != model->task || network->n_numbers != model->n_numbers ||
-		network->n_codes != model->n_codes || network->n_outputs != learn_model_outputs(model))
+		network->n_codes != model->n_codes || (network->n_fields > 0 && network->n_fields != model->n_fields) || network->n_outputs != learn_model_outputs(model))
 		return dev_fail(session, DEV_CORRUPT, "network %d does not take the model's inputs or give its outputs",
 						number);
 	return DEV_OK;
@@ -107,7 +107,7 @@ same_network(const LearnNetwork *a, const LearnNetwork *b)
 		a->dropout == b->dropout && a->embedding == b->embedding && a->bins == b->bins &&
 		a->embedding_width == b->embedding_width && a->n_numbers == b->n_numbers && a->n_codes == b->n_codes &&
 		(a->n_codes == 0 || memcmp(a->cardinality, b->cardinality, a->n_codes * sizeof(int)) == 0) &&
-		a->task == b->task && a->n_outputs == b->n_outputs;
+		a->n_fields == b->n_fields && a->task == b->task && a->n_outputs == b->n_outputs;
 }
 
 static DevStatus
@@ -123,7 +123,8 @@ build_engine(LearnPredictor *predictor, const LearnNetwork *network, int number,
 	if (status != DEV_OK)
 		return status;
 	engine->network = network;
-	engine->n_features = nn_shape_size(nn_graph_shape(engine->built.graph, engine->built.features));
+	engine->n_features = engine->built.features == NN_NONE ? 0 :
+		nn_shape_size(nn_graph_shape(engine->built.graph, engine->built.features));
 	return DEV_OK;
 }
 
@@ -199,8 +200,10 @@ learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_
 	made->codes = dev_alloc(session, batch * model->n_codes + 1, sizeof(int32_t));
 	if (made->voices == NULL || made->engines == NULL || made->numbers == NULL || made->codes == NULL)
 		return DEV_NO_MEMORY;
+	status = learn_field_batch_create(session, model->fields, model->n_fields, batch, &made->fields);
 	/* Inference runs on the device's own products: a backend that only predicts never opens a BLAS. */
-	status = dev_cpu_open(session, "", &made->device);
+	if (status == DEV_OK)
+		status = dev_cpu_open(session, "", &made->device);
 	for (int i = 0; i < model->n_nets && status == DEV_OK; i++)
 		status = build_voice(made, i);
 	if (status == DEV_OK)
@@ -211,13 +214,16 @@ learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_
 /* ---- Passes ---- */
 
 void
-learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw)
+learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields)
 {
 	const LearnModel *model = predictor->model;
 
 	for (size_t row = 0; row < n; row++)
 		learn_encode_row(model->channels, model->n_channels, raw + row * (size_t) model->n_channels,
 						 predictor->numbers + row * model->n_numbers, predictor->codes + row * model->n_codes);
+	for (size_t row = 0; row < n; row++)
+		for (int field = 0; field < model->n_fields; field++)
+			learn_field_batch_load(&predictor->fields, field, row, fields[row * (size_t) model->n_fields + (size_t) field]);
 }
 
 void
@@ -227,6 +233,8 @@ learn_predictor_set(LearnPredictor *predictor, const LearnEngine *engine, NnRun 
 		nn_run_set(run, engine->built.numbers, n, predictor->numbers);
 	if (engine->built.codes != NN_NONE)
 		nn_run_set_codes(run, engine->built.codes, n, predictor->codes);
+	if (engine->network->n_fields > 0)
+		learn_field_batch_set(&predictor->fields, &engine->built, run, n);
 }
 
 /* Adds the outputs of one network for the n encoded rows. */
@@ -278,7 +286,7 @@ score_encoded(LearnPredictor *predictor, size_t n, double *scores)
 }
 
 DevStatus
-learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, double *scores)
+learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields, double *scores)
 {
 	size_t		n_channels = (size_t) predictor->model->n_channels;
 	DevStatus	status = DEV_OK;
@@ -287,11 +295,30 @@ learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, doub
 	{
 		size_t		count = n - first < predictor->max_batch ? n - first : predictor->max_batch;
 
-		learn_predictor_encode(predictor, count, raw + first * n_channels);
+		learn_predictor_encode(predictor, count, raw + first * n_channels,
+							   fields == NULL ? NULL : fields + first * (size_t) predictor->model->n_fields);
 		status = score_encoded(predictor, count, scores + first * predictor->n_outputs);
 		if (status == DEV_OK && first + count < n)
 			status = dev_poll(predictor->session);
 	}
+	return status;
+}
+
+/* Fields of rows of a data set, one after another through one buffer. */
+static DevStatus
+load_fields(LearnPredictor *predictor, LearnDataset *dataset, const uint32_t *rows, size_t n)
+{
+	DevStatus	status = DEV_OK;
+
+	for (int field = 0; field < predictor->model->n_fields; field++)
+		for (size_t row = 0; row < n && status == DEV_OK; row++)
+		{
+			LearnBytes	value;
+
+			status = learn_dataset_field(dataset, field, rows[row], &value);
+			if (status == DEV_OK)
+				learn_field_batch_load(&predictor->fields, field, row, value);
+		}
 	return status;
 }
 
@@ -306,6 +333,8 @@ learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const ui
 		size_t		count = n - first < predictor->max_batch ? n - first : predictor->max_batch;
 
 		status = learn_dataset_gather(dataset, rows + first, count, predictor->numbers, predictor->codes, NULL);
+		if (status == DEV_OK)
+			status = load_fields(predictor, dataset, rows + first, count);
 		if (status == DEV_OK)
 			status = score_encoded(predictor, count, scores + first * predictor->n_outputs);
 		if (status == DEV_OK && first + count < n)

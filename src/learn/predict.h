@@ -6,6 +6,8 @@
 
 #include "idla/learn_predict.h"
 
+#include "field_batch.h"
+
 /* A graph with its buffers. Networks of one description share an engine and take turns with their weights. */
 typedef struct LearnEngine
 {
@@ -38,16 +40,17 @@ struct LearnPredictor
 	LearnEngine *engines;		/* (n_engines) */
 	float	   *numbers;		/* (max_batch, n_numbers) encoded rows */
 	int32_t    *codes;			/* (max_batch, n_codes) */
+	LearnFieldBatch fields;		/* (max_batch) loaded rows */
 	void	   *explainer;		/* buffers of explain.c, NULL until something is explained */
 };
 
 #define LEARN_EXPLAIN_BATCH 32
 
-/* Encodes rows into predictor->numbers and ->codes; n <= max_batch. */
-extern void learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw);
+/* Encodes rows into predictor->numbers, ->codes and ->fields; n <= max_batch. fields (n, n_fields) stored values. */
+extern void learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields);
 /* Mean outputs of the networks -> scores, in place, (n, n_outputs). */
 extern void learn_outputs_to_scores(const LearnModel *model, size_t n, double *outputs);
-/* Sets the inputs of a run from predictor->numbers and ->codes. */
+/* Sets the inputs of a run from predictor->numbers, ->codes and ->fields. */
 extern void learn_predictor_set(LearnPredictor *predictor, const LearnEngine *engine, NnRun *run, size_t n);
 
 #endif							/* IDLA_LEARN_PREDICT_PRIVATE_H */

@@ -13,9 +13,20 @@
 #define BLOCK_ROWS ((size_t) 64)
 #define MOST_WINDOW_ROWS ((size_t) 32768)
 #define LEAST_WINDOW_ROWS ((size_t) 1024)
+#define LEAST_FIELD_WINDOW_ROWS ((size_t) 256)
+#define POLL_RECORDS 64
+#define FIELD_ALIGNMENT ((size_t) 16)
 #define MOST_WINDOW_BYTES ((size_t) 16 << 20)
 #define PREFETCH 8				/* rows ahead; memory answers in the time that so many rows are copied */
 #define CACHE_LINE 64
+
+/* One field's values of the window's rows, where some lie in the file. */
+typedef struct FieldWindow
+{
+	char	   *bytes;			/* NULL: all values are in memory */
+	size_t		capacity;
+	size_t	   *offsets;		/* (window_rows) of picked row i */
+} FieldWindow;
 
 struct LearnSampler
 {
@@ -36,6 +47,7 @@ struct LearnSampler
 	uint32_t   *unshuffled;		/* the same before; NULL when all rows are in memory */
 	uint32_t   *slots;			/* (window_rows) place in window of picked row; NULL when all rows are in memory */
 	float	   *window;			/* (window_rows, width) stored rows; NULL when all rows are in memory */
+	FieldWindow *fields;		/* (n_fields) */
 };
 
 /* Numbers for shuffling, four a call of the generator; bound is far below 2^32, so the bias is too small to matter. */
@@ -86,6 +98,9 @@ learn_sampler_create(LearnDataset *dataset, const uint32_t *rows, size_t n, uint
 	DevSession *session = dataset->session;
 	bool		spilled = dataset->n_resident + 1 < dataset->n_chunks;
 	size_t		row_bytes = dataset->width * sizeof(float);
+	size_t		field_bytes = 0;
+	bool		failed = false;
+	size_t		least = dataset->n_fields > 0 ? LEAST_FIELD_WINDOW_ROWS : LEAST_WINDOW_ROWS;
 	LearnSampler *created;
 
 	*sampler = NULL;
@@ -105,7 +120,9 @@ learn_sampler_create(LearnDataset *dataset, const uint32_t *rows, size_t n, uint
 	created->n_blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS;
 	/* What a window holds must not depend on the memory given, or the order of rows would. */
 	created->window_rows = MOST_WINDOW_ROWS;
-	while (created->window_rows > LEAST_WINDOW_ROWS && created->window_rows * row_bytes > MOST_WINDOW_BYTES)
+	for (int field = 0; field < dataset->n_fields; field++)
+		field_bytes += learn_store_bytes(dataset->stores[field]) / (dataset->n_rows + 1);
+	while (created->window_rows > least && created->window_rows * (row_bytes + field_bytes) > MOST_WINDOW_BYTES)
 		created->window_rows /= 2;
 	if (created->window_rows > created->n_blocks * BLOCK_ROWS)
 		created->window_rows = created->n_blocks > 0 ? created->n_blocks * BLOCK_ROWS : BLOCK_ROWS;
@@ -118,7 +135,14 @@ learn_sampler_create(LearnDataset *dataset, const uint32_t *rows, size_t n, uint
 		created->slots = dev_alloc(session, created->window_rows, sizeof(uint32_t));
 		created->window = dev_alloc(session, created->window_rows, row_bytes);
 	}
-	if (created->blocks == NULL || created->picked == NULL ||
+	created->fields = dev_alloc(session, (size_t) dataset->n_fields + 1, sizeof(FieldWindow));
+	for (int field = 0; created->fields != NULL && field < dataset->n_fields; field++)
+		if (learn_store_spilled(dataset->stores[field]))
+		{
+			created->fields[field].offsets = dev_alloc(session, created->window_rows, sizeof(size_t));
+			failed = failed || created->fields[field].offsets == NULL;
+		}
+	if (failed || created->blocks == NULL || created->picked == NULL || created->fields == NULL ||
 		(spilled && (created->unshuffled == NULL || created->slots == NULL || created->window == NULL)))
 	{
 		learn_sampler_free(created);
@@ -142,6 +166,12 @@ learn_sampler_free(LearnSampler *sampler)
 	dev_release(session, sampler->unshuffled);
 	dev_release(session, sampler->slots);
 	dev_release(session, sampler->window);
+	for (int field = 0; sampler->fields != NULL && field < sampler->dataset->n_fields; field++)
+	{
+		dev_release(session, sampler->fields[field].bytes);
+		dev_release(session, sampler->fields[field].offsets);
+	}
+	dev_release(session, sampler->fields);
 	dev_release(session, sampler);
 }
 
@@ -173,6 +203,40 @@ list_window(LearnSampler *sampler, uint32_t *dst)
 	}
 }
 
+/* Values of a field that is partly in the file: all of the window's into memory, in the order of the rows picked. */
+static DevStatus
+fetch_field(LearnSampler *sampler, int number)
+{
+	LearnStore *store = sampler->dataset->stores[number];
+	FieldWindow *window = &sampler->fields[number];
+	size_t		total = 0;
+	DevStatus	status = DEV_OK;
+
+	if (window->offsets == NULL)
+		return DEV_OK;
+	for (size_t i = 0; i < sampler->count; i++)
+	{
+		window->offsets[i] = total;
+		total += (learn_store_size(store, sampler->picked[i]) + FIELD_ALIGNMENT - 1) / FIELD_ALIGNMENT * FIELD_ALIGNMENT;
+	}
+	if (total > window->capacity)
+	{
+		dev_release(sampler->session, window->bytes);
+		window->capacity = 0;
+		window->bytes = dev_alloc(sampler->session, total, 1);
+		if (window->bytes == NULL)
+			return DEV_NO_MEMORY;
+		window->capacity = total;
+	}
+	for (size_t i = 0; i < sampler->count && status == DEV_OK; i++)
+	{
+		status = i % POLL_RECORDS == 0 ? dev_poll(sampler->session) : DEV_OK;
+		if (status == DEV_OK && window->bytes != NULL)
+			status = learn_store_read(store, sampler->picked[i], window->bytes + window->offsets[i]);
+	}
+	return status;
+}
+
 DevStatus
 learn_sampler_next(LearnSampler *sampler, size_t *n)
 {
@@ -202,8 +266,12 @@ learn_sampler_next(LearnSampler *sampler, size_t *n)
 			sampler->picked[i] = sampler->unshuffled[sampler->slots[i]];
 	}
 	status = dev_poll(sampler->dataset->session);
+	for (int field = 0; field < sampler->dataset->n_fields && status == DEV_OK; field++)
+		status = fetch_field(sampler, field);
 	if (status == DEV_OK)
 		*n = sampler->count;
+	else
+		sampler->count = 0;
 	return status;
 }
 
@@ -247,4 +315,19 @@ learn_sampler_copy(const LearnSampler *sampler, size_t first, size_t count,
 		for (size_t target = 0; target < n_targets; target++)
 			targets[i * n_targets + target] = dataset->targets[sampler->picked[first + i] * n_targets + target];
 	}
+}
+
+LearnBytes
+learn_sampler_field(const LearnSampler *sampler, int field, size_t place)
+{
+	const LearnStore *store = sampler->dataset->stores[field];
+	const FieldWindow *window = &sampler->fields[field];
+	size_t		row = sampler->picked[place];
+	LearnBytes	value = {NULL, 0};
+
+	if (learn_store_missing(store, row))
+		return value;
+	value.size = learn_store_size(store, row);
+	value.bytes = window->bytes != NULL ? window->bytes + window->offsets[place] : learn_store_find(store, row);
+	return value;
 }

@@ -94,11 +94,7 @@ judge_job(void *context, int number)
 	{
 		size_t		rows = machine->max_rows < high - first ? machine->max_rows : high - first;
 
-		learn_sampler_copy(machine->sampler, first, rows, worker->numbers, worker->codes, worker->targets);
-		if (machine->built.numbers != NN_NONE)
-			nn_run_set(worker->run, machine->built.numbers, rows, worker->numbers);
-		if (machine->built.codes != NN_NONE)
-			nn_run_set_codes(worker->run, machine->built.codes, rows, worker->codes);
+		learn_machine_load(machine, worker, first, rows);
 		nn_run_forward(worker->run, machine->built.output, NN_INFER, 0, 0, 0);
 		take(machine, worker, machine->position + first, rows, nn_run_value(worker->run, machine->built.output));
 		if (number == 0)

@@ -49,7 +49,8 @@ plan_work(LearnMachine *machine, size_t batch)
 	const LearnNetwork *network = &machine->network;
 	double		work = learn_network_work(machine->built.graph, network);
 	size_t		rows_each = (size_t) ceil(WORKER_WORK / work);
-	size_t		widest = learn_network_members(network) * (size_t) (network->width > 0 ? network->width : 64);
+	size_t		widest = network->n_fields > 0 ? nn_graph_widest(machine->built.graph) :
+		learn_network_members(network) * (size_t) (network->width > 0 ? network->width : 64);
 	int			workers = learn_team_size(machine->team);
 	size_t		rows;
 
@@ -96,6 +97,9 @@ create_worker(LearnMachine *machine, LearnWorker *worker)
 	worker->classes = dev_alloc(session, machine->max_rows, sizeof(int32_t));
 	worker->number_sums = dev_alloc(session, network->n_numbers + 1, sizeof(double));
 	worker->code_counts = dev_alloc(session, machine->n_codes_total + 1, sizeof(uint64_t));
+	status = learn_field_batch_create(session, network->fields, network->n_fields, machine->max_rows, &worker->fields);
+	if (status != DEV_OK)
+		return status;
 	if (worker->diff_weights == NULL || worker->squared == NULL || worker->numbers == NULL || worker->codes == NULL
 		|| worker->targets == NULL || worker->classes == NULL || worker->number_sums == NULL || worker->code_counts == NULL)
 		return DEV_NO_MEMORY;
@@ -202,6 +206,7 @@ free_worker(LearnMachine *machine, LearnWorker *worker)
 	dev_release(session, worker->classes);
 	dev_release(session, worker->number_sums);
 	dev_release(session, worker->code_counts);
+	learn_field_batch_free(session, &worker->fields);
 }
 
 void
@@ -224,6 +229,9 @@ learn_machine_free(LearnMachine *machine)
 	dev_release(machine->session, machine->statistics);
 	dev_release(machine->session, machine->built.code_first);
 	dev_release(machine->session, machine->built.code_width);
+	dev_release(machine->session, machine->built.planes);
+	dev_release(machine->session, machine->built.starts);
+	dev_release(machine->session, machine->built.lengths);
 	nn_graph_free(machine->built.graph);
 	memset(machine, 0, sizeof(*machine));
 }
@@ -318,15 +326,24 @@ count_inputs(LearnMachine *machine, LearnWorker *worker, size_t rows)
 	}
 }
 
-/* Rows first to first + rows of the window into the run's inputs. */
-static void
-load_rows(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
+void
+learn_machine_load(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 {
 	learn_sampler_copy(machine->sampler, first, rows, worker->numbers, worker->codes, worker->targets);
 	if (machine->built.numbers != NN_NONE)
 		nn_run_set(worker->run, machine->built.numbers, rows, worker->numbers);
 	if (machine->built.codes != NN_NONE)
 		nn_run_set_codes(worker->run, machine->built.codes, rows, worker->codes);
+	for (int field = 0; field < worker->fields.n_fields; field++)
+		for (size_t row = 0; row < rows; row++)
+			learn_field_batch_load(&worker->fields, field, row, learn_sampler_field(machine->sampler, field, first + row));
+	learn_field_batch_set(&worker->fields, &machine->built, worker->run, rows);
+}
+
+static void
+load_rows(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
+{
+	learn_machine_load(machine, worker, first, rows);
 	if (machine->network.task != LEARN_MULTICLASS)
 	{
 		nn_run_set(worker->run, machine->built.target, rows, worker->targets);

@@ -111,6 +111,8 @@ describe_inputs(Trainer *trainer)
 	network->n_outputs = learn_model_outputs(model);
 	network->n_numbers = model->n_numbers;
 	network->n_codes = model->n_codes;
+	network->n_fields = model->n_fields;
+	network->fields = model->fields;
 	network->cardinality = dev_alloc(trainer->session, model->n_codes + 1, sizeof(int));
 	if (network->cardinality == NULL)
 		return DEV_NO_MEMORY;
@@ -294,6 +296,7 @@ prepare_linear(Trainer *trainer, const LearnLoss *loss)
 		.n_numbers = trainer->network->n_numbers,
 		.n_codes = trainer->network->n_codes,
 		.cardinality = trainer->network->cardinality,
+		.n_fields = 0,
 		.task = trainer->network->task,
 		.n_outputs = trainer->network->n_outputs
 	};

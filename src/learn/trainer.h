@@ -14,6 +14,7 @@
 #define IDLA_LEARN_TRAINER_H
 
 #include "architecture.h"
+#include "field_batch.h"
 #include "parallel.h"
 
 #include "idla/learn_train.h"
@@ -37,6 +38,7 @@ typedef struct LearnWorker
 	int32_t    *codes;			/* host (max_rows, n_codes) */
 	float	   *targets;		/* host (max_rows, n_targets) */
 	int32_t    *classes;		/* host (max_rows): targets as codes */
+	LearnFieldBatch fields;		/* host (max_rows) */
 	double		loss;			/* sum over its rows of this job */
 	double		norm;			/* squared norm of its share of the gradient */
 	size_t		passes;			/* backward passes of this job */
@@ -140,6 +142,8 @@ extern void learn_machine_run(LearnMachine *machine, LearnJob job);
 /* Worker 0 only: keeps the host's wish to stop in machine->status and ->stop. */
 extern void learn_machine_poll(LearnMachine *machine);
 extern void learn_machine_bind(LearnMachine *machine, const float *weights);
+/* Rows first to first + rows of the window into the worker's buffers and its run's inputs, targets aside. */
+extern void learn_machine_load(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows);
 extern void learn_machine_copy(LearnMachine *machine, const float *src, float *dst);	/* weights on the device */
 
 /* ---- train_judge.c ---- */

@@ -508,6 +508,42 @@ nn_graph_compile(NnGraph *graph)
 
 /* ---- Asking ---- */
 
+double
+nn_graph_work(const NnGraph *graph)
+{
+	double		work = 0;
+
+	for (int i = 0; i < graph->n_nodes; i++)
+	{
+		const NnNodeData *node = graph->nodes[i];
+
+		for (int p = 0; p < node->n_parameters; p++)
+		{
+			const NnParameterInfo *info = node->parameters[p] < 0 ? NULL : &graph->parameters[node->parameters[p]];
+			size_t		positions = nn_shape_positions(&node->shape);
+
+			if (info == NULL || info->role == NN_ROLE_CONSTANT || info->role == NN_ROLE_STATISTIC)
+				continue;
+			/* What has a parameter of its own at each position uses it once. */
+			if (info->shape.rank > 1 && info->shape.dims[0] == positions)
+				positions = 1;
+			work += 2.0 * (double) info->size * (double) positions;
+		}
+	}
+	return work;
+}
+
+size_t
+nn_graph_widest(const NnGraph *graph)
+{
+	size_t		widest = 0;
+
+	for (int i = 0; i < graph->n_nodes; i++)
+		if (graph->nodes[i]->size > widest)
+			widest = graph->nodes[i]->size;
+	return widest;
+}
+
 size_t
 nn_graph_weights(const NnGraph *graph)
 {

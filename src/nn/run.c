@@ -16,7 +16,8 @@
 typedef struct Plan
 {
 	bool		made;
-	NnNode		first;			/* forward: node whose value is taken as it is, or NN_NONE */
+	int			n_starts;		/* forward: nodes whose values are taken as they are */
+	NnNode		starts[NN_MAX_STARTS];
 	NnNode		last;			/* forward: node wanted; backward: node started from */
 	bool		all;			/* backward: gradients of inputs too */
 	int			n;
@@ -330,14 +331,24 @@ is_node(const NnRun *run, NnNode node)
 	return node >= 0 && node < run->graph->n_nodes;
 }
 
-/* What `last` needs, without what lies behind `first` (and behind what `first` is a reshaped view of). */
-static void
-plan_forward(const NnGraph *graph, NnNode first, NnNode last, Plan *plan)
+/* Is the node one whose value is given, or (a reshaped view) does its value lie in such a node's buffer? */
+static bool
+is_given(const NnGraph *graph, const NnNode *starts, int n_starts, NnNode node)
 {
-	NnNode		cut = first == NN_NONE ? NN_NONE : graph->nodes[first]->value_owner;
+	for (int i = 0; i < n_starts; i++)
+		if (node <= starts[i] && graph->nodes[node]->value_owner == graph->nodes[starts[i]]->value_owner)
+			return true;
+	return false;
+}
 
+/* What `last` needs, without what lies behind the nodes whose values are given. */
+static void
+plan_forward(const NnGraph *graph, const NnNode *starts, int n_starts, NnNode last, Plan *plan)
+{
 	plan->made = true;
-	plan->first = first;
+	plan->n_starts = n_starts;
+	if (n_starts > 0)
+		memcpy(plan->starts, starts, (size_t) n_starts * sizeof(NnNode));
 	plan->last = last;
 	plan->n = 0;
 	memset(plan->wanted, 0, (size_t) graph->n_nodes * sizeof(bool));
@@ -346,7 +357,7 @@ plan_forward(const NnGraph *graph, NnNode first, NnNode last, Plan *plan)
 	{
 		const NnNodeData *node = graph->nodes[i];
 
-		if (!plan->wanted[i] || (cut != NN_NONE && i <= first && node->value_owner == cut))
+		if (!plan->wanted[i] || is_given(graph, starts, n_starts, i))
 			continue;
 		for (int s = 0; s < node->n_src; s++)
 			plan->wanted[node->src[s]] = true;
@@ -364,29 +375,39 @@ plan_forward(const NnGraph *graph, NnNode first, NnNode last, Plan *plan)
 }
 
 static const Plan *
-find_forward(NnRun *run, NnNode first, NnNode last)
+find_forward(NnRun *run, const NnNode *starts, int n_starts, NnNode last)
 {
 	Plan	   *plan;
 
 	for (int i = 0; i < PLANS; i++)
 	{
 		plan = &run->forward[i];
-		if (plan->made && plan->first == first && plan->last == last)
+		if (plan->made && plan->last == last && plan->n_starts == n_starts &&
+			(n_starts == 0 || memcmp(plan->starts, starts, (size_t) n_starts * sizeof(NnNode)) == 0))
 			return plan;
 	}
 	plan = &run->forward[run->next_forward];
 	run->next_forward = (run->next_forward + 1) % PLANS;
-	plan_forward(run->graph, first, last, plan);
+	plan_forward(run->graph, starts, n_starts, last, plan);
 	return plan;
 }
 
+static bool
+are_nodes(const NnRun *run, const NnNode *nodes, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!is_node(run, nodes[i]))
+			return false;
+	return n >= 0 && n <= NN_MAX_STARTS;
+}
+
 static void
-forward(NnRun *run, NnNode first, NnNode last)
+forward(NnRun *run, const NnNode *starts, int n_starts, NnNode last)
 {
 	const Plan *plan;
 	NnPass		pass;
 
-	if (!is_node(run, last) || (first != NN_NONE && !is_node(run, first)) ||
+	if (!is_node(run, last) || !are_nodes(run, starts, n_starts) ||
 		(run->weights == NULL && run->graph->n_weights > 0))
 	{
 		run->misused = true;
@@ -395,7 +416,7 @@ forward(NnRun *run, NnNode first, NnNode last)
 	run->last_backward = NULL;
 	if (run->batch == 0)
 		return;
-	plan = find_forward(run, first, last);
+	plan = find_forward(run, starts, n_starts, last);
 	pass = make_pass(run, 0, run->batch);
 	for (int i = 0; i < plan->n && !dev_queue_stopped(run->queue); i++)
 	{
@@ -411,17 +432,14 @@ nn_run_forward(NnRun *run, NnNode until, NnMode mode, uint64_t seed, uint64_t st
 	run->seed = seed;
 	run->step = step;
 	run->first_row = first_row;
-	forward(run, NN_NONE, until);
+	forward(run, NULL, 0, until);
 }
 
 void
-nn_run_forward_from(NnRun *run, NnNode from, NnNode until, NnMode mode)
+nn_run_forward_from(NnRun *run, const NnNode *from, int n_from, NnNode until, NnMode mode)
 {
 	run->mode = mode;
-	if (from == NN_NONE)
-		run->misused = true;
-	else
-		forward(run, from, until);
+	forward(run, from, n_from, until);
 }
 
 /*

@@ -166,7 +166,7 @@ check_fill(LearnDataset *dataset, LearnTask task, size_t n)
 	{
 		float		raw[CHECK_CHANNELS];
 		float		targets[2] = {check_target(task, i, 0), check_target(task, i, 1)};
-		LearnRow	row = {raw, targets, 1 + i / 7, (double) (i / 3), LEARN_UNASSIGNED};
+		LearnRow	row = {raw, targets, NULL, 1 + i / 7, (double) (i / 3), LEARN_UNASSIGNED};
 
 		status = check_raw_row(dataset, i, raw);
 		if (status == DEV_OK)

@@ -82,14 +82,14 @@ test_append(void)
 	LearnChannel channel = {.name = (char *) "x"};
 	float		target = 1;
 	float		values[5] = {INFINITY, -INFINITY, NAN, -0.0f, 3.5f};
-	LearnRow	row = {values, &target, 0, 0, LEARN_UNASSIGNED};
+	LearnRow	row = {values, &target, NULL, 0, 0, LEARN_UNASSIGNED};
 	LearnDataset *dataset;
 	DevSession *session;
 	const float *column;
 	float		code;
 
 	dev_session_open(NULL, 1, &session);
-	CHECK(learn_dataset_create(session, &channel, 0, 1, 1 << 20, NULL, &dataset) == DEV_INVALID && dataset == NULL, "no channels are refused");
+	CHECK(learn_dataset_create(session, &channel, -1, 1, 1 << 20, NULL, &dataset) == DEV_INVALID && dataset == NULL, "a negative number of channels is refused");
 	learn_dataset_create(session, &channel, 1, 1, 1 << 20, NULL, &dataset);
 	for (int i = 0; i < 5; i++)
 	{
@@ -340,7 +340,7 @@ test_peak(void)
 	{
 		float		raw[CHANNELS];
 		float		target = (float) dev_random_uniform(2, 3, i);
-		LearnRow	row = {raw, &target, 0, 0, LEARN_UNASSIGNED};
+		LearnRow	row = {raw, &target, NULL, 0, 0, LEARN_UNASSIGNED};
 
 		for (size_t channel = 0; channel < CHANNELS; channel++)
 			raw[channel] = (i + channel) % 9 == 0 ? NAN : (float) ((i * 7919 + channel * 104729) % 100003) + 0.5f;

@@ -79,7 +79,7 @@ open_bench(const ModelSpec *spec)
 static DevStatus
 explain(Bench *bench, const float *raw, LearnExplain how)
 {
-	return learn_explain(bench->predictor, raw, &how, bench->contributions, &bench->score, &bench->baseline,
+	return learn_explain(bench->predictor, raw, NULL, &how, bench->contributions, &bench->score, &bench->baseline,
 						 &bench->error);
 }
 
@@ -100,7 +100,7 @@ predicted(Bench *bench, const float *raw, int output)
 {
 	double		scores[16];
 
-	if (learn_predict_scores(bench->predictor, 1, raw, scores) != DEV_OK)
+	if (learn_predict_scores(bench->predictor, 1, raw, NULL, scores) != DEV_OK)
 		return NAN;
 	return explained(bench->model, scores, output);
 }
@@ -213,7 +213,7 @@ fill_grid(void *context, size_t point, const LearnPath *path, float *features)
 	float		place = ((float) point + 0.5f) / GRID;
 
 	(void) context;
-	for (size_t i = 0; i < path->n_features; i++)
+	for (size_t i = 0; i < path->n_values; i++)
 		features[i] = path->baseline[i] + place * (path->row[i] - path->baseline[i]);
 }
 
@@ -450,8 +450,8 @@ test_importance(void)
 
 	CHECK_OR_STOP(raw != NULL, "memory for rows");
 	make_rows(bench.model, rows, 5, raw);
-	CHECK_OR_STOP(learn_predict_scores(bench.predictor, rows, raw, expected) == DEV_OK, "predictions");
-	CHECK_STATUS(bench.session, learn_importance(bench.predictor, rows, raw, 20, 3, closeness, expected,
+	CHECK_OR_STOP(learn_predict_scores(bench.predictor, rows, raw, NULL, expected) == DEV_OK, "predictions");
+	CHECK_STATUS(bench.session, learn_importance(bench.predictor, rows, raw, NULL, 20, 3, closeness, expected,
 												 importance, deviation), DEV_OK,
 				 "importance");
 	for (int column = 0; column < columns; column++)
@@ -471,16 +471,16 @@ test_importance(void)
 			  deviation[column]);
 	}
 	CHECK(importance[columns] == 0 && deviation[columns] == 0, "a column that is not used has none");
-	CHECK_STATUS(bench.session, learn_importance(bench.predictor, rows, raw, 20, 3, closeness, expected, again,
+	CHECK_STATUS(bench.session, learn_importance(bench.predictor, rows, raw, NULL, 20, 3, closeness, expected, again,
 												 spread), DEV_OK, "again");
 	CHECK(memcmp(importance, again, sizeof(again)) == 0, "the same seed gives the same importance");
-	CHECK_STATUS(bench.session, learn_importance(bench.predictor, rows, raw, 1, 4, closeness, expected, again,
+	CHECK_STATUS(bench.session, learn_importance(bench.predictor, rows, raw, NULL, 1, 4, closeness, expected, again,
 												 spread), DEV_OK, "once");
 	CHECK(again[0] != importance[0] && spread[0] == 0,
 		  "another seed another one; of one repeat there is no deviation");
-	CHECK_STATUS(bench.session, learn_importance(bench.predictor, 0, raw, 1, 4, closeness, expected, again,
+	CHECK_STATUS(bench.session, learn_importance(bench.predictor, 0, raw, NULL, 1, 4, closeness, expected, again,
 												 spread), DEV_BAD_DATA, "no rows");
-	CHECK_STATUS(bench.session, learn_importance(bench.predictor, 5, raw, 0, 4, closeness, expected, again,
+	CHECK_STATUS(bench.session, learn_importance(bench.predictor, 5, raw, NULL, 0, 4, closeness, expected, again,
 												 spread), DEV_INVALID, "no repeats");
 	CHECK(net->n_features == columns, "the model is the one that was meant");
 	dev_session_close(bench.session);
@@ -502,14 +502,14 @@ explain_all(DevSession *session, const LearnModel *model, const float *raw)
 	DevStatus	status = learn_predictor_create(session, model, 4, &predictor);
 
 	if (status == DEV_OK)
-		status = learn_explain(predictor, raw, &how, contributions, &score, &baseline, &error);
+		status = learn_explain(predictor, raw, NULL, &how, contributions, &score, &baseline, &error);
 	how.method = LEARN_SHAPLEY;
 	how.exact = 2;
 	how.permutations = 2;
 	if (status == DEV_OK)
-		status = learn_explain(predictor, raw, &how, contributions, &score, &baseline, &error);
+		status = learn_explain(predictor, raw, NULL, &how, contributions, &score, &baseline, &error);
 	if (status == DEV_OK)
-		status = learn_importance(predictor, CASE_ROWS, raw, 1, 1, closeness, zeros, contributions, deviation);
+		status = learn_importance(predictor, CASE_ROWS, raw, NULL, 1, 1, closeness, zeros, contributions, deviation);
 	return status;
 }
 
@@ -585,7 +585,7 @@ test_cancel(void)
 
 	CHECK_OR_STOP(dev_session_open(&host, 1, &session) == DEV_OK, "a session opens");
 	CHECK_OR_STOP(learn_predictor_create(session, bench.model, 4, &predictor) == DEV_OK, "a predictor opens");
-	CHECK_STATUS(session, learn_explain(predictor, bench.raw, &how, bench.contributions, &bench.score,
+	CHECK_STATUS(session, learn_explain(predictor, bench.raw, NULL, &how, bench.contributions, &bench.score,
 										&bench.baseline, &bench.error),
 				 DEV_CANCELLED, "an explanation can be cancelled");
 	dev_session_close(session);

@@ -122,7 +122,7 @@ fit(DevSession *session, const Column *column, LearnNotes *notes, LearnDataset *
 	{
 		float		raw[2] = {NAN, (float) i + 0.5f};
 		float		target = (float) dev_random_uniform(5, 6, i);
-		LearnRow	row = {raw, &target, 0, 0, column->n_train > 0 && i >= column->n_train ? LEARN_TEST : LEARN_TRAIN};
+		LearnRow	row = {raw, &target, NULL, 0, 0, column->n_train > 0 && i >= column->n_train ? LEARN_TEST : LEARN_TRAIN};
 
 		if (column->values != NULL)
 			raw[0] = column->values[i];
@@ -390,7 +390,7 @@ test_left_out(void)
 		  !notes.notes[0].warning && strstr(notes.notes[0].hint, "keep") != NULL, "a notice names what is left out and how to keep it");
 	learn_dataset_create(session, &channel, 1, 1, 1 << 20, NULL, &dataset);
 	for (int i = 0; i < 10; i++)
-		learn_dataset_append(dataset, &(LearnRow) {&(float) {1}, &(float) {(float) i}, 0, 0, LEARN_UNASSIGNED});
+		learn_dataset_append(dataset, &(LearnRow) {&(float) {1}, &(float) {(float) i}, NULL, 0, 0, LEARN_UNASSIGNED});
 	learn_split(dataset, &split, NULL);
 	CHECK_STATUS(session, learn_fit(dataset, &how, NULL, &n_numbers, &n_codes), DEV_BAD_DATA, "nothing left to learn from is an error");
 	dev_session_close(session);
@@ -477,7 +477,7 @@ test_categories(void)
 
 			learn_dataset_intern(dataset, 0, "a\0b", i % 3 == 0 ? 3 : i % 3 == 1 ? 1 : 2, &code);
 			raw[0] = code;
-			learn_dataset_append(dataset, &(LearnRow) {raw, &(float) {(float) i}, 0, 0, LEARN_UNASSIGNED});
+			learn_dataset_append(dataset, &(LearnRow) {raw, &(float) {(float) i}, NULL, 0, 0, LEARN_UNASSIGNED});
 		}
 		learn_split(dataset, &split, NULL);
 		CHECK_STATUS(session, learn_fit(dataset, &how, NULL, &n_numbers, &n_codes), DEV_OK, "categories with NULs inside");
@@ -632,7 +632,7 @@ check_leak(const char *what, LearnTask task, float (*target) (size_t row), Maker
 		if (missing)
 			raw[0] = NAN;
 		if (status == DEV_OK)
-			status = learn_dataset_append(dataset, &(LearnRow) {raw, targets, 0, 0, LEARN_UNASSIGNED});
+			status = learn_dataset_append(dataset, &(LearnRow) {raw, targets, NULL, 0, 0, LEARN_UNASSIGNED});
 	}
 	if (status == DEV_OK)
 		status = learn_split(dataset, &split, NULL);
@@ -711,7 +711,7 @@ test_targets(void)
 	{
 		float		values[2] = {i < 4 ? (float) (2 * i) : 1000, 5000000 + (float) (i % 2)};
 
-		learn_dataset_append(dataset, &(LearnRow) {&(float) {1}, values, 0, 0, i < 4 ? LEARN_TRAIN : LEARN_TEST});
+		learn_dataset_append(dataset, &(LearnRow) {&(float) {1}, values, NULL, 0, 0, i < 4 ? LEARN_TRAIN : LEARN_TEST});
 	}
 	learn_split(dataset, &split, NULL);
 	CHECK_STATUS(session, learn_fit_targets(dataset, mean, scale), DEV_OK, "targets are standardised");
@@ -725,7 +725,7 @@ test_targets(void)
 
 	learn_dataset_create(session, &channel, 1, 1, 1 << 20, NULL, &dataset);
 	for (int i = 0; i < 5; i++)
-		learn_dataset_append(dataset, &(LearnRow) {&(float) {1}, &(float) {7}, 0, 0, LEARN_TRAIN});
+		learn_dataset_append(dataset, &(LearnRow) {&(float) {1}, &(float) {7}, NULL, 0, 0, LEARN_TRAIN});
 	CHECK_STATUS(session, learn_fit_targets(dataset, mean, scale), DEV_BAD_DATA, "a target with one value is refused");
 	dev_session_close(session);
 }

@@ -495,7 +495,7 @@ check_parts(void)
 	draw(10, 3, moved);
 	value = nn_run_value(run, features);
 	memcpy(value, moved, sizeof(moved));
-	nn_run_forward_from(run, features, loss, NN_INFER);
+	nn_run_forward_from(run, &features, 1, loss, NN_INFER);
 	CHECK(memcmp(nn_run_value(run, features), moved, sizeof(moved)) == 0, "forward_from leaves the value it starts from");
 	sum = nn_run_value(run, loss)[0];
 	nn_run_bind(run, place.weights, NULL);
@@ -504,7 +504,7 @@ check_parts(void)
 		float		slope = nn_run_gradient(run, features)[2];
 
 		value[2] = moved[2] + 1e-3f;
-		nn_run_forward_from(run, features, loss, NN_INFER);
+		nn_run_forward_from(run, &features, 1, loss, NN_INFER);
 		CHECK_NEAR((nn_run_value(run, loss)[0] - sum) / 1e-3, slope, 0.02, "its gradient is the slope there");
 	}
 	dev_session_close(place.session);

@@ -82,7 +82,7 @@ test_bits(const ModelSpec *spec, size_t number)
 	expected = dev_alloc(session, ROWS * n_outputs, sizeof(double));
 	scores = dev_alloc(session, ROWS * n_outputs, sizeof(double));
 	CHECK_OR_STOP(expected != NULL && scores != NULL, "memory for scores");
-	CHECK_STATUS(session, learn_predict_scores(open_predictor(session, model, 256), ROWS, raw, expected), DEV_OK,
+	CHECK_STATUS(session, learn_predict_scores(open_predictor(session, model, 256), ROWS, raw, NULL, expected), DEV_OK,
 				 "model %zu predicts", number);
 	for (size_t i = n_outputs; i < ROWS * n_outputs; i++)
 		vary = vary || expected[i] != expected[i - n_outputs];
@@ -93,17 +93,17 @@ test_bits(const ModelSpec *spec, size_t number)
 		size_t		shift = 5;
 
 		memset(scores, 0, ROWS * n_outputs * sizeof(double));
-		CHECK_STATUS(session, learn_predict_scores(predictor, ROWS, raw, scores), DEV_OK, "predicts by %zu",
+		CHECK_STATUS(session, learn_predict_scores(predictor, ROWS, raw, NULL, scores), DEV_OK, "predicts by %zu",
 					 batches[i]);
 		CHECK(memcmp(scores, expected, ROWS * n_outputs * sizeof(double)) == 0,
 			  "model %zu: bits by %zu are those by 256", number, batches[i]);
 		CHECK_STATUS(session, learn_predict_scores(predictor, ROWS - shift,
-												   raw + shift * (size_t) model->n_channels, scores),
+												   raw + shift * (size_t) model->n_channels, NULL, scores),
 					 DEV_OK, "predicts the later rows by %zu", batches[i]);
 		CHECK(memcmp(scores, expected + shift * n_outputs, (ROWS - shift) * n_outputs * sizeof(double)) == 0,
 			  "model %zu: bits do not depend on the place in a batch of %zu", number, batches[i]);
 	}
-	CHECK_STATUS(session, learn_predict_scores(open_predictor(session, model, 4), 0, raw, scores), DEV_OK, "no rows");
+	CHECK_STATUS(session, learn_predict_scores(open_predictor(session, model, 4), 0, raw, NULL, scores), DEV_OK, "no rows");
 	dev_session_close(session);
 }
 
@@ -130,12 +130,12 @@ test_blend(const ModelSpec *spec, size_t number)
 		single.nets = &model->nets[net];
 		single.temperature = 1;
 		single.offset = NULL;
-		CHECK_STATUS(session, learn_predict_scores(open_predictor(session, &single, 1), 1, raw, scores), DEV_OK,
+		CHECK_STATUS(session, learn_predict_scores(open_predictor(session, &single, 1), 1, raw, NULL, scores), DEV_OK,
 					 "net %d", net);
 		for (size_t i = 0; i < n_outputs; i++)
 			sum[i] += scores[i] / model->n_nets;
 	}
-	CHECK_STATUS(session, learn_predict_scores(open_predictor(session, model, 1), 1, raw, scores), DEV_OK,
+	CHECK_STATUS(session, learn_predict_scores(open_predictor(session, model, 1), 1, raw, NULL, scores), DEV_OK,
 				 "all nets");
 	if (spec->task != LEARN_REGRESSION)
 		for (size_t i = 0; i < n_outputs; i++)
@@ -319,7 +319,7 @@ test_not_finite(void)
 	for (size_t i = 0; i < model->nets[0].n_weights; i++)
 		model->nets[0].weights[i] = 1e30f;
 	raw[0] = 1;
-	CHECK_STATUS(session, learn_predict_scores(open_predictor(session, model, 1), 1, raw, &score), DEV_BAD_DATA,
+	CHECK_STATUS(session, learn_predict_scores(open_predictor(session, model, 1), 1, raw, NULL, &score), DEV_BAD_DATA,
 				 "weights that overflow give no answer");
 	dev_session_close(session);
 }
@@ -332,7 +332,7 @@ make_and_predict(DevSession *session, const LearnModel *model, const float *raw)
 	double		scores[64];
 	DevStatus	status = learn_predictor_create(session, model, 4, &predictor);
 
-	return status == DEV_OK ? learn_predict_scores(predictor, 10, raw, scores) : status;
+	return status == DEV_OK ? learn_predict_scores(predictor, 10, raw, NULL, scores) : status;
 }
 
 static void
@@ -384,7 +384,7 @@ test_cancel(void)
 	CHECK_OR_STOP(dev_session_open(&host, 1, &session) == DEV_OK, "a session opens");
 	CHECK_OR_STOP(make_model(session, &specs[0], &model) == DEV_OK, "a model is made");
 	CHECK_OR_STOP(learn_predictor_create(session, model, 8, &predictor) == DEV_OK, "a predictor opens");
-	CHECK_STATUS(session, learn_predict_scores(predictor, 20, some_rows(session, model, 20), scores), DEV_CANCELLED,
+	CHECK_STATUS(session, learn_predict_scores(predictor, 20, some_rows(session, model, 20), NULL, scores), DEV_CANCELLED,
 				 "many rows can be cancelled");
 	dev_session_close(session);
 }
@@ -471,7 +471,7 @@ test_dataset(void)
 	CHECK_STATUS(session, learn_dataset_encode(dataset), DEV_OK, "rows are encoded");
 	for (size_t row = 0; row < rows; row++)
 		numbers[row] = (uint32_t) row;
-	CHECK_STATUS(session, learn_predict_scores(open_predictor(session, &model, 64), rows, raw, expected),
+	CHECK_STATUS(session, learn_predict_scores(open_predictor(session, &model, 64), rows, raw, NULL, expected),
 				 DEV_OK, "raw rows");
 	CHECK_STATUS(session, learn_predict_dataset(open_predictor(session, &model, 48), dataset, numbers, rows,
 												scores), DEV_OK,

@@ -38,7 +38,7 @@ make(DevSession *session, LearnChannel channels[WIDTH], size_t n, size_t memory,
 
 		status = learn_dataset_intern(dataset, 2, &text, 1, &raw[2]);
 		if (status == DEV_OK)
-			status = learn_dataset_append(dataset, &(LearnRow) {raw, &target, 0, 0, LEARN_TRAIN});
+			status = learn_dataset_append(dataset, &(LearnRow) {raw, &target, NULL, 0, 0, LEARN_TRAIN});
 	}
 	if (status == DEV_OK)
 		status = learn_split(dataset, &split, NULL);

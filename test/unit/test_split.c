@@ -27,7 +27,7 @@ make(DevSession *session, const Table *table, int n_targets)
 	{
 		float		value = (float) i;
 		float		targets[2] = {table->target != NULL ? table->target(i) : 0, table->target != NULL ? table->target(i) : 0};
-		LearnRow	row = {&value, targets, table->group != NULL ? table->group(i) : 0,
+		LearnRow	row = {&value, targets, NULL, table->group != NULL ? table->group(i) : 0,
 			table->order != NULL ? table->order(i) : 0, table->part != NULL ? table->part(i) : (uint8_t) LEARN_UNASSIGNED};
 
 		taken = learn_dataset_append(dataset, &row) == DEV_OK;

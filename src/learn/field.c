@@ -1,0 +1,246 @@
+/*
+ * field.c: images, signals and their like as planes of a network.
+ *
+ * What is stored is as small as what came (eight-bit pixels stay eight bits); it becomes centred and
+ * scaled floats only when a batch is loaded, by whichever thread needs it. A missing value loads as zeros: the
+ * mean of the training part.
+ */
+#include "field.h"
+
+#include <math.h>
+#include <string.h>
+
+#define FIT_RECORDS ((size_t) 20000)	/* an even sample of so many training records tells mean and deviation well enough */
+#define FIT_BYTES ((size_t) 256 << 20)	/* and so many bytes */
+#define LEAST_DEVIATION 1e-6
+
+static size_t
+depth_of(const LearnField *field)
+{
+	return field->kind == LEARN_IMAGE ? field->dims[2] : field->dims[1];
+}
+
+static size_t
+sample_bytes(LearnSample sample)
+{
+	return sample == LEARN_SAMPLE_U8 ? 1 : sample == LEARN_SAMPLE_U16 ? 2 : sizeof(float);
+}
+
+bool
+learn_field_has_length(const LearnField *field)
+{
+	return field->kind != LEARN_IMAGE;
+}
+
+int
+learn_field_planes(const LearnField *field, LearnPlane planes[LEARN_MAX_PLANES])
+{
+	memset(planes, 0, LEARN_MAX_PLANES * sizeof(LearnPlane));
+	planes[0].name = "";
+	if (field->kind == LEARN_IMAGE)
+		planes[0].shape = nn_shape(3, field->dims[0], field->dims[1], field->dims[2], 0);
+	else
+		planes[0].shape = nn_shape(2, field->dims[0], field->dims[1], 0, 0);
+	return 1;
+}
+
+size_t
+learn_field_parts(const LearnField *field)
+{
+	return field->dims[0] * field->dims[1];
+}
+
+/* Channels of a pixel are one part; samples of a signal are told apart by lead. */
+size_t
+learn_field_part(const LearnField *field, int plane, size_t i, size_t n)
+{
+	(void) plane;
+	return i / (n / learn_field_parts(field));
+}
+
+size_t
+learn_field_taken_bytes(const LearnField *field)
+{
+	size_t		n = field->dims[0] * field->dims[1];
+
+	return n * (field->kind == LEARN_IMAGE ? field->dims[2] : 1) * sample_bytes(field->sample);
+}
+
+void
+learn_field_pack(const LearnField *field, size_t n, const float *values, void *dst)
+{
+	uint8_t    *bytes = dst;
+	uint16_t   *words = dst;
+
+	switch (field->sample)
+	{
+		case LEARN_SAMPLE_U8:
+			for (size_t i = 0; i < n; i++)
+				bytes[i] = (uint8_t) (fminf(fmaxf(values[i], 0.0f), 1.0f) * 255.0f + 0.5f);
+			break;
+		case LEARN_SAMPLE_U16:
+			for (size_t i = 0; i < n; i++)
+				words[i] = (uint16_t) (fminf(fmaxf(values[i], 0.0f), 1.0f) * 65535.0f + 0.5f);
+			break;
+		case LEARN_SAMPLE_F32:
+			if (n > 0)
+				memcpy(dst, values, n * sizeof(float));
+			break;
+	}
+}
+
+/* Number i of stored samples. */
+static inline float
+sample_at(LearnSample sample, const void *stored, size_t i)
+{
+	if (sample == LEARN_SAMPLE_U8)
+		return (float) ((const uint8_t *) stored)[i] * (1.0f / 255.0f);
+	if (sample == LEARN_SAMPLE_U16)
+		return (float) ((const uint16_t *) stored)[i] * (1.0f / 65535.0f);
+	return ((const float *) stored)[i];
+}
+
+/* (positions, depth) samples to centred and scaled floats; what is no number becomes zero. */
+static void
+load_samples(const LearnField *field, const void *stored, size_t positions, float *dst)
+{
+	size_t		depth = depth_of(field);
+
+	for (size_t p = 0; p < positions; p++)
+		for (size_t d = 0; d < depth; d++)
+		{
+			float		value = (sample_at(field->sample, stored, p * depth + d) - field->center[d]) * field->scale[d];
+
+			dst[p * depth + d] = isfinite(value) ? value : 0.0f;
+		}
+}
+
+void
+learn_field_load(const LearnField *field, LearnBytes stored, void *const planes[LEARN_MAX_PLANES], int32_t *length)
+{
+	size_t		depth = depth_of(field);
+	size_t		most = field->kind == LEARN_IMAGE ? field->dims[0] * field->dims[1] : field->dims[0];
+	size_t		n = stored.bytes == NULL ? 0 : stored.size / (depth * sample_bytes(field->sample));
+
+	n = n < most ? n : most;
+	load_samples(field, stored.bytes, n, planes[0]);
+	memset((float *) planes[0] + n * depth, 0, (most - n) * depth * sizeof(float));
+	*length = (int32_t) n;
+}
+
+/* ---- Fitting ---- */
+
+typedef struct Moments
+{
+	double		n;
+	double		sum;
+	double		squares;
+} Moments;
+
+static void
+add_moments(const LearnField *field, const void *stored, size_t positions, Moments *moments)
+{
+	size_t		depth = depth_of(field);
+
+	for (size_t p = 0; p < positions; p++)
+		for (size_t d = 0; d < depth; d++)
+		{
+			double		value = (double) sample_at(field->sample, stored, p * depth + d);
+
+			if (!isfinite(value))
+				continue;
+			moments[d].n++;
+			moments[d].sum += value;
+			moments[d].squares += value * value;
+		}
+}
+
+static void
+set_scale(LearnField *field, const Moments *moments)
+{
+	for (size_t d = 0; d < depth_of(field); d++)
+	{
+		double		mean = moments[d].n > 0 ? moments[d].sum / moments[d].n : 0;
+		double		variance = moments[d].n > 0 ? moments[d].squares / moments[d].n - mean * mean : 0;
+		double		deviation = variance > 0 ? sqrt(variance) : 0;
+
+		field->center[d] = (float) mean;
+		field->scale[d] = deviation > LEAST_DEVIATION * (1 + fabs(mean)) ? (float) (1 / deviation) : 1.0f;
+	}
+}
+
+/* The largest record of a store, for a buffer to read any of them. */
+static size_t
+largest_record(const LearnStore *store)
+{
+	size_t		largest = 0;
+
+	for (size_t i = 0; i < learn_store_records(store); i++)
+		if (learn_store_size(store, i) > largest)
+			largest = learn_store_size(store, i);
+	return largest;
+}
+
+static DevStatus
+fit_samples(LearnDataset *dataset, int number)
+{
+	DevSession *session = dataset->session;
+	LearnField *field = &dataset->fields[number];
+	LearnStore *store = dataset->stores[number];
+	size_t		depth = depth_of(field);
+	size_t		sizes[LEARN_N_PARTS];
+	size_t		most = FIT_RECORDS;
+	size_t		mean_bytes;
+	size_t		seen = 0;
+	size_t		taken = 0;
+	Moments    *moments = dev_alloc(session, depth, sizeof(Moments));
+	void	   *buffer = dev_alloc(session, largest_record(store) + 1, 1);
+	DevStatus	status = DEV_OK;
+
+	field->center = dev_alloc(session, depth, sizeof(float));
+	field->scale = dev_alloc(session, depth, sizeof(float));
+	if (moments == NULL || buffer == NULL || field->center == NULL || field->scale == NULL)
+		return DEV_NO_MEMORY;
+	learn_part_sizes(dataset, sizes);
+	mean_bytes = learn_store_bytes(store) / (learn_store_records(store) + 1) + 1;
+	most = most < FIT_BYTES / mean_bytes ? most : FIT_BYTES / mean_bytes + 1;
+	most = most < sizes[LEARN_TRAIN] ? most : sizes[LEARN_TRAIN];
+	for (size_t row = 0; row < dataset->n_rows && status == DEV_OK; row++)
+	{
+		if (dataset->parts[row] != LEARN_TRAIN)
+			continue;
+		seen++;
+		if ((uint64_t) seen * most / sizes[LEARN_TRAIN] <= taken)
+			continue;
+		taken++;
+		if (learn_store_missing(store, row))
+			continue;
+		status = taken % 64 == 0 ? dev_poll(session) : DEV_OK;
+		if (status == DEV_OK)
+			status = learn_store_read(store, row, buffer);
+		if (status == DEV_OK)
+			add_moments(field, buffer, learn_store_size(store, row) / (depth * sample_bytes(field->sample)), moments);
+	}
+	if (status == DEV_OK)
+		set_scale(field, moments);
+	dev_release(session, moments);
+	dev_release(session, buffer);
+	return status;
+}
+
+DevStatus
+learn_fields_fit(LearnDataset *dataset)
+{
+	DevStatus	status = DEV_OK;
+
+	for (int i = 0; i < dataset->n_fields && status == DEV_OK; i++)
+		status = fit_samples(dataset, i);
+	return status;
+}
+
+DevStatus
+learn_fields_encode(LearnDataset *dataset)
+{
+	(void) dataset;
+	return DEV_OK;
+}
