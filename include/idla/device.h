@@ -72,6 +72,34 @@ typedef struct DevAdam
 	float		scale;			/* gradients are multiplied by this first (clipping, averaging) */
 } DevAdam;
 
+/*
+ * A window that slides over images, of a convolution or a pool; a sequence is an image of height 1. Images are (height,
+ * width, channels), so that the channels of a place lie together; pairs are (vertical, horizontal). Output place
+ * (y, x) sees source places (y * stride - before + i * dilation, ...), i < kernel; those outside the image are
+ * padding. The padding behind follows from out_height and out_width.
+ */
+typedef struct DevWindow
+{
+	size_t		height;			/* of the source */
+	size_t		width;
+	size_t		channels;
+	size_t		out_height;
+	size_t		out_width;
+	size_t		out_channels;	/* a pool's are its channels */
+	size_t		kernel[2];
+	size_t		stride[2];
+	size_t		dilation[2];
+	size_t		before[2];
+	size_t		groups;			/* of a convolution: divides both counts of channels; output group g sees source group g alone */
+} DevWindow;
+
+/* What becomes of the values of a window, or of all positions. */
+typedef enum DevPool
+{
+	DEV_POOL_MAX,				/* NaN, where there is one; the gradient goes to the first place that holds the maximum */
+	DEV_POOL_MEAN				/* of the places inside the image */
+} DevPool;
+
 typedef struct DevPrimitives
 {
 	const char *name;			/* "cpu" */
@@ -162,7 +190,61 @@ typedef struct DevPrimitives
 						float *scratch, float *loss);
 	void		(*cox_grad) (DevQueue *queue, size_t n, size_t members, const float *log_hazard, const float *target,
 							 float *scratch, const float *diff_loss, float *diff_log_hazard, bool accumulate);
+
+	/*
+	 * Convolution (a correlation, as is usual): src (batch, height, width, channels), weights (kernel[0], kernel[1], channels /
+	 * groups, out_channels), dst (batch, out_height, out_width, out_channels); scratch holds
+	 * dev_convolution_scratch floats. chained: for inference, the bits of an example's dst depend neither on the
+	 * batch nor on the CPU.
+	 */
+	void		(*convolve) (DevQueue *queue, const DevWindow *window, size_t batch, bool chained, const float *src,
+							 const float *weights, float *dst, float *scratch);
+	/* diff_src (+)= the gradient */
+	void		(*convolve_grad_src) (DevQueue *queue, const DevWindow *window, size_t batch, const float *diff_dst,
+									  const float *weights, float *diff_src, bool accumulate, float *scratch);
+	/* diff_weights += the gradient */
+	void		(*convolve_grad_weights) (DevQueue *queue, const DevWindow *window, size_t batch, const float *src,
+										  const float *diff_dst, float *diff_weights, float *scratch);
+	/* Pools, shapes as for a convolution; a window that sees padding only gives 0. */
+	void		(*pool) (DevQueue *queue, const DevWindow *window, DevPool kind, size_t batch, const float *src, float *dst);
+	void		(*pool_grad) (DevQueue *queue, const DevWindow *window, DevPool kind, size_t batch, const float *src,
+							  const float *dst, const float *diff_dst, float *diff_src, bool accumulate);
+	/*
+	 * src (batch, positions, cols) -> dst (batch, cols): over all positions, or the first lengths[i] of example i, a
+	 * length being taken into [0, positions]; over none: 0.
+	 */
+	void		(*pool_positions) (DevQueue *queue, DevPool kind, size_t batch, size_t positions, size_t cols,
+								   const float *src, const int32_t *lengths, float *dst);
+	void		(*pool_positions_grad) (DevQueue *queue, DevPool kind, size_t batch, size_t positions, size_t cols,
+										const float *src, const int32_t *lengths, const float *dst, const float *diff_dst,
+										float *diff_src, bool accumulate);
+
+	/*
+	 * Normalisation of `count` matrices x (rows, cols), one behind the other, each with its own cols values of
+	 * whatever is one a column.
+	 */
+	/* mean and (biased) variance of every column, in one pass: blocks of rows are merged as by Chan et al. 1979 */
+	void		(*moments) (DevQueue *queue, size_t count, size_t rows, size_t cols, const float *x, float *mean, float *variance);
+	/* y = (x - mean) * scale + shift; relu: and 0 where that is negative */
+	void		(*affine) (DevQueue *queue, size_t count, size_t rows, size_t cols, const float *x, const float *mean,
+						   const float *scale, const float *shift, bool relu, float *y);
+	/*
+	 * sum_diff = sum over rows of diff_y, sum_product = of diff_y * (x - mean). With scale (and shift) diff_y counts as 0
+	 * where (x - mean) * scale + shift is not positive: the relu of affine. NULL: no relu.
+	 */
+	void		(*affine_sums) (DevQueue *queue, size_t count, size_t rows, size_t cols, const float *x, const float *mean,
+								const float *scale, const float *shift, const float *diff_y,
+								float *sum_diff, float *sum_product);
+	/* diff_x (+)= a * diff_y + b * (x - mean) + c, with the relu as above; a, b, c are one a column */
+	void		(*affine_grad) (DevQueue *queue, size_t count, size_t rows, size_t cols, const float *x, const float *mean,
+								const float *scale, const float *shift, const float *diff_y, const float *a,
+								const float *b, const float *c, float *diff_x, bool accumulate);
+	/* y = max(a + b, 0) */
+	void		(*add_relu) (DevQueue *queue, size_t n, const float *a, const float *b, float *y);
 } DevPrimitives;
+
+/* Floats of scratch that any of the three convolution primitives needs for this window. */
+extern size_t dev_convolution_scratch(const DevWindow *window);
 
 /*
  * The device's public face: operators call queue->primitives->gemm(queue, ...).

@@ -122,6 +122,42 @@ extern NnNode nn_sum_groups(NnGraph *graph, NnNode src);	/* (groups, out) -> (ou
 extern NnNode nn_softmax(NnGraph *graph, NnNode src);	/* over the last dimension */
 
 /*
+ * Images are (height, width, channels), sequences (length, channels). A window of a convolution or a pool, all sizes for
+ * (height, width); a sequence uses the first of each alone. At least one place of a window's extent,
+ * (kernel - 1) * dilation + 1, is always inside: padding is less than it. No size may exceed 65,536.
+ */
+typedef struct NnWindow
+{
+	size_t		kernel[2];		/* here, in stride and in dilation 0 means 1 */
+	size_t		stride[2];
+	size_t		dilation[2];
+	size_t		before[2];		/* padding in front */
+	size_t		after[2];		/* and behind */
+	size_t		groups;			/* of a convolution, 0 means 1: output group g sees source group g alone; depthwise: as many as channels */
+} NnWindow;
+
+/*
+ * (height, width, in) -> (height', width', out), weights (kernel, kernel, in / groups, out); (length, in) -> (length', out),
+ * weights (kernel, in / groups, out). Correlation with zeros for padding, length' = (length + before + after - extent) /
+ * stride + 1. 3 x 3 kernels of stride 1 are computed by Winograd's F(2 x 2, 3 x 3), exact but for rounding.
+ */
+extern NnNode nn_convolution(NnGraph *graph, NnNode src, NnParameter weights, const NnWindow *window);
+/* of each window, channel by channel; padding does not count, a window of padding only gives 0 */
+extern NnNode nn_max_pool(NnGraph *graph, NnNode src, const NnWindow *window);
+extern NnNode nn_average_pool(NnGraph *graph, NnNode src, const NnWindow *window);
+/*
+ * (..., channels) -> (channels), over all positions. lengths NN_NONE, or codes of shape (1), for sequences only: only the first
+ * that many positions count, a length being taken into [0, positions]; over none the answer is 0.
+ */
+extern NnNode nn_global_mean(NnGraph *graph, NnNode src, NnNode lengths);
+extern NnNode nn_global_max(NnGraph *graph, NnNode src, NnNode lengths);
+/* groups of neighbouring channels to mean 0 and variance 1, each example by itself; gain and bias (channels) or NN_NONE */
+extern NnNode nn_group_norm(NnGraph *graph, NnNode src, size_t groups, NnParameter gain, NnParameter bias, float epsilon);
+/* zeros around an image or sequence: window's before and after, the rest is ignored */
+extern NnNode nn_pad(NnGraph *graph, NnNode src, const NnWindow *window);
+extern NnNode nn_flip(NnGraph *graph, NnNode src, int axis);	/* reverse order along dimension `axis` of an example */
+
+/*
  * The answer of an ensemble on one scale: (members, outputs) -> (outputs).
  * binary: logit of the mean of the members' sigmoids; classes: log of the mean
  * of their softmaxes; otherwise the mean. Used at inference only, but differentiable.
@@ -218,8 +254,9 @@ extern void nn_run_backward_from(NnRun *run, NnNode node, const float *seed);
 extern DevStatus nn_run_norms(NnRun *run, float *squared);
 
 /*
- * Host copies; on the CPU these are the buffers themselves, valid until the next pass. (batch, size). A linear or
- * bias node shares its buffer with a bias, relu, selu, dropout or add that alone reads it, and has no value of its own then.
+ * Host copies; on the CPU these are the buffers themselves, valid until the next pass. (batch, size). A linear,
+ * bias, convolution, batch_norm or add node shares its buffer with a bias, relu, selu, dropout or add that alone reads it, and
+ * has no value of its own then; nor has such a batch_norm the gradient of its own value.
  */
 extern float *nn_run_value(NnRun *run, NnNode node);
 extern float *nn_run_gradient(NnRun *run, NnNode node);

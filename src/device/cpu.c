@@ -58,6 +58,12 @@ kernels_of(const DevQueue *queue)
 	return device_of(queue)->kernels;
 }
 
+const Kernels *
+dev_cpu_kernels(const DevQueue *queue)
+{
+	return kernels_of(queue);
+}
+
 /* ---- Memory ---- */
 
 static void *
@@ -286,7 +292,19 @@ static const DevPrimitives cpu_primitives = {
 	.piecewise_linear = dev_cpu_piecewise_linear,
 	.piecewise_linear_grad = dev_cpu_piecewise_linear_grad,
 	.cox = dev_cpu_cox,
-	.cox_grad = dev_cpu_cox_grad
+	.cox_grad = dev_cpu_cox_grad,
+	.convolve = dev_cpu_convolve,
+	.convolve_grad_src = dev_cpu_convolve_grad_src,
+	.convolve_grad_weights = dev_cpu_convolve_grad_weights,
+	.pool = dev_cpu_pool,
+	.pool_grad = dev_cpu_pool_grad,
+	.pool_positions = dev_cpu_pool_positions,
+	.pool_positions_grad = dev_cpu_pool_positions_grad,
+	.moments = dev_cpu_moments,
+	.affine = dev_cpu_affine,
+	.affine_sums = dev_cpu_affine_sums,
+	.affine_grad = dev_cpu_affine_grad,
+	.add_relu = dev_cpu_add_relu
 };
 
 /* ---- Opening ---- */

@@ -400,3 +400,20 @@ multiply(bool chained, size_t m, size_t n, size_t k, float alpha,
 		start = START_C;
 	}
 }
+
+/* For operands that are in the cache already, n a multiple of LANES: C (+)= A B, B read where it lies. */
+static void
+multiply_small(bool chained, size_t m, size_t n, size_t k, const float *a, size_t row_a, size_t col_a,
+			   const float *b, size_t ldb, bool accumulate, float *c, size_t ldc)
+{
+	Strip		strip = {k, a, row_a, col_a, b, ldb, NULL, accumulate ? START_C : START_ZERO};
+
+	for (size_t j = 0; j < n; j += PANEL)
+	{
+		strip.b = b + j;
+		if (n - j >= PANEL)
+			strip_rows(chained ? chained_panel : loose_panel, m, PANEL, PANEL, TILE_ROWS * row_a, &strip, c + j, ldc);
+		else
+			strip_rows(chained ? chained_narrow : loose_narrow, m, VF_WIDTH, VF_WIDTH, TILE_ROWS * row_a, &strip, c + j, ldc);
+	}
+}

@@ -7,6 +7,9 @@
 #include "kernel_math.h"
 #include "kernel_loops.h"
 #include "kernel_random.h"
+#include "kernel_winograd.h"
+#include "kernel_window.h"
+#include "kernel_normalize.h"
 
 const Kernels KERNELS = {
 	.name = KERNELS_NAME,
@@ -20,5 +23,25 @@ const Kernels KERNELS = {
 	.reduce_cols = reduce_cols,
 	.softmax = softmax,
 	.random_mask = random_mask,
-	.adam = adam
+	.adam = adam,
+	.multiply_small = multiply_small,
+	.winograd_source = winograd_source,
+	.winograd_output = winograd_output,
+	.winograd_output_back = winograd_output_back,
+	.winograd_weights = winograd_weights,
+	.winograd_weights_back = winograd_weights_back,
+	.lower = lower,
+	.raise_rows = raise_rows,
+	.depthwise = depthwise,
+	.depthwise_src = depthwise_src,
+	.depthwise_weights = depthwise_weights,
+	.pool = pool,
+	.pool_grad = pool_grad,
+	.pool_all = pool_all,
+	.pool_all_grad = pool_all_grad,
+	.moments = moments,
+	.affine = affine,
+	.affine_sums = affine_sums,
+	.affine_grad = affine_grad,
+	.add_relu = add_relu
 };

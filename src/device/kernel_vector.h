@@ -17,7 +17,9 @@ typedef __m512 Vf;
 #define vf_load(p) _mm512_loadu_ps(p)
 #define vf_store(p, v) _mm512_storeu_ps(p, v)
 #define vf_add(a, b) _mm512_add_ps(a, b)
+#define vf_subtract(a, b) _mm512_sub_ps(a, b)
 #define vf_multiply(a, b) _mm512_mul_ps(a, b)
+#define vf_where_positive(x, v) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), v)
 #define vf_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define vf_madd(a, b, c) _mm512_fmadd_ps(a, b, c)
 
@@ -32,7 +34,9 @@ typedef __m256 Vf;
 #define vf_load(p) _mm256_loadu_ps(p)
 #define vf_store(p, v) _mm256_storeu_ps(p, v)
 #define vf_add(a, b) _mm256_add_ps(a, b)
+#define vf_subtract(a, b) _mm256_sub_ps(a, b)
 #define vf_multiply(a, b) _mm256_mul_ps(a, b)
+#define vf_where_positive(x, v) _mm256_and_ps(_mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GT_OQ), v)
 #define vf_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define vf_madd(a, b, c) _mm256_fmadd_ps(a, b, c)
 
@@ -74,15 +78,24 @@ vf_fma(Vf a, Vf b, Vf c)
 	return r;
 }
 
+/* v where x is above zero, else 0 */
+static inline Vf
+vf_where_positive(Vf x, Vf v)
+{
+	for (int lane = 0; lane < VF_WIDTH; lane++)
+		v[lane] = x[lane] > 0.0f ? v[lane] : 0.0f;
+	return v;
+}
+
 #define vf_zero() vf_spread(0.0f)
 #define vf_add(a, b) ((a) + (b))
+#define vf_subtract(a, b) ((a) - (b))
 #define vf_multiply(a, b) ((a) * (b))
 #define vf_madd(a, b, c) ((a) * (b) + (c))
 
 #endif
 
-/* Sums are kept in this many lanes whatever the vector's width, so that their order is the same everywhere. */
-#define LANES 16
+#define LANES KERNEL_LANES
 #define LANE_VECTORS (LANES / VF_WIDTH)
 
 /* Sum of LANES lanes in a fixed tree. */

@@ -17,6 +17,9 @@
 #define KERNEL_DEPTH 256
 #define KERNEL_PACK_SIZE (KERNEL_DEPTH * (KERNEL_ROWS + KERNEL_COLS))
 
+/* Sums are kept in this many lanes whatever the vector's width, so that their order is the same everywhere. */
+#define KERNEL_LANES 16
+
 typedef struct Kernels
 {
 	const char *name;
@@ -47,6 +50,44 @@ typedef struct Kernels
 	void		(*random_mask) (size_t n, float rate, uint64_t seed, uint64_t stream, uint64_t first, float *dst);
 	void		(*adam) (size_t n, const DevAdam *how, const float *diff_weights, float *weights,
 						 float *mean, float *variance);
+
+	/* As multiply with alpha 1, where all operands are in the cache: nothing is packed. n is a multiple of KERNEL_LANES. */
+	void		(*multiply_small) (bool chained, size_t m, size_t n, size_t k, const float *a, size_t row_a, size_t col_a,
+								   const float *b, size_t ldb, bool accumulate, float *c, size_t ldc);
+
+	/* Parts of convolution; see kernel_winograd.h and kernel_window.h. */
+	void		(*winograd_source) (const DevWindow *window, const float *src, size_t first, size_t n, const float *zeros,
+									float *dst, size_t plane);
+	void		(*winograd_output) (const DevWindow *window, const float *src, size_t plane, size_t first, size_t n,
+									bool accumulate, float *dst);
+	void		(*winograd_output_back) (const DevWindow *window, const float *diff_dst, size_t first, size_t n,
+										 const float *zeros, float *dst, size_t plane);
+	void		(*winograd_weights) (const DevWindow *window, bool turned, const float *weights, float *dst);
+	void		(*winograd_weights_back) (const DevWindow *window, const float *src, float *diff_weights);
+	void		(*lower) (const DevWindow *window, size_t group, size_t first, size_t count, const float *src, float *dst);
+	void		(*raise_rows) (const DevWindow *window, size_t group, size_t first, size_t count, const float *src, float *dst);
+	void		(*depthwise) (const DevWindow *window, const float *src, const float *weights, float *dst);
+	void		(*depthwise_src) (const DevWindow *window, const float *diff_dst, const float *weights, float *diff_src);
+	void		(*depthwise_weights) (const DevWindow *window, const float *src, const float *diff_dst, float *diff_weights);
+
+	/* Of one image or example. */
+	void		(*pool) (const DevWindow *window, DevPool kind, const float *src, float *dst);
+	void		(*pool_grad) (const DevWindow *window, DevPool kind, const float *src, const float *dst,
+							  const float *diff_dst, float *diff_src);
+	void		(*pool_all) (DevPool kind, size_t positions, size_t cols, const float *src, float *dst);
+	void		(*pool_all_grad) (DevPool kind, size_t positions, size_t cols, const float *src, const float *dst,
+								  const float *diff_dst, float *diff_src);
+
+	/* Of one matrix. */
+	void		(*moments) (size_t rows, size_t cols, const float *x, float *mean, float *variance);
+	void		(*affine) (size_t rows, size_t cols, const float *x, const float *mean, const float *scale,
+						   const float *shift, bool relu, float *y);
+	void		(*affine_sums) (size_t rows, size_t cols, const float *x, const float *mean, const float *scale,
+								const float *shift, const float *diff, float *sum_diff, float *sum_product);
+	void		(*affine_grad) (size_t rows, size_t cols, const float *x, const float *mean, const float *scale,
+								const float *shift, const float *diff, const float *a, const float *b, const float *c,
+								float *diff_x, bool accumulate);
+	void		(*add_relu) (size_t n, const float *a, const float *b, float *y);
 } Kernels;
 
 extern const Kernels dev_kernels_portable;
@@ -57,6 +98,9 @@ extern const Kernels dev_kernels_avx512;
 
 /* Variant number `i` that this processor can run, the best one first; NULL past the last. */
 extern const Kernels *dev_kernels(int i);
+
+/* Those of a queue of the CPU. */
+extern const Kernels *dev_cpu_kernels(const DevQueue *queue);
 
 /* For tests: makes a CPU device use one variant, for all its queues. */
 extern void dev_cpu_use_kernels(DevDevice *device, const Kernels *kernels);

@@ -2,7 +2,8 @@
  * activation.c: an elementwise function of the device's list.
  *
  * dx = dy f'(x). Where f' is known from y, the source's value is not kept: relu
- * and selu, the ones met between layers, then work in the layer's own buffer.
+ * and selu, the ones met between layers, then work in the layer's own buffer, and an operator that
+ * writes that buffer anyway may do the relu itself (node->done).
  */
 #include "operator.h"
 
@@ -60,7 +61,9 @@ activation_forward(const NnPass *pass)
 {
 	const ActivationOptions *options = pass->node->options;
 
-	pass->device->map(pass->queue, options->function, pass->batch * pass->node->size, nn_src(pass, 0), 1.0f, nn_dst(pass));
+	if (pass->node->done == NN_RELU_NONE)
+		pass->device->map(pass->queue, options->function, pass->batch * pass->node->size, nn_src(pass, 0), 1.0f,
+						  nn_dst(pass));
 }
 
 static void
@@ -68,11 +71,20 @@ activation_backward(const NnPass *pass)
 {
 	const ActivationOptions *options = pass->node->options;
 	bool		accumulate;
-	float	   *diff_src = nn_diff_src(pass, 0, &accumulate);
+	float	   *diff_src;
 
+	if (pass->node->done == NN_RELU_BOTH)
+		return;
+	diff_src = nn_diff_src(pass, 0, &accumulate);
 	if (diff_src != NULL)
 		pass->device->map_grad(pass->queue, options->function, pass->batch * pass->node->size, nn_src(pass, 0),
 							   nn_dst(pass), 1.0f, nn_diff_dst(pass), diff_src, accumulate);
+}
+
+bool
+nn_is_relu(const NnNodeData *node)
+{
+	return node->op == &nn_operator_activation && ((const ActivationOptions *) node->options)->function == DEV_MAP_RELU;
 }
 
 const NnOperator nn_operator_activation = {

@@ -1,5 +1,6 @@
 /*
  * add.c: the sum of two sources of one shape, the residual connection. The gradient goes to both unchanged.
+ * A relu that alone reads the sum is done in the same loop.
  */
 #include "operator.h"
 
@@ -32,8 +33,11 @@ add_forward(const NnPass *pass)
 {
 	size_t		n = pass->batch * pass->node->size;
 
-	pass->device->zip(pass->queue, DEV_ZIP_ADD, DEV_SPREAD_FULL, 1, n, nn_src(pass, 0), n, nn_src(pass, 1), n,
-					  nn_dst(pass), n, false);
+	if (pass->node->relu)
+		pass->device->add_relu(pass->queue, n, nn_src(pass, 0), nn_src(pass, 1), nn_dst(pass));
+	else
+		pass->device->zip(pass->queue, DEV_ZIP_ADD, DEV_SPREAD_FULL, 1, n, nn_src(pass, 0), n, nn_src(pass, 1), n,
+						  nn_dst(pass), n, false);
 }
 
 static void
@@ -58,5 +62,7 @@ const NnOperator nn_operator_add = {
 	.forward = add_forward,
 	.backward = add_backward,
 	.in_place = true,
+	.overwritable = true,
+	.relu = NN_RELU_FORWARD,
 	.diff_in_place = true
 };

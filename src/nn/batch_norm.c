@@ -7,6 +7,8 @@
  * rows are scaled by the biased variance and the unbiased one is averaged; a single row has none, and leaves that
  * average alone.
  *
+ * A relu that alone reads this node is done here in both directions (node->relu): its derivative is known from src.
+ *
  * Examples of a training pass share statistics, so none has a gradient of its own: mixes_examples makes
  * nn_run_norms refuse such a pass. Per-example norms are those of NN_INFER.
  */
@@ -21,6 +23,24 @@ enum
 	N_PARAMETERS
 };
 
+/* What is one a column: kept from forward to backward, and made on the way back. */
+enum
+{
+	MEAN,
+	VARIANCE,
+	INVERSE,
+	SCALE,						/* gain * inverse */
+	SHIFT,						/* bias */
+	N_KEPT
+};
+
+enum
+{
+	SUM_DIFF,
+	SUM_PRODUCT,
+	N_MADE
+};
+
 static bool
 shape(NnGraph *graph, NnNodeData *node)
 {
@@ -29,47 +49,30 @@ shape(NnGraph *graph, NnNodeData *node)
 
 	if (!check_normalization(graph, node, names, N_PARAMETERS))
 		return false;
-	node->workspace_fixed = 3 * nn_shape_last(src);
-	node->scratch_row = 2 * nn_shape_size(src);
-	node->scratch_fixed = 3 * nn_shape_last(src);
+	node->workspace_fixed = N_KEPT * nn_shape_last(src);
+	node->scratch_row = 2 * nn_shape_last(src) + N_KEPT * nn_shape_last(src);
+	node->scratch_fixed = N_MADE * nn_shape_last(src);
 	return true;
 }
 
 /* Of the last forward pass; (cols) each. */
 static float *
-mean_of(const NnPass *pass)
+kept(const NnPass *pass, int which)
 {
-	return pass->workspace_fixed;
+	return pass->workspace_fixed + (size_t) which * nn_shape_last(&pass->node->shape);
 }
 
 static float *
-inverse_of(const NnPass *pass)
+made(const NnPass *pass, int which)
 {
-	return pass->workspace_fixed + nn_shape_last(&pass->node->shape);
+	return pass->scratch + (size_t) which * nn_shape_last(&pass->node->shape);
 }
 
-static float *
-variance_of(const NnPass *pass)
+/* The relu that this node does for the next: its scale, else NULL, which means that there is none. */
+static const float *
+gate_of(const NnPass *pass)
 {
-	return pass->workspace_fixed + 2 * nn_shape_last(&pass->node->shape);
-}
-
-/* Mean and variance of the rows at hand; centred becomes src - mean. */
-static void
-batch_statistics(const NnPass *pass, const Sizes *s, float *centred)
-{
-	const DevPrimitives *p = pass->device;
-	DevQueue   *queue = pass->queue;
-	float	   *mean = mean_of(pass);
-	float	   *variance = variance_of(pass);
-	float		share = 1.0f / (float) s->rows;
-
-	p->reduce_rows(queue, s->rows, s->cols, nn_src(pass, 0), s->cols, NULL, 0, mean, false);
-	multiply(queue, s->cols, share, mean);
-	p->zip(queue, DEV_ZIP_SUBTRACT, DEV_SPREAD_ROW, s->rows, s->cols, nn_src(pass, 0), s->cols, mean, s->cols,
-		   centred, s->cols, false);
-	p->reduce_rows(queue, s->rows, s->cols, centred, s->cols, centred, s->cols, variance, false);
-	multiply(queue, s->cols, share, variance);
+	return pass->node->relu ? kept(pass, SCALE) : NULL;
 }
 
 static void
@@ -81,78 +84,61 @@ forward(const NnPass *pass)
 	Sizes		s = sizes_of(pass);
 	const float *gain = nn_parameter_values(pass, GAIN);
 	const float *bias = nn_parameter_values(pass, BIAS);
-	const float *variance = nn_parameter_values(pass, RUNNING_VARIANCE);
-	float	   *dst = nn_dst(pass);
-	float	   *inverse = inverse_of(pass);
+	float	   *inverse = kept(pass, INVERSE);
+	float	   *scale = kept(pass, SCALE);
 
 	if (pass->mode == NN_TRAIN)
-	{
-		batch_statistics(pass, &s, dst);
-		variance = variance_of(pass);
-	}
+		p->moments(queue, 1, s.rows, s.cols, nn_src(pass, 0), kept(pass, MEAN), kept(pass, VARIANCE));
 	else
 	{
-		p->copy(queue, 1, s.cols, nn_parameter_values(pass, RUNNING_MEAN), s.cols, mean_of(pass), s.cols, false);
-		p->zip(queue, DEV_ZIP_SUBTRACT, DEV_SPREAD_ROW, s.rows, s.cols, nn_src(pass, 0), s.cols,
-			   mean_of(pass), s.cols, dst, s.cols, false);
+		p->copy(queue, 1, s.cols, nn_parameter_values(pass, RUNNING_MEAN), s.cols, kept(pass, MEAN), s.cols, false);
+		p->copy(queue, 1, s.cols, nn_parameter_values(pass, RUNNING_VARIANCE), s.cols, kept(pass, VARIANCE), s.cols, false);
 	}
 	p->fill(queue, s.cols, options->epsilon, inverse);
-	p->copy(queue, 1, s.cols, variance, s.cols, inverse, s.cols, true);
+	p->copy(queue, 1, s.cols, kept(pass, VARIANCE), s.cols, inverse, s.cols, true);
 	p->map(queue, DEV_MAP_SQRT, s.cols, inverse, 0, inverse);
 	p->map(queue, DEV_MAP_RECIPROCAL, s.cols, inverse, 0, inverse);
 
-	p->zip(queue, DEV_ZIP_MULTIPLY, DEV_SPREAD_ROW, s.rows, s.cols, dst, s.cols, inverse, s.cols,
-		   dst, s.cols, false);
+	p->copy(queue, 1, s.cols, inverse, s.cols, scale, s.cols, false);
 	if (gain != NULL)
-		p->zip(queue, DEV_ZIP_MULTIPLY, DEV_SPREAD_ROW, s.rows, s.cols, dst, s.cols, gain, s.cols,
-			   dst, s.cols, false);
+		p->zip(queue, DEV_ZIP_MULTIPLY, DEV_SPREAD_FULL, 1, s.cols, scale, s.cols, gain, s.cols, scale, s.cols, false);
+	p->fill(queue, s.cols, 0, kept(pass, SHIFT));
 	if (bias != NULL)
-		p->zip(queue, DEV_ZIP_ADD, DEV_SPREAD_ROW, s.rows, s.cols, dst, s.cols, bias, s.cols, dst, s.cols, false);
+		p->copy(queue, 1, s.cols, bias, s.cols, kept(pass, SHIFT), s.cols, false);
+	p->affine(queue, 1, s.rows, s.cols, nn_src(pass, 0), kept(pass, MEAN), scale, kept(pass, SHIFT), pass->node->relu,
+			  nn_dst(pass));
 }
 
-/* The normalised values again, into `normal` (rows, cols). */
+/*
+ * NN_INFER: diff_src = scale * d. NN_TRAIN: scale * (d - mean(d) - (x - mean) * inverse^2 * mean(d * (x - mean))), of which
+ * SUM_DIFF and SUM_PRODUCT hold the sums.
+ */
 static void
-normalize(const NnPass *pass, const Sizes *s, float *normal)
-{
-	const DevPrimitives *p = pass->device;
-
-	p->zip(pass->queue, DEV_ZIP_SUBTRACT, DEV_SPREAD_ROW, s->rows, s->cols, nn_src(pass, 0), s->cols,
-		   mean_of(pass), s->cols, normal, s->cols, false);
-	p->zip(pass->queue, DEV_ZIP_MULTIPLY, DEV_SPREAD_ROW, s->rows, s->cols, normal, s->cols,
-		   inverse_of(pass), s->cols, normal, s->cols, false);
-}
-
-/* NN_TRAIN: gain * inverse * (d - mean(d) - normal * mean(d * normal)); NN_INFER: gain * inverse * d */
-static void
-backward_src(const NnPass *pass, const Sizes *s, const float *normal, float *diff_src, bool accumulate)
+backward_src(const NnPass *pass, const Sizes *s, float *diff_src, bool accumulate)
 {
 	const DevPrimitives *p = pass->device;
 	DevQueue   *queue = pass->queue;
-	const float *gain = nn_parameter_values(pass, GAIN);
-	const float *diff = nn_diff_dst(pass);
-	float	   *centred = pass->scratch + s->rows * s->cols;
-	float	   *mean_diff = centred + s->rows * s->cols;
-	float	   *mean_product = mean_diff + s->cols;
-	float	   *factor = mean_product + s->cols;
+	const float *scale = kept(pass, SCALE);
+	float	   *b = made(pass, SUM_PRODUCT);
+	float	   *c = made(pass, SUM_DIFF);
 
 	if (pass->mode == NN_TRAIN)
 	{
-		p->reduce_rows(queue, s->rows, s->cols, diff, s->cols, NULL, 0, mean_diff, false);
-		p->reduce_rows(queue, s->rows, s->cols, diff, s->cols, normal, s->cols, mean_product, false);
-		multiply(queue, s->cols, 1.0f / (float) s->rows, mean_diff);
-		multiply(queue, s->cols, -1.0f / (float) s->rows, mean_product);
-		p->zip(queue, DEV_ZIP_SUBTRACT, DEV_SPREAD_ROW, s->rows, s->cols, diff, s->cols, mean_diff, s->cols,
-			   centred, s->cols, false);
-		p->zip(queue, DEV_ZIP_MULTIPLY, DEV_SPREAD_ROW, s->rows, s->cols, normal, s->cols, mean_product, s->cols,
-			   centred, s->cols, true);
-		diff = centred;
+		multiply(queue, s->cols, -1.0f / (float) s->rows, c);
+		multiply(queue, s->cols, -1.0f / (float) s->rows, b);
+		p->zip(queue, DEV_ZIP_MULTIPLY, DEV_SPREAD_FULL, 1, s->cols, c, s->cols, scale, s->cols, c, s->cols, false);
+		p->zip(queue, DEV_ZIP_MULTIPLY, DEV_SPREAD_FULL, 1, s->cols, b, s->cols, scale, s->cols, b, s->cols, false);
+		for (int i = 0; i < 2; i++)
+			p->zip(queue, DEV_ZIP_MULTIPLY, DEV_SPREAD_FULL, 1, s->cols, b, s->cols, kept(pass, INVERSE), s->cols,
+				   b, s->cols, false);
 	}
-	p->copy(queue, 1, s->cols, inverse_of(pass), s->cols, factor, s->cols, false);
-	if (gain != NULL)
-		p->zip(queue, DEV_ZIP_MULTIPLY, DEV_SPREAD_FULL, 1, s->cols, factor, s->cols, gain, s->cols,
-			   factor, s->cols, false);
-	p->zip(queue, DEV_ZIP_MULTIPLY, DEV_SPREAD_ROW, s->rows, s->cols, diff, s->cols, factor, s->cols,
-		   diff_src, s->cols, accumulate);
+	else
+	{
+		p->fill(queue, s->cols, 0, c);
+		p->fill(queue, s->cols, 0, b);
+	}
+	p->affine_grad(queue, 1, s->rows, s->cols, nn_src(pass, 0), kept(pass, MEAN), gate_of(pass), kept(pass, SHIFT),
+				   nn_diff_dst(pass), scale, b, c, diff_src, accumulate);
 }
 
 /* slot += running - batch */
@@ -166,10 +152,10 @@ leave_statistics(const NnPass *pass, const Sizes *s)
 
 	if (slot_mean != NULL)
 		p->zip(pass->queue, DEV_ZIP_SUBTRACT, DEV_SPREAD_FULL, 1, s->cols, nn_parameter_values(pass, RUNNING_MEAN),
-			   s->cols, mean_of(pass), s->cols, slot_mean, s->cols, true);
+			   s->cols, kept(pass, MEAN), s->cols, slot_mean, s->cols, true);
 	if (slot_variance != NULL && s->rows > 1)
 	{
-		p->map(pass->queue, DEV_MAP_SCALE, s->cols, variance_of(pass), (float) s->rows / (float) (s->rows - 1),
+		p->map(pass->queue, DEV_MAP_SCALE, s->cols, kept(pass, VARIANCE), (float) s->rows / (float) (s->rows - 1),
 			   unbiased);
 		p->zip(pass->queue, DEV_ZIP_SUBTRACT, DEV_SPREAD_FULL, 1, s->cols,
 			   nn_parameter_values(pass, RUNNING_VARIANCE), s->cols, unbiased, s->cols, slot_variance, s->cols, true);
@@ -181,43 +167,49 @@ backward(const NnPass *pass)
 {
 	const DevPrimitives *p = pass->device;
 	Sizes		s = sizes_of(pass);
-	float	   *normal = pass->scratch;
 	float	   *diff_gain = nn_diff_parameter(pass, GAIN);
 	float	   *diff_bias = nn_diff_parameter(pass, BIAS);
 	bool		accumulate;
 	float	   *diff_src;
 
 	leave_statistics(pass, &s);
-	normalize(pass, &s, normal);
+	p->affine_sums(pass->queue, 1, s.rows, s.cols, nn_src(pass, 0), kept(pass, MEAN), gate_of(pass), kept(pass, SHIFT),
+				   nn_diff_dst(pass), made(pass, SUM_DIFF), made(pass, SUM_PRODUCT));
 	if (diff_gain != NULL)
-		p->reduce_rows(pass->queue, s.rows, s.cols, nn_diff_dst(pass), s.cols, normal, s.cols, diff_gain, true);
+		p->zip(pass->queue, DEV_ZIP_MULTIPLY, DEV_SPREAD_FULL, 1, s.cols, made(pass, SUM_PRODUCT), s.cols,
+			   kept(pass, INVERSE), s.cols, diff_gain, s.cols, true);
 	if (diff_bias != NULL)
-		p->reduce_rows(pass->queue, s.rows, s.cols, nn_diff_dst(pass), s.cols, NULL, 0, diff_bias, true);
+		p->copy(pass->queue, 1, s.cols, made(pass, SUM_DIFF), s.cols, diff_bias, s.cols, true);
 	diff_src = nn_diff_src(pass, 0, &accumulate);
 	if (diff_src != NULL)
-		backward_src(pass, &s, normal, diff_src, accumulate);
+		backward_src(pass, &s, diff_src, accumulate);
 }
 
+/* The examples' own sums, for which every example gets a copy of what is one a column. */
 static void
 norms(const NnPass *pass, float *squared)
 {
+	const DevPrimitives *p = pass->device;
 	Sizes		s = sizes_of(pass);
-	float	   *product = pass->scratch;
-	float	   *sum = pass->scratch + s.rows * s.cols;
+	size_t		n = pass->batch * s.cols;
+	float	   *copies = pass->scratch;
+	float	   *sum_diff = pass->scratch + N_KEPT * n;
+	float	   *sum_product = sum_diff + n;
 
+	p->fill(pass->queue, N_KEPT * n, 0, copies);
+	for (int i = 0; i < N_KEPT; i++)
+		p->zip(pass->queue, DEV_ZIP_ADD, DEV_SPREAD_ROW, pass->batch, s.cols, copies + (size_t) i * n, s.cols,
+			   kept(pass, i), s.cols, copies + (size_t) i * n, s.cols, false);
+	p->affine_sums(pass->queue, pass->batch, s.positions, s.cols, nn_src(pass, 0), copies + MEAN * n,
+				   pass->node->relu ? copies + SCALE * n : NULL, copies + SHIFT * n, nn_diff_dst(pass), sum_diff, sum_product);
 	if (trains(pass, GAIN))
 	{
-		normalize(pass, &s, product);
-		pass->device->zip(pass->queue, DEV_ZIP_MULTIPLY, DEV_SPREAD_FULL, s.rows, s.cols, product, s.cols,
-						  nn_diff_dst(pass), s.cols, product, s.cols, false);
-		sum_positions(pass->queue, pass->batch, s.positions, s.cols, product, sum);
-		add_squares(pass->queue, pass->batch, s.cols, sum, squared);
+		p->zip(pass->queue, DEV_ZIP_MULTIPLY, DEV_SPREAD_FULL, 1, n, sum_product, n, copies + INVERSE * n, n,
+			   sum_product, n, false);
+		add_squares(pass->queue, pass->batch, s.cols, sum_product, squared);
 	}
 	if (trains(pass, BIAS))
-	{
-		sum_positions(pass->queue, pass->batch, s.positions, s.cols, nn_diff_dst(pass), sum);
-		add_squares(pass->queue, pass->batch, s.cols, sum, squared);
-	}
+		add_squares(pass->queue, pass->batch, s.cols, sum_diff, squared);
 }
 
 const NnOperator nn_operator_batch_norm = {
@@ -227,6 +219,8 @@ const NnOperator nn_operator_batch_norm = {
 	.backward = backward,
 	.norms = norms,
 	.mixes_examples = true,
+	.overwritable = true,
+	.relu = NN_RELU_BOTH,
 	.reads_src = true
 };
 

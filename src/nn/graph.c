@@ -467,10 +467,21 @@ behind_reshapes(const NnGraph *graph, const NnNodeData *node)
 	return node;
 }
 
+/* The relu of a node whose source writes the shared buffer can be done there and then. */
+static void
+merge_relu(NnNodeData *src, NnNodeData *node)
+{
+	if (src->op->relu == NN_RELU_NONE || !nn_is_relu(node) || node->value_owner != src->value_owner ||
+		node->diff_owner != src->diff_owner)
+		return;
+	src->relu = true;
+	node->done = src->op->relu;
+}
+
 static void
 choose_buffers(const NnGraph *graph, NnNodeData *node)
 {
-	const NnNodeData *src;
+	NnNodeData *src;
 	const NnNodeData *maker;
 
 	node->value_owner = node->number;
@@ -491,6 +502,7 @@ choose_buffers(const NnGraph *graph, NnNodeData *node)
 		node->value_owner = src->value_owner;
 	if (node->diff_in_place && (node->n_parameters == 0 || node->op == &nn_operator_bias))
 		node->diff_owner = src->diff_owner;
+	merge_relu(src, node);
 }
 
 DevStatus

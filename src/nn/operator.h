@@ -15,6 +15,14 @@
 typedef struct NnNodeData NnNodeData;
 typedef struct NnPass NnPass;
 
+/* What an operator does of a relu that alone reads its node and shares its buffers. */
+typedef enum NnRelu
+{
+	NN_RELU_NONE,
+	NN_RELU_FORWARD,
+	NN_RELU_BOTH				/* forward and backward */
+} NnRelu;
+
 typedef struct NnOperator
 {
 	const char *name;
@@ -51,6 +59,8 @@ typedef struct NnOperator
 	bool		overwritable;
 	/* diff_src 0 may be written over diff_dst, element by element; operators with parameters must leave it as it is. */
 	bool		diff_in_place;
+	/* The node does the next one's relu where node->relu is set. */
+	NnRelu		relu;
 	/* What backward or norms read: the values of float sources; the node's own value. */
 	bool		reads_src;
 	bool		reads_dst;
@@ -89,6 +99,8 @@ struct NnNodeData
 	bool		mixed;			/* it or a node below it mixes examples */
 	NnNode		value_owner;	/* the node whose value buffer this node uses, itself by default */
 	NnNode		diff_owner;		/* likewise for gradients */
+	bool		relu;			/* does the relu of the node that reads it */
+	NnRelu		done;			/* of a relu: what its source has done for it */
 };
 
 struct NnGraph
@@ -135,6 +147,9 @@ extern size_t nn_shape_last(const NnShape *shape);
 extern const char *nn_shape_text(const NnShape *shape, char *text, size_t size);
 /* Roles that have a gradient; those, but the running statistics, are what an optimiser trains. */
 extern bool nn_role_trained(NnRole role);
+
+/* Whether the node is an activation by relu (activation.c). */
+extern bool nn_is_relu(const NnNodeData *node);
 
 /* ---- For forward, backward and norms: one node in one pass ---- */
 

@@ -3,6 +3,7 @@
  * gradients, and what it does at the edges: unknown codes, equal edges, empty widths, wrong shapes.
  */
 #include "gradients.h"
+#include "convolution_cases.h"
 
 /* ---- A small workplace for cases that have no frozen values ---- */
 
@@ -417,6 +418,7 @@ int
 main(void)
 {
 	check_all(operator_cases, N_CASES(operator_cases));
+	check_all(convolution_cases, N_CASES(convolution_cases));
 	check_piecewise_edges();
 	check_shared_table();
 	check_constant_rows();

@@ -1,0 +1,31 @@
+/*
+ * global_max.c: (..., channels) -> (channels), each channel's largest value; the gradient goes to the first position that has it.
+ */
+#include "positions.h"
+
+NnNode
+nn_global_max(NnGraph *graph, NnNode src, NnNode lengths)
+{
+	return add_positions(graph, &nn_operator_global_max, src, lengths);
+}
+
+static void
+forward(const NnPass *pass)
+{
+	positions_forward(pass, DEV_POOL_MAX);
+}
+
+static void
+backward(const NnPass *pass)
+{
+	positions_backward(pass, DEV_POOL_MAX);
+}
+
+const NnOperator nn_operator_global_max = {
+	.name = "global_max",
+	.shape = positions_shape,
+	.forward = forward,
+	.backward = backward,
+	.reads_src = true,
+	.reads_dst = true
+};
