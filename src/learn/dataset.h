@@ -27,6 +27,8 @@ extern LearnDictionary *learn_dictionary_create(DevSession *session, uint64_t se
 extern void learn_dictionary_free(LearnDictionary *dictionary);	/* NULL is allowed */
 /* Code of the bytes, a new one at first sight; DEV_BAD_DATA when `most` are known already. */
 extern DevStatus learn_dictionary_intern(LearnDictionary *dictionary, const char *bytes, size_t size, uint32_t most, uint32_t *code);
+/* Code of the bytes if they are known; any thread may ask while nobody adds. */
+extern bool learn_dictionary_find(const LearnDictionary *dictionary, const char *bytes, size_t size, uint32_t *code);
 extern uint32_t learn_dictionary_size(const LearnDictionary *dictionary);
 /* NUL-terminated; NULL for a code out of range. size may be NULL. */
 extern const char *learn_dictionary_text(const LearnDictionary *dictionary, uint32_t code, size_t *size);

@@ -273,6 +273,17 @@ learn_dictionary_intern(LearnDictionary *dictionary, const char *bytes, size_t s
 	return DEV_OK;
 }
 
+bool
+learn_dictionary_find(const LearnDictionary *dictionary, const char *bytes, size_t size, uint32_t *code)
+{
+	const Slot *slot = find_slot(dictionary, learn_hash_bytes(dictionary->key0, dictionary->key1, bytes, size), bytes, size);
+
+	if (slot->code == 0)
+		return false;
+	*code = slot->code - 1;
+	return true;
+}
+
 uint32_t
 learn_dictionary_size(const LearnDictionary *dictionary)
 {
