@@ -1,8 +1,9 @@
 /*
- * learn_trouble.h: a failure on a thread that has no session.
+ * learn_trouble.h: why a reader of untrusted bytes gave up.
  *
- * What decodes or prepares one example runs on worker threads, where no session may be touched: it
- * writes the failure here, and the main thread records it with dev_fail, dev_detail and dev_hint.
+ * Readers of images, signals and text run on worker threads too, which have no
+ * session to record a failure in: they fill a LearnTrouble of the caller's. The texts follow the rules of dev_fail,
+ * dev_detail and dev_hint, are ASCII whatever the bytes were, and are cut where they do not fit.
  */
 #ifndef IDLA_LEARN_TROUBLE_H
 #define IDLA_LEARN_TROUBLE_H
@@ -11,9 +12,9 @@
 
 typedef struct LearnTrouble
 {
-	DevStatus	status;
+	DevStatus	status;			/* DEV_OK: none */
 	char		message[200];
-	char		detail[200];
+	char		detail[200];	/* "" when there is none */
 	char		hint[200];
 } LearnTrouble;
 
