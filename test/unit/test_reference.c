@@ -3,7 +3,7 @@
  *
  * The error of an array is its largest difference over its largest expected value.
  */
-#include "cases.h"
+#include "cases_sequence.h"
 
 #define TOLERANCE 2e-6
 
@@ -106,5 +106,6 @@ main(void)
 {
 	check_table(operator_cases, N_CASES(operator_cases));
 	check_table(loss_cases, N_CASES(loss_cases));
+	check_table(sequence_cases, N_CASES(sequence_cases));
 	return check_done();
 }
