@@ -100,6 +100,33 @@ typedef enum DevPool
 	DEV_POOL_MEAN				/* of the places inside the image */
 } DevPool;
 
+/* One layer of recurrence over a batch of sequences: see lstm and gru among the primitives. */
+typedef struct DevRecurrence
+{
+	size_t		batch;
+	size_t		length;			/* positions of every sequence, padding at the end included */
+	size_t		hidden;
+	const int32_t *lengths;		/* (batch): positions that count, taken into [0, length]; NULL: all */
+	bool		backward;		/* from each sequence's last position to its first */
+	bool		chained;		/* products sum as those of `product`: for inference */
+	const float *weights;		/* (hidden, gates * hidden), from the hidden state to the gates */
+	const float *bias;			/* (gates * hidden) */
+	const float *bias_hidden;	/* gru: (hidden), inside the reset gate */
+} DevRecurrence;
+
+/* Linear-chain conditional random field: see crf among the primitives. */
+typedef struct DevCrf
+{
+	size_t		batch;
+	size_t		length;
+	size_t		tags;
+	const int32_t *targets;		/* (batch, length); a code outside [0, tags) leaves all tags open */
+	const int32_t *lengths;		/* as in DevRecurrence */
+	const float *transitions;	/* (tags, tags), from row to column */
+	const float *start;			/* (tags) */
+	const float *end;			/* (tags) */
+} DevCrf;
+
 typedef struct DevPrimitives
 {
 	const char *name;			/* "cpu" */
@@ -241,10 +268,87 @@ typedef struct DevPrimitives
 								const float *b, const float *c, float *diff_x, bool accumulate);
 	/* y = max(a + b, 0) */
 	void		(*add_relu) (DevQueue *queue, size_t n, const float *a, const float *b, float *y);
+
+	/*
+	 * Sequences, padded at the end: of the `length` positions of example b, lengths[b] count, taken into [0, length];
+	 * lengths NULL: all do.
+	 */
+	/* dst (+)= src (batch, length, width) at the positions that count; the others become 0, or stay where added to */
+	void		(*sequence_copy) (DevQueue *queue, size_t batch, size_t length, size_t width, const int32_t *lengths,
+								  const float *src, float *dst, bool accumulate);
+	/* dst (batch, width) = src (batch, length, width) at the last position that counts, or the first; 0 where none does */
+	void		(*sequence_pick) (DevQueue *queue, size_t batch, size_t length, size_t width, const int32_t *lengths,
+								  bool first, const float *src, float *dst);
+	/* The way back of sequence_pick: dst (batch, length, width) (+)= src (batch, width) at that position, 0 elsewhere */
+	void		(*sequence_put) (DevQueue *queue, size_t batch, size_t length, size_t width, const int32_t *lengths,
+								 bool first, const float *src, float *dst, bool accumulate);
+	/*
+	 * shares (batch, length) = 1 / (number of positions counted) at each of these, else 0. Where targets (batch, length)
+	 * are given, a position whose target is outside [0, n_targets) is not counted.
+	 */
+	void		(*sequence_shares) (DevQueue *queue, size_t batch, size_t length, const int32_t *lengths,
+									const int32_t *targets, size_t n_targets, float *shares);
+	/* dst (batch, width) = sum over the positions that count of weights (batch, length) times src, each sum as that of `product` */
+	void		(*sequence_sum) (DevQueue *queue, size_t batch, size_t length, size_t width, const int32_t *lengths,
+								 const float *weights, const float *src, float *dst);
+	/* y (batch, length) = softmax of x over the positions that count, 0 at the others */
+	void		(*sequence_softmax) (DevQueue *queue, size_t batch, size_t length, const int32_t *lengths,
+									 const float *x, float *y);
+
+	/*
+	 * Recurrence over whole sequences, so that a device may keep weights and states where they are quickest. work (lstm:
+	 * batch, length, 5 * hidden; gru: 4 * hidden) comes with x W in its first columns and goes with what the way back needs.
+	 * dst (batch, length, hidden) gets the hidden states, 0 at positions that do not count. scratch: batch *
+	 * dev_recurrent_row(hidden) + dev_recurrent_fixed(length, hidden) floats.
+	 *
+	 * lstm: gates i f g o (Hochreiter and Schmidhuber 1997, with forget gate): c = f c' + i g, h = o tanh(c).
+	 * gru: gates r z n (Cho et al. 2014, reset after the product): n = tanh(x W_n + b_n + r (h' U_n + c_n)),
+	 * h = (1 - z) n + z h'.
+	 */
+	void		(*lstm) (DevQueue *queue, const DevRecurrence *how, float *work, float *dst, float *scratch);
+	void		(*gru) (DevQueue *queue, const DevRecurrence *how, float *work, float *dst, float *scratch);
+	/*
+	 * diff_gates (batch, length, 4 * hidden) = gradients of what is summed under the gates, 0 at positions that do not
+	 * count; diff_bias (4 * hidden) = their sums. lstm: i f g o. gru: r z n, and then that of h' U_n + c_n alone.
+	 */
+	void		(*lstm_grad) (DevQueue *queue, const DevRecurrence *how, const float *work, const float *dst,
+							  const float *diff_dst, float *scratch, float *diff_gates, float *diff_bias);
+	void		(*gru_grad) (DevQueue *queue, const DevRecurrence *how, const float *work, const float *dst,
+							 const float *diff_dst, float *scratch, float *diff_gates, float *diff_bias);
+
+	/*
+	 * loss (batch) = negative log likelihood of the targets given emissions (batch, length, tags), divided by the number
+	 * of positions that count. scratch: dev_crf_scratch(length, tags) floats, aligned to 8 bytes. crf_grad:
+	 * gradients of sum(diff_loss[i] * loss[i]), those of the parameters added; each may be NULL.
+	 */
+	void		(*crf) (DevQueue *queue, const DevCrf *how, const float *emissions, float *scratch, float *loss);
+	void		(*crf_grad) (DevQueue *queue, const DevCrf *how, const float *emissions, float *scratch,
+							 const float *diff_loss, float *diff_emissions, bool accumulate,
+							 float *diff_transitions, float *diff_start, float *diff_end);
 } DevPrimitives;
+
+/* Floats of scratch for an example of a recurrence, and for all together. */
+static inline size_t
+dev_recurrent_row(size_t hidden)
+{
+	return 6 * hidden + 2;
+}
+
+static inline size_t
+dev_recurrent_fixed(size_t length, size_t hidden)
+{
+	return length + 2 + 4 * hidden + 4 * hidden * (hidden + 32);
+}
 
 /* Floats of scratch that any of the three convolution primitives needs for this window. */
 extern size_t dev_convolution_scratch(const DevWindow *window);
+
+/* Floats of scratch of crf and crf_grad. */
+static inline size_t
+dev_crf_scratch(size_t length, size_t tags)
+{
+	return 2 * length * tags + 2 * tags * tags + 4 * tags + 2 * tags * tags;
+}
 
 /*
  * The device's public face: operators call queue->primitives->gemm(queue, ...).

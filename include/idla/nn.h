@@ -187,6 +187,49 @@ extern NnNode nn_huber(NnGraph *graph, NnNode values, NnNode target, float delta
  */
 extern NnNode nn_cox(NnGraph *graph, NnNode log_hazard, NnNode target);
 
+/*
+ * Sequences are (length, width), padded at the end with numbers of any finite value. `lengths` is a node of one code, the number of
+ * positions that count, taken into [0, length], or NN_NONE: all count. Padding has no influence on what counts, not on one
+ * bit at inference, and gets no gradient.
+ *
+ * Recurrent layers: (length, in) -> (length, hidden), starting from zeros; positions that do not count give zeros.
+ * weights_in (in, gates * hidden), weights_hidden (hidden, gates * hidden), bias (gates * hidden). backward: from each
+ * example's own last position to the first. Both directions, or several layers, are several nodes.
+ *
+ * lstm: gates i f g o. c = sigmoid(f) c' + sigmoid(i) tanh(g), h = sigmoid(o) tanh(c).
+ * gru: gates r z n; bias_hidden (hidden) is c_n in n = tanh(x W_n + b_n + r (h' U_n + c_n)); h = (1 - z) n + z h'.
+ */
+extern NnNode nn_lstm(NnGraph *graph, NnNode src, NnNode lengths, bool backward, NnParameter weights_in,
+					  NnParameter weights_hidden, NnParameter bias);
+extern NnNode nn_gru(NnGraph *graph, NnNode src, NnNode lengths, bool backward, NnParameter weights_in,
+					 NnParameter weights_hidden, NnParameter bias, NnParameter bias_hidden);
+/* (length, width) -> (width); an example of length 0 gives zeros */
+extern NnNode nn_last(NnGraph *graph, NnNode src, NnNode lengths, bool first);	/* the last position, or the first */
+extern NnNode nn_masked_mean(NnGraph *graph, NnNode src, NnNode lengths);
+/* the same, weighed by the softmax over positions of scores (length) or (length, 1) */
+extern NnNode nn_attention_pool(NnGraph *graph, NnNode src, NnNode scores, NnNode lengths);
+extern NnNode nn_mask(NnGraph *graph, NnNode src, NnNode lengths);	/* zeros at positions that do not count */
+/*
+ * Linear-chain conditional random field (Lafferty et al. 2001): emissions (length, tags), targets codes (length),
+ * transitions (tags, tags) from row to column, start (tags), end (tags) -> (1): negative log likelihood over the number
+ * of positions that count. A target outside [0, tags) is unknown: all its tags are summed over.
+ */
+extern NnNode nn_crf(NnGraph *graph, NnNode emissions, NnNode targets, NnNode lengths, NnParameter transitions,
+					 NnParameter start, NnParameter end);
+/*
+ * On the host: the likeliest tags (length) of one sequence, the lower of equals, and the posterior of each of
+ * them (length; NULL: not wanted), given emissions (length, n_tags). n_tags is at least 1. work: nn_crf_decode_size floats.
+ */
+extern size_t nn_crf_decode_size(size_t length, size_t n_tags);
+extern void nn_crf_decode(size_t length, size_t n_tags, const float *emissions, const float *transitions, const float *start,
+						  const float *end, float *work, int32_t *tags, float *marginals);
+/*
+ * logits (length, classes), targets codes (length) -> (1): mean cross entropy of the positions that count and have a target
+ * in [0, classes); 0 where none has. class_weights (classes) or NULL, and smoothing, as in nn_cross_entropy.
+ */
+extern NnNode nn_token_cross_entropy(NnGraph *graph, NnNode logits, NnNode targets, NnNode lengths,
+									 const float *class_weights, float smoothing);
+
 /* Checks shapes, orders buffers, fixes offsets. No node or parameter may be added afterwards. */
 extern DevStatus nn_graph_compile(NnGraph *graph);
 

@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include "cpu_special.h"
-#include "kernels.h"
 
 /* CBLAS's own numbers. */
 #define CBLAS_ROW_MAJOR 101
@@ -28,9 +27,6 @@
 
 typedef void (*Sgemm) (int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha,
 					   const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc);
-
-/* A product is cut after so many multiply-adds (about 5 ms), and whether to stop is asked between the parts. */
-#define PART 250000000.0
 
 typedef struct CpuDevice
 {
@@ -150,17 +146,6 @@ cpu_scatter_add(DevQueue *queue, size_t n, size_t width, const float *src, size_
 }
 
 /* ---- Products ---- */
-
-/* Rows of C that make one part of a product. */
-static size_t
-part_rows(size_t m, size_t n, size_t k)
-{
-	double		row = (double) n * (double) k;
-
-	if (row * (double) m <= PART)
-		return m;
-	return row >= PART ? 1 : (size_t) (PART / row);
-}
 
 static void
 cpu_gemm(DevQueue *queue, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k,
@@ -304,7 +289,19 @@ static const DevPrimitives cpu_primitives = {
 	.affine = dev_cpu_affine,
 	.affine_sums = dev_cpu_affine_sums,
 	.affine_grad = dev_cpu_affine_grad,
-	.add_relu = dev_cpu_add_relu
+	.add_relu = dev_cpu_add_relu,
+	.sequence_copy = dev_cpu_sequence_copy,
+	.sequence_pick = dev_cpu_sequence_pick,
+	.sequence_put = dev_cpu_sequence_put,
+	.sequence_shares = dev_cpu_sequence_shares,
+	.sequence_sum = dev_cpu_sequence_sum,
+	.sequence_softmax = dev_cpu_sequence_softmax,
+	.lstm = dev_cpu_lstm,
+	.gru = dev_cpu_gru,
+	.lstm_grad = dev_cpu_lstm_grad,
+	.gru_grad = dev_cpu_gru_grad,
+	.crf = dev_cpu_crf,
+	.crf_grad = dev_cpu_crf_grad
 };
 
 /* ---- Opening ---- */
@@ -429,6 +426,12 @@ const char *
 dev_cpu_description(const DevDevice *device)
 {
 	return ((const CpuDevice *) device)->description;
+}
+
+const Kernels *
+dev_cpu_kernels(const DevQueue *queue)
+{
+	return kernels_of(queue);
 }
 
 void

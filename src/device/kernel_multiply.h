@@ -292,7 +292,7 @@ few_rows(bool chained, size_t m, size_t n, Strip *strip, const float *b, const f
 	return j;
 }
 
-/* A block of rows of A times packed strips of B. */
+/* A block of rows of A times packed strips of B; tiles is room for those of a transposed A, NULL when it is none. */
 static void
 multiply_block(bool chained, size_t m, size_t n, const Strip *block, const float *strips, const float *bias,
 			   float *c, size_t ldc, float *tiles)
@@ -300,7 +300,7 @@ multiply_block(bool chained, size_t m, size_t n, const Strip *block, const float
 	Strip		strip = *block;
 	size_t		tile_a = TILE_ROWS * strip.row_a;
 
-	if (strip.row_a == 1 && m >= 2 * TILE_ROWS && n >= 2 * PANEL && strip.k >= 16)
+	if (tiles != NULL && strip.row_a == 1 && m >= 2 * TILE_ROWS && n >= 2 * PANEL && strip.k >= 16)
 	{
 		pack_tiles(m, strip.k, strip.a, strip.col_a, tiles);
 		strip.a = tiles;
@@ -415,5 +415,38 @@ multiply_small(bool chained, size_t m, size_t n, size_t k, const float *a, size_
 			strip_rows(chained ? chained_panel : loose_panel, m, PANEL, PANEL, TILE_ROWS * row_a, &strip, c + j, ldc);
 		else
 			strip_rows(chained ? chained_narrow : loose_narrow, m, VF_WIDTH, VF_WIDTH, TILE_ROWS * row_a, &strip, c + j, ldc);
+	}
+}
+
+/* Slab after slab of KERNEL_DEPTH rows, the strips of each one behind the other. */
+static void
+pack(size_t k, size_t n, const float *b, size_t row_b, size_t col_b, float *packed)
+{
+	size_t		width = (n + PANEL - 1) / PANEL * PANEL;
+
+	for (size_t p = 0; p < k; p += KERNEL_DEPTH)
+		pack_strips(k - p < KERNEL_DEPTH ? k - p : KERNEL_DEPTH, n, 1.0f, b + p * row_b, row_b, col_b, packed + p * width);
+}
+
+static void
+multiply_packed(bool chained, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *packed,
+				bool accumulate, float *c, size_t ldc)
+{
+	size_t		width = (n + PANEL - 1) / PANEL * PANEL;
+	Start		start = accumulate ? START_C : START_ZERO;
+
+	for (size_t p = 0; p < k; p += KERNEL_DEPTH)
+	{
+		Strip		slab = {k - p < KERNEL_DEPTH ? k - p : KERNEL_DEPTH, a + p, lda, 1, NULL, 0, NULL, start};
+
+		for (size_t i = 0; i < m; i += KERNEL_ROWS)
+		{
+			Strip		block = slab;
+
+			block.a += i * lda;
+			multiply_block(chained, m - i < KERNEL_ROWS ? m - i : KERNEL_ROWS, n, &block, packed + p * width, NULL,
+						   c + i * ldc, ldc, NULL);
+		}
+		start = START_C;
 	}
 }

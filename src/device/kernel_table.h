@@ -10,11 +10,18 @@
 #include "kernel_winograd.h"
 #include "kernel_window.h"
 #include "kernel_normalize.h"
+#include "kernel_recurrent.h"
 
 const Kernels KERNELS = {
 	.name = KERNELS_NAME,
 	.small = VF_FUSED ? 384 : 0,
 	.multiply = multiply,
+	.pack = pack,
+	.multiply_packed = multiply_packed,
+	.lstm_cell = lstm_cell,
+	.gru_cell = gru_cell,
+	.lstm_cell_grad = lstm_cell_grad,
+	.gru_cell_grad = gru_cell_grad,
 	.copy = copy,
 	.map = map,
 	.map_grad = map_grad,

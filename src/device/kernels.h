@@ -19,6 +19,11 @@
 
 /* Sums are kept in this many lanes whatever the vector's width, so that their order is the same everywhere. */
 #define KERNEL_LANES 16
+static inline size_t
+kernel_packed_size(size_t k, size_t n)
+{
+	return k * ((n + 31) / 32 * 32);
+}
 
 typedef struct Kernels
 {
@@ -33,6 +38,34 @@ typedef struct Kernels
 	void		(*multiply) (bool chained, size_t m, size_t n, size_t k, float alpha,
 							 const float *a, size_t row_a, size_t col_a, const float *b, size_t row_b, size_t col_b,
 							 float beta, const float *bias, float *c, size_t ldc, float *pack);
+
+	/*
+	 * The same product with a B that is used again and again. pack: B (k, n) into kernel_packed_size(k, n) floats, which
+	 * multiply_packed reads: C (+)= A B, A (m, k) with rows lda apart.
+	 */
+	void		(*pack) (size_t k, size_t n, const float *b, size_t row_b, size_t col_b, float *packed);
+	void		(*multiply_packed) (bool chained, size_t m, size_t n, size_t k, const float *a, size_t lda,
+									const float *packed, bool accumulate, float *c, size_t ldc);
+
+	/*
+	 * One position of one sequence. lstm_cell: gates (4 n) holds x W and becomes i f g o; product (4 n) is h' U; before is
+	 * the cell before; the hidden state goes to dst and to state. gru_cell: gates (4 n) holds x W in its first 3 n and becomes
+	 * r z n and h' U_n + c_n; before is the hidden state before.
+	 */
+	void		(*lstm_cell) (size_t n, const float *bias, const float *product, float *gates, const float *before,
+							  float *cell, float *dst, float *state);
+	void		(*gru_cell) (size_t n, const float *bias, const float *bias_hidden, const float *product, float *gates,
+							 const float *before, float *dst, float *state);
+	/*
+	 * The way back: diff_dst + carry is the gradient of the hidden state, carry_cell that of the cell but for this position,
+	 * and then that of the cell before. Gradients under the gates go to diff_gates, are packed into `product`
+	 * for the product with U' and are added to diff_bias. gru: carry becomes the gradient that reaches h' beside the gates.
+	 */
+	void		(*lstm_cell_grad) (size_t n, const float *gates, const float *before, const float *cell,
+								   const float *diff_dst, const float *carry, float *carry_cell,
+								   float *diff_gates, float *product, float *diff_bias);
+	void		(*gru_cell_grad) (size_t n, const float *gates, const float *before, const float *diff_dst, float *carry,
+								  float *diff_gates, float *product, float *diff_bias);
 
 	/* The rest as in DevPrimitives. */
 	void		(*copy) (size_t rows, size_t cols, const float *src, size_t ld_src,

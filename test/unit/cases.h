@@ -25,6 +25,7 @@ typedef struct Reference
 	size_t		batch;
 	size_t		n_codes;
 	const int32_t *codes;		/* (batch, n_codes) */
+	const int32_t *lengths;		/* (batch): positions that count, or NULL */
 	int			n_src;
 	Tensor		src[3];
 	int			n_parameters;
@@ -42,6 +43,7 @@ typedef struct Nodes
 	NnNode		input[3];
 	NnNode		src[3];			/* what the operator reads: the input itself, or the input with a trained bias of zero */
 	NnNode		codes;
+	NnNode		lengths;		/* NN_NONE where the reference has none */
 	NnParameter parameters[4];
 } Nodes;
 
@@ -346,6 +348,7 @@ bench_open(Bench *bench, const Case *c, const DevHost *host)
 	for (int i = 0; i < r->n_src; i++)
 		bench_add_src(bench, i);
 	bench->nodes.codes = r->n_codes > 0 ? nn_codes(bench->graph, "codes", r->n_codes) : NN_NONE;
+	bench->nodes.lengths = r->lengths != NULL ? nn_codes(bench->graph, "lengths", 1) : NN_NONE;
 	for (int i = 0; i < r->n_parameters; i++)
 	{
 		snprintf(name, sizeof(name), "parameter%d", i);
@@ -389,6 +392,8 @@ bench_forward(Bench *bench, NnMode mode, size_t first, size_t batch)
 		nn_run_set(bench->run, bench->nodes.input[i], batch, r->src[i].values + first * nn_shape_size(&r->src[i].shape));
 	if (r->n_codes > 0)
 		nn_run_set_codes(bench->run, bench->nodes.codes, batch, r->codes + first * r->n_codes);
+	if (r->lengths != NULL)
+		nn_run_set_codes(bench->run, bench->nodes.lengths, batch, r->lengths + first);
 	nn_run_forward(bench->run, bench->dst, mode, 1, 1, first);
 }
 

@@ -5,6 +5,7 @@
  */
 #include "cases.h"
 #include "convolution_cases.h"
+#include "cases_sequence.h"
 
 #define TOLERANCE 2e-6
 
@@ -108,5 +109,6 @@ main(void)
 	check_table(operator_cases, N_CASES(operator_cases));
 	check_table(loss_cases, N_CASES(loss_cases));
 	check_table(convolution_cases, N_CASES(convolution_cases));
+	check_table(sequence_cases, N_CASES(sequence_cases));
 	return check_done();
 }

@@ -1,0 +1,88 @@
+/*
+ * sequence.h: what operators on padded sequences share; private to src/nn.
+ *
+ * A sequence is (length, width); how many of its positions count, the others being padding at the end, comes as a node
+ * of one code, the last source. Without that source all positions count.
+ */
+#ifndef IDLA_NN_SEQUENCE_H
+#define IDLA_NN_SEQUENCE_H
+
+#include "arithmetic.h"
+
+typedef struct Sequence
+{
+	size_t		length;
+	size_t		width;
+} Sequence;
+
+/* The shape of source 0, checked to be a sequence; NULL after nn_reject. */
+static inline const NnShape *
+check_sequence(NnGraph *graph, const NnNodeData *node)
+{
+	const NnShape *src = nn_src_shape(graph, node, 0);
+	char		text[96];
+
+	if (!nn_need_floats(graph, node, 0))
+		return NULL;
+	if (src->rank == 2)
+		return src;
+	nn_reject(graph, node, "source has shape %s where (length, width) is needed", nn_shape_text(src, text, sizeof(text)));
+	return NULL;
+}
+
+/* Source number i, if there is one, must hold lengths. */
+static inline bool
+check_lengths(NnGraph *graph, const NnNodeData *node, int i)
+{
+	if (node->n_src <= i)
+		return true;
+	if (!nn_src_is_codes(graph, node, i) || nn_src_shape(graph, node, i)->dims[0] != 1)
+		return nn_reject(graph, node, "lengths are not a node of one code");
+	return true;
+}
+
+/* Source i must be one code for every position. */
+static inline bool
+check_position_codes(NnGraph *graph, const NnNodeData *node, int i, size_t length)
+{
+	char		text[96];
+
+	if (!nn_src_is_codes(graph, node, i))
+		return nn_reject(graph, node, "target is not a node of codes");
+	if (nn_src_shape(graph, node, i)->dims[0] != length)
+		return nn_reject(graph, node, "target has shape %s where (%zu) is needed",
+						 nn_shape_text(nn_src_shape(graph, node, i), text, sizeof(text)), length);
+	return true;
+}
+
+static inline Sequence
+sequence_of(const NnPass *pass)
+{
+	const NnShape *src = nn_src_shape(pass->graph, pass->node, 0);
+	Sequence	sequence = {.length = src->dims[0], .width = src->dims[1]};
+
+	return sequence;
+}
+
+/* The codes of source i, or NULL when the node has no such source. */
+static inline const int32_t *
+lengths_of(const NnPass *pass, int i)
+{
+	return pass->node->n_src > i ? nn_src_codes(pass, i) : NULL;
+}
+
+/* diff_src 0 (+)= weights (batch, length) times the gradient (batch, width) of the weighted sum of positions */
+static inline void
+spread_sum(const NnPass *pass, const float *weights)
+{
+	Sequence	s = sequence_of(pass);
+	bool		accumulate;
+	float	   *diff_src = nn_diff_src(pass, 0, &accumulate);
+
+	if (diff_src != NULL)
+		pass->device->gemm_batch(pass->queue, pass->batch, false, false, s.length, s.width, 1, 1.0f,
+								 weights, 1, s.length, nn_diff_dst(pass), s.width, s.width,
+								 accumulate ? 1.0f : 0.0f, diff_src, s.width, s.length * s.width);
+}
+
+#endif							/* IDLA_NN_SEQUENCE_H */
