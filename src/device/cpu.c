@@ -428,12 +428,6 @@ dev_cpu_description(const DevDevice *device)
 	return ((const CpuDevice *) device)->description;
 }
 
-const Kernels *
-dev_cpu_kernels(const DevQueue *queue)
-{
-	return kernels_of(queue);
-}
-
 void
 dev_cpu_use_kernels(DevDevice *device, const Kernels *kernels)
 {

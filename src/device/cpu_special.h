@@ -7,7 +7,6 @@
 #include "kernels.h"
 
 /* cpu.c: those that the queue's device uses */
-extern const Kernels *dev_cpu_kernels(const DevQueue *queue);
 
 /* A product is cut after so many multiply-adds (about 5 ms), and whether to stop is asked between the parts. */
 #define PART 250000000.0

@@ -19,6 +19,8 @@
 
 /* Sums are kept in this many lanes whatever the vector's width, so that their order is the same everywhere. */
 #define KERNEL_LANES 16
+
+/* Floats that a packed B takes. */
 static inline size_t
 kernel_packed_size(size_t k, size_t n)
 {
