@@ -87,6 +87,7 @@ extern uint8_t *learn_dataset_parts(LearnDataset *dataset);	/* (rows) LearnPart 
 
 /* ---- Fields (src/learn/field.c); any thread may call these ---- */
 
+extern size_t learn_field_depth(const LearnField *field);	/* channels of a pixel, leads of a signal, channels of a series */
 /* Whether there is a length beside the planes: not for images. */
 extern bool learn_field_has_length(const LearnField *field);
 /* The inputs of the network that a field feeds; returns their number. */
@@ -94,10 +95,16 @@ extern int	learn_field_planes(const LearnField *field, LearnPlane planes[LEARN_M
 /* Places of a field that explanations tell apart (pixels, samples, bins by channel, tokens), and that of a plane's value i of n. */
 extern size_t learn_field_parts(const LearnField *field);
 extern size_t learn_field_part(const LearnField *field, int plane, size_t i, size_t n);
-/* Bytes of a taken value of full size (dims). */
-extern size_t learn_field_taken_bytes(const LearnField *field);
-/* n numbers as they are stored; pixels are expected in [0, 1] unless the sample is a float. */
-extern void learn_field_pack(const LearnField *field, size_t n, const float *values, void *dst);
+/*
+ * Values as the host has them, taken: src is a file's bytes, or an array's numbers (height, width, depth) or (length, leads).
+ * *taken is in memory of malloc, to be freed by the caller; NULL after a failure. A file's sample type is U8 or U16, an array's F32.
+ */
+extern bool learn_field_take_image(const LearnField *field, const void *bytes, size_t size, void **taken, size_t *taken_size,
+								   LearnTrouble *trouble);
+extern bool learn_field_take_pixels(const LearnField *field, size_t height, size_t width, size_t depth, const float *src,
+									void **taken, size_t *taken_size, LearnTrouble *trouble);
+extern bool learn_field_take_signal(const LearnField *field, size_t length, size_t leads, const float *src,
+									void **taken, size_t *taken_size, LearnTrouble *trouble);
 /* A stored value as the network takes it: planes[i] has the shape of plane i, floats or int32 codes. Missing: zeros. */
 extern void learn_field_load(const LearnField *field, LearnBytes stored, void *const planes[LEARN_MAX_PLANES], int32_t *length);
 

@@ -15,6 +15,8 @@
 #ifndef IDLA_LEARN_MODEL_H
 #define IDLA_LEARN_MODEL_H
 
+#include "idla/learn_image.h"
+#include "idla/learn_signal.h"
 #include "idla/nn.h"
 
 typedef enum LearnTask
@@ -105,6 +107,16 @@ typedef struct LearnField
 	LearnSample sample;
 	size_t		dims[3];		/* image: height, width, depth; signal, series: length, depth; text: length */
 
+	/* How a value of another size is brought to dims */
+	bool		same_size;		/* image: values of another size are refused */
+	bool		same_depth;		/* image: so are grey ones among colour, and the other way round */
+	LearnFitting fitting;		/* image */
+	size_t		crop[2];		/* image: height and width of the centred part that is kept first, 0: all */
+	LearnCrop	keep;			/* signal: which part of a longer one, outside training */
+	double		rate;			/* signal: samples a second as they come and as they are stored, both 0: not resampled */
+	double		to_rate;
+	LearnSignalScaling scaling; /* signal */
+
 	/* Fitted on the training part: what the network sees is (value - center) * scale */
 	float	   *center;			/* (depth) */
 	float	   *scale;			/* (depth) */
@@ -135,6 +147,11 @@ typedef enum LearnArchitecture
 	LEARN_RESNET,
 	LEARN_TABM,
 	LEARN_NAM,
+	LEARN_CNN,					/* images */
+	LEARN_RESNET20,
+	LEARN_FCN,					/* signals and other sequences */
+	LEARN_LSTM,
+	LEARN_GRU,
 	LEARN_LAYERS				/* the user's own layer text */
 } LearnArchitecture;
 

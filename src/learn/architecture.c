@@ -87,6 +87,13 @@ check_inputs(DevSession *session, const LearnNetwork *network)
 {
 	if (network->n_numbers + network->n_codes == 0 && network->n_fields == 0)
 		return dev_fail(session, DEV_BAD_DATA, "there is no column to learn from");
+	if (network->n_fields == 0 && learn_is_deep(network->architecture))
+	{
+		dev_fail(session, DEV_INVALID, "architecture \"%s\" needs an image, a signal, a series or a text",
+				 learn_architecture_names[network->architecture]);
+		dev_hint(session, "For columns of numbers and categories take \"tabm\", \"mlp\", \"resnet\", \"linear\" or \"nam\".");
+		return DEV_INVALID;
+	}
 	if (network->n_fields > 0 && network->architecture == LEARN_NAM)
 	{
 		dev_fail(session, DEV_INVALID, "architecture \"nam\" takes no images, signals or texts");
@@ -145,8 +152,10 @@ check(DevSession *session, const LearnNetwork *network)
  * ensemble, smaller the more rows there are to pass through it; beyond that a plain perceptron.
  */
 static LearnArchitecture
-pick(size_t n_rows)
+pick(const LearnNetwork *network, size_t n_rows)
 {
+	if (network->n_fields > 0)
+		return learn_field_encoder(network, &network->fields[0]);
 	if (n_rows < 40)
 		return LEARN_LINEAR;
 	return n_rows <= 2000000 ? LEARN_TABM : LEARN_MLP;
@@ -155,7 +164,19 @@ pick(size_t n_rows)
 static int
 default_depth(const LearnNetwork *network)
 {
-	return network->architecture == LEARN_MLP ? 3 : 2;
+	switch (network->architecture)
+	{
+		case LEARN_MLP:
+		case LEARN_CNN:
+		case LEARN_RESNET20:
+		case LEARN_FCN:
+			return 3;
+		case LEARN_LSTM:
+		case LEARN_GRU:
+			return 1;
+		default:
+			return 2;
+	}
 }
 
 static int
@@ -167,6 +188,12 @@ default_width(const LearnNetwork *network, size_t n_rows)
 			return n_rows < 10000 ? 16 : 32;
 		case LEARN_TABM:
 			return n_rows < 10000 ? 64 : 128;
+		case LEARN_CNN:
+			return 32;
+		case LEARN_RESNET20:
+			return 16;
+		case LEARN_FCN:
+			return 128;
 		default:
 			return n_rows < 10000 ? 64 : n_rows < 100000 ? 128 : 256;
 	}
@@ -252,7 +279,7 @@ learn_network_resolve(DevSession *session, LearnNetwork *network, size_t n_rows)
 	if (status != DEV_OK)
 		return status;
 	if (network->architecture == LEARN_AUTO)
-		network->architecture = pick(n_rows);
+		network->architecture = pick(network, n_rows);
 	if (network->architecture == LEARN_LAYERS)
 	{
 		LearnLayer *layers;
@@ -564,6 +591,12 @@ build_heads(LearnBuilder *builder, LearnGraph *built)
 			return learn_build_nam(builder, &built->parts);
 		case LEARN_LAYERS:
 			return learn_build_layers(builder);
+		case LEARN_CNN:
+		case LEARN_RESNET20:
+		case LEARN_FCN:
+		case LEARN_LSTM:
+		case LEARN_GRU:
+			return learn_build_deep(builder);
 		case LEARN_AUTO:
 			break;
 	}
@@ -619,7 +652,7 @@ static DevStatus
 check_complete(DevSession *session, const LearnNetwork *network)
 {
 	bool		deep = network->architecture == LEARN_MLP || network->architecture == LEARN_RESNET
-		|| network->architecture == LEARN_TABM || network->architecture == LEARN_NAM;
+		|| network->architecture == LEARN_TABM || network->architecture == LEARN_NAM || learn_is_deep(network->architecture);
 
 	if (network->embedding == LEARN_EMBEDDING_AUTO
 		|| (network->embedding != LEARN_EMBEDDING_NONE && (network->bins < 1 || network->embedding_width < 1)))
@@ -710,6 +743,20 @@ learn_network_words(DevSession *session, const LearnNetwork *network)
 		case LEARN_NAM:
 			snprintf(text, 256, "%s: for each feature a net of %d x %d, %s, added up", name, network->depth,
 					 network->width, activation_name(network->activation));
+			break;
+		case LEARN_CNN:
+			snprintf(text, 256, "%s: %d blocks of 2 convolutions, %d channels and up", name, network->depth, network->width);
+			break;
+		case LEARN_RESNET20:
+			snprintf(text, 256, "%s: 3 stages of %d residual blocks, %d to %d channels", name, network->depth, network->width,
+					 4 * network->width);
+			break;
+		case LEARN_FCN:
+			snprintf(text, 256, "%s: %d convolutions over time, %d channels", name, network->depth, network->width);
+			break;
+		case LEARN_LSTM:
+		case LEARN_GRU:
+			snprintf(text, 256, "%s: %d layers of %d units", name, network->depth, network->width);
 			break;
 		case LEARN_LAYERS:
 			snprintf(text, length + 256, "%s: %s%s", name, network->layers, embedding);

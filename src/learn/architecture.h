@@ -21,6 +21,27 @@ typedef struct LearnBuilder
 	NnNode	   *encoded;		/* (network->n_fields): what an encoder made of each field, (width) */
 } LearnBuilder;
 
+#define JOIN_WIDTH 64			/* of the layer that joins encoded fields and ordinary columns */
+
+/* One made for fields: images, signals, series, texts. */
+extern bool learn_is_deep(LearnArchitecture architecture);
+/* How a network encodes a field. */
+extern LearnArchitecture learn_field_encoder(const LearnNetwork *network, const LearnField *field);
+/* From joined fields to heads, for architectures made for fields. */
+extern NnNode learn_build_deep(LearnBuilder *builder);
+
+/* Encoders: of an image (height, width, depth), of a sequence (length, width) and its length, to one vector. */
+extern NnNode learn_build_cnn(LearnBuilder *builder, NnNode src, const char *name);
+extern NnNode learn_build_resnet20(LearnBuilder *builder, NnNode src, const char *name);
+extern NnNode learn_build_fcn(LearnBuilder *builder, NnNode src, NnNode length, const char *name);
+extern NnNode learn_build_recurrent(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm, bool both);
+
+/* A convolution that keeps the size but for its stride, "<name>.weights"; and one with batch norm and relu. */
+extern NnNode learn_build_convolution(LearnBuilder *builder, NnNode src, const char *name, size_t kernel, size_t stride,
+									  size_t width);
+extern NnNode learn_build_convolution_block(LearnBuilder *builder, NnNode src, const char *name, size_t kernel,
+											size_t stride, size_t width, bool rectified);
+
 /* Inputs of the fields and their encoders: fills built->planes and ->lengths, and builder->encoded. (architecture_field.c) */
 extern DevStatus learn_build_fields(LearnBuilder *builder, LearnGraph *built);
 

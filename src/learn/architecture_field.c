@@ -1,13 +1,88 @@
 /*
- * architecture_field.c: encoders, from the planes of a field to one vector.
+ * architecture_field.c: from the planes of fields to one vector each.
+ *
+ * The network's architecture says how its fields are encoded; where it does not
+ * suit a field (a Transformer for an image beside a note), the field's usual encoder is taken. All encoders end
+ * in one vector, so that whatever comes above joins them with the ordinary columns.
  */
 #include "architecture.h"
 
 #include "idla/learn_data.h"
 
+#include <math.h>
 #include <stdio.h>
 
-static DevStatus
+
+LearnArchitecture
+learn_field_encoder(const LearnNetwork *network, const LearnField *field)
+{
+	LearnArchitecture wanted = network->architecture;
+
+	if (field->kind == LEARN_IMAGE)
+		return wanted == LEARN_CNN ? LEARN_CNN : LEARN_RESNET20;
+	if (wanted == LEARN_FCN || wanted == LEARN_LSTM || wanted == LEARN_GRU)
+		return wanted;
+	if (wanted == LEARN_CNN)
+		return LEARN_FCN;
+	return field->kind == LEARN_SERIES ? LEARN_GRU : LEARN_FCN;
+}
+
+bool
+learn_is_deep(LearnArchitecture architecture)
+{
+	return architecture == LEARN_CNN || architecture == LEARN_RESNET20 || architecture == LEARN_FCN ||
+		architecture == LEARN_LSTM || architecture == LEARN_GRU;
+}
+
+/* ---- Parts that encoders share ---- */
+
+NnNode
+learn_build_convolution(LearnBuilder *builder, NnNode src, const char *name, size_t kernel, size_t stride, size_t width)
+{
+	const NnShape *shape;
+	NnWindow	window = {.kernel = {0, 0}};
+	NnShape		weights;
+	size_t		n_in;
+	int			axes;
+	char		full[96];
+
+	if (src == NN_NONE)
+		return NN_NONE;
+	shape = nn_graph_shape(builder->graph, src);
+	axes = shape->rank - 1;
+	n_in = shape->dims[shape->rank - 1];
+	for (int i = 0; i < axes; i++)
+	{
+		/* A short side gets a short kernel: padding is less than the kernel's extent. */
+		window.kernel[i] = kernel;
+		window.stride[i] = stride;
+		window.before[i] = (kernel - 1) / 2;
+		window.after[i] = kernel / 2;
+	}
+	weights = axes == 2 ? nn_shape(4, kernel, kernel, n_in, width) : nn_shape(3, kernel, n_in, width, 0);
+	snprintf(full, sizeof(full), "%s.weights", name);
+	return nn_convolution(builder->graph, src,
+						  nn_parameter(builder->graph, full, &weights, NN_ROLE_MATRIX, NN_INIT_NORMAL,
+									   sqrtf(2.0f / (float) (n_in * (axes == 2 ? kernel * kernel : kernel))), NULL), &window);
+}
+
+NnNode
+learn_build_convolution_block(LearnBuilder *builder, NnNode src, const char *name, size_t kernel, size_t stride, size_t width,
+							  bool rectified)
+{
+	char		part[80];
+	NnNode		node;
+
+	snprintf(part, sizeof(part), "%s.convolution", name);
+	node = learn_build_convolution(builder, src, part, kernel, stride, width);
+	snprintf(part, sizeof(part), "%s.norm", name);
+	node = learn_build_batch_norm(builder, node, part);
+	return rectified ? nn_activation(builder->graph, node, DEV_MAP_RELU) : node;
+}
+
+/* ---- Inputs ---- */
+
+static void
 build_planes(LearnBuilder *builder, LearnGraph *built, int number)
 {
 	const LearnField *field = &builder->network->fields[number];
@@ -32,7 +107,30 @@ build_planes(LearnBuilder *builder, LearnGraph *built, int number)
 		snprintf(name, sizeof(name), "field%d.length", number);
 		built->lengths[number] = nn_codes(builder->graph, name, 1);
 	}
-	return DEV_OK;
+}
+
+static NnNode
+build_encoder(LearnBuilder *builder, const LearnGraph *built, int number)
+{
+	const LearnField *field = &builder->network->fields[number];
+	LearnArchitecture encoder = learn_field_encoder(builder->network, field);
+	NnNode		src = built->planes[number][0];
+	NnNode		length = built->lengths[number];
+	char		name[32];
+
+	snprintf(name, sizeof(name), "field%d", number);
+	switch (encoder)
+	{
+		case LEARN_CNN:
+			return learn_build_cnn(builder, src, name);
+		case LEARN_FCN:
+			return learn_build_fcn(builder, src, length, name);
+		case LEARN_LSTM:
+		case LEARN_GRU:
+			return learn_build_recurrent(builder, src, length, name, encoder == LEARN_LSTM, field->kind != LEARN_SERIES);
+		default:
+			return learn_build_resnet20(builder, src, name);
+	}
 }
 
 DevStatus
@@ -48,16 +146,30 @@ learn_build_fields(LearnBuilder *builder, LearnGraph *built)
 		return DEV_NO_MEMORY;
 	for (int i = 0; i < (int) n; i++)
 	{
-		DevStatus	status = build_planes(builder, built, i);
-		NnShape		flat;
-		char		name[64];
-
-		if (status != DEV_OK)
-			return status;
-		flat = nn_shape(1, nn_shape_size(nn_graph_shape(builder->graph, built->planes[i][0])), 0, 0, 0);
-		snprintf(name, sizeof(name), "field%d.flat", i);
-		builder->encoded[i] = nn_activation(builder->graph,
-			learn_build_dense(builder, nn_reshape(builder->graph, built->planes[i][0], &flat), name, 64, NN_ROLE_MATRIX), DEV_MAP_RELU);
+		build_planes(builder, built, i);
+		builder->encoded[i] = build_encoder(builder, built, i);
 	}
 	return DEV_OK;
+}
+
+/* ---- The layers above ---- */
+
+/*
+ * Deep encoders leave little to do. Beside ordinary columns there is one hidden layer, so that an age can change what an image
+ * means.
+ */
+NnNode
+learn_build_deep(LearnBuilder *builder)
+{
+	const LearnNetwork *network = builder->network;
+	NnNode		node = learn_build_joined(builder);
+
+	if (builder->features != NN_NONE || network->n_fields > 1)
+	{
+		node = learn_build_dense(builder, node, "join", JOIN_WIDTH, NN_ROLE_MATRIX);
+		node = nn_activation(builder->graph, node, DEV_MAP_RELU);
+	}
+	if (network->dropout > 0)
+		node = nn_dropout(builder->graph, node, network->dropout);
+	return learn_build_dense(builder, node, "head", network->n_outputs, NN_ROLE_HEAD);
 }

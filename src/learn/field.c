@@ -14,8 +14,8 @@
 #define FIT_BYTES ((size_t) 256 << 20)	/* and so many bytes */
 #define LEAST_DEVIATION 1e-6
 
-static size_t
-depth_of(const LearnField *field)
+size_t
+learn_field_depth(const LearnField *field)
 {
 	return field->kind == LEARN_IMAGE ? field->dims[2] : field->dims[1];
 }
@@ -58,37 +58,6 @@ learn_field_part(const LearnField *field, int plane, size_t i, size_t n)
 	return i / (n / learn_field_parts(field));
 }
 
-size_t
-learn_field_taken_bytes(const LearnField *field)
-{
-	size_t		n = field->dims[0] * field->dims[1];
-
-	return n * (field->kind == LEARN_IMAGE ? field->dims[2] : 1) * sample_bytes(field->sample);
-}
-
-void
-learn_field_pack(const LearnField *field, size_t n, const float *values, void *dst)
-{
-	uint8_t    *bytes = dst;
-	uint16_t   *words = dst;
-
-	switch (field->sample)
-	{
-		case LEARN_SAMPLE_U8:
-			for (size_t i = 0; i < n; i++)
-				bytes[i] = (uint8_t) (fminf(fmaxf(values[i], 0.0f), 1.0f) * 255.0f + 0.5f);
-			break;
-		case LEARN_SAMPLE_U16:
-			for (size_t i = 0; i < n; i++)
-				words[i] = (uint16_t) (fminf(fmaxf(values[i], 0.0f), 1.0f) * 65535.0f + 0.5f);
-			break;
-		case LEARN_SAMPLE_F32:
-			if (n > 0)
-				memcpy(dst, values, n * sizeof(float));
-			break;
-	}
-}
-
 /* Number i of stored samples. */
 static inline float
 sample_at(LearnSample sample, const void *stored, size_t i)
@@ -104,7 +73,7 @@ sample_at(LearnSample sample, const void *stored, size_t i)
 static void
 load_samples(const LearnField *field, const void *stored, size_t positions, float *dst)
 {
-	size_t		depth = depth_of(field);
+	size_t		depth = learn_field_depth(field);
 
 	for (size_t p = 0; p < positions; p++)
 		for (size_t d = 0; d < depth; d++)
@@ -115,15 +84,27 @@ load_samples(const LearnField *field, const void *stored, size_t positions, floa
 		}
 }
 
+/* Where a longer signal begins to be kept. */
+static size_t
+first_kept(const LearnField *field, size_t n, size_t most)
+{
+	if (n <= most || field->keep == LEARN_CROP_START)
+		return 0;
+	return field->keep == LEARN_CROP_END ? n - most : (n - most) / 2;
+}
+
 void
 learn_field_load(const LearnField *field, LearnBytes stored, void *const planes[LEARN_MAX_PLANES], int32_t *length)
 {
-	size_t		depth = depth_of(field);
+	size_t		depth = learn_field_depth(field);
+	size_t		step = depth * sample_bytes(field->sample);
 	size_t		most = field->kind == LEARN_IMAGE ? field->dims[0] * field->dims[1] : field->dims[0];
-	size_t		n = stored.bytes == NULL ? 0 : stored.size / (depth * sample_bytes(field->sample));
+	size_t		n = stored.bytes == NULL ? 0 : stored.size / step;
+	size_t		first = first_kept(field, n, most);
 
 	n = n < most ? n : most;
-	load_samples(field, stored.bytes, n, planes[0]);
+	if (n > 0)
+		load_samples(field, (const char *) stored.bytes + first * step, n, planes[0]);
 	memset((float *) planes[0] + n * depth, 0, (most - n) * depth * sizeof(float));
 	*length = (int32_t) n;
 }
@@ -140,7 +121,7 @@ typedef struct Moments
 static void
 add_moments(const LearnField *field, const void *stored, size_t positions, Moments *moments)
 {
-	size_t		depth = depth_of(field);
+	size_t		depth = learn_field_depth(field);
 
 	for (size_t p = 0; p < positions; p++)
 		for (size_t d = 0; d < depth; d++)
@@ -158,12 +139,18 @@ add_moments(const LearnField *field, const void *stored, size_t positions, Momen
 static void
 set_scale(LearnField *field, const Moments *moments)
 {
-	for (size_t d = 0; d < depth_of(field); d++)
+	for (size_t d = 0; d < learn_field_depth(field); d++)
 	{
 		double		mean = moments[d].n > 0 ? moments[d].sum / moments[d].n : 0;
 		double		variance = moments[d].n > 0 ? moments[d].squares / moments[d].n - mean * mean : 0;
 		double		deviation = variance > 0 ? sqrt(variance) : 0;
 
+		if (field->kind == LEARN_SIGNAL && field->scaling == LEARN_SIGNAL_UNSCALED)
+		{
+			field->center[d] = 0;
+			field->scale[d] = 1;
+			continue;
+		}
 		field->center[d] = (float) mean;
 		field->scale[d] = deviation > LEAST_DEVIATION * (1 + fabs(mean)) ? (float) (1 / deviation) : 1.0f;
 	}
@@ -187,7 +174,7 @@ fit_samples(LearnDataset *dataset, int number)
 	DevSession *session = dataset->session;
 	LearnField *field = &dataset->fields[number];
 	LearnStore *store = dataset->stores[number];
-	size_t		depth = depth_of(field);
+	size_t		depth = learn_field_depth(field);
 	size_t		sizes[LEARN_N_PARTS];
 	size_t		most = FIT_RECORDS;
 	size_t		mean_bytes;

@@ -28,6 +28,11 @@ const char *const learn_architecture_names[] = {
 	[LEARN_RESNET] = "resnet",
 	[LEARN_TABM] = "tabm",
 	[LEARN_NAM] = "nam",
+	[LEARN_CNN] = "cnn",
+	[LEARN_RESNET20] = "resnet20",
+	[LEARN_FCN] = "fcn",
+	[LEARN_LSTM] = "lstm",
+	[LEARN_GRU] = "gru",
 	[LEARN_LAYERS] = "layers",
 	NULL
 };

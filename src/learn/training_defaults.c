@@ -14,8 +14,10 @@
 #define LEAST_FOLDED 100		/* rows below which a fold says nothing */
 
 static int
-default_epochs(size_t n)
+default_epochs(const LearnNetwork *network, size_t n)
 {
+	if (network->n_fields > 0)
+		return n < 1000 ? 200 : n < 20000 ? 40 : 15;
 	/* Up to a thousand rows what counts is the number of passes; then it is the number of steps. */
 	if (n < FEW)
 		return n <= 1000 ? 100 : 100000 / (int) n > 30 ? 100000 / (int) n : 30;
@@ -27,12 +29,16 @@ default_batch(const LearnNetwork *network, size_t n)
 {
 	if (network->task == LEARN_SURVIVAL)
 		return n < 2000 ? 256 : 512;
+	if (network->n_fields > 0)
+		return n < 1000 ? 16 : n < 5000 ? 64 : 128;
 	return n < 1000 ? 64 : n < 5000 ? 128 : n < 200000 ? 256 : 1024;
 }
 
 static int
-default_patience(size_t n)
+default_patience(const LearnNetwork *network, size_t n)
 {
+	if (network->n_fields > 0)
+		return n < 1000 ? 40 : 12;
 	return n < FEW ? 16 : n < 50000 ? 8 : n < 200000 ? 4 : 3;
 }
 
@@ -55,9 +61,9 @@ default_rate(const LearnNetwork *network, int optimizer)
 }
 
 static int
-default_folds(size_t n)
+default_folds(const LearnNetwork *network, size_t n)
 {
-	return n >= LEAST_FOLDED && n < FEW ? 5 : 1;
+	return network->n_fields > 0 ? 1 : n >= LEAST_FOLDED && n < FEW ? 5 : 1;
 }
 
 static void
@@ -91,18 +97,18 @@ learn_training_resolve(const LearnNetwork *network, size_t n_train, LearnTrainin
 {
 	resolve_optimizer(network, training);
 	if (training->epochs <= 0)
-		training->epochs = default_epochs(n_train);
+		training->epochs = default_epochs(network, n_train);
 	if (training->batch <= 0)
 		training->batch = default_batch(network, n_train);
 	if (training->patience == 0)
-		training->patience = default_patience(n_train);
+		training->patience = default_patience(network, n_train);
 	if (training->folds <= 0)
-		training->folds = default_folds(n_train);
+		training->folds = default_folds(network, n_train);
 	if (training->bags <= 0)
 		training->bags = 1;
 	if (training->linear < 0)
 		training->linear = network->architecture != LEARN_LINEAR && network->architecture != LEARN_NAM
-			&& network->architecture != LEARN_LAYERS && n_train < FEW;
+			&& network->architecture != LEARN_LAYERS && network->n_fields == 0 && n_train < FEW;
 	if (network->architecture == LEARN_LINEAR)
 		training->linear = 0;
 	if (training->threads < 1)

@@ -18,7 +18,8 @@
 #define LIST_LENGTH 30			/* names a HINT lists at most */
 
 const char *const idla_kind_names[] = {
-	"number", "boolean", "category", "date", "timestamp", "timestamptz", "time", "interval", "array", NULL
+	"number", "boolean", "category", "date", "timestamp", "timestamptz", "time", "interval", "array",
+	"image", "signal", "text", NULL
 };
 
 static const char *const date_parts[] = {"days", "month", "weekday", "hour"};
@@ -45,6 +46,8 @@ idla_type_family(Oid type)
 	{
 		case BOOLOID:
 			return IDLA_FAMILY_BOOLEAN;
+		case BYTEAOID:
+			return IDLA_FAMILY_BYTES;
 		case DATEOID:
 			return IDLA_FAMILY_DATE;
 		case TIMESTAMPOID:
@@ -105,6 +108,8 @@ kind_of_family(IdlaFamily family)
 			return IDLA_INTERVAL;
 		case IDLA_FAMILY_ARRAY:
 			return IDLA_ARRAY;
+		case IDLA_FAMILY_BYTES:
+			return IDLA_IMAGE;
 		case IDLA_FAMILY_WORD:
 		case IDLA_FAMILY_REFUSED:
 			break;
@@ -132,6 +137,12 @@ idla_type_fits(const IdlaColumn *column, Oid actual)
 
 		return family == trained && can_be_category(actual, family);
 	}
+	if (column->kind == IDLA_TEXT)
+		return family == IDLA_FAMILY_STRING;
+	if (column->kind == IDLA_SIGNAL)
+		return family == IDLA_FAMILY_ARRAY;
+	if (column->kind == IDLA_IMAGE)
+		return family == (column->type == BYTEAOID ? IDLA_FAMILY_BYTES : IDLA_FAMILY_ARRAY);
 	return kind_of_family(family) == (int) column->kind;
 }
 
@@ -147,6 +158,10 @@ idla_kind_channels(const IdlaColumn *column)
 			return column->reference != NULL ? 1 : 4;
 		case IDLA_ARRAY:
 			return column->array_length;
+		case IDLA_IMAGE:
+		case IDLA_SIGNAL:
+		case IDLA_TEXT:
+			return 0;
 		case IDLA_NUMBER:
 		case IDLA_BOOLEAN:
 		case IDLA_CATEGORY:
@@ -172,6 +187,8 @@ idla_column_used(const IdlaColumns *columns, int column)
 {
 	const IdlaColumn *wanted = &columns->columns[column];
 
+	if (wanted->field >= 0)
+		return true;
 	for (int i = 0; i < wanted->n_channels; i++)
 	{
 		const LearnChannel *channel = &columns->channels[wanted->first_channel + i];
@@ -244,8 +261,8 @@ refuse_type(const char *name, Oid type)
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("column \"%s\" of type %s cannot be an input", name, format_type_be(type)),
-			 errdetail("Inputs are numbers, booleans, text and enum categories, dates, times, intervals "
-					   "and arrays of numbers."),
+			 errdetail("Inputs are numbers, booleans, text and enum categories, dates, times, intervals, "
+					   "arrays of numbers, images in bytea and free text."),
 			 errhint(way_out, name)));
 }
 
@@ -263,7 +280,9 @@ choose_kind(const char *name, Oid type, const IdlaOverride *override)
 		return (IdlaKind) natural;
 	}
 	if (wanted == natural || (wanted == IDLA_CATEGORY && can_be_category(type, family)) ||
-		(wanted == IDLA_NUMBER && natural == IDLA_BOOLEAN))
+		(wanted == IDLA_NUMBER && natural == IDLA_BOOLEAN) ||
+		((wanted == IDLA_IMAGE || wanted == IDLA_SIGNAL) && natural == IDLA_ARRAY) ||
+		(wanted == IDLA_TEXT && natural == IDLA_CATEGORY))
 		return natural == IDLA_BOOLEAN && wanted == IDLA_NUMBER ? IDLA_BOOLEAN : (IdlaKind) wanted;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -298,6 +317,39 @@ check_reference(TupleDesc desc, const IdlaColumn *column, const char *reference)
 				 errmsg("column \"%s\" cannot be counted from \"%s\"", column->name, reference),
 				 errhint("A reference is another column of type date or timestamp.")));
 	return pstrdup(reference);
+}
+
+static void
+complain_key(const IdlaColumn *column, const char *key, const char *whose)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("column \"%s\" of kind \"%s\" has no \"%s\"", column->name, idla_kind_names[column->kind], key),
+			 errhint("\"%s\" is for %s.", key, whose)));
+}
+
+/* Sizes and the like are for some kinds only; an array may yet turn out to be a signal. */
+static void
+check_shape(const IdlaColumn *column, const IdlaOverride *override)
+{
+	bool		image = column->kind == IDLA_IMAGE;
+	bool		signal = column->kind == IDLA_SIGNAL || column->kind == IDLA_ARRAY;
+
+	if (override == NULL)
+		return;
+	if (!image && (override->height > 0 || override->width > 0))
+		complain_key(column, override->height > 0 ? "height" : "width", "images");
+	if (!image && (override->depth > 0 || override->crop > 0 || override->fitting >= 0))
+		complain_key(column, override->depth > 0 ? "depth" : override->crop > 0 ? "crop" : "fitting", "images");
+	if (!signal && (override->rate > 0 || override->to_rate > 0 || override->part >= 0 || override->normalize >= 0))
+		complain_key(column, override->rate > 0 ? "rate" : override->to_rate > 0 ? "to_rate" : override->part >= 0 ? "part" : "normalize",
+					 "signals");
+	if ((override->to_rate > 0) != (override->rate > 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" has a \"%s\" and no \"%s\"", column->name, override->rate > 0 ? "rate" : "to_rate",
+						override->rate > 0 ? "to_rate" : "rate"),
+				 errhint("Resampling needs both: the samples a second of the source, and those that are wanted.")));
 }
 
 static void
@@ -350,14 +402,17 @@ idla_columns_plan(TupleDesc desc, const List *skip, const IdlaOverride *override
 		column->kind = choose_kind(name, column->type, override);
 		if (override != NULL && override->reference != NULL)
 			column->reference = check_reference(desc, column, override->reference);
+		column->field = -1;
 		if (override != NULL && override->length > 0)
 		{
-			if (column->kind != IDLA_ARRAY)
+			if (column->kind != IDLA_ARRAY && column->kind != IDLA_SIGNAL && column->kind != IDLA_TEXT)
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						 errmsg("column \"%s\" of type %s has no length", name, column->type_name)));
-			column->array_length = override->length;
+			if (column->kind == IDLA_ARRAY && override->kind == IDLA_ARRAY)
+				column->array_length = override->length;
 		}
+		check_shape(column, override);
 		columns->n++;
 	}
 	if (columns->n == 0)
@@ -381,7 +436,7 @@ idla_columns_channels(IdlaColumns *columns, const IdlaOverride *overrides, int n
 				 errmsg("the source has %lld values a row, more than %d", (long long) n, MAX_CHANNELS),
 				 errhint("Arrays count one value an element; ignore some columns.")));
 	columns->n_channels = 0;
-	columns->channels = dev_alloc(work->session, (size_t) n, sizeof(LearnChannel));
+	columns->channels = dev_alloc(work->session, (size_t) n + 1, sizeof(LearnChannel));
 	if (columns->channels == NULL)
 		idla_raise(work);
 	for (int i = 0; i < columns->n; i++)

@@ -19,7 +19,8 @@ typedef enum IdlaFamily
 	IDLA_FAMILY_TIMESTAMPTZ,
 	IDLA_FAMILY_TIME,
 	IDLA_FAMILY_INTERVAL,
-	IDLA_FAMILY_ARRAY			/* of numbers */
+	IDLA_FAMILY_ARRAY,			/* of numbers */
+	IDLA_FAMILY_BYTES			/* bytea */
 } IdlaFamily;
 
 extern IdlaFamily idla_type_family(Oid base_type);
@@ -40,8 +41,32 @@ typedef struct IdlaOverride
 	int			kind;			/* an IdlaKind, -1 when not said */
 	int			scaling;		/* a LearnScaling, -1 when not said */
 	char	   *reference;
-	int			length;			/* arrays, 0 when not said */
+	int			length;			/* arrays, signals: elements; texts: tokens; 0 when not said */
+	int			height;			/* images, 0 when not said */
+	int			width;
+	int			depth;			/* channels of an image: 1 or 3 */
+	int			crop;			/* images: side of the centred square that is kept first */
+	int			fitting;		/* a LearnFitting, -1 when not said */
+	int			part;			/* signals: a LearnCrop, -1 when not said */
+	int			normalize;		/* signals: a LearnSignalScaling, -1 when not said */
+	double		rate;			/* signals: samples a second, 0 when not said */
+	double		to_rate;
 } IdlaOverride;
+
+/* What the first rows tell of a column whose kind or size its type leaves open. */
+typedef struct IdlaLook
+{
+	uint64		n;				/* values seen */
+	int			n_dims;			/* arrays: of the first value */
+	int			dims[3];
+	int			shortest;		/* samples */
+	int			longest;
+	uint64		bytes;			/* texts */
+	uint64		blanks;
+	uint64		n_different;
+	void	   *seen;			/* hashes of texts */
+	LearnImageInfo image;		/* of the first one */
+} IdlaLook;
 
 /*
  * Decides kind by kind what the inputs are: every attribute of desc that is not in skip (its name) nor ignored.
@@ -52,6 +77,13 @@ extern void idla_columns_plan(TupleDesc desc, const List *skip, const IdlaOverri
 /* Numbers and names the channels once every array's length is known; in the work's memory. */
 extern void idla_columns_channels(IdlaColumns *columns, const IdlaOverride *overrides, int n_overrides,
 								  LearnScaling scaling, IdlaWork *work);
+/* look.c: whether the column waits for rows to be looked at before anything can be stored of it. */
+extern bool idla_look_needed(const IdlaColumn *column, const IdlaOverride *override);
+extern void idla_look_add(IdlaLook *look, const IdlaColumn *column, Datum value);
+/* Settles kind and sizes by what was seen. */
+extern void idla_look_settle(const IdlaLook *look, IdlaColumn *column, const IdlaOverride *override);
+/* Numbers and describes the images, signals and texts among the columns; in the work's memory. */
+extern void idla_columns_fields(IdlaColumns *columns, const IdlaLook *looks, const IdlaOverride *overrides, int n_overrides, IdlaWork *work);
 /* Does the fitted model read the column at all? Identifiers, constants and empty columns were left out. */
 extern bool idla_column_used(const IdlaColumns *columns, int column);
 /* "a, b, c and 12 more": attribute names for a HINT */
@@ -60,5 +92,15 @@ extern const IdlaOverride *idla_override_find(const IdlaOverride *overrides, int
 
 /* decode.c: numbers in an array datum */
 extern int	idla_array_length(Datum array);
+
+/* decode_field.c: one column's images, signals or texts */
+typedef struct IdlaFieldReader IdlaFieldReader;
+
+/* attribute_type is a base type; stored: values become what a predictor takes, else what a data set does. */
+extern IdlaFieldReader *idla_field_reader_create(const IdlaColumn *column, const LearnField *field, Oid attribute_type, bool stored);
+/* False after filling *trouble. The bytes are the reader's until the next call. */
+extern bool idla_field_read(IdlaFieldReader *reader, Datum value, LearnBytes *bytes, LearnTrouble *trouble);
+/* Floats of an array of numbers of any type, NULL as NaN; palloc'd. */
+extern float *idla_array_floats(Datum datum, int *n_dims, int dims[3]);
 
 #endif							/* IDLA_COLUMN_H */

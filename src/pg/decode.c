@@ -35,7 +35,8 @@ typedef enum Reading
 	READ_TEXT,					/* varlena text */
 	READ_PADDED_TEXT,			/* char(n): trailing blanks mean nothing */
 	READ_NUMBER_TEXT,			/* a number as a category: 1.50 and 1.5 are one */
-	READ_OUTPUT					/* through the type's output function */
+	READ_OUTPUT,				/* through the type's output function */
+	READ_FIELD					/* decode_field.c */
 } Reading;
 
 typedef struct Slot
@@ -51,6 +52,7 @@ typedef struct Slot
 	bool		element_by_value;
 	char		element_align;
 	FmgrInfo	output;
+	IdlaFieldReader *field;
 } Slot;
 
 struct IdlaDecoder
@@ -61,6 +63,8 @@ struct IdlaDecoder
 	int			n_attributes;
 	int			n_slots;
 	Slot	   *slots;			/* (n_slots): one for each column that is read */
+	char	   *trouble;		/* of the last bad value */
+	MemoryContext context;
 };
 
 static float
@@ -249,6 +253,13 @@ set_reading(Slot *slot, const IdlaDecoder *decoder, TupleDesc desc)
 							 errhint("A reference is a date or a timestamp.")));
 			}
 			break;
+		case IDLA_IMAGE:
+		case IDLA_SIGNAL:
+		case IDLA_TEXT:
+			slot->reading = READ_FIELD;
+			slot->field = idla_field_reader_create(column, &decoder->columns->fields[column->field], slot->type,
+												   decoder->dataset == NULL);
+			break;
 		case IDLA_ARRAY:
 			slot->reading = READ_ARRAY;
 			slot->element_type = get_element_type(slot->type);
@@ -268,6 +279,7 @@ idla_decoder_create(const IdlaColumns *columns, TupleDesc desc, LearnDataset *da
 	decoder->dataset = dataset;
 	decoder->work = work;
 	decoder->n_attributes = desc->natts;
+	decoder->context = CurrentMemoryContext;
 	decoder->slots = palloc0(sizeof(Slot) * Max(columns->n, 1));
 	for (int i = 0; i < columns->n; i++)
 	{
@@ -429,8 +441,31 @@ read_number(const Slot *slot, Datum value)
 	}
 }
 
-void
-idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float *raw)
+/* Raises what is wrong with a value, or keeps it for the caller. */
+static void
+keep_trouble(IdlaDecoder *decoder, const Slot *slot, const LearnTrouble *trouble, bool soft)
+{
+	bool		memory = trouble->status == DEV_NO_MEMORY;
+
+	if (!soft || memory)
+		ereport(ERROR,
+				(errcode(memory ? ERRCODE_OUT_OF_MEMORY : ERRCODE_DATA_EXCEPTION),
+				 errmsg("column \"%s\": %s", slot->column->name, trouble->message),
+				 trouble->detail[0] != '\0' ? errdetail("%s", trouble->detail) : 0,
+				 trouble->hint[0] != '\0' ? errhint("%s", trouble->hint) : 0));
+	if (decoder->trouble != NULL)
+		pfree(decoder->trouble);
+	decoder->trouble = MemoryContextStrdup(decoder->context, psprintf("column \"%s\": %s", slot->column->name, trouble->message));
+}
+
+const char *
+idla_decode_trouble(const IdlaDecoder *decoder)
+{
+	return decoder->trouble;
+}
+
+bool
+idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float *raw, LearnBytes *fields, bool soft)
 {
 	for (int i = 0; i < decoder->n_slots; i++)
 	{
@@ -441,6 +476,19 @@ idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float
 		if (slot->reading <= READ_FLOAT8)
 		{
 			channels[0] = isnull[slot->attribute] ? NAN : read_number(slot, value);
+			continue;
+		}
+		if (slot->reading == READ_FIELD)
+		{
+			LearnBytes *field = &fields[slot->column->field];
+			LearnTrouble trouble;
+
+			*field = (LearnBytes) {NULL, 0};
+			if (!isnull[slot->attribute] && !idla_field_read(slot->field, value, field, &trouble))
+			{
+				keep_trouble(decoder, slot, &trouble, soft);
+				return false;
+			}
 			continue;
 		}
 		for (int j = 0; j < slot->column->n_channels; j++)
@@ -466,4 +514,5 @@ idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float
 				break;
 		}
 	}
+	return true;
 }

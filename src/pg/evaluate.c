@@ -46,6 +46,7 @@ typedef struct Judging
 	TargetColumn *targets;
 	int		   *class_order;	/* class numbers by label, for searching */
 	double		threshold;
+	bool		skip_bad;		/* as the model's training was told: on_bad_input */
 	bool		keep_rows;		/* importance needs the rows themselves, the others their scores */
 
 	size_t		n;				/* rows taken */
@@ -55,6 +56,10 @@ typedef struct Judging
 	double	   *target_values;	/* (capacity, n_targets) */
 	double	   *scores;			/* (capacity, outputs) */
 	float	   *raw;			/* (capacity, n_channels) when rows are kept, else (BATCH_ROWS, n_channels) */
+	LearnBytes *fields;			/* the same rows' fields; copies */
+	Size		field_bytes;	/* of the copies now */
+	uint64		n_bad;			/* rows with a bad value, left out */
+	char	   *first_bad;
 } Judging;
 
 static bool
@@ -234,6 +239,8 @@ grow(Judging *judging)
 	judging->target_values = repalloc_huge(judging->target_values, capacity * judging->n_targets * sizeof(double));
 	if (judging->keep_rows)
 		judging->raw = repalloc_huge(judging->raw, capacity * judging->learn->n_channels * sizeof(float));
+	if (judging->keep_rows)
+		judging->fields = repalloc_huge(judging->fields, capacity * Max(judging->learn->n_fields, 1) * sizeof(LearnBytes));
 	else
 		judging->scores = repalloc_huge(judging->scores, capacity * n_outputs * sizeof(double));
 	judging->capacity = capacity;
@@ -247,9 +254,41 @@ allocate(Judging *judging)
 	judging->capacity = BATCH_ROWS;
 	judging->target_values = MemoryContextAllocHuge(context, BATCH_ROWS * judging->n_targets * sizeof(double));
 	judging->raw = MemoryContextAllocHuge(context, BATCH_ROWS * Max(judging->learn->n_channels, 1) * sizeof(float));
+	judging->fields = MemoryContextAllocHuge(context, BATCH_ROWS * Max(judging->learn->n_fields, 1) * sizeof(LearnBytes));
 	if (!judging->keep_rows)
 		judging->scores = MemoryContextAllocHuge(context,
 												 BATCH_ROWS * learn_model_outputs(judging->learn) * sizeof(double));
+}
+
+/* The decoder's memory lasts for a row; what a batch needs is copied. */
+static void
+keep_fields(Judging *judging, LearnBytes *fields)
+{
+	for (int i = 0; i < judging->learn->n_fields; i++)
+	{
+		void	   *copy;
+
+		if (fields[i].bytes == NULL)
+			continue;
+		judging->field_bytes += fields[i].size;
+		if (judging->field_bytes > (Size) idla_train_memory * 1024)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("images, signals and texts of %zu rows do not fit into idla.train_memory", judging->n + 1),
+					 errhint("Judge a sample, or raise idla.train_memory.")));
+		copy = MemoryContextAllocHuge(judging->work->context, Max(fields[i].size, 1));
+		memcpy(copy, fields[i].bytes, fields[i].size);
+		fields[i].bytes = copy;
+	}
+}
+
+static void
+release_fields(Judging *judging, size_t n)
+{
+	for (size_t i = 0; i < n * (size_t) judging->learn->n_fields; i++)
+		if (judging->fields[i].bytes != NULL)
+			pfree(unconstify(void *, judging->fields[i].bytes));
+	judging->field_bytes = 0;
 }
 
 /* Answers the rows of the batch. */
@@ -261,15 +300,17 @@ score(Judging *judging)
 	if (n == 0 || judging->keep_rows)
 		return;
 	idla_check(judging->loaded->model->work,
-			   learn_predict_scores(judging->loaded->predictor, n, judging->raw,
+			   learn_predict_scores(judging->loaded->predictor, n, judging->raw, judging->fields,
 									judging->scores + judging->n_scored * learn_model_outputs(judging->learn)));
 	judging->n_scored = judging->n;
+	release_fields(judging, n);
 }
 
 static void
 take_row(void *context, const Datum *values, const bool *isnull)
 {
 	Judging    *judging = context;
+	LearnBytes *fields;
 	size_t		slot;
 
 	for (int i = 0; i < judging->n_targets; i++)
@@ -286,7 +327,14 @@ take_row(void *context, const Datum *values, const bool *isnull)
 		judging->target_values[judging->n * judging->n_targets + i] =
 			target_of(judging, i, values[judging->targets[i].attribute]);
 	slot = judging->keep_rows ? judging->n : judging->n - judging->n_scored;
-	idla_decode(judging->decoder, values, isnull, judging->raw + slot * judging->learn->n_channels);
+	fields = judging->fields + slot * judging->learn->n_fields;
+	if (!idla_decode(judging->decoder, values, isnull, judging->raw + slot * judging->learn->n_channels, fields, judging->skip_bad))
+	{
+		if (judging->n_bad++ == 0)
+			judging->first_bad = MemoryContextStrdup(judging->work->context, idla_decode_trouble(judging->decoder));
+		return;
+	}
+	keep_fields(judging, fields);
 	judging->n++;
 	if (judging->n - judging->n_scored == BATCH_ROWS)
 		score(judging);
@@ -315,6 +363,7 @@ judge_source(FunctionCallInfo fcinfo, int version, bool keep_rows)
 	judging->learn = &judging->loaded->model->learn;
 	judging->threshold = 0.5;
 	(void) idla_card_number(judging->loaded->model->card, "threshold", &judging->threshold);
+	judging->skip_bad = idla_card_text(judging->loaded->model->card, "on_bad_input") != NULL;
 
 	source = idla_rows_open(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	desc = idla_rows_desc(source);
@@ -332,6 +381,11 @@ judge_source(FunctionCallInfo fcinfo, int version, bool keep_rows)
 		ereport(NOTICE,
 				(errmsg_plural("%llu row without a target was left out", "%llu rows without a target were left out",
 							   (unsigned long) judging->n_skipped, (unsigned long long) judging->n_skipped)));
+	if (judging->n_bad > 0)
+		ereport(NOTICE,
+				(errmsg_plural("%llu row with a bad value was left out", "%llu rows with a bad value were left out",
+							   (unsigned long) judging->n_bad, (unsigned long long) judging->n_bad),
+				 errdetail("The first one: %s.", judging->first_bad)));
 	if (judging->n == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
@@ -561,7 +615,8 @@ idla_importance(PG_FUNCTION_ARGS)
 	deviations = palloc0(judging->learn->n_columns * sizeof(double));
 	order = palloc0(judging->learn->n_columns * sizeof(Importance));
 	idla_check(judging->loaded->model->work,
-			   learn_importance(judging->loaded->predictor, judging->n, judging->raw, repeats, IMPORTANCE_SEED,
+			   learn_importance(judging->loaded->predictor, judging->n, judging->raw, judging->fields, repeats,
+								IMPORTANCE_SEED,
 								goodness, judging, means, deviations));
 	for (int i = 0; i < judging->learn->n_columns; i++)
 		if (idla_column_used(&judging->loaded->model->columns, i))

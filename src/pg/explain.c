@@ -178,7 +178,7 @@ idla_explain(PG_FUNCTION_ARGS)
 	if (learn->task == LEARN_BINARY && output != learn->positive)
 		sign = -1;
 	contributions = palloc0(Max(learn->n_columns, 1) * sizeof(double));
-	idla_check(site->model->work, learn_explain(site->loaded->predictor, site->raw, &how,
+	idla_check(site->model->work, learn_explain(site->loaded->predictor, site->raw, site->fields, &how,
 												contributions, &score, &baseline, &error));
 
 	shares = palloc(Max(learn->n_columns, 1) * sizeof(Share));

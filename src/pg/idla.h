@@ -68,7 +68,10 @@ typedef enum IdlaKind
 	IDLA_TIMESTAMPTZ,			/* taken in UTC, so that no session setting changes an answer */
 	IDLA_TIME,
 	IDLA_INTERVAL,				/* seconds, a month being 30 days and a day 24 hours */
-	IDLA_ARRAY					/* numbers, fixed length */
+	IDLA_ARRAY,					/* numbers, fixed length */
+	IDLA_IMAGE,					/* bytea of a PNG, JPEG or DICOM file; an array of two or three dimensions */
+	IDLA_SIGNAL,				/* an array (samples) or (leads, samples) of any length */
+	IDLA_TEXT					/* free text */
 } IdlaKind;
 
 typedef struct IdlaColumn
@@ -80,7 +83,8 @@ typedef struct IdlaColumn
 	char	   *reference;		/* date and time kinds: name of the column they are counted from, or NULL */
 	int			array_length;	/* IDLA_ARRAY */
 	int			first_channel;
-	int			n_channels;
+	int			n_channels;		/* 0 for images, signals and texts: they are ... */
+	int			field;			/* ... this field, -1 for all others */
 } IdlaColumn;
 
 typedef struct IdlaColumns
@@ -89,6 +93,8 @@ typedef struct IdlaColumns
 	IdlaColumn *columns;
 	int			n_channels;
 	LearnChannel *channels;
+	int			n_fields;
+	LearnField *fields;
 } IdlaColumns;
 
 /* ---- decode.c: a tuple into channels ---- */
@@ -100,8 +106,14 @@ typedef struct IdlaDecoder IdlaDecoder;
  * names; extra attributes are ignored. dataset NULL: categories by the fitted channels (predicting), else interned.
  */
 extern IdlaDecoder *idla_decoder_create(const IdlaColumns *columns, TupleDesc desc, LearnDataset *dataset, IdlaWork *work);
-/* raw (n_channels) from a deformed tuple; NULL, NaN and infinities are missing (NaN). */
-extern void idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float *raw);
+/*
+ * raw (n_channels) from a deformed tuple; NULL, NaN and infinities are missing (NaN). fields (n_fields): taken when there is
+ * a data set, stored otherwise; the decoder's memory, valid until the next call. False when a value is bad and `soft`;
+ * idla_decode_trouble then says what. Otherwise that is an ERROR.
+ */
+extern bool idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float *raw, LearnBytes *fields, bool soft);
+/* The column and the reason of the last bad value. */
+extern const char *idla_decode_trouble(const IdlaDecoder *decoder);
 /* numeric -> double from its digits, without text; correctly within 1 ulp of float8 */
 extern double idla_numeric_to_double(Datum numeric);
 /* any numeric, boolean, date or time datum as a double: targets, order_by */
@@ -220,6 +232,7 @@ typedef struct IdlaSite
 	IdlaLoaded *loaded;
 	IdlaModel  *model;			/* == loaded->model */
 	float	   *raw;			/* (n_channels) of the row just decoded */
+	LearnBytes *fields;			/* (n_fields) */
 	double	   *scores;			/* (outputs), to work with */
 	Datum	   *values;			/* of the row just decoded, by attribute of desc; they point into the row */
 	bool	   *isnull;

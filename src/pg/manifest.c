@@ -81,6 +81,51 @@ put_channels(StringInfo out, const IdlaColumns *columns)
 	appendStringInfoChar(out, ']');
 }
 
+static void
+put_floats(StringInfo out, const char *name, const float *values, size_t n)
+{
+	idla_json_open_array(out, name);
+	for (size_t i = 0; i < n; i++)
+	{
+		if (i > 0)
+			appendStringInfoChar(out, ',');
+		idla_json_number_float(out, values[i]);
+	}
+	appendStringInfoChar(out, ']');
+}
+
+static void
+put_fields(StringInfo out, const LearnModel *model)
+{
+	if (model->n_fields == 0)
+		return;
+	idla_json_open_array(out, "fields");
+	for (int i = 0; i < model->n_fields; i++)
+	{
+		const LearnField *field = &model->fields[i];
+
+		idla_json_open_object(out);
+		idla_json_put_integer(out, "kind", field->kind);
+		idla_json_put_integer(out, "column", field->column);
+		idla_json_put_integer(out, "sample", field->sample);
+		idla_json_open_array(out, "dims");
+		appendStringInfo(out, "%zu,%zu,%zu]", field->dims[0], field->dims[1], field->dims[2]);
+		idla_json_put_bool(out, "same_size", field->same_size);
+		idla_json_put_bool(out, "same_depth", field->same_depth);
+		idla_json_put_integer(out, "fitting", field->fitting);
+		idla_json_open_array(out, "crop");
+		appendStringInfo(out, "%zu,%zu]", field->crop[0], field->crop[1]);
+		idla_json_put_integer(out, "keep", field->keep);
+		idla_json_put_double(out, "rate", field->rate);
+		idla_json_put_double(out, "to_rate", field->to_rate);
+		idla_json_put_integer(out, "scaling", field->scaling);
+		put_floats(out, "center", field->center, learn_field_depth(field));
+		put_floats(out, "scale", field->scale, learn_field_depth(field));
+		appendStringInfoChar(out, '}');
+	}
+	appendStringInfoChar(out, ']');
+}
+
 static const char *
 activation_name(int activation)
 {
@@ -109,6 +154,7 @@ put_nets(StringInfo out, const LearnModel *model)
 		idla_json_put_string(out, "embedding", learn_embedding_names[network->embedding]);
 		idla_json_put_integer(out, "bins", network->bins);
 		idla_json_put_integer(out, "embedding_width", network->embedding_width);
+		idla_json_put_bool(out, "fields", network->n_fields > 0);
 		idla_json_put_integer(out, "n_outputs", (int64) network->n_outputs);
 		idla_json_open_array(out, "cardinality");
 		for (size_t c = 0; c < network->n_codes; c++)
@@ -160,6 +206,7 @@ idla_manifest_build(const IdlaModel *model, Jsonb *extra)
 	idla_json_put_string(&out, "event_column", model->event_column);
 	put_columns(&out, &model->columns);
 	put_channels(&out, &model->columns);
+	put_fields(&out, &model->learn);
 	idla_json_put_integer(&out, "n_numbers", (int64) model->learn.n_numbers);
 	idla_json_put_integer(&out, "n_codes", (int64) model->learn.n_codes);
 	put_answers(&out, &model->learn);

@@ -9,6 +9,11 @@
 /* Raised when the form of a manifest changes so that an older idla would misread it. */
 #define IDLA_FORMAT 1
 
+/* ---- manifest_field.c ---- */
+
+/* The model's images and their like; columns are read already. */
+extern void idla_fields_read(IdlaModel *model, JsonbContainer *root);
+
 /* ---- safetensors.c ---- */
 
 /*

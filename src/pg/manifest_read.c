@@ -93,7 +93,7 @@ find_builtin_type(const char *name)
 {
 	static const Oid types[] = {
 		BOOLOID, CHAROID, NAMEOID, TEXTOID, VARCHAROID, BPCHAROID, INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID,
-		NUMERICOID, DATEOID, TIMESTAMPOID, TIMESTAMPTZOID, TIMEOID, INTERVALOID, UUIDOID, INETOID, CIDROID,
+		NUMERICOID, BYTEAOID, DATEOID, TIMESTAMPOID, TIMESTAMPTZOID, TIMEOID, INTERVALOID, UUIDOID, INETOID, CIDROID,
 		MACADDROID, MACADDR8OID, BITOID, VARBITOID, INT2ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, FLOAT4ARRAYOID,
 		FLOAT8ARRAYOID, NUMERICARRAYOID
 	};
@@ -122,7 +122,8 @@ read_columns(IdlaModel *model, JsonbContainer *root)
 		column->name = keep_string(model, idla_json_string(object, "name", true));
 		column->type_name = keep_string(model, idla_json_string(object, "type", true));
 		column->type = find_builtin_type(column->type_name);
-		column->kind = (IdlaKind) idla_json_integer(object, "kind", IDLA_NUMBER, IDLA_ARRAY);
+		column->kind = (IdlaKind) idla_json_integer(object, "kind", IDLA_NUMBER, IDLA_TEXT);
+		column->field = -1;
 		column->reference = keep_string(model, idla_json_string(object, "reference", false));
 		if (column->kind == IDLA_ARRAY)
 			column->array_length = (int) idla_json_integer(object, "length", 1, MAX_INPUTS);
@@ -227,8 +228,6 @@ read_channels(IdlaModel *model, JsonbContainer *root)
 
 	learn->n_numbers = (size_t) idla_json_integer(root, "n_numbers", 0, 2 * MAX_INPUTS);
 	learn->n_codes = (size_t) idla_json_integer(root, "n_codes", 0, MAX_INPUTS);
-	if (learn->n_numbers + learn->n_codes == 0)
-		idla_corrupt("The model has no inputs");
 	values = idla_json_array(root, "channels", columns->n_channels, columns->n_channels, &n);
 	columns->channels = keep(model, (size_t) n, sizeof(LearnChannel));
 	numbers = palloc0(learn->n_numbers + 1);
@@ -374,6 +373,11 @@ read_net(IdlaModel *model, JsonbContainer *object, LearnNet *net)
 		idla_corrupt("A network has %zu outputs", network->n_outputs);
 	network->n_numbers = learn->n_numbers;
 	network->n_codes = learn->n_codes;
+	if (learn->n_fields > 0 && idla_json_bool(object, "fields"))
+	{
+		network->n_fields = learn->n_fields;
+		network->fields = learn->fields;
+	}
 	values = idla_json_array(object, "cardinality", (int) learn->n_codes, (int) learn->n_codes, &n);
 	network->cardinality = keep(model, learn->n_codes, sizeof(int));
 	for (int i = 0; i < n; i++)
@@ -440,6 +444,9 @@ idla_manifest_read(IdlaModel *model, Jsonb *manifest, const char *weights, Size 
 	model->learn.task = (LearnTask) find_name(learn_task_names, root, "task");
 	read_columns(model, root);
 	read_channels(model, root);
+	idla_fields_read(model, root);
+	if (model->learn.n_numbers + model->learn.n_codes == 0 && model->learn.n_fields == 0)
+		idla_corrupt("The model has no inputs");
 	read_answers(model, root);
 	read_nets(model, root);
 	idla_weights_read(model, weights, size);

@@ -40,9 +40,17 @@ const char *const idla_optimizer_names[] = {"adamw", "sgd", "muon", NULL};
 const char *const idla_schedule_names[] = {"constant", "cosine", "one_cycle", NULL};
 /* What a column's option may be when it is one word. The kinds follow in their order. */
 static const char *const column_words[] = {
-	"ignore", "keep", "number", "boolean", "category", "date", "timestamp", "timestamptz", "time", "interval", "array", NULL
+	"ignore", "keep", "number", "boolean", "category", "date", "timestamp", "timestamptz", "time", "interval", "array",
+	"image", "signal", "text", NULL
 };
-static const char *const override_names[] = {"kind", "scaling", "reference", "length", "keep", NULL};
+static const char *const override_names[] = {
+	"kind", "scaling", "reference", "length", "keep", "height", "width", "depth", "crop", "fitting", "rate", "to_rate", "part",
+	"normalize", NULL
+};
+static const char *const bad_input_words[] = {"error", "skip", NULL};
+static const char *const fitting_names[] = {"stretch", "crop", "pad", NULL};	/* by LearnFitting */
+static const char *const part_names[] = {"center", "start", "end", NULL};	/* by LearnCrop */
+static const char *const normalize_names[] = {"lead", "signal", "together", "none", NULL};	/* by LearnSignalScaling */
 
 /* ---- values ---- */
 
@@ -153,7 +161,7 @@ read_override(IdlaOverride *override, const char *path, const JsonbValue *value)
 	JsonbValue	item;
 	char	   *name = NULL;
 
-	override->kind = override->scaling = -1;
+	override->kind = override->scaling = override->fitting = override->part = override->normalize = -1;
 	if (value->type == jbvString)
 	{
 		int			word = word_of(path, value, column_words);
@@ -168,6 +176,8 @@ read_override(IdlaOverride *override, const char *path, const JsonbValue *value)
 	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
 	{
 		Option		length = {path, OPTION_INTEGER, 0, 1, 65536, NULL, NULL};
+		Option		rate = {path, OPTION_NUMBER, 0, 1e-6, 1e9, NULL, NULL};
+		Option		depth = {path, OPTION_INTEGER, 0, 1, 3, NULL, NULL};
 
 		if (token == WJB_KEY)
 			name = value_text(&item);
@@ -183,6 +193,24 @@ read_override(IdlaOverride *override, const char *path, const JsonbValue *value)
 			override->keep = boolean_of(psprintf("%s.keep", path), &item);
 		else if (strcmp(name, "length") == 0)
 			override->length = (int) number_of(&length, &item);
+		else if (strcmp(name, "height") == 0)
+			override->height = (int) number_of(&length, &item);
+		else if (strcmp(name, "width") == 0)
+			override->width = (int) number_of(&length, &item);
+		else if (strcmp(name, "depth") == 0)
+			override->depth = (int) number_of(&depth, &item);
+		else if (strcmp(name, "crop") == 0)
+			override->crop = (int) number_of(&length, &item);
+		else if (strcmp(name, "fitting") == 0)
+			override->fitting = word_of(psprintf("%s.fitting", path), &item, fitting_names);
+		else if (strcmp(name, "rate") == 0)
+			override->rate = number_of(&rate, &item);
+		else if (strcmp(name, "to_rate") == 0)
+			override->to_rate = number_of(&rate, &item);
+		else if (strcmp(name, "part") == 0)
+			override->part = word_of(psprintf("%s.part", path), &item, part_names);
+		else if (strcmp(name, "normalize") == 0)
+			override->normalize = word_of(psprintf("%s.normalize", path), &item, normalize_names);
 		else
 			complain_unknown(psprintf("key of option \"%s\":", path), name, override_names);
 	}
@@ -319,6 +347,7 @@ static const Option known[] = {
 	SPECIAL("group_by", read_group_by),
 	TEXT("order_by", order_by),
 	TEXT("part", part),
+	WORD("on_bad_input", on_bad_input, bad_input_words),
 	TEXT("time", time),
 	TEXT("event", event),
 	NUMBER("validation", split.validation, 0, 0.9),

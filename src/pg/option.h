@@ -14,6 +14,7 @@ typedef struct IdlaOptions
 	List	   *group_by;		/* of char * */
 	char	   *order_by;
 	char	   *part;
+	int			on_bad_input;	/* 0: an error, 1: the row is left out */
 	char	   *time;			/* survival */
 	char	   *event;
 

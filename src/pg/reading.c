@@ -2,8 +2,8 @@
  * reading.c: a training source on its way into a data set.
  *
  * The columns are planned from the row type, then every row is decoded straight into the
- * engine's store. Where arrays are among the columns their length is only known from the
- * first values, so rows wait in a tuplestore until it is.
+ * engine's store. What a text or an array is, and how large images are, is only known from
+ * the first values, so the first rows wait in a tuplestore until it is.
  */
 #include "reading.h"
 
@@ -17,11 +17,7 @@
 #include "utils/tuplestore.h"
 #include "utils/typcache.h"
 
-#define FIRST_TEXT_CHECK 1000	/* rows after which texts are looked at first; then ever ten times as many */
-#define TEXTS_LOOKED_AT 1000
-#define LONGEST_CATEGORY 200	/* mean length beyond which a text is no category */
-#define FEWEST_TEXT_ROWS 50
-#define WORDS_OF_PROSE 4.0		/* blanks in a mostly different text that make it free text */
+#define FIRST_LOOK 1000			/* rows that wait until kinds and sizes are settled */
 #define PROGRESS_ROWS 4096
 
 /* A column that says something about the row but is no input. */
@@ -41,12 +37,14 @@ typedef struct Reader
 	IdlaDecoder *decoder;		/* NULL while array lengths are unknown */
 	Tuplestorestate *waiting;	/* rows read meanwhile */
 	float	   *raw;
+	LearnBytes *fields;
+	IdlaLook   *looks;			/* (columns) what the first rows tell */
+	uint64		n_waiting;
 	float	   *targets;
 	int			n_groups;
 	Role	   *groups;
 	Role		order;
 	Role		part;
-	uint64		next_text_check;
 } Reader;
 
 /* ---- roles ---- */
@@ -177,27 +175,62 @@ columns_to_skip(const Reader *reader)
 
 /* ---- starting ---- */
 
+/* Channels are few beside images and texts: they get a quarter of the memory then. */
+static Size
+memory_for_rows(const IdlaColumns *columns)
+{
+	Size		memory = (Size) idla_train_memory * 1024;
+
+	return columns->n_fields == 0 ? memory : memory / 4;
+}
+
+static void
+add_fields(IdlaReading *reading)
+{
+	int			n = reading->columns.n_fields;
+	Size		memory = (Size) idla_train_memory * 1024;
+	const LearnSpill **spills;
+
+	if (n == 0)
+		return;
+	spills = palloc(sizeof(LearnSpill *) * (Size) n);
+	reading->field_spills = palloc(sizeof(LearnSpill *) * (Size) n);
+	for (int i = 0; i < n; i++)
+		spills[i] = reading->field_spills[i] = idla_spill_create(reading->work);
+	idla_check(reading->work, learn_dataset_add_fields(reading->dataset, reading->columns.fields, n,
+													   memory - memory_for_rows(&reading->columns), spills));
+}
+
 static void
 create_dataset(Reader *reader)
 {
 	IdlaReading *reading = reader->reading;
 	const IdlaOptions *options = reading->options;
 
+	idla_columns_fields(&reading->columns, reader->looks, options->overrides, options->n_overrides, reading->work);
 	idla_columns_channels(&reading->columns, options->overrides, options->n_overrides,
 						  (LearnScaling) options->scaling, reading->work);
 	idla_check(reading->work, learn_dataset_create(reading->work->session, reading->columns.channels,
 												   reading->columns.n_channels, reading->target.n,
-												   (Size) idla_train_memory * 1024, reading->spill, &reading->dataset));
+												   memory_for_rows(&reading->columns), reading->spill, &reading->dataset));
+	add_fields(reading);
 	reader->decoder = idla_decoder_create(&reading->columns, reader->desc, reading->dataset, reading->work);
+	reader->fields = palloc0(sizeof(LearnBytes) * (Size) Max(reading->columns.n_fields, 1));
 	reader->raw = palloc0(sizeof(float) * (Size) Max(reading->columns.n_channels, 1));
 }
 
 static bool
-lengths_known(const IdlaColumns *columns)
+columns_known(const Reader *reader)
 {
-	for (int i = 0; i < columns->n; i++)
-		if (columns->columns[i].kind == IDLA_ARRAY && columns->columns[i].array_length == 0)
+	const IdlaReading *reading = reader->reading;
+
+	for (int i = 0; i < reading->columns.n; i++)
+	{
+		const IdlaColumn *column = &reading->columns.columns[i];
+
+		if (idla_look_needed(column, idla_override_find(reading->options->overrides, reading->options->n_overrides, column->name)))
 			return false;
+	}
 	return true;
 }
 
@@ -276,52 +309,18 @@ describe_row(Reader *reader, const Datum *values, const bool *isnull, LearnRow *
 	return true;
 }
 
-static void
-refuse_text(const IdlaColumn *column, double length)
+/* A row of a missing image and nothing else teaches nothing. */
+static bool
+has_input(const Reader *reader)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_DATATYPE_MISMATCH),
-			 errmsg("column \"%s\" looks like free text, not like a category", column->name),
-			 errdetail("Its values are %.0f characters long on average, and mostly different.", length),
-			 errhint("Leave it out with the option columns => {\"%s\": \"ignore\"}, or take it all the same with \"category\".",
-					 column->name)));
-}
+	const IdlaColumns *columns = &reader->reading->columns;
 
-/* Free text is refused while it is still small in memory. */
-static void
-check_texts(const Reader *reader)
-{
-	const IdlaReading *reading = reader->reading;
-	size_t		n_rows = learn_dataset_rows(reading->dataset);
-
-	for (int i = 0; i < reading->columns.n; i++)
-	{
-		const IdlaColumn *column = &reading->columns.columns[i];
-		const IdlaOverride *override = idla_override_find(reading->options->overrides, reading->options->n_overrides,
-														  column->name);
-		int			n;
-		int			looked_at;
-		double		length = 0;
-		double		blanks = 0;
-
-		if (column->kind != IDLA_CATEGORY || (override != NULL && override->kind >= 0))
-			continue;
-		n = learn_dataset_categories(reading->dataset, column->first_channel);
-		looked_at = Min(n, TEXTS_LOOKED_AT);
-		for (int code = 0; code < looked_at; code++)
-			for (const char *c = learn_dataset_category(reading->dataset, column->first_channel, code); *c != '\0'; c++)
-			{
-				length++;
-				blanks += *c == ' ';
-			}
-		if (looked_at == 0)
-			continue;
-		length /= looked_at;
-		blanks /= looked_at;
-		if (length > LONGEST_CATEGORY ||
-			(n_rows >= FEWEST_TEXT_ROWS && n > (int64) (n_rows / 2) && blanks >= WORDS_OF_PROSE))
-			refuse_text(column, length);
-	}
+	if (columns->n_channels > 0)
+		return true;
+	for (int i = 0; i < columns->n_fields; i++)
+		if (reader->fields[i].bytes != NULL)
+			return true;
+	return columns->n_fields == 0;
 }
 
 static void
@@ -339,26 +338,35 @@ append_row(Reader *reader, const Datum *values, const bool *isnull)
 	}
 	if (!describe_row(reader, values, isnull, &row))
 		return;
-	/* Only now, so that classes are counted in rows that are used. */
+	/* The target comes last, so that classes are counted in rows that are used. */
+	if (!idla_decode(reader->decoder, values, isnull, reader->raw, reader->fields, reading->options->on_bad_input == 1))
+	{
+		if (reading->n_bad++ == 0)
+			reading->first_bad = MemoryContextStrdup(reader->context, idla_decode_trouble(reader->decoder));
+		return;
+	}
+	if (!has_input(reader))
+	{
+		reading->n_no_input++;
+		return;
+	}
 	idla_target_decode(&reading->target, values, n, reader->targets);
-	idla_decode(reader->decoder, values, isnull, reader->raw);
 	row.channels = reader->raw;
+	row.fields = reader->fields;
 	row.targets = reader->targets;
 	idla_check(reading->work, learn_dataset_append(reading->dataset, &row));
 	reading->hash = hash_bytes_extended((const unsigned char *) reader->raw,
 										(int) ((Size) reading->columns.n_channels * sizeof(float)), reading->hash);
 	reading->hash = hash_bytes_extended((const unsigned char *) reader->targets,
 										(int) ((Size) reading->target.n * sizeof(float)), reading->hash);
-	if (n + 1 == reader->next_text_check)
-	{
-		check_texts(reader);
-		reader->next_text_check *= 10;
-	}
+	for (int i = 0; i < reading->columns.n_fields; i++)
+		if (reader->fields[i].bytes != NULL)
+			reading->hash = hash_bytes_extended(reader->fields[i].bytes, (int) reader->fields[i].size, reading->hash);
 	if (n % PROGRESS_ROWS == 0)
 		idla_progress_update(NULL, n);
 }
 
-/* ---- arrays of yet unknown length ---- */
+/* ---- columns of yet unknown kind or size ---- */
 
 static void
 replay(Reader *reader)
@@ -375,32 +383,79 @@ replay(Reader *reader)
 	reader->waiting = NULL;
 }
 
+/* An array column without a single value has no length to learn from. */
 static void
-wait_for_lengths(Reader *reader, const Datum *values, const bool *isnull)
+check_lengths(const Reader *reader)
 {
-	IdlaColumns *columns = &reader->reading->columns;
-	MemoryContext caller;
+	const IdlaColumns *columns = &reader->reading->columns;
+
+	for (int i = 0; i < columns->n; i++)
+		if (columns->columns[i].kind == IDLA_ARRAY && columns->columns[i].array_length == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("array column \"%s\" has no elements in any row", columns->columns[i].name),
+					 errhint("Leave it out with the option columns => {\"%s\": \"ignore\"}.", columns->columns[i].name)));
+}
+
+static void
+note_texts(const IdlaColumns *columns, const bool *was_category)
+{
+	for (int i = 0; i < columns->n; i++)
+		if (was_category[i] && columns->columns[i].kind == IDLA_TEXT)
+			ereport(NOTICE,
+					(errmsg("column \"%s\" is taken as free text", columns->columns[i].name),
+					 errhint("Its values are long or mostly different. For categories use the option columns => {\"%s\": \"category\"}.",
+							 columns->columns[i].name)));
+}
+
+/* The first look is over: kinds and sizes are settled, and the rows that waited are read. */
+static void
+settle(Reader *reader)
+{
+	IdlaReading *reading = reader->reading;
+	IdlaColumns *columns = &reading->columns;
+	MemoryContext caller = MemoryContextSwitchTo(reader->context);
+	bool	   *was_category = palloc0(sizeof(bool) * (Size) columns->n);
 
 	for (int i = 0; i < columns->n; i++)
 	{
 		IdlaColumn *column = &columns->columns[i];
 
-		if (column->kind != IDLA_ARRAY || column->array_length > 0)
+		was_category[i] = column->kind == IDLA_CATEGORY;
+		idla_look_settle(&reader->looks[i], column,
+						 idla_override_find(reading->options->overrides, reading->options->n_overrides, column->name));
+	}
+	note_texts(columns, was_category);
+	check_lengths(reader);
+	create_dataset(reader);
+	if (reader->waiting != NULL)
+		replay(reader);
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+wait_for_look(Reader *reader, const Datum *values, const bool *isnull)
+{
+	IdlaReading *reading = reader->reading;
+	IdlaColumns *columns = &reading->columns;
+	MemoryContext caller = MemoryContextSwitchTo(reader->context);
+
+	for (int i = 0; i < columns->n; i++)
+	{
+		IdlaColumn *column = &columns->columns[i];
+
+		if (!idla_look_needed(column, idla_override_find(reading->options->overrides, reading->options->n_overrides, column->name)))
 			continue;
 		for (int j = 0; j < reader->desc->natts; j++)
 			if (strcmp(NameStr(TupleDescAttr(reader->desc, j)->attname), column->name) == 0 && !isnull[j])
-				column->array_length = idla_array_length(values[j]);
+				idla_look_add(&reader->looks[i], column, values[j]);
 	}
-	caller = MemoryContextSwitchTo(reader->context);
 	if (reader->waiting == NULL)
 		reader->waiting = tuplestore_begin_heap(false, false, work_mem);
 	tuplestore_putvalues(reader->waiting, reader->desc, unconstify(Datum *, values), unconstify(bool *, isnull));
-	if (lengths_known(columns))
-	{
-		create_dataset(reader);
-		replay(reader);
-	}
 	MemoryContextSwitchTo(caller);
+	if (++reader->n_waiting == FIRST_LOOK)
+		settle(reader);
 }
 
 static void
@@ -411,22 +466,17 @@ take_row(void *context, const Datum *values, const bool *isnull)
 	if (reader->decoder != NULL)
 		append_row(reader, values, isnull);
 	else
-		wait_for_lengths(reader, values, isnull);
+		wait_for_look(reader, values, isnull);
 }
 
-/* An array column without a single value has no length to learn from. */
 static void
-check_lengths(const Reader *reader, uint64 n_rows)
+report_bad(const IdlaReading *reading)
 {
-	const IdlaColumns *columns = &reader->reading->columns;
-
-	reader->reading->n_read = Max(reader->reading->n_read, n_rows);
-	for (int i = 0; i < columns->n && n_rows > 0; i++)
-		if (columns->columns[i].kind == IDLA_ARRAY && columns->columns[i].array_length == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("array column \"%s\" has no elements in any row", columns->columns[i].name),
-					 errhint("Leave it out with the option columns => {\"%s\": \"ignore\"}.", columns->columns[i].name)));
+	if (reading->n_bad > 0)
+		ereport(NOTICE,
+				(errmsg_plural("%llu row with a bad value was left out", "%llu rows with a bad value were left out",
+							   (unsigned long) reading->n_bad, (unsigned long long) reading->n_bad),
+				 errdetail("The first one: %s.", reading->first_bad)));
 }
 
 void
@@ -440,7 +490,6 @@ idla_reading_run(IdlaReading *reading, const char *target, int task)
 	reader.reading = reading;
 	reader.context = CurrentMemoryContext;
 	reading->spill = idla_spill_create(reading->work);
-	reader.next_text_check = FIRST_TEXT_CHECK;
 	rows = idla_rows_open(reading->source);
 	/* The cursor's descriptor goes with the cursor; messages and planned columns stay. */
 	reader.desc = CreateTupleDescCopy(idla_rows_desc(rows));
@@ -451,14 +500,14 @@ idla_reading_run(IdlaReading *reading, const char *target, int task)
 	find_part(&reader);
 	idla_columns_plan(reader.desc, columns_to_skip(&reader), reading->options->overrides,
 					  reading->options->n_overrides, &reading->columns);
-	if (lengths_known(&reading->columns))
+	reader.looks = palloc0(sizeof(IdlaLook) * (Size) reading->columns.n);
+	if (columns_known(&reader))
 		create_dataset(&reader);
 
 	n_rows = idla_rows_read(rows, take_row, &reader);
+	if (reader.decoder == NULL && n_rows > 0)
+		settle(&reader);
 	idla_rows_close(rows);
-	if (reader.waiting != NULL)
-		tuplestore_end(reader.waiting);
-	check_lengths(&reader, n_rows);
-	if (reading->dataset != NULL)
-		check_texts(&reader);
+	reading->n_read = Max(reading->n_read, n_rows);
+	report_bad(reading);
 }

@@ -51,10 +51,14 @@ typedef struct IdlaReading
 	IdlaColumns columns;
 	LearnDataset *dataset;
 	LearnSpill *spill;
+	LearnSpill **field_spills;	/* (columns.n_fields) */
 	uint64		n_read;
 	uint64		n_no_target;	/* dropped: a target is NULL */
 	uint64		n_no_order;
 	uint64		n_no_part;
+	uint64		n_no_input;		/* no column but images and the like, and all of them NULL */
+	uint64		n_bad;			/* a value cannot be taken, and the user wants such rows left out */
+	char	   *first_bad;		/* why, of the first one */
 	uint64		hash;			/* over all decoded rows, in order */
 } IdlaReading;
 

@@ -138,8 +138,11 @@ write_nets(const IdlaModel *model, IdlaWork *scratch, Image *image)
 			one = parameter_of(n, built.graph, p, net->weights);
 			write_tensor(image, &one);
 		}
-		one = baseline_of(n, net);
-		write_tensor(image, &one);
+		if (net->n_features > 0)
+		{
+			one = baseline_of(n, net);
+			write_tensor(image, &one);
+		}
 		if (has_edges(&net->network))
 		{
 			one = edges_of(n, &net->network, net->network.bin_edges);
@@ -312,8 +315,10 @@ read_net(IdlaModel *model, IdlaWork *scratch, const Source *source, int n)
 		one = parameter_of(n, built.graph, p, net->weights);
 		read_tensor(source, &one);
 	}
-	net->n_features = nn_shape_size(nn_graph_shape(built.graph, built.features));
+	net->n_features = built.features == NN_NONE ? 0 : nn_shape_size(nn_graph_shape(built.graph, built.features));
 	net->baseline = floats_for(model, source, net->n_features, 0);
+	if (net->n_features == 0)
+		return;
 	one = baseline_of(n, net);
 	read_tensor(source, &one);
 }

@@ -98,6 +98,7 @@ look_up(SiteState *state, Oid relid, int version, Snapshot snapshot, const Snaps
 	site->loaded = idla_load(relid, version, snapshot, site->context);
 	site->model = site->loaded->model;
 	site->raw = MemoryContextAllocZero(site->context, Max(site->model->learn.n_channels, 1) * sizeof(float));
+	site->fields = MemoryContextAllocZero(site->context, Max(site->model->learn.n_fields, 1) * sizeof(LearnBytes));
 	site->scores = MemoryContextAllocZero(site->context, learn_model_outputs(&site->model->learn) * sizeof(double));
 	state->identity = *identity;
 	state->version = version;
@@ -235,7 +236,7 @@ idla_site_row(FunctionCallInfo fcinfo, Oid relid, int version, HeapTupleHeader r
 	SiteState  *state = find_state(fcinfo, relid, version);
 
 	deform(state, row);
-	idla_decode(state->decoder, state->site.values, state->site.isnull, state->site.raw);
+	idla_decode(state->decoder, state->site.values, state->site.isnull, state->site.raw, state->site.fields, false);
 	return &state->site;
 }
 
@@ -252,14 +253,14 @@ idla_site_arguments(FunctionCallInfo fcinfo, Oid relid, int version, int names_a
 		state->site.values[i] = arguments[i].value;
 		state->site.isnull[i] = arguments[i].isnull;
 	}
-	idla_decode(state->decoder, state->site.values, state->site.isnull, state->site.raw);
+	idla_decode(state->decoder, state->site.values, state->site.isnull, state->site.raw, state->site.fields, false);
 	return &state->site;
 }
 
 double *
 idla_site_scores(IdlaSite *site)
 {
-	idla_check(site->model->work, learn_predict_scores(site->loaded->predictor, 1, site->raw, site->scores));
+	idla_check(site->model->work, learn_predict_scores(site->loaded->predictor, 1, site->raw, site->fields, site->scores));
 	return site->scores;
 }
 

@@ -139,6 +139,8 @@ name_columns(IdlaTraining *run)
 	model->columns = run->reading.columns;
 	learn->channels = model->columns.channels;
 	learn->n_channels = model->columns.n_channels;
+	learn->fields = model->columns.fields;
+	learn->n_fields = model->columns.n_fields;
 	learn->n_columns = model->columns.n;
 	learn->columns = allocate(model->work, (size_t) model->columns.n, sizeof(char *));
 	for (int i = 0; i < model->columns.n; i++)
@@ -222,7 +224,7 @@ prepare(IdlaTraining *run)
 	run->options->fit.task = learn->task;
 	idla_check(work, learn_fit(dataset, &run->options->fit, &notes, &learn->n_numbers, &learn->n_codes));
 	idla_report_notes(&notes);
-	if (learn->n_numbers + learn->n_codes == 0)
+	if (learn->n_numbers + learn->n_codes == 0 && learn->n_fields == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("no column is left to learn from"),
@@ -383,6 +385,8 @@ idla_train(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(caller);
 	row = build_row(fcinfo, run, version, in_service);
 	idla_spill_close(run->reading.spill);
+	for (int i = 0; i < run->reading.columns.n_fields; i++)
+		idla_spill_close(run->reading.field_spills[i]);
 	MemoryContextDelete(context);
 	PG_RETURN_DATUM(row);
 }

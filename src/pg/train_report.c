@@ -126,7 +126,7 @@ idla_training_metric(const IdlaTraining *run, double *value)
 uint64
 idla_training_n_dropped(const IdlaTraining *run)
 {
-	return run->reading.n_no_target + run->reading.n_no_order + run->reading.n_no_part;
+	return run->reading.n_no_target + run->reading.n_no_order + run->reading.n_no_part + run->reading.n_no_input + run->reading.n_bad;
 }
 
 static void
@@ -139,6 +139,10 @@ put_dropped(StringInfo out, const IdlaTraining *run)
 		idla_json_put_integer(out, "order_by is null", (int64) run->reading.n_no_order);
 	if (run->reading.n_no_part > 0)
 		idla_json_put_integer(out, "part is null", (int64) run->reading.n_no_part);
+	if (run->reading.n_no_input > 0)
+		idla_json_put_integer(out, "input is null", (int64) run->reading.n_no_input);
+	if (run->reading.n_bad > 0)
+		idla_json_put_integer(out, "bad input", (int64) run->reading.n_bad);
 	appendStringInfoChar(out, '}');
 }
 
@@ -193,6 +197,8 @@ use_of(const IdlaModel *model, const IdlaColumn *column)
 	bool		identifier = false;
 	bool		constant = false;
 
+	if (column->field >= 0)
+		return "input";
 	for (int i = 0; i < column->n_channels; i++)
 	{
 		const LearnChannel *channel = &model->columns.channels[column->first_channel + i];
@@ -298,6 +304,8 @@ idla_training_card(const IdlaTraining *run, const char *digest)
 	put_parts(&out, run);
 	idla_json_key(&out, "dropped");
 	put_dropped(&out, run);
+	if (run->options->on_bad_input == 1)
+		idla_json_put_string(&out, "on_bad_input", "skip");
 	put_json(&out, "options", run->given);
 	idla_json_put_integer(&out, "seed", (int64) run->training.seed);
 	idla_json_put_integer(&out, "epochs", run->outcome.epochs);

@@ -1,0 +1,214 @@
+/*
+ * field_take.c: what users have, taken: files of images decoded, arrays resized, signals made whole.
+ *
+ * Any thread may take; memory is malloc's, for there is no session on worker threads. Everything that could be
+ * wrong with a value is found here, so that whoever reads rows can refuse or skip one.
+ */
+#include "idla/learn_data.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool
+no_memory(LearnTrouble *trouble, size_t bytes)
+{
+	memset(trouble, 0, sizeof(*trouble));
+	trouble->status = DEV_NO_MEMORY;
+	snprintf(trouble->message, sizeof(trouble->message), "out of memory: %zu bytes are needed for a value", bytes);
+	return false;
+}
+
+static LearnImageWish
+wish_of(const LearnField *field)
+{
+	LearnImageWish wish = {
+		.height = field->dims[0],
+		.width = field->dims[1],
+		.channels = (int) field->dims[2],
+		.fitting = field->fitting,
+		.crop_height = field->crop[0],
+		.crop_width = field->crop[1]
+	};
+
+	return wish;
+}
+
+/* n numbers in [0, 1] as eight or sixteen bits. */
+static void
+pack(LearnSample sample, size_t n, const float *values, void *dst)
+{
+	uint8_t    *bytes = dst;
+	uint16_t   *words = dst;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		float		value = fminf(fmaxf(values[i], 0.0f), 1.0f);
+
+		if (sample == LEARN_SAMPLE_U8)
+			bytes[i] = (uint8_t) (value * 255.0f + 0.5f);
+		else
+			words[i] = (uint16_t) (value * 65535.0f + 0.5f);
+	}
+}
+
+static bool
+other_shape(LearnTrouble *trouble, const char *what, size_t height, size_t width, size_t depth, const LearnField *field)
+{
+	memset(trouble, 0, sizeof(*trouble));
+	trouble->status = DEV_BAD_DATA;
+	snprintf(trouble->message, sizeof(trouble->message), "the image is %zu x %zu with %zu channels where %zu x %zu with %zu are expected",
+			 height, width, depth, field->dims[0], field->dims[1], field->dims[2]);
+	snprintf(trouble->hint, sizeof(trouble->hint), "Say %s in the option columns to have all images brought to it.", what);
+	return false;
+}
+
+/* The user has not said to what images shall be brought: they must be alike. */
+static bool
+fits(const LearnField *field, size_t height, size_t width, size_t depth, LearnTrouble *trouble)
+{
+	if (field->same_size && (height != field->dims[0] || width != field->dims[1]))
+		return other_shape(trouble, "height and width", height, width, depth, field);
+	if (field->same_depth && depth != field->dims[2])
+		return other_shape(trouble, "depth", height, width, depth, field);
+	return true;
+}
+
+bool
+learn_field_take_image(const LearnField *field, const void *bytes, size_t size, void **taken, size_t *taken_size,
+					   LearnTrouble *trouble)
+{
+	LearnImageWish wish = wish_of(field);
+	size_t		n = field->dims[0] * field->dims[1] * field->dims[2];
+	LearnImageInfo info;
+	float	   *pixels;
+
+	*taken = NULL;
+	if (!learn_image_info(bytes, size, &info, trouble) ||
+		!fits(field, info.height, info.width, info.channels >= 3 ? 3 : 1, trouble))
+		return false;
+	pixels = malloc(n * sizeof(float));
+	*taken_size = n * (field->sample == LEARN_SAMPLE_U8 ? 1 : 2);
+	if (pixels == NULL)
+		return no_memory(trouble, n * sizeof(float));
+	if (learn_image_decode(bytes, size, &wish, pixels, n, trouble))
+	{
+		*taken = malloc(*taken_size);
+		if (*taken == NULL)
+			no_memory(trouble, *taken_size);
+		else
+			pack(field->sample, n, pixels, *taken);
+	}
+	free(pixels);
+	return *taken != NULL;
+}
+
+static bool
+bad_value(LearnTrouble *trouble, const char *message)
+{
+	memset(trouble, 0, sizeof(*trouble));
+	trouble->status = DEV_BAD_DATA;
+	snprintf(trouble->message, sizeof(trouble->message), "%s", message);
+	return false;
+}
+
+bool
+learn_field_take_pixels(const LearnField *field, size_t height, size_t width, size_t depth, const float *src,
+						void **taken, size_t *taken_size, LearnTrouble *trouble)
+{
+	LearnImageWish wish = wish_of(field);
+	size_t		n = field->dims[0] * field->dims[1] * field->dims[2];
+
+	*taken = NULL;
+	*taken_size = n * sizeof(float);
+	if (height == 0 || width == 0 || depth == 0)
+		return bad_value(trouble, "the image has no pixels");
+	for (size_t i = 0; i < height * width * depth; i++)
+		if (!isfinite(src[i]))
+			return bad_value(trouble, "the image has a pixel that is no number");
+	if (!fits(field, height, width, depth, trouble))
+		return false;
+	*taken = malloc(*taken_size);
+	if (*taken == NULL)
+		return no_memory(trouble, *taken_size);
+	if (learn_image_resize(src, height, width, (int) depth, &wish, *taken, n, trouble))
+		return true;
+	free(*taken);
+	*taken = NULL;
+	return false;
+}
+
+/* Each lead by its own mean and deviation, or all leads by one deviation. */
+static void
+scale_signal(LearnSignalScaling scaling, size_t length, size_t leads, float *values)
+{
+	double		together = 0;
+
+	for (int pass = 0; pass < 2; pass++)
+	{
+		for (size_t lead = 0; lead < leads; lead++)
+		{
+			double		mean = 0;
+			double		squares = 0;
+			double		deviation;
+
+			for (size_t i = 0; i < length; i++)
+				mean += (double) values[i * leads + lead];
+			mean /= (double) length;
+			for (size_t i = 0; i < length; i++)
+				squares += ((double) values[i * leads + lead] - mean) * ((double) values[i * leads + lead] - mean);
+			if (pass == 0)
+			{
+				together += squares;
+				continue;
+			}
+			deviation = sqrt(scaling == LEARN_SIGNAL_TOGETHER ? together / (double) (length * leads) : squares / (double) length);
+			for (size_t i = 0; i < length; i++)
+				values[i * leads + lead] = (float) (((double) values[i * leads + lead] - mean) / (deviation > 0 ? deviation : 1));
+		}
+	}
+}
+
+bool
+learn_field_take_signal(const LearnField *field, size_t length, size_t leads, const float *src,
+						void **taken, size_t *taken_size, LearnTrouble *trouble)
+{
+	LearnSignalPlan plan = {.leads = leads, .rate = field->rate, .to_rate = field->to_rate};
+	bool		resampled = field->rate > 0 && field->rate != field->to_rate;
+	float		nothing[LEARN_SIGNAL_MOST_LEADS];
+	float	   *whole;
+	float	   *dst;
+	size_t		missing;
+	size_t		n;
+
+	*taken = NULL;
+	if (learn_signal_check(length, leads, src, &missing, trouble) != DEV_OK)
+		return false;
+	n = resampled ? learn_signal_resampled(&plan, length) : length;
+	*taken_size = n * leads * sizeof(float);
+	whole = malloc(length * leads * sizeof(float));
+	dst = resampled ? malloc(*taken_size) : whole;
+	if (whole == NULL || dst == NULL)
+	{
+		free(whole);
+		if (resampled)
+			free(dst);
+		return no_memory(trouble, *taken_size);
+	}
+	memcpy(whole, src, length * leads * sizeof(float));
+	/* A lead without any value stays without: it loads as the training mean. */
+	for (size_t lead = 0; lead < leads; lead++)
+		nothing[lead] = NAN;
+	if (missing > 0)
+		learn_signal_bridge(length, leads, whole, nothing);
+	if (resampled)
+	{
+		learn_signal_resample(LEARN_RESAMPLE_SINC, length, leads, whole, field->rate / field->to_rate, n, dst);
+		free(whole);
+	}
+	if (field->scaling == LEARN_SIGNAL_BY_SIGNAL || field->scaling == LEARN_SIGNAL_TOGETHER)
+		scale_signal(field->scaling, n, leads, dst);
+	*taken = dst;
+	return true;
+}

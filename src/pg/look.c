@@ -1,0 +1,269 @@
+/*
+ * look.c: the first look at columns whose kind or size their type leaves open.
+ *
+ * Rows wait in a tuplestore meanwhile. A text column holds categories or free text; an array is a fixed
+ * handful of numbers, a signal, or the pixels of an image; an image has the size of the first one unless the user wants another.
+ */
+#include "column.h"
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+
+#define SIGNAL_SAMPLES 64		/* arrays of so many numbers are signals */
+#define LONGEST_CATEGORY 200	/* mean bytes beyond which a text is no category */
+#define FEWEST_TEXTS 50
+#define WORDS_OF_PROSE 4.0		/* blanks in a mostly different text that make it free text */
+#define LONGEST_SIGNAL 65536	/* samples of a network's input */
+#define MOST_PIXELS ((int64) 1 << 24)
+
+bool
+idla_look_needed(const IdlaColumn *column, const IdlaOverride *override)
+{
+	switch (column->kind)
+	{
+		case IDLA_ARRAY:
+			return column->array_length == 0;
+		case IDLA_IMAGE:
+		case IDLA_SIGNAL:
+			return true;
+		case IDLA_CATEGORY:
+			return idla_type_family(column->type) == IDLA_FAMILY_STRING && column->type != CHAROID && column->type != NAMEOID &&
+				(override == NULL || override->kind < 0);
+		default:
+			return false;
+	}
+}
+
+static void
+look_at_array(IdlaLook *look, Datum value)
+{
+	ArrayType  *array = DatumGetArrayTypeP(value);
+	int			n_dims = ARR_NDIM(array);
+	int			samples = n_dims == 2 ? ARR_DIMS(array)[1] : ArrayGetNItems(n_dims, ARR_DIMS(array));
+
+	if (look->n == 0)
+	{
+		look->n_dims = n_dims;
+		for (int i = 0; i < n_dims && i < 3; i++)
+			look->dims[i] = ARR_DIMS(array)[i];
+		look->shortest = look->longest = samples;
+	}
+	look->shortest = Min(look->shortest, samples);
+	look->longest = Max(look->longest, samples);
+	look->n++;
+	if ((Pointer) array != DatumGetPointer(value))
+		pfree(array);
+}
+
+static void
+look_at_image(IdlaLook *look, Datum value)
+{
+	struct varlena *bytes;
+	LearnTrouble trouble;
+
+	if (look->n++ > 0)
+		return;
+	bytes = pg_detoast_datum_packed((struct varlena *) DatumGetPointer(value));
+	/* A first image that cannot be read settles nothing; the next one may. */
+	if (!learn_image_info(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), &look->image, &trouble))
+		look->n = 0;
+	if ((Pointer) bytes != DatumGetPointer(value))
+		pfree(bytes);
+}
+
+static void
+look_at_text(IdlaLook *look, Datum value)
+{
+	struct varlena *text = pg_detoast_datum_packed((struct varlena *) DatumGetPointer(value));
+	const char *bytes = VARDATA_ANY(text);
+	Size		size = VARSIZE_ANY_EXHDR(text);
+	uint64		hash = hash_bytes_extended((const unsigned char *) bytes, (int) size, 0);
+	bool		found;
+
+	if (look->seen == NULL)
+	{
+		HASHCTL		how = {.keysize = sizeof(uint64),.entrysize = sizeof(uint64),.hcxt = CurrentMemoryContext};
+
+		look->seen = hash_create("idla first texts", 1024, &how, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	(void) hash_search(look->seen, &hash, HASH_ENTER, &found);
+	look->n_different += !found;
+	look->n++;
+	look->bytes += size;
+	for (Size i = 0; i < size; i++)
+		look->blanks += bytes[i] == ' ';
+	if ((Pointer) text != DatumGetPointer(value))
+		pfree(text);
+}
+
+void
+idla_look_add(IdlaLook *look, const IdlaColumn *column, Datum value)
+{
+	if (column->kind == IDLA_CATEGORY && idla_type_family(column->type) == IDLA_FAMILY_STRING)
+	{
+		/* Enums are strings to us, and no varlena. */
+		if (column->type == TEXTOID || column->type == VARCHAROID || column->type == BPCHAROID)
+			look_at_text(look, value);
+	}
+	else if (column->kind == IDLA_IMAGE && column->type == BYTEAOID)
+		look_at_image(look, value);
+	else
+		look_at_array(look, value);
+}
+
+static bool
+is_prose(const IdlaLook *look)
+{
+	return look->n > 0 && (look->bytes / look->n > LONGEST_CATEGORY ||
+						   (look->n >= FEWEST_TEXTS && look->n_different > look->n / 2 &&
+							(double) look->blanks / (double) look->n >= WORDS_OF_PROSE));
+}
+
+static void
+settle_array(const IdlaLook *look, IdlaColumn *column, const IdlaOverride *override)
+{
+	bool		array = override != NULL && override->kind == IDLA_ARRAY;
+
+	if (!array && look->n > 0 && look->n_dims == 3)
+		column->kind = IDLA_IMAGE;
+	else if (!array && look->n > 0 &&
+			 (look->n_dims == 2 || look->longest >= SIGNAL_SAMPLES || look->shortest != look->longest))
+		column->kind = IDLA_SIGNAL;
+	else
+		column->array_length = override != NULL && override->length > 0 ? override->length : look->longest;
+}
+
+void
+idla_look_settle(const IdlaLook *look, IdlaColumn *column, const IdlaOverride *override)
+{
+	if (column->kind == IDLA_ARRAY)
+		settle_array(look, column, override);
+	else if (column->kind == IDLA_CATEGORY && is_prose(look))
+		column->kind = IDLA_TEXT;
+}
+
+/* ---- sizes ---- */
+
+static void
+complain_shape(const IdlaColumn *column, const char *what, int n)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+			 errmsg("column \"%s\" has an array of %d dimensions, which is no %s", column->name, n, what),
+			 errhint("An image is (height, width) or (height, width, channels), a signal (samples) or (leads, samples).")));
+}
+
+static void
+describe_image(const IdlaLook *look, const IdlaColumn *column, const IdlaOverride *override, LearnField *field)
+{
+	bool		file = column->type == BYTEAOID;
+	size_t		height = (size_t) look->dims[0];
+	size_t		width = (size_t) look->dims[1];
+	int			depth = look->n_dims == 3 ? look->dims[2] : 1;
+
+	if (file)
+	{
+		height = look->image.height;
+		width = look->image.width;
+		depth = look->image.channels >= 3 ? 3 : 1;
+	}
+	else if (look->n_dims < 2)
+		complain_shape(column, "image", look->n_dims);
+	field->kind = LEARN_IMAGE;
+	field->sample = !file ? LEARN_SAMPLE_F32 : look->image.bits > 8 ? LEARN_SAMPLE_U16 : LEARN_SAMPLE_U8;
+	field->dims[0] = height;
+	field->dims[1] = width;
+	field->dims[2] = (size_t) depth;
+	field->same_size = override == NULL || (override->height == 0 && override->width == 0 && override->crop == 0);
+	field->same_depth = override == NULL || override->depth == 0;
+	if (override == NULL)
+		return;
+	if (override->crop > 0)
+		field->crop[0] = field->crop[1] = field->dims[0] = field->dims[1] = (size_t) override->crop;
+	if (override->height > 0)
+		field->dims[0] = (size_t) override->height;
+	if (override->width > 0)
+		field->dims[1] = (size_t) override->width;
+	if (override->depth > 0)
+		field->dims[2] = (size_t) override->depth;
+	if (override->fitting >= 0)
+		field->fitting = (LearnFitting) override->fitting;
+}
+
+static void
+describe_signal(const IdlaLook *look, const IdlaColumn *column, const IdlaOverride *override, LearnField *field)
+{
+	size_t		length = (size_t) look->longest;
+
+	if (look->n_dims > 2)
+		complain_shape(column, "signal", look->n_dims);
+	field->kind = LEARN_SIGNAL;
+	field->sample = LEARN_SAMPLE_F32;
+	field->dims[1] = look->n_dims == 2 ? (size_t) look->dims[0] : 1;
+	if (override != NULL && override->rate > 0)
+	{
+		field->rate = override->rate;
+		field->to_rate = override->to_rate;
+		length = (size_t) ((double) length * override->to_rate / override->rate + 0.999);
+	}
+	if (override != NULL && override->length > 0)
+		length = (size_t) override->length;
+	if (override != NULL && override->part >= 0)
+		field->keep = (LearnCrop) override->part;
+	if (override != NULL && override->normalize >= 0)
+		field->scaling = (LearnSignalScaling) override->normalize;
+	field->dims[0] = length;
+}
+
+static void
+check_size(const LearnField *field)
+{
+	int64		n = (int64) field->dims[0] * (int64) field->dims[1] * (field->kind == LEARN_IMAGE ? (int64) field->dims[2] : 1);
+
+	if (field->dims[0] == 0 || field->dims[1] == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("column \"%s\" has no value in any of the first rows that could be taken as an %s", field->name,
+						field->kind == LEARN_IMAGE ? "image" : "signal"),
+				 errhint("Say its size in the option columns, or leave it out with \"ignore\".")));
+	if (n > MOST_PIXELS || (field->kind == LEARN_SIGNAL && field->dims[0] > LONGEST_SIGNAL))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("values of column \"%s\" are too large: %lld numbers", field->name, (long long) n),
+				 field->kind == LEARN_IMAGE ?
+				 errhint("Make images smaller with the option columns => {\"%s\": {\"height\": 64, \"width\": 64}}.", field->name) :
+				 errhint("Crop or resample signals with \"length\" or \"rate\" and \"to_rate\" in the option columns.")));
+}
+
+void
+idla_columns_fields(IdlaColumns *columns, const IdlaLook *looks, const IdlaOverride *overrides, int n_overrides, IdlaWork *work)
+{
+	columns->n_fields = 0;
+	columns->fields = dev_alloc(work->session, (size_t) columns->n + 1, sizeof(LearnField));
+	if (columns->fields == NULL)
+		idla_raise(work);
+	for (int i = 0; i < columns->n; i++)
+	{
+		IdlaColumn *column = &columns->columns[i];
+		const IdlaOverride *override = idla_override_find(overrides, n_overrides, column->name);
+		LearnField *field = &columns->fields[columns->n_fields];
+
+		column->field = -1;
+		if (column->kind != IDLA_IMAGE && column->kind != IDLA_SIGNAL)
+			continue;
+		memset(field, 0, sizeof(*field));
+		field->name = dev_strdup(work->session, column->name);
+		if (field->name == NULL)
+			idla_raise(work);
+		field->column = i;
+		if (column->kind == IDLA_IMAGE)
+			describe_image(&looks[i], column, override, field);
+		else
+			describe_signal(&looks[i], column, override, field);
+		check_size(field);
+		column->field = columns->n_fields++;
+	}
+}

@@ -1,0 +1,116 @@
+/*
+ * manifest_field.c: the fields of a model, images and their like, out of a manifest that anyone may have written.
+ */
+#include "manifest.h"
+
+#include <math.h>
+
+#include "column.h"
+
+#define MOST_SIDE 65536
+#define MOST_VALUES ((size_t) 1 << 24)
+
+static void *
+keep(IdlaModel *model, size_t count, size_t size)
+{
+	void	   *block = dev_alloc(model->work->session, count, size);
+
+	if (block == NULL)
+		idla_raise(model->work);
+	return block;
+}
+
+static void
+read_sizes(JsonbContainer *object, const char *key, int n, size_t *sizes)
+{
+	int			found;
+	JsonbValue *values = idla_json_array(object, key, n, n, &found);
+
+	for (int i = 0; i < n; i++)
+		sizes[i] = (size_t) idla_json_integer_of(&values[i], 0, MOST_SIDE, key);
+}
+
+static float *
+read_floats(IdlaModel *model, JsonbContainer *object, const char *key, size_t n)
+{
+	int			found;
+	JsonbValue *values = idla_json_array(object, key, (int) n, (int) n, &found);
+	float	   *floats = keep(model, n, sizeof(float));
+
+	for (size_t i = 0; i < n; i++)
+	{
+		floats[i] = (float) idla_json_double_of(&values[i], key);
+		if (!isfinite(floats[i]))
+			idla_corrupt("Key \"%s\" of a field does not fit into a real", key);
+	}
+	return floats;
+}
+
+static void
+check_kind(const LearnField *field, const IdlaColumn *column)
+{
+	IdlaKind	kind = field->kind == LEARN_IMAGE ? IDLA_IMAGE : IDLA_SIGNAL;
+	size_t		size = field->dims[0] * field->dims[1];
+
+	if (column->kind != kind || column->field >= 0)
+		idla_corrupt("A field does not belong to column \"%s\"", column->name);
+	if (field->kind == LEARN_IMAGE)
+		size *= field->dims[2];
+	if (size == 0 || size > MOST_VALUES)
+		idla_corrupt("Key \"dims\" of a field makes %zu values", size);
+	if (field->kind == LEARN_SIGNAL && field->sample != LEARN_SAMPLE_F32)
+		idla_corrupt("Key \"sample\" of a signal is not a float");
+}
+
+static void
+read_field(IdlaModel *model, JsonbContainer *object, int number)
+{
+	LearnField *field = &model->learn.fields[number];
+	IdlaColumn *column;
+
+	field->kind = (LearnFieldKind) idla_json_integer(object, "kind", LEARN_IMAGE, LEARN_SIGNAL);
+	field->column = (int) idla_json_integer(object, "column", 0, model->columns.n - 1);
+	field->sample = (LearnSample) idla_json_integer(object, "sample", LEARN_SAMPLE_U8, LEARN_SAMPLE_F32);
+	read_sizes(object, "dims", 3, field->dims);
+	field->same_size = idla_json_bool(object, "same_size");
+	field->same_depth = idla_json_bool(object, "same_depth");
+	field->fitting = (LearnFitting) idla_json_integer(object, "fitting", LEARN_FIT_STRETCH, LEARN_FIT_PAD);
+	read_sizes(object, "crop", 2, field->crop);
+	field->keep = (LearnCrop) idla_json_integer(object, "keep", LEARN_CROP_CENTER, LEARN_CROP_RANDOM);
+	field->rate = idla_json_double(object, "rate");
+	field->to_rate = idla_json_double(object, "to_rate");
+	if (!(field->rate >= 0 && field->rate <= 1e9 && field->to_rate >= 0 && field->to_rate <= 1e9) ||
+		(field->rate > 0) != (field->to_rate > 0))
+		idla_corrupt("Keys \"rate\" and \"to_rate\" of a field make no sense");
+	field->scaling = (LearnSignalScaling) idla_json_integer(object, "scaling", LEARN_SIGNAL_BY_LEAD, LEARN_SIGNAL_UNSCALED);
+	column = &model->columns.columns[field->column];
+	check_kind(field, column);
+	field->name = column->name;
+	field->center = read_floats(model, object, "center", learn_field_depth(field));
+	field->scale = read_floats(model, object, "scale", learn_field_depth(field));
+	column->field = number;
+}
+
+void
+idla_fields_read(IdlaModel *model, JsonbContainer *root)
+{
+	LearnModel *learn = &model->learn;
+	JsonbValue *values;
+
+	if (idla_json_find(root, "fields") != NULL)
+	{
+		values = idla_json_array(root, "fields", 1, model->columns.n, &learn->n_fields);
+		learn->fields = keep(model, (size_t) learn->n_fields, sizeof(LearnField));
+		for (int i = 0; i < learn->n_fields; i++)
+			read_field(model, idla_json_object_of(&values[i], "fields"), i);
+	}
+	model->columns.fields = learn->fields;
+	model->columns.n_fields = learn->n_fields;
+	for (int i = 0; i < model->columns.n; i++)
+	{
+		const IdlaColumn *column = &model->columns.columns[i];
+
+		if (column->kind >= IDLA_IMAGE && column->field < 0)
+			idla_corrupt("Column \"%s\" has no field", column->name);
+	}
+}
