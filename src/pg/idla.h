@@ -112,6 +112,8 @@ extern IdlaDecoder *idla_decoder_create(const IdlaColumns *columns, TupleDesc de
  * idla_decode_trouble then says what. Otherwise that is an ERROR.
  */
 extern bool idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float *raw, LearnBytes *fields, bool soft);
+/* What was taken already for the next row: (n_fields), field NULL where nothing was; NULL for none. */
+extern void idla_decoder_give(IdlaDecoder *decoder, const LearnTaking *given);
 /* The column and the reason of the last bad value. */
 extern const char *idla_decode_trouble(const IdlaDecoder *decoder);
 /* numeric -> double from its digits, without text; correctly within 1 ulp of float8 */
