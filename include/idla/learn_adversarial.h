@@ -137,8 +137,9 @@ extern LearnConstraint learn_constraint_free(void);
 extern DevStatus learn_constraints_check(DevSession *session, const LearnChannel *channels, int n_channels,
 										 const LearnConstraint *constraints);
 /*
- * Raw units that one unit of epsilon is: 1 / scale of the channel (for robust and standard scaling a deviation); for
- * quantile scaling the interquartile range / 1.349; at least the smallest positive float.
+ * Raw units that one unit of epsilon is, always above 0: 1 / scale of the channel, which is the interquartile range for
+ * robust scaling (half the range for a number of two values, so that a boolean's change takes 2 units), a standard deviation
+ * for standard scaling and 1 without scaling; the interquartile range for quantile scaling.
  */
 extern double learn_channel_unit(const LearnChannel *channel);
 

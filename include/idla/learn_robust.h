@@ -67,14 +67,20 @@ typedef struct LearnMasking
 {
 	uint64_t	n;				/* rows */
 	uint64_t	fooled[LEARN_N_PROBES];
-	uint64_t	n_transfer;		/* rows made against another model, right when clean: filled by who has one, else 0 */
-	uint64_t	transfer;		/* of those, rows that fool this one */
-	uint64_t	n_white;		/* of the same rows, how many the attack on this model fools: n_transfer again */
+	uint64_t	n_transfer;		/* rows that were also made against another model; 0: nobody did */
+	uint64_t	transfer;		/* of those, rows that fool this model */
+	uint64_t	n_white;		/* and how many the attack on this model fools */
 } LearnMasking;
 
 /* Adds the n rows of a batch to masking, zeroed before the first. scratch: n floats; fooled (n). */
 extern DevStatus learn_masking_add(const LearnAttacker *attacker, const LearnAttack *how, size_t n, LearnMasking *masking,
 								   float *scratch, uint8_t *fooled);
+/*
+ * Adds n rows that were made against another model: all (n), whether this model is wrong about the clean row (which is
+ * left out then), about the row made against itself, about the row made against the other one.
+ */
+extern void learn_masking_transfer(LearnMasking *masking, size_t n, const uint8_t *clean, const uint8_t *white,
+								   const uint8_t *transferred);
 /*
  * LearnMasked flags. A difference counts when it is larger than two standard errors of the difference of
  * two independent shares, and for UNFINISHED when it is also larger than 5 % of the rows.

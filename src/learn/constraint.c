@@ -54,9 +54,9 @@ learn_channel_unit(const LearnChannel *channel)
 	{
 		int			last = channel->n_quantiles - 1;
 
-		unit = ((double) channel->quantiles[last - last / 4] - (double) channel->quantiles[last / 4]) / 1.349;
+		unit = (double) channel->quantiles[last - last / 4] - (double) channel->quantiles[last / 4];
 		if (!(unit > 0))
-			unit = ((double) channel->quantiles[last] - (double) channel->quantiles[0]) / 4;
+			unit = ((double) channel->quantiles[last] - (double) channel->quantiles[0]) / 2;
 	}
 	if (!isfinite(unit))
 		return 1;

@@ -154,6 +154,20 @@ learn_masking_add(const LearnAttacker *attacker, const LearnAttack *how, size_t 
 	return DEV_OK;
 }
 
+void
+learn_masking_transfer(LearnMasking *masking, size_t n, const uint8_t *clean, const uint8_t *white,
+					   const uint8_t *transferred)
+{
+	for (size_t row = 0; row < n; row++)
+	{
+		if (clean[row])
+			continue;
+		masking->n_transfer++;
+		masking->n_white += white[row] != 0;
+		masking->transfer += transferred[row] != 0;
+	}
+}
+
 /* Is a of n a larger share than b of n, by more than chance? */
 static bool
 larger(uint64_t a, uint64_t b, uint64_t n)
