@@ -146,8 +146,8 @@ extern double learn_channel_unit(const LearnChannel *channel);
 /*
  * Whether `changed` is a row that an attack within epsilon may make of `clean`, both raw (n_channels): what cannot change is
  * the same bits, numbers are the row's own or within bounds and on their steps, categories the row's own or allowed,
- * at most max_changes of them changed, and the numbers' change within epsilon but for rounding (1e-6 of it). What is missing
- * stays missing.
+ * at most max_changes of them changed (none at epsilon 0, which is the row itself), and the numbers' change within epsilon
+ * but for rounding (1e-6 of it). What is missing stays missing.
  */
 extern bool learn_row_allowed(const LearnChannel *channels, int n_channels, const LearnConstraint *constraints,
 							  LearnNormKind norm, double epsilon, int max_changes, const float *clean, const float *changed);

@@ -115,7 +115,7 @@ typedef struct LearnMix
 } LearnMix;
 
 /*
- * How row `row` of a batch of n_batch is mixed; counter is the number of the step. Rows of one batch have the same
+ * How row `row` of a batch of n_batch (below 2^24) is mixed; counter is the number of the step, below 2^40. Rows of one batch have the same
  * distance to their partners, drawn at random: a batch is shuffled already, so this is as good as a permutation, and a
  * worker can find a row's partner knowing nothing of the others. lambda is drawn for each row. With both alphas 0, or one
  * row, the row is its own partner with lambda 1. MixUp: Zhang et al. 2018, CutMix: Yun et al. 2019.

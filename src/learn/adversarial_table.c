@@ -348,7 +348,7 @@ may_choose(const LearnTableAttacker *attacker, size_t row, int channel, float co
 {
 	size_t		at = row * (size_t) attacker->n_channels + (size_t) channel;
 
-	if (attacker->done[row] || isnan(attacker->raw[at]) || attacker->changed[at] == code)
+	if (attacker->done[row] || !(epsilon_of(attacker, row) > 0) || isnan(attacker->raw[at]) || attacker->changed[at] == code)
 		return false;
 	return attacker->raw[at] != attacker->changed[at] || attacker->raw[at] == code ||
 		changes_of(attacker, row) < attacker->how->max_changes;

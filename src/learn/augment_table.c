@@ -42,7 +42,10 @@ learn_table_layout(DevSession *session, const LearnChannel *channels, int n_chan
 
 		if (channel->number_input >= (int) n_numbers || channel->indicator_input >= (int) n_numbers ||
 			channel->code_input >= (int) n_codes)
+		{
+			dev_release(session, raw);
 			return dev_fail(session, DEV_CORRUPT, "channel %d of the model points outside its inputs", i);
+		}
 		raw[i] = NAN;
 		if (channel->number_input == NN_NONE && channel->code_input == NN_NONE)
 			continue;

@@ -177,7 +177,7 @@ learn_row_allowed(const LearnChannel *channels, int n_channels, const LearnConst
 		moved = fabs((double) changed[i] - (double) clean[i]) / learn_channel_unit(&channels[i]);
 		length = norm == LEARN_NORM_MAX ? fmax(length, moved) : sqrt(length * length + moved * moved);
 	}
-	return changes <= max_changes && length <= epsilon * (1 + 1e-6);
+	return changes <= (epsilon > 0 ? max_changes : 0) && length <= epsilon * (1 + 1e-6);
 }
 
 /* ---- Scaling and back ---- */

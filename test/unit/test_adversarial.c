@@ -579,6 +579,8 @@ test_allowed(void)
 		CHECK(learn_row_allowed(channels, 2, constraints, LEARN_NORM_MAX, 1, cases[i].changes, cases[i].clean,
 								cases[i].changed) == cases[i].allowed, "case %d is %s", (int) i,
 			  cases[i].allowed ? "allowed" : "not allowed");
+	CHECK(!learn_row_allowed(channels, 2, constraints, LEARN_NORM_MAX, 0, 1, cases[9].clean, cases[9].changed),
+		  "at epsilon 0 no category may change either");
 	CHECK(!learn_row_allowed(channels, 2, constraints, LEARN_NORM_MAX, 0.1, 0, cases[1].clean, cases[1].changed),
 		  "nor is what is too far: 0.4 is 0.2 units");
 	CHECK(learn_legal_value(&constraints[0], 1, 0.3f, 0.66, false) == 0.7f &&
