@@ -24,7 +24,7 @@ UNIT_NAMES := $(UNIT_SOURCES:test/unit/%.c=%)
 
 ENGINE_OBJS := $(ENGINE_SOURCES:src/%.c=build/plain/%.o)
 
-.PHONY: engine engine-plain engine-asan engine-tests-built engine-test engine-bench check-arrows
+.PHONY: engine engine-plain engine-asan engine-tests-built engine-test engine-bench engine-robust check-arrows
 .DELETE_ON_ERROR:
 
 # The goal when this file is used alone; the Makefile names its own first.
@@ -42,7 +42,11 @@ engine-test: engine-tests-built
 engine-bench: build/plain/speed_engine
 	$<
 
-build/plain/speed_engine: test/bench/speed_engine.c build/plain/libidla_engine.a engine.mk
+# Adversarial training on UCI heart: see test/bench/robust_heart.c.
+engine-robust: build/plain/robust_heart
+	$<
+
+build/plain/speed_engine build/plain/robust_heart: build/plain/%: test/bench/%.c build/plain/libidla_engine.a engine.mk
 	$(CC) $(ENGINE_plain) -Isrc -MMD -MP -MF $@.d -o $@ $< build/plain/libidla_engine.a $(ENGINE_LIBS)
 
 # An upward include fails the build before the first compilation.
