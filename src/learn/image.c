@@ -128,7 +128,8 @@ refuse_unknown(const uint8_t *bytes, size_t size, LearnTrouble *trouble)
 	if (size == 0)
 		return learn_image_fail(trouble, DEV_BAD_DATA, "image has no bytes");
 	for (size_t i = 0; i < size && i < 8; i++)
-		snprintf(start + 3 * i, sizeof(start) - 3 * i, "%s%02x", i > 0 ? " " : "", bytes[i]);
+		snprintf(start + 3 * i, sizeof(start) - 3 * i, "%02x ", bytes[i]);
+	start[strlen(start) - 1] = '\0';
 	learn_image_fail(trouble, DEV_BAD_DATA, "bytes are not an image in PNG, JPEG or DICOM format");
 	learn_image_detail(trouble, "There are %zu bytes, and they begin with %s.", size, start);
 	if (other != NULL)
