@@ -340,9 +340,15 @@ decode(const uint8_t *bytes, size_t size, const JpegHeader *header, int pixel_fo
 	{
 		const char *text = tjGetErrorStr2(handle);
 
-		learn_image_quote(said, sizeof(said), (const uint8_t *) text, strlen(text));
-		learn_image_fail(trouble, DEV_BAD_DATA, "JPEG image is truncated or corrupt");
-		learn_image_detail(trouble, "Of its %zu bytes libjpeg-turbo says: %s.", size, said);
+		/* It tells this apart in words only: "Insufficient memory", "Memory allocation failure". */
+		if (strstr(text, "emory") != NULL)
+			learn_image_no_memory(trouble, 0);
+		else
+		{
+			learn_image_quote(said, sizeof(said), (const uint8_t *) text, strlen(text));
+			learn_image_fail(trouble, DEV_BAD_DATA, "JPEG image is truncated or corrupt");
+			learn_image_detail(trouble, "Of its %zu bytes libjpeg-turbo says: %s.", size, said);
+		}
 	}
 	tjDestroy(handle);
 	return good;
