@@ -481,6 +481,8 @@ check_refused_jpeg(void)
 	}			cases[] = {
 		{1, 0xC3, "\"8-bit lossless\" is not supported"},
 		{1, 0xC5, "\"8-bit hierarchical\" is not supported"},
+		{1, 0xC9, "\"8-bit arithmetic\" is not supported"},
+		{1, 0xCA, "\"8-bit progressive arithmetic\" is not supported"},
 		{1, 0xCB, "\"8-bit lossless arithmetic\" is not supported"},
 		{1, 0xF7, "\"8-bit JPEG-LS\" is not supported"},
 		{4, 12, "\"12-bit baseline\" is not supported"},
@@ -524,8 +526,10 @@ check_refused_jpeg(void)
 		seen_free(&seen);
 	}
 	CHECK(survived, "a JPEG with a byte changed is refused or read");
+	memset(made.bytes + frame + 5, 0x1F, 4);
+	CHECK_REFUSED(&made, NULL, DEV_BAD_DATA, "JPEG image of 7967 x 7967 pixels cannot be in", "a JPEG that is too small for its size is refused");
 	memset(made.bytes + frame + 5, 0, 2);
-	CHECK_REFUSED(&made, NULL, DEV_BAD_DATA, "declares 50 x 0 pixels", "a JPEG without rows is refused");
+	CHECK_REFUSED(&made, NULL, DEV_BAD_DATA, "declares 7967 x 0 pixels", "a JPEG without rows is refused");
 	memset(made.bytes + frame + 5, 0xFF, 4);
 	CHECK_REFUSED(&made, NULL, DEV_BAD_DATA, "65535 x 65535 pixels (width x height) is too large", "a gigantic JPEG is refused");
 	made_free(&made);
