@@ -23,6 +23,7 @@
 #include "idla/learn_model.h"
 #include "idla/learn_predict.h"
 #include "idla/learn_train.h"
+#include "idla/learn_trouble.h"
 
 typedef struct IdlaWork IdlaWork;
 
@@ -32,6 +33,8 @@ typedef struct IdlaWork IdlaWork;
 extern void idla_raise(IdlaWork *work) pg_attribute_noreturn();
 /* Raises unless status is DEV_OK. */
 #define idla_check(work, status) do { if ((status) != DEV_OK) idla_raise(work); } while (0)
+/* The same for what a reader without a session complains of; its status is not DEV_OK. */
+extern void idla_raise_trouble(const LearnTrouble *trouble) pg_attribute_noreturn();
 /* NOTICE and WARNING for every note, then empties the list. */
 extern void idla_report_notes(LearnNotes *notes);
 /* The valid name nearest to `name` by edit distance, NULL when none is near; names ends with NULL. */
