@@ -46,7 +46,7 @@ typedef struct LearnSignalPlan
 	LearnResampling resampling;
 	LearnCrop	crop;
 	LearnSignalScaling scaling;
-	bool		mark;			/* as many columns again follow the leads, 1 where a sample was missing */
+	bool		mark;			/* as many columns again follow the leads, 1 where a sample was missing (resampled: a share) */
 	float	   *mean;			/* (leads) fitted, for LEARN_SIGNAL_BY_LEAD */
 	float	   *deviation;		/* (leads) fitted, positive */
 } LearnSignalPlan;
