@@ -241,7 +241,7 @@ clamp_marks(const LearnSignalPlan *plan, size_t length, float *signal)
 
 DevStatus
 learn_signal_prepare(const LearnSignalPlan *plan, size_t length, const float *raw, double position,
-					 float *scratch, float *dst, size_t *used, LearnTrouble *trouble)
+					 float *scratch, float *dst, size_t *used, const volatile bool *stop, LearnTrouble *trouble)
 {
 	size_t		width = learn_signal_width(plan);
 	size_t		n = learn_signal_resampled(plan, length);
@@ -259,7 +259,8 @@ learn_signal_prepare(const LearnSignalPlan *plan, size_t length, const float *ra
 	if (plan->rate != plan->to_rate)
 	{
 		signal = scratch + length * width;
-		learn_signal_resample(plan->resampling, length, width, scratch, plan->rate / plan->to_rate, n, signal);
+		if (!learn_signal_resample(plan->resampling, length, width, scratch, plan->rate / plan->to_rate, n, signal, stop))
+			return trouble_set(trouble, DEV_CANCELLED, "stopped while resampling");
 		if (plan->mark)
 			clamp_marks(plan, n, signal);
 	}

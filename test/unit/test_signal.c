@@ -27,7 +27,7 @@ static DevStatus
 prepare(const LearnSignalPlan *plan, size_t length, const float *raw, double position, float *dst, size_t *used, LearnTrouble *trouble)
 {
 	float	   *scratch = malloc((learn_signal_scratch(plan, length) + (length == 0)) * sizeof(float));
-	DevStatus	status = learn_signal_prepare(plan, length, raw, position, scratch, dst, used, trouble);
+	DevStatus	status = learn_signal_prepare(plan, length, raw, position, scratch, dst, used, NULL, trouble);
 
 	free(scratch);
 	return status;
@@ -97,7 +97,7 @@ resampling_error(LearnResampling how, double from, double to, double hertz, bool
 
 	for (size_t i = 0; i < N; i++)
 		src[i] = (float) wave((double) i / from, hertz);
-	learn_signal_resample(how, N, 1, src, from / to, n, dst);
+	learn_signal_resample(how, N, 1, src, from / to, n, dst, NULL);
 	for (size_t i = n / 10; i < n - n / 10; i++)
 		worst = fmax(worst, fabs((double) dst[i] - (silence ? 0 : wave((double) i / to, hertz))));
 	return worst;
@@ -109,6 +109,9 @@ test_rates(void)
 	LearnSignalPlan plan = {.leads = 1, .rate = 500, .to_rate = 100};
 	float		flat[50];
 	float		resampled[180];
+	float		scratch[100];
+	size_t		used;
+	volatile bool stop = true;
 	bool		constant = true;
 
 	CHECK(learn_signal_resampled(&plan, 5000) == 1000 && learn_signal_resampled(&plan, 5001) == 1001, "lengths are rounded up");
@@ -136,11 +139,15 @@ test_rates(void)
 		{
 			size_t		n = (size_t) ceil(50 / step);
 
-			learn_signal_resample((LearnResampling) how, 50, 1, flat, step, n, resampled);
+			learn_signal_resample((LearnResampling) how, 50, 1, flat, step, n, resampled, NULL);
 			for (size_t i = 0; i < n; i++)
 				constant = constant && fabsf(resampled[i] - 3.25f) < 1e-6f;
 		}
 	CHECK(constant, "a constant stays one to its ends");
+	CHECK(!learn_signal_resample(LEARN_RESAMPLE_SINC, 50, 1, flat, 2, 25, resampled, &stop) &&
+		  !learn_signal_resample(LEARN_RESAMPLE_LINEAR, 50, 1, flat, 2, 25, resampled, &stop), "resampling stops when told");
+	plan = (LearnSignalPlan) {.leads = 1, .rate = 2, .to_rate = 1, .scaling = LEARN_SIGNAL_UNSCALED};
+	CHECK(learn_signal_prepare(&plan, 50, flat, 0, scratch, resampled, &used, &stop, NULL) == DEV_CANCELLED, "and so does preparing");
 }
 
 /* ---- Preparing ---- */
@@ -176,7 +183,7 @@ test_lengths(void)
 	CHECK(prepare(&plan, 0, raw, 0, dst, &used, &trouble) == DEV_BAD_DATA && used == 0, "an empty signal is refused");
 	plan.rate = 1;
 	plan.to_rate = 200;
-	CHECK(learn_signal_prepare(&plan, LEARN_SIGNAL_MOST_VALUES / 2 + 1, raw, 0, NULL, dst, &used, &trouble) == DEV_INVALID,
+	CHECK(learn_signal_prepare(&plan, LEARN_SIGNAL_MOST_VALUES / 2 + 1, raw, 0, NULL, dst, &used, NULL, &trouble) == DEV_INVALID,
 		  "one too long is refused before it is read");
 }
 
