@@ -338,6 +338,7 @@ test_refusing(DevSession *session)
 	check_refused(session, "[UNK]\n\na\n", 9, "line 2 of the vocabulary is empty");
 	check_refused(session, "[UNK]\n\xc3\n", 8, "line 2 of the vocabulary is not valid UTF-8");
 	check_refused(session, "[UNK]\na\0b\n", 10, "line 2 of the vocabulary is not valid UTF-8");
+	check_refused(session, "[UNK]\na\r\r\n", 10, "line 2 of the vocabulary contains a line end");
 	strcpy(longest, "[UNK]\n");
 	memset(longest + 6, 'x', LEARN_WORD_CHARACTERS + 3);
 	check_refused(session, longest, 6 + LEARN_WORD_CHARACTERS + 3, "too long");
