@@ -53,6 +53,10 @@ engine-robust: build/plain/robust_heart
 build/plain/speed_engine build/plain/robust_heart: build/plain/%: test/bench/%.c build/plain/libidla_engine.a engine.mk
 	$(CC) $(ENGINE_plain) -Isrc -MMD -MP -MF $@.d -o $@ $< build/plain/libidla_engine.a $(ENGINE_LIBS)
 
+# One recurrent layer: see test/bench/speed_recurrent.py, which runs it.
+build/plain/speed_recurrent: test/bench/speed_recurrent.c build/plain/libidla_engine.a engine.mk
+	$(CC) $(ENGINE_plain) -Isrc -MMD -MP -MF $@.d -o $@ $< build/plain/libidla_engine.a $(ENGINE_LIBS)
+
 # An upward include fails the build before the first compilation.
 check-arrows: build/arrows.ok
 build/arrows.ok: scripts/check-arrows $(ENGINE_SOURCES) $(ENGINE_HEADERS)
