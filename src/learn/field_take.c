@@ -207,7 +207,7 @@ learn_field_take_signal(const LearnField *field, size_t length, size_t leads, co
 		learn_signal_bridge(length, leads, whole, nothing);
 	if (resampled)
 	{
-		learn_signal_resample(LEARN_RESAMPLE_SINC, length, leads, whole, field->rate / field->to_rate, n, dst);
+		learn_signal_resample(LEARN_RESAMPLE_SINC, length, leads, whole, field->rate / field->to_rate, n, dst, NULL);
 		free(whole);
 	}
 	if (field->scaling == LEARN_SIGNAL_BY_SIGNAL || field->scaling == LEARN_SIGNAL_TOGETHER)
