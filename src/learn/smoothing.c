@@ -171,7 +171,7 @@ score_table(void *context, size_t n, const float *inputs, float *scores)
 			if (is_movable(&model->channels[c], &table->constraints[c]))
 				raw[c] = (float) ((double) raw[c] + (double) *inputs++ * learn_channel_unit(&model->channels[c]));
 	}
-	status = learn_predict_scores(table->predictor, n, table->rows, table->answers);
+	status = learn_predict_scores(table->predictor, n, table->rows, NULL, table->answers);
 	for (size_t i = 0; i < n_values && status == DEV_OK; i++)
 		scores[i] = (float) table->answers[i];
 	return status;

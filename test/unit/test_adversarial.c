@@ -531,7 +531,7 @@ test_constraints(void)
 														  model->n_numbers, model->n_codes, ROWS, &attacker), DEV_OK, "an attacker");
 		CHECK_STATUS(session, learn_table_attack(attacker, &how, &oracle, ROWS, raw, trial % 2 == 0 ? epsilons : NULL, 1, 0,
 												 changed, losses, trial % 3 == 0 ? fooled : NULL), DEV_OK, "an attack");
-		learn_predict_scores(predictor, ROWS, changed, scores);
+		learn_predict_scores(predictor, ROWS, changed, NULL, scores);
 		for (size_t row = 0; row < ROWS; row++)
 		{
 			double		epsilon = trial % 2 == 0 ? (double) epsilons[row] : how.numbers.epsilon;

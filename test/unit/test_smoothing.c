@@ -232,7 +232,7 @@ test_table(void)
 	constraints[0].mutable = false;
 	make_rows(model, 1, 4, raw);
 	raw[1] = NAN;
-	learn_predict_scores(predictor, 1, raw, expected);
+	learn_predict_scores(predictor, 1, raw, NULL, expected);
 	for (int i = 1; i < 3; i++)
 		class = expected[i] > expected[class] ? i : class;
 	table.predictor = predictor;
