@@ -590,7 +590,7 @@ build_heads(LearnBuilder *builder, LearnGraph *built)
 		case LEARN_NAM:
 			return learn_build_nam(builder, &built->parts);
 		case LEARN_LAYERS:
-			return learn_build_layers(builder);
+			return learn_build_layers(builder, built);
 		case LEARN_CNN:
 		case LEARN_RESNET20:
 		case LEARN_FCN:
