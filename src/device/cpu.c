@@ -58,6 +58,18 @@ kernels_of(const DevQueue *queue)
 	return device_of(queue)->kernels;
 }
 
+const Kernels *
+dev_cpu_kernels(const DevQueue *queue)
+{
+	return kernels_of(queue);
+}
+
+float *
+dev_cpu_pack(DevQueue *queue)
+{
+	return ((CpuQueue *) queue)->pack;
+}
+
 /* ---- Memory ---- */
 
 static void *
@@ -260,6 +272,20 @@ cpu_adam(DevQueue *queue, size_t n, const DevAdam *how, const float *diff_weight
 	kernels_of(queue)->adam(n, how, diff_weights, weights, mean, variance);
 }
 
+static void
+cpu_layer_norm(DevQueue *queue, size_t rows, size_t cols, const float *x, const float *gain, const float *bias,
+			   float epsilon, float *y, float *statistics)
+{
+	kernels_of(queue)->layer_norm(rows, cols, x, gain, bias, epsilon, y, statistics);
+}
+
+static void
+cpu_layer_norm_grad(DevQueue *queue, size_t rows, size_t cols, const float *x, const float *gain, const float *statistics,
+					const float *diff_y, float *diff_x, bool accumulate, float *diff_gain, float *diff_bias)
+{
+	kernels_of(queue)->layer_norm_grad(rows, cols, x, gain, statistics, diff_y, diff_x, accumulate, diff_gain, diff_bias);
+}
+
 static const DevPrimitives cpu_primitives = {
 	.name = "cpu",
 	.alloc = cpu_alloc,
@@ -286,7 +312,13 @@ static const DevPrimitives cpu_primitives = {
 	.piecewise_linear = dev_cpu_piecewise_linear,
 	.piecewise_linear_grad = dev_cpu_piecewise_linear_grad,
 	.cox = dev_cpu_cox,
-	.cox_grad = dev_cpu_cox_grad
+	.cox_grad = dev_cpu_cox_grad,
+	.attention = dev_cpu_attention,
+	.attention_grad = dev_cpu_attention_grad,
+	.layer_norm = cpu_layer_norm,
+	.layer_norm_grad = cpu_layer_norm_grad,
+	.limit_codes = dev_cpu_limit_codes,
+	.first_equal = dev_cpu_first_equal
 };
 
 /* ---- Opening ---- */

@@ -7,6 +7,8 @@
 #include "kernel_math.h"
 #include "kernel_loops.h"
 #include "kernel_random.h"
+#include "kernel_normalize.h"
+#include "kernel_attention.h"
 
 const Kernels KERNELS = {
 	.name = KERNELS_NAME,
@@ -20,5 +22,9 @@ const Kernels KERNELS = {
 	.reduce_cols = reduce_cols,
 	.softmax = softmax,
 	.random_mask = random_mask,
-	.adam = adam
+	.adam = adam,
+	.layer_norm = layer_norm,
+	.layer_norm_grad = layer_norm_grad,
+	.attend = attend,
+	.attend_grad = attend_grad
 };

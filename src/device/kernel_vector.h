@@ -18,6 +18,7 @@ typedef __m512 Vf;
 #define vf_store(p, v) _mm512_storeu_ps(p, v)
 #define vf_add(a, b) _mm512_add_ps(a, b)
 #define vf_multiply(a, b) _mm512_mul_ps(a, b)
+#define vf_max(a, b) _mm512_max_ps(a, b)
 #define vf_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define vf_madd(a, b, c) _mm512_fmadd_ps(a, b, c)
 
@@ -33,6 +34,7 @@ typedef __m256 Vf;
 #define vf_store(p, v) _mm256_storeu_ps(p, v)
 #define vf_add(a, b) _mm256_add_ps(a, b)
 #define vf_multiply(a, b) _mm256_mul_ps(a, b)
+#define vf_max(a, b) _mm256_max_ps(a, b)
 #define vf_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define vf_madd(a, b, c) _mm256_fmadd_ps(a, b, c)
 
@@ -71,6 +73,17 @@ vf_fma(Vf a, Vf b, Vf c)
 
 	for (int lane = 0; lane < VF_WIDTH; lane++)
 		r[lane] = __builtin_fmaf(a[lane], b[lane], c[lane]);
+	return r;
+}
+
+/* b where the two are not ordered, as the instructions of x86 have it. */
+static inline Vf
+vf_max(Vf a, Vf b)
+{
+	Vf			r;
+
+	for (int lane = 0; lane < VF_WIDTH; lane++)
+		r[lane] = a[lane] > b[lane] ? a[lane] : b[lane];
 	return r;
 }
 

@@ -47,6 +47,25 @@ typedef struct Kernels
 	void		(*random_mask) (size_t n, float rate, uint64_t seed, uint64_t stream, uint64_t first, float *dst);
 	void		(*adam) (size_t n, const DevAdam *how, const float *diff_weights, float *weights,
 						 float *mean, float *variance);
+	void		(*layer_norm) (size_t rows, size_t cols, const float *x, const float *gain, const float *bias, float epsilon,
+							   float *y, float *statistics);
+	void		(*layer_norm_grad) (size_t rows, size_t cols, const float *x, const float *gain, const float *statistics,
+									const float *diff_y, float *diff_x, bool accumulate,
+									float *diff_gain, float *diff_bias);
+
+	/*
+	 * One tile of scores, before scaling, turned into weights under the running maximum: row r sees its first
+	 * diagonal + r columns (diagonal is at least 1), the others get 0. most and sum (rows) go on from the tile before, unless
+	 * it is the first; factor (rows) is what sums so far must be multiplied by. ld is a multiple of 16 and holds the columns rounded up to one.
+	 */
+	void		(*attend) (size_t rows, size_t cols, size_t diagonal, float scale, bool first, float *scores, size_t ld,
+						   float *most, float *sum, float *factor);
+	/*
+	 * The same tile on the way back: scores become the weights times the mask (NULL: none), diff, which is the gradient of
+	 * masked weights, becomes that of the scores. dots (rows): sum over all keys of weight times gradient.
+	 */
+	void		(*attend_grad) (size_t rows, size_t cols, size_t diagonal, float scale, const float *log_sum, const float *dots,
+								const float *mask, float *scores, float *diff, size_t ld);
 } Kernels;
 
 extern const Kernels dev_kernels_portable;

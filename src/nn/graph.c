@@ -489,7 +489,7 @@ choose_buffers(const NnGraph *graph, NnNodeData *node)
 		return;
 	if (node->in_place && !node->reads_src && maker->op->overwritable && !maker->reads_dst)
 		node->value_owner = src->value_owner;
-	if (node->diff_in_place && (node->n_parameters == 0 || node->op == &nn_operator_bias))
+	if (node->diff_in_place && (node->n_parameters == 0 || node->op == &nn_operator_bias || node->op == &nn_operator_position))
 		node->diff_owner = src->diff_owner;
 }
 
