@@ -4,6 +4,7 @@
  * The error of an array is its largest difference over its largest expected value.
  */
 #include "cases.h"
+#include "cases_attention.h"
 
 #define TOLERANCE 2e-6
 
@@ -106,5 +107,6 @@ main(void)
 {
 	check_table(operator_cases, N_CASES(operator_cases));
 	check_table(loss_cases, N_CASES(loss_cases));
+	check_table(attention_cases, N_CASES(attention_cases));
 	return check_done();
 }
