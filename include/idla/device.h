@@ -251,8 +251,8 @@ dev_queue_stopped(const DevQueue *queue)
 /*
  * Opens the CPU. The first call in a process loads OpenBLAS (libopenblas.so.0)
  * with all signals blocked and one BLAS thread; when it cannot be found the
- * device's own kernels do the products. library NULL: the usual name;
- * library "": do not look for OpenBLAS (tests).
+ * device's own kernels do the products. library NULL: the usual name, unless the kernels for this processor are as fast
+ * at every size (AVX-512); library "": do not look for OpenBLAS.
  */
 extern DevStatus dev_cpu_open(DevSession *session, const char *library, DevDevice **device);
 extern const char *dev_cpu_description(const DevDevice *device);	/* e.g. "avx2, OpenBLAS 0.3.21" */

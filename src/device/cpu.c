@@ -2,7 +2,7 @@
  * cpu.c: the CPU as a device.
  *
  * Fills the table of primitives from the kernels of the best instruction set that
- * the processor has, and hands the products of training to OpenBLAS where it is found. OpenBLAS is opened at
+ * the processor has, and hands large products of training to OpenBLAS where that is faster and found. OpenBLAS is opened at
  * run time, with all signals blocked and one thread, so that whoever links or preloads
  * this code starts nothing; several queues may multiply at once, each on its caller's thread.
  */
@@ -432,7 +432,7 @@ dev_cpu_open(DevSession *session, const char *library, DevDevice **device)
 	opened->base.session = session;
 	opened->kernels = dev_kernels(0);
 	if (library == NULL)
-		library = "libopenblas.so.0";
+		library = opened->kernels->small == SIZE_MAX ? "" : "libopenblas.so.0";
 	if (library[0] == '\0' || !use_blas(opened, library))
 		snprintf(opened->description, sizeof(opened->description), "%s, own products", opened->kernels->name);
 	*device = &opened->base;

@@ -12,7 +12,7 @@
 
 const Kernels KERNELS = {
 	.name = KERNELS_NAME,
-	.small = VF_FUSED ? 384 : 0,
+	.small = SMALL,
 	.multiply = multiply,
 	.copy = copy,
 	.map = map,

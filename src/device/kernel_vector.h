@@ -11,6 +11,7 @@
 #define VF_WIDTH 16
 #define VF_FUSED 1
 #define TILE_ROWS 8
+#define SMALL SIZE_MAX
 typedef __m512 Vf;
 #define vf_zero() _mm512_setzero_ps()
 #define vf_spread(x) _mm512_set1_ps(x)
@@ -27,6 +28,7 @@ typedef __m512 Vf;
 #define VF_WIDTH 8
 #define VF_FUSED 1
 #define TILE_ROWS 6
+#define SMALL 384
 typedef __m256 Vf;
 #define vf_zero() _mm256_setzero_ps()
 #define vf_spread(x) _mm256_set1_ps(x)
@@ -43,6 +45,7 @@ typedef __m256 Vf;
 #define VF_WIDTH 4
 #define VF_FUSED 0
 #define TILE_ROWS 4
+#define SMALL 0
 typedef float Vf __attribute__((__vector_size__(16)));
 
 static inline Vf

@@ -20,7 +20,7 @@
 typedef struct Kernels
 {
 	const char *name;
-	size_t		small;			/* products with a side below this are no slower than OpenBLAS's, often faster */
+	size_t		small;			/* products with a side below this are no slower than OpenBLAS's, often faster; SIZE_MAX: all are */
 
 	/*
 	 * C = alpha * A B + beta * C, or with bias (which needs alpha 1 and beta 0) C = A B + bias. Element (i, p) of A lies
