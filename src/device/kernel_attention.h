@@ -4,28 +4,6 @@
  * A row's sum runs over what it sees, in LANES lanes, with zeros up to whole vectors: it depends
  * neither on the other rows nor on how far the tile goes on.
  */
-static float
-largest(size_t n, const float *x)
-{
-	Vf			most[LANE_VECTORS];
-	float		lane[LANES];
-
-	for (size_t v = 0; v < LANE_VECTORS; v++)
-		most[v] = vf_load(x + v * VF_WIDTH);
-	for (size_t i = LANES; i < n; i += LANES)
-	{
-#pragma GCC unroll 4
-		for (size_t v = 0; v < LANE_VECTORS; v++)
-			most[v] = vf_max(most[v], vf_load(x + i + v * VF_WIDTH));
-	}
-	for (size_t v = 0; v < LANE_VECTORS; v++)
-		vf_store(lane + v * VF_WIDTH, most[v]);
-	for (size_t width = LANES / 2; width > 0; width /= 2)
-		for (size_t i = 0; i < width; i++)
-			lane[i] = lane[i] > lane[i + width] ? lane[i] : lane[i + width];
-	return lane[0];
-}
-
 /* What a row sees of a tile. */
 static size_t
 visible(size_t row, size_t cols, size_t diagonal)

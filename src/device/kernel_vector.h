@@ -159,6 +159,32 @@ sum_row(size_t n, const float *a, const float *b)
 	return sum_lanes(sums);
 }
 
+/* The largest of n values, LANES at least. */
+static float
+largest(size_t n, const float *x)
+{
+	Vf			most[LANE_VECTORS];
+	float		lane[LANES];
+	size_t		i = LANES;
+
+	for (size_t v = 0; v < LANE_VECTORS; v++)
+		most[v] = vf_load(x + v * VF_WIDTH);
+	for (; i + LANES <= n; i += LANES)
+	{
+#pragma GCC unroll 4
+		for (size_t v = 0; v < LANE_VECTORS; v++)
+			most[v] = vf_max(most[v], vf_load(x + i + v * VF_WIDTH));
+	}
+	for (size_t v = 0; v < LANE_VECTORS; v++)
+		vf_store(lane + v * VF_WIDTH, most[v]);
+	for (; i < n; i++)
+		lane[0] = lane[0] > x[i] ? lane[0] : x[i];
+	for (size_t width = LANES / 2; width > 0; width /= 2)
+		for (size_t j = 0; j < width; j++)
+			lane[j] = lane[j] > lane[j + width] ? lane[j] : lane[j + width];
+	return lane[0];
+}
+
 static float
 sum_values(size_t n, const float *a)
 {

@@ -5,7 +5,7 @@
  *
  * MODE is train (forward, backward, AdamW) or infer. Post-norm layers with gelu and a hidden layer of four times
  * the width, the sum over positions, and a head of two classes; threads share the batch as the trainer has them do. Prints
- * sequences a second of elapsed and of processor time, and the most memory the process had, in MB.
+ * sequences a second of elapsed and of processor time, and the most memory that the session and the process had, in MB.
  */
 #include "idla/nn.h"
 #include "learn/parallel.h"
@@ -243,8 +243,9 @@ main(int n_arguments, char **arguments)
 		elapsed = clock_of(CLOCK_MONOTONIC) - start;
 	} while (elapsed < seconds);
 	getrusage(RUSAGE_SELF, &usage);
-	printf("%.2f %.2f %.1f\n", steps * (double) bench.batch / elapsed,
-		   steps * (double) bench.batch / (clock_of(CLOCK_PROCESS_CPUTIME_ID) - start_cpu), (double) usage.ru_maxrss / 1024);
+	printf("%.2f %.2f %.1f %.1f\n", steps * (double) bench.batch / elapsed,
+		   steps * (double) bench.batch / (clock_of(CLOCK_PROCESS_CPUTIME_ID) - start_cpu),
+		   (double) dev_session_peak(bench.session) / (1024 * 1024), (double) usage.ru_maxrss / 1024);
 	learn_team_free(team);
 	dev_session_close(bench.session);
 	return EXIT_SUCCESS;

@@ -84,8 +84,8 @@ def peer(kind, width, layers, heads, length, batch, threads, mode, seconds):
             step()
             steps += 1
         elapsed, cpu = time.perf_counter() - start, time.process_time() - start_cpu
-        more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-        print(steps * batch / elapsed, steps * batch / cpu, more, flush=True)
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        print(steps * batch / elapsed, steps * batch / cpu, (most - before) / 1024, most / 1024, flush=True)
 
 
 def ours(shape, threads, mode, seconds):
@@ -99,7 +99,7 @@ def compare(shape, threads, mode, rounds, seconds):
     for p in peers:
         p.stdout.readline()
     ratios, cpus, best = [], [], [0.0, 0.0, 0.0]
-    memory = theirs = 0.0
+    memory = [0.0] * 4
     for _ in range(rounds):
         results = [ours(shape, threads, mode, seconds)]
         for p in peers:
@@ -109,15 +109,16 @@ def compare(shape, threads, mode, rounds, seconds):
         ratios.append(results[0][0] / max(r[0] for r in results[1:]))
         cpus.append(results[0][1] / max(r[1] for r in results[1:]))
         best = [max(b, r[0]) for b, r in zip(best, results)]
-        memory, theirs = results[0][2], min(r[2] for r in results[1:])
+        memory = results[0][2:] + [min(r[i] for r in results[1:]) for i in (2, 3)]
     for p in peers:
         p.stdin.close()
         p.wait()
     width, layers, heads, length, batch = shape
     print(f"{mode} width {width} layers {layers} heads {heads} length {length} batch {batch} threads {threads}: "
           f"{statistics.median(ratios):.2f} x PyTorch (cpu {statistics.median(cpus):.2f}); sequences/s at best {best[0]:.0f}, "
-          f"nn.TransformerEncoder {best[1]:.0f}, written {best[2]:.0f}; whole process {memory:.0f} MB, PyTorch's step alone "
-          f"{theirs:.0f} MB", flush=True)
+          f"nn.TransformerEncoder {best[1]:.0f}, written {best[2]:.0f}; "
+          f"memory {memory[1]:.0f} MB of which the session {memory[0]:.0f}, PyTorch {memory[3]:.0f} of which steps {memory[2]:.0f}",
+          flush=True)
 
 
 def main():
