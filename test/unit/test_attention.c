@@ -322,6 +322,48 @@ check_shared_gain(void)
 	dev_session_close(place.session);
 }
 
+/* ---- Norms behind what changes gradients in place ---- */
+
+/* A relu writes its source's gradient where its own was; the norms of what stands above come after that. */
+static void
+check_norms_above(void)
+{
+	NnShape		shape = nn_shape(2, 3, 4, 0, 0);
+	float		x[3 * 12];
+	float		seed[3 * 12];
+	float		squared[3];
+	Place		place;
+	NnNode		input;
+	NnNode		node;
+
+	draw(36, 1, x);
+	draw(36, 2, seed);
+	place_open(&place, 0);
+	input = nn_input(place.graph, "x", &shape);
+	node = nn_activation(place.graph, project(&place, input, "matrix", 4, 4), DEV_MAP_RELU);
+	node = nn_bias(place.graph, node, parameter(&place, "bias", nn_shape(1, 4, 0, 0, 0)));
+	node = nn_sinusoid(place.graph, nn_activation(place.graph, node, DEV_MAP_SELU));
+	node = nn_position(place.graph, node, parameter(&place, "position", shape));
+	place_compile(&place, 3);
+	nn_run_set(place.run, input, 3, x);
+	nn_run_forward(place.run, node, NN_TRAIN, 0, 0, 0);
+	nn_run_backward_from(place.run, node, seed);
+	CHECK_STATUS(place.session, nn_run_norms(place.run, squared), DEV_OK, "norms above activations");
+	for (size_t b = 0; b < 3; b++)
+	{
+		double		sum = 0;
+
+		memset(place.diff_weights, 0, nn_graph_weights(place.graph) * sizeof(float));
+		nn_run_set(place.run, input, 1, x + b * 12);
+		nn_run_forward(place.run, node, NN_TRAIN, 0, 0, 0);
+		nn_run_backward_from(place.run, node, seed + b * 12);
+		for (size_t i = 0; i < nn_graph_weights(place.graph); i++)
+			sum += pow(place.diff_weights[i], 2);
+		CHECK_NEAR(squared[b] / sum, 1, 1e-5, "norm of example %zu above activations", b);
+	}
+	dev_session_close(place.session);
+}
+
 /* ---- Wrong requests ---- */
 
 static NnNode
@@ -400,6 +442,7 @@ main(void)
 	check_dropout();
 	check_long();
 	check_shared_gain();
+	check_norms_above();
 	check_wrong();
 	return check_done();
 }
