@@ -153,8 +153,8 @@ build(IdlaWork *work, const IdlaTable *table, Snapshot snapshot, const IdlaVersi
 	pfree(weights);
 
 	cached->model = model;
-	idla_check(work, learn_predictor_create(work->session, &model->learn, model->learn.n_fields > 0 ? FIELD_BATCH : PREDICT_BATCH,
-											&model->learn, PREDICT_BATCH, &cached->predictorcached->predictor));
+	idla_check(work, learn_predictor_create(work->session, &model->learn,
+											model->learn.n_fields > 0 ? FIELD_BATCH : PREDICT_BATCH, &cached->predictor));
 	return cached;
 }
 
