@@ -24,7 +24,8 @@ typedef enum LearnTask
 	LEARN_BINARY,				/* 1 output: logit of the positive class */
 	LEARN_MULTICLASS,			/* classes outputs: log probabilities up to a constant */
 	LEARN_REGRESSION,			/* targets outputs */
-	LEARN_SURVIVAL				/* 1 output: log hazard ratio */
+	LEARN_SURVIVAL,				/* 1 output: log hazard ratio */
+	LEARN_MULTILABEL			/* targets outputs: the logit of each label, any number of which may hold */
 } LearnTask;
 
 typedef enum LearnChannelKind

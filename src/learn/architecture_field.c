@@ -147,7 +147,9 @@ learn_build_fields(LearnBuilder *builder, LearnGraph *built)
 	for (int i = 0; i < (int) n; i++)
 	{
 		build_planes(builder, built, i);
-		builder->encoded[i] = build_encoder(builder, built, i);
+		builder->encoded[i] = NN_NONE;
+		if (!learn_layers_encode(builder->session, builder->network))
+			builder->encoded[i] = build_encoder(builder, built, i);
 	}
 	return DEV_OK;
 }

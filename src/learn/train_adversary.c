@@ -221,7 +221,7 @@ watched_score(void *context, size_t n, const float *inputs, float *losses, uint8
 static NnMean
 answer_scale(LearnTask task)
 {
-	return task == LEARN_BINARY ? NN_MEAN_BINARY : task == LEARN_MULTICLASS ? NN_MEAN_CLASSES : NN_MEAN_VALUE;
+	return task == LEARN_BINARY || task == LEARN_MULTILABEL ? NN_MEAN_BINARY : task == LEARN_MULTICLASS ? NN_MEAN_CLASSES : NN_MEAN_VALUE;
 }
 
 static LearnRunOracle

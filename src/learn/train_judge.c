@@ -51,6 +51,17 @@ squared_error(size_t n_outputs, const float *outputs, const float *targets)
 	return sum / (double) n_outputs;
 }
 
+static double
+label_loss(size_t n_outputs, const float *outputs, const float *targets)
+{
+	const double no_offset = 0;
+	double		sum = 0;
+
+	for (size_t i = 0; i < n_outputs; i++)
+		sum += learn_row_loss(1, &outputs[i], targets[i], &no_offset, 1);
+	return sum / (double) n_outputs;
+}
+
 /* Sum of the losses of the loaded rows with these outputs. */
 static double
 sum_losses(const LearnMachine *machine, const LearnWorker *worker, size_t rows, const float *outputs)
@@ -66,6 +77,8 @@ sum_losses(const LearnMachine *machine, const LearnWorker *worker, size_t rows, 
 
 		if (task == LEARN_BINARY || task == LEARN_MULTICLASS)
 			sum += learn_row_loss(n_outputs, output, target[0], machine->offset, 1);
+		else if (task == LEARN_MULTILABEL)
+			sum += label_loss(n_outputs, output, target);
 		else if (task == LEARN_REGRESSION)
 			sum += squared_error(n_outputs, output, target);
 	}
