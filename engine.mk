@@ -45,6 +45,10 @@ engine-bench: build/plain/speed_engine
 build/plain/speed_engine: test/bench/speed_engine.c build/plain/libidla_engine.a engine.mk
 	$(CC) $(ENGINE_plain) -Isrc -MMD -MP -MF $@.d -o $@ $< build/plain/libidla_engine.a $(ENGINE_LIBS)
 
+# Deep networks, one at a time: see test/bench/speed_deep.c and speed_deep.py.
+build/plain/speed_deep: test/bench/speed_deep.c build/plain/libidla_engine.a engine.mk
+	$(CC) $(ENGINE_plain) -Isrc -MMD -MP -MF $@.d -o $@ $< build/plain/libidla_engine.a $(ENGINE_LIBS)
+
 # An upward include fails the build before the first compilation.
 check-arrows: build/arrows.ok
 build/arrows.ok: scripts/check-arrows $(ENGINE_SOURCES) $(ENGINE_HEADERS)
