@@ -218,6 +218,9 @@ typedef struct DevPrimitives
 	void		(*pool_positions_grad) (DevQueue *queue, DevPool kind, size_t batch, size_t positions, size_t cols,
 										const float *src, const int32_t *lengths, const float *dst, const float *diff_dst,
 										float *diff_src, bool accumulate);
+	/* dst (+)= src (batch, positions, cols), from position lengths[i] of example i on as if that were zeros; dst may be src */
+	void		(*mask_positions) (DevQueue *queue, size_t batch, size_t positions, size_t cols, const float *src,
+								   const int32_t *lengths, float *dst, bool accumulate);
 
 	/*
 	 * Normalisation of `count` matrices x (rows, cols), one behind the other, each with its own cols values of

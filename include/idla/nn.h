@@ -155,6 +155,8 @@ extern NnNode nn_global_max(NnGraph *graph, NnNode src, NnNode lengths);
 extern NnNode nn_group_norm(NnGraph *graph, NnNode src, size_t groups, NnParameter gain, NnParameter bias, float epsilon);
 /* zeros around an image or sequence: window's before and after, the rest is ignored */
 extern NnNode nn_pad(NnGraph *graph, NnNode src, const NnWindow *window);
+/* (length, width) -> the same with zeros from position lengths[0] on, which is taken into [0, length]; lengths: codes of shape (1) */
+extern NnNode nn_mask_positions(NnGraph *graph, NnNode src, NnNode lengths);
 extern NnNode nn_flip(NnGraph *graph, NnNode src, int axis);	/* reverse order along dimension `axis` of an example */
 
 /*

@@ -37,6 +37,7 @@ typedef struct CpuDevice
 	DevDevice	base;
 	const Kernels *kernels;
 	Sgemm		sgemm;			/* NULL: the kernels do all products */
+	bool		blas_is_wide;	/* it uses vectors of 16 floats */
 	char		description[96];
 } CpuDevice;
 
@@ -162,6 +163,13 @@ part_rows(size_t m, size_t n, size_t k)
 	return row >= PART ? 1 : (size_t) (PART / row);
 }
 
+/* Is OpenBLAS there, and as fast as the kernels? With vectors half as wide it is half as fast. */
+static bool
+serves(const CpuDevice *device)
+{
+	return device->sgemm != NULL && (device->blas_is_wide || !device->kernels->wide);
+}
+
 static void
 cpu_gemm(DevQueue *queue, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k,
 		 float alpha, const float *a, size_t lda, const float *b, size_t ldb,
@@ -171,7 +179,7 @@ cpu_gemm(DevQueue *queue, bool transpose_a, bool transpose_b, size_t m, size_t n
 	size_t		rows = part_rows(m, n, k);
 	size_t		step_a = transpose_a ? 1 : lda;
 	size_t		small = device->kernels->small;
-	bool		blas = device->sgemm != NULL && k > 0 && n > 1 && m >= small && n >= small && k >= small &&
+	bool		blas = serves(device) && k > 0 && n > 1 && m >= small && n >= small && k >= small &&
 		rows <= INT_MAX && n <= INT_MAX && k <= INT_MAX && lda <= INT_MAX && ldb <= INT_MAX && ldc <= INT_MAX;
 
 	for (size_t i = 0; i < m && !dev_queue_stopped(queue); i += rows)
@@ -300,6 +308,7 @@ static const DevPrimitives cpu_primitives = {
 	.pool_grad = dev_cpu_pool_grad,
 	.pool_positions = dev_cpu_pool_positions,
 	.pool_positions_grad = dev_cpu_pool_positions_grad,
+	.mask_positions = dev_cpu_mask_positions,
 	.moments = dev_cpu_moments,
 	.affine = dev_cpu_affine,
 	.affine_sums = dev_cpu_affine_sums,
@@ -362,6 +371,18 @@ open_blas(const char *library)
 	return handle;
 }
 
+/* OpenBLAS chooses one of its cores by the processor, its own list of processors, or the environment. */
+static bool
+is_wide_core(const char *core)
+{
+	static const char *const wide[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
+
+	for (size_t i = 0; core != NULL && i < sizeof(wide) / sizeof(wide[0]); i++)
+		if (strcmp(core, wide[i]) == 0)
+			return true;
+	return false;
+}
+
 /* Fills sgemm and returns true when the library is there, has what is needed and keeps to one thread. */
 static bool
 use_blas(CpuDevice *device, const char *library)
@@ -373,7 +394,7 @@ use_blas(CpuDevice *device, const char *library)
 		Sgemm		sgemm;
 		void		(*set_threads) (int);
 		int			(*get_threads) (void);
-		char	   *(*get_config) (void);
+		char	   *(*get_text) (void);
 	}			symbol;
 	const char *config = NULL;
 	int			digits = 0;
@@ -390,7 +411,9 @@ use_blas(CpuDevice *device, const char *library)
 	}
 	symbol.address = dlsym(handle, "openblas_get_config");
 	if (symbol.address != NULL)
-		config = symbol.get_config();
+		config = symbol.get_text();
+	symbol.address = dlsym(handle, "openblas_get_corename");
+	device->blas_is_wide = is_wide_core(symbol.address == NULL ? NULL : symbol.get_text());
 	symbol.address = dlsym(handle, "cblas_sgemm");
 	if (symbol.address == NULL)
 		return false;
@@ -419,7 +442,7 @@ dev_cpu_open(DevSession *session, const char *library, DevDevice **device)
 	opened->kernels = dev_kernels(0);
 	if (library == NULL)
 		library = "libopenblas.so.0";
-	if (library[0] == '\0' || !use_blas(opened, library))
+	if (library[0] == '\0' || !use_blas(opened, library) || !serves(opened))
 		snprintf(opened->description, sizeof(opened->description), "%s, own products", opened->kernels->name);
 	*device = &opened->base;
 	return DEV_OK;

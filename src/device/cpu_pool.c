@@ -69,6 +69,21 @@ dev_cpu_pool_positions_grad(DevQueue *queue, DevPool kind, size_t batch, size_t 
 }
 
 void
+dev_cpu_mask_positions(DevQueue *queue, size_t batch, size_t positions, size_t cols, const float *src,
+					   const int32_t *lengths, float *dst, bool accumulate)
+{
+	for (size_t i = 0; i < batch; i++)
+	{
+		size_t		first = i * positions * cols;
+		size_t		n = length_of(lengths, i, positions) * cols;
+
+		dev_cpu_kernels(queue)->copy(1, n, src + first, n, dst + first, n, accumulate);
+		if (!accumulate && n < positions * cols)
+			memset(dst + first + n, 0, (positions * cols - n) * sizeof(float));
+	}
+}
+
+void
 dev_cpu_moments(DevQueue *queue, size_t count, size_t rows, size_t cols, const float *x, float *mean, float *variance)
 {
 	for (size_t i = 0; i < count; i++)

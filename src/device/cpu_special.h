@@ -37,6 +37,8 @@ extern void dev_cpu_pool_positions(DevQueue *queue, DevPool kind, size_t batch, 
 extern void dev_cpu_pool_positions_grad(DevQueue *queue, DevPool kind, size_t batch, size_t positions, size_t cols,
 										const float *src, const int32_t *lengths, const float *dst,
 										const float *diff_dst, float *diff_src, bool accumulate);
+extern void dev_cpu_mask_positions(DevQueue *queue, size_t batch, size_t positions, size_t cols, const float *src,
+								   const int32_t *lengths, float *dst, bool accumulate);
 extern void dev_cpu_moments(DevQueue *queue, size_t count, size_t rows, size_t cols, const float *x, float *mean,
 							float *variance);
 extern void dev_cpu_affine(DevQueue *queue, size_t count, size_t rows, size_t cols, const float *x, const float *mean,

@@ -13,6 +13,7 @@
 
 const Kernels KERNELS = {
 	.name = KERNELS_NAME,
+	.wide = VF_WIDTH == 16,
 	.small = VF_FUSED ? 384 : 0,
 	.multiply = multiply,
 	.copy = copy,

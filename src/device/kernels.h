@@ -23,6 +23,7 @@
 typedef struct Kernels
 {
 	const char *name;
+	bool		wide;			/* vectors of 16 floats */
 	size_t		small;			/* products with a side below this are no slower than OpenBLAS's, often faster */
 
 	/*

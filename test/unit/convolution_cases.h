@@ -79,6 +79,13 @@ build_flip(NnGraph *graph, const Nodes *n, const Case *c)
 	return nn_flip(graph, n->src[0], c->option);
 }
 
+static NnNode
+build_mask_positions(NnGraph *graph, const Nodes *n, const Case *c)
+{
+	(void) c;
+	return nn_mask_positions(graph, n->src[0], n->codes);
+}
+
 static const Case convolution_cases[] = {
 	{&convolution, build_convolution, 0, BOTH},
 	{&convolution_uneven, build_convolution, 1, BOTH},
@@ -104,7 +111,8 @@ static const Case convolution_cases[] = {
 	{&group_norm_bare, build_group_norm, 2, BOTH},
 	{&pad, build_pad, 12, BOTH},
 	{&pad_sequence, build_pad, 13, BOTH},
-	{&flip, build_flip, 1, BOTH}
+	{&flip, build_flip, 1, BOTH},
+	{&mask_positions, build_mask_positions, 0, BOTH}
 };
 
 #endif							/* IDLA_TEST_CONVOLUTION_CASES_H */

@@ -2979,3 +2979,42 @@ static const Reference flip = {
 	.n_parameters = 0, .parameters = {{{0}}},
 	.dst = {{3, {2, 3, 2}}, flip_dst, flip_dst_diff},
 };
+
+static const int32_t mask_positions_codes[] = {
+	2, 0, 7
+};
+
+static const float mask_positions_src0[] = {
+	0.0436667651f, 2.00232959f, 0.351102233f, -1.11228609f, 0.117051214f, -0.528512061f, 2.40400815f,
+	-0.610172927f, -1.07529438f, 0.730992973f, -0.5003286f, -0.362824738f, -0.216882333f, -0.649088323f,
+	-0.392350018f, -2.14286804f, -0.0837854296f, 0.649698734f, 1.85109365f, 0.0837383643f, 0.833874941f,
+	-0.687266767f, 1.45727909f, 2.22634912f
+};
+
+static const float mask_positions_src0_diff[] = {
+	0.35640344f, -0.304620564f, 0.0816480443f, 1.55368078f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f,
+	0.0f, 0.0f, 0.0f, 0.0f, 1.14852536f, 0.0801009685f, -0.247943088f, -2.15679026f, -1.80147517f, 0.815207779f,
+	-1.08582425f, 0.342591047f
+};
+
+static const float mask_positions_dst[] = {
+	0.0436667651f, 2.00232959f, 0.351102233f, -1.11228609f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f,
+	0.0f, 0.0f, 0.0f, 0.0f, -0.0837854296f, 0.649698734f, 1.85109365f, 0.0837383643f, 0.833874941f,
+	-0.687266767f, 1.45727909f, 2.22634912f
+};
+
+static const float mask_positions_dst_diff[] = {
+	0.35640344f, -0.304620564f, 0.0816480443f, 1.55368078f, -1.18635798f, 1.29009008f, -0.939621687f,
+	-0.774482131f, 0.301145613f, 0.670516431f, 0.987082839f, 1.43903661f, -1.07095003f, 0.112626508f,
+	0.798230648f, 0.309375048f, 1.14852536f, 0.0801009685f, -0.247943088f, -2.15679026f, -1.80147517f,
+	0.815207779f, -1.08582425f, 0.342591047f
+};
+
+static const Reference mask_positions = {
+	.name = "mask_positions",
+	.batch = 3,
+	.n_codes = 1, .codes = mask_positions_codes,
+	.n_src = 1, .src = {{{2, {4, 2}}, mask_positions_src0, mask_positions_src0_diff}},
+	.n_parameters = 0, .parameters = {{{0}}},
+	.dst = {{2, {4, 2}}, mask_positions_dst, mask_positions_dst_diff},
+};

@@ -111,6 +111,7 @@ def main():
     add("pad", lambda x: F.pad(x, (0, 0, 1, 2, 0, 1)), [f(BATCH, 2, 3, 2)])
     add("pad_sequence", lambda x: F.pad(x, (0, 0, 2, 1)), [f(BATCH, 3, 2)])
     add("flip", lambda x: x.flip(2), [f(BATCH, 2, 3, 2)])
+    add("mask_positions", lambda x, lengths: torch.where(known(x, lengths), x, 0.0), [f(BATCH, 4, 2)], codes=none(2, 0, 7))
     header.write()
 
 
