@@ -19,6 +19,7 @@ typedef struct LearnBuilder
 	NnNode		features;		/* (n_features), or NN_NONE */
 	size_t		n_features;
 	NnNode	   *encoded;		/* (network->n_fields): what an encoder made of each field, (width) */
+	NnNode		map;			/* positions that the encoder under way took the mean of, or NN_NONE */
 } LearnBuilder;
 
 #define JOIN_WIDTH 64			/* of the layer that joins encoded fields and ordinary columns */
@@ -36,13 +37,16 @@ extern NnNode learn_build_resnet20(LearnBuilder *builder, NnNode src, const char
 extern NnNode learn_build_fcn(LearnBuilder *builder, NnNode src, NnNode length, const char *name);
 extern NnNode learn_build_recurrent(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm, bool both);
 
+/* The mean over positions that ends an encoder; explanations find them as its map. */
+extern NnNode learn_build_mean(LearnBuilder *builder, NnNode src, NnNode length);
+
 /* A convolution that keeps the size but for its stride, "<name>.weights"; and one with batch norm and relu. */
 extern NnNode learn_build_convolution(LearnBuilder *builder, NnNode src, const char *name, size_t kernel, size_t stride,
 									  size_t width);
 extern NnNode learn_build_convolution_block(LearnBuilder *builder, NnNode src, const char *name, size_t kernel,
 											size_t stride, size_t width, bool rectified);
 
-/* Inputs of the fields and their encoders: fills built->planes and ->lengths, and builder->encoded. (architecture_field.c) */
+/* Inputs of the fields and their encoders: fills built->planes, ->lengths, ->encoded and ->maps, and builder->encoded. (architecture_field.c) */
 extern DevStatus learn_build_fields(LearnBuilder *builder, LearnGraph *built);
 
 /* From features to heads: (outputs) or (members, outputs). The LAYERS one fails for a bad text. */

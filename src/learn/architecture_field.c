@@ -80,6 +80,13 @@ learn_build_convolution_block(LearnBuilder *builder, NnNode src, const char *nam
 	return rectified ? nn_activation(builder->graph, node, DEV_MAP_RELU) : node;
 }
 
+NnNode
+learn_build_mean(LearnBuilder *builder, NnNode src, NnNode length)
+{
+	builder->map = src;
+	return nn_global_mean(builder->graph, src, length);
+}
+
 /* ---- Inputs ---- */
 
 static void
@@ -141,13 +148,16 @@ learn_build_fields(LearnBuilder *builder, LearnGraph *built)
 	built->planes = dev_alloc(builder->session, n, sizeof(*built->planes));
 	built->starts = dev_alloc(builder->session, n, sizeof(*built->starts));
 	built->lengths = dev_alloc(builder->session, n, sizeof(NnNode));
-	builder->encoded = dev_alloc(builder->session, n, sizeof(NnNode));
-	if (built->planes == NULL || built->starts == NULL || built->lengths == NULL || builder->encoded == NULL)
+	built->maps = dev_alloc(builder->session, n, sizeof(NnNode));
+	built->encoded = builder->encoded = dev_alloc(builder->session, n, sizeof(NnNode));
+	if (built->planes == NULL || built->starts == NULL || built->lengths == NULL || built->maps == NULL || builder->encoded == NULL)
 		return DEV_NO_MEMORY;
 	for (int i = 0; i < (int) n; i++)
 	{
 		build_planes(builder, built, i);
+		builder->map = NN_NONE;
 		builder->encoded[i] = build_encoder(builder, built, i);
+		built->maps[i] = builder->map;
 	}
 	return DEV_OK;
 }

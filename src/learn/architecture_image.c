@@ -61,7 +61,7 @@ learn_build_cnn(LearnBuilder *builder, NnNode src, const char *name)
 			node = learn_build_convolution_block(builder, node, part, 3, 1, width, true);
 		}
 	}
-	return nn_global_mean(builder->graph, node, NN_NONE);
+	return learn_build_mean(builder, node, NN_NONE);
 }
 
 static NnNode
@@ -107,5 +107,5 @@ learn_build_resnet20(LearnBuilder *builder, NnNode src, const char *name)
 			node = residual_block(builder, node, part, halved ? 2 : 1, width << stage);
 		}
 	}
-	return nn_global_mean(builder->graph, node, NN_NONE);
+	return learn_build_mean(builder, node, NN_NONE);
 }

@@ -33,7 +33,7 @@ learn_build_fcn(LearnBuilder *builder, NnNode src, NnNode length, const char *na
 		if (length != NN_NONE)
 			node = nn_mask(builder->graph, node, length);
 	}
-	return nn_global_mean(builder->graph, node, length);
+	return learn_build_mean(builder, node, length);
 }
 
 static NnParameter
