@@ -21,10 +21,11 @@ ENGINE_SOURCES := $(sort $(wildcard src/device/*.c src/nn/*.c src/learn/*.c))
 ENGINE_HEADERS := $(sort $(wildcard include/idla/*.h src/device/*.h src/nn/*.h src/learn/*.h))
 UNIT_SOURCES := $(sort $(wildcard test/unit/test_*.c))
 UNIT_NAMES := $(UNIT_SOURCES:test/unit/%.c=%)
+FUZZ_SOURCES := $(sort $(wildcard test/fuzz/fuzz_*.c))
 
 ENGINE_OBJS := $(ENGINE_SOURCES:src/%.c=build/plain/%.o)
 
-.PHONY: engine engine-plain engine-asan engine-tests-built engine-test engine-bench check-arrows
+.PHONY: engine engine-plain engine-asan engine-tests-built engine-test engine-fuzz engine-bench engine-robust check-arrows
 .DELETE_ON_ERROR:
 
 # The goal when this file is used alone; the Makefile names its own first.
@@ -38,11 +39,22 @@ engine-tests-built: $(UNIT_NAMES:%=build/plain/%) $(UNIT_NAMES:%=build/asan/%)
 engine-test: engine-tests-built
 	scripts/run-tests unit unit-sanitized
 
+# Readers of untrusted bytes under libFuzzer; scripts/run-fuzzer runs them on test/fuzz/corpus.
+engine-fuzz: $(FUZZ_SOURCES:test/fuzz/%.c=build/fuzz/%)
+
 # Training against its matrix products alone: see test/bench/speed_engine.c.
 engine-bench: build/plain/speed_engine
 	$<
 
-build/plain/speed_engine: test/bench/speed_engine.c build/plain/libidla_engine.a engine.mk
+# Adversarial training on UCI heart: see test/bench/robust_heart.c.
+engine-robust: build/plain/robust_heart
+	$<
+
+build/plain/speed_engine build/plain/robust_heart: build/plain/%: test/bench/%.c build/plain/libidla_engine.a engine.mk
+	$(CC) $(ENGINE_plain) -Isrc -MMD -MP -MF $@.d -o $@ $< build/plain/libidla_engine.a $(ENGINE_LIBS)
+
+# One recurrent layer: see test/bench/speed_recurrent.py, which runs it.
+build/plain/speed_recurrent: test/bench/speed_recurrent.c build/plain/libidla_engine.a engine.mk
 	$(CC) $(ENGINE_plain) -Isrc -MMD -MP -MF $@.d -o $@ $< build/plain/libidla_engine.a $(ENGINE_LIBS)
 
 # An upward include fails the build before the first compilation.
@@ -68,6 +80,24 @@ endef
 
 $(eval $(call ENGINE_FLAVOUR,plain))
 $(eval $(call ENGINE_FLAVOUR,asan))
+
+# ---- fuzzers ----
+
+# They are clang's, and so are the parts of the engine that read bytes: learn, and what it needs when no net is run.
+FUZZ_CC = clang
+ENGINE_fuzz = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer $(ENGINE_COMMON)
+FUZZ_OBJS := $(patsubst src/%.c,build/fuzz/%.o,$(filter src/learn/%,$(ENGINE_SOURCES)) src/device/session.c src/device/random.c)
+
+$(FUZZ_OBJS): build/fuzz/%.o: src/%.c engine.mk | build/arrows.ok
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(ENGINE_fuzz) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+build/fuzz/libidla_engine.a: $(FUZZ_OBJS)
+	rm -f $@
+	ar rcs $@ $^
+
+$(FUZZ_SOURCES:test/fuzz/%.c=build/fuzz/%): build/fuzz/%: test/fuzz/%.c build/fuzz/libidla_engine.a engine.mk
+	$(FUZZ_CC) $(ENGINE_fuzz) -fsanitize=fuzzer -Isrc -MMD -MP -MF $@.d -o $@ $< build/fuzz/libidla_engine.a $(ENGINE_LIBS)
 
 # Optimising the checked form of code that is all inlined takes minutes; running it slowly takes seconds.
 build/asan/device/kernels_%.o: SANITIZED_LEVEL = -O0

@@ -92,6 +92,25 @@ extern size_t learn_field_depth(const LearnField *field);	/* channels of a pixel
 extern bool learn_field_has_length(const LearnField *field);
 /* The inputs of the network that a field feeds; returns their number. */
 extern int	learn_field_planes(const LearnField *field, LearnPlane planes[LEARN_MAX_PLANES]);
+/* One value among many that are taken at once; taken is the caller's to free. */
+typedef struct LearnTaking
+{
+	const LearnField *field;
+	const void *bytes;			/* of an image's file */
+	size_t		size;
+	void	   *taken;
+	size_t		taken_size;
+	bool		good;
+	LearnTrouble trouble;
+} LearnTaking;
+
+typedef struct LearnTaker LearnTaker;
+
+/* Threads that take images; they must end before the session does: learn_taker_free. */
+extern DevStatus learn_taker_create(DevSession *session, int threads, LearnTaker **taker);
+extern void learn_taker_run(LearnTaker *taker, size_t n, LearnTaking *takings);
+extern void learn_taker_free(LearnTaker *taker);	/* NULL is allowed */
+
 /* Places of a field that explanations tell apart (pixels, samples, bins by channel, tokens), and that of a plane's value i of n. */
 extern size_t learn_field_parts(const LearnField *field);
 extern size_t learn_field_part(const LearnField *field, int plane, size_t i, size_t n);

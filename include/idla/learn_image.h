@@ -76,7 +76,7 @@ extern bool learn_image_size_of(size_t src_height, size_t src_width, int src_cha
  * as .299 R + .587 G + .114 B (ITU-R BT.601; of a JPEG this is its stored Y), grey becomes colour three times over.
  *
  * PNG: all depths and kinds, interlaced too; of an animation the still image. Damaged checksums are errors.
- * JPEG: 8-bit baseline, extended and progressive, grey, YCbCr, RGB, CMYK and YCCK; 12-bit, lossless, hierarchical and JPEG-LS are
+ * JPEG: 8-bit baseline, extended and progressive, grey, YCbCr, RGB, CMYK and YCCK; 12-bit, arithmetic, lossless, hierarchical and JPEG-LS are
  * refused. EXIF's orientation is applied. CMYK becomes (1 - C)(1 - K), and so on; with Adobe's marker the stored values are
  * 1 - C, as Adobe writes them. A warning of the decoder (premature end, bad Huffman code) is an error.
  * DICOM: see learn_dicom in src/learn/dicom.h for what is read; values are rescaled (slope, intercept), windowed by the first

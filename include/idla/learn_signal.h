@@ -46,7 +46,7 @@ typedef struct LearnSignalPlan
 	LearnResampling resampling;
 	LearnCrop	crop;
 	LearnSignalScaling scaling;
-	bool		mark;			/* as many columns again follow the leads, 1 where a sample was missing */
+	bool		mark;			/* as many columns again follow the leads, 1 where a sample was missing (resampled: a share) */
 	float	   *mean;			/* (leads) fitted, for LEARN_SIGNAL_BY_LEAD */
 	float	   *deviation;		/* (leads) fitted, positive */
 } LearnSignalPlan;
@@ -65,10 +65,12 @@ extern size_t learn_signal_scratch(const LearnSignalPlan *plan, size_t length);
  * gaps are bridged by straight lines, the first and last value hold outwards, and a lead without any value gets the training mean
  * (0 once scaled); resampled; scaled; cropped, or padded with zeros at the end. *used is how many steps
  * of dst are signal and not padding. position is in [0, 1), for LEARN_CROP_RANDOM. scratch as above.
- * DEV_BAD_DATA: no values, only NaN, an infinity; DEV_INVALID: more than LEARN_SIGNAL_MOST_VALUES. trouble may be NULL.
+ * DEV_BAD_DATA: no values, only NaN, an infinity; DEV_INVALID: more than LEARN_SIGNAL_MOST_VALUES; DEV_CANCELLED: *stop became
+ * true while resampling, the one step that may take long. stop and trouble may be NULL.
  */
 extern DevStatus learn_signal_prepare(const LearnSignalPlan *plan, size_t length, const float *raw, double position,
-									  float *scratch, float *dst, size_t *used, LearnTrouble *trouble);
+									  float *scratch, float *dst, size_t *used, const volatile bool *stop,
+									  LearnTrouble *trouble);
 
 /* ---- Parts ---- */
 
@@ -76,9 +78,12 @@ extern DevStatus learn_signal_prepare(const LearnSignalPlan *plan, size_t length
 extern DevStatus learn_signal_check(size_t length, size_t leads, const float *values, size_t *missing, LearnTrouble *trouble);
 /* Bridges NaN as above; a lead without any value becomes fill[lead], fill NULL: 0. */
 extern void learn_signal_bridge(size_t length, size_t leads, float *values, const float *fill);
-/* src (n_src, leads), without NaN, read at steps of `step` samples -> dst (n_dst, leads); positions beyond the end hold the last. */
-extern void learn_signal_resample(LearnResampling how, size_t n_src, size_t leads, const float *src, double step,
-								  size_t n_dst, float *dst);
+/*
+ * src (n_src, leads), without NaN, read at steps of `step` samples -> dst (n_dst, leads); positions beyond the end hold the
+ * last. At most 2 * LEARN_SIGNAL_MOST_LEADS leads. False when stop (may be NULL), asked for every output, made it end early.
+ */
+extern bool learn_signal_resample(LearnResampling how, size_t n_src, size_t leads, const float *src, double step,
+								  size_t n_dst, float *dst, const volatile bool *stop);
 
 /*
  * Windows of a long signal: one starts every `stride` samples while it fits; the last ends with the

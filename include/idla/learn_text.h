@@ -81,7 +81,7 @@ extern DevStatus learn_vocabulary_train(LearnVocabulary *vocabulary, size_t size
 
 /*
  * A vocab.txt: one piece a line, its number the line's. A final line end and carriage returns are fine. DEV_BAD_DATA naming the line
- * on an empty line, a piece twice, invalid UTF-8 or a piece longer than a word can be; when "[UNK]" is missing; when
+ * on an empty line, a piece twice, invalid UTF-8, a carriage return within, or a piece longer than a word can be; when "[UNK]" is missing; when
  * there are more than LEARN_MAX_PIECES or 16 MB. Other special tokens may be missing. Bounded before memory is taken.
  */
 extern DevStatus learn_vocabulary_read(DevSession *session, const char *text, size_t size, bool lowercase,

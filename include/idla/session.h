@@ -110,6 +110,10 @@ enum
 	DEV_STREAM_SAMPLE,
 	DEV_STREAM_ROCKET,
 	DEV_STREAM_ROCKET_LEADS,
+	DEV_STREAM_AUGMENT,			/* these four use the stream's upper half too, see learn_augment.h */
+	DEV_STREAM_MIX,
+	DEV_STREAM_ATTACK,
+	DEV_STREAM_SMOOTHING,
 	DEV_STREAM_INIT = 1 << 16,	/* + parameter number */
 	DEV_STREAM_DROPOUT = 1 << 24	/* + node number */
 };

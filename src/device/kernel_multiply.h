@@ -227,11 +227,35 @@ pack_strip(size_t k, size_t cols, size_t width, float alpha, const float *b, siz
 			dst[p * width + j] = alpha * b[p * row_b + j * col_b];
 }
 
+/* Full strips that are packed together, so that a wide B is read in runs of some length, and rows that are fetched ahead. */
+#define PACK_TOGETHER 4
+#define PACK_AHEAD 8
+
+static void
+pack_together(size_t k, const float *b, size_t row_b, float *dst)
+{
+	for (size_t p = 0; p < k; p++)
+	{
+		const float *row = b + p * row_b;
+
+		for (size_t v = 0; v < PACK_TOGETHER * PANEL && p + PACK_AHEAD < k; v += 64 / sizeof(float))
+			__builtin_prefetch(row + PACK_AHEAD * row_b + v);
+		for (size_t s = 0; s < PACK_TOGETHER; s++)
+			for (size_t v = 0; v < PANEL; v += VF_WIDTH)
+				vf_store(dst + (s * k + p) * PANEL + v, vf_load(row + s * PANEL + v));
+	}
+}
+
 /* All strips of B(k, n), one behind the other, k * PANEL floats apart. */
 static void
 pack_strips(size_t k, size_t n, float alpha, const float *b, size_t row_b, size_t col_b, float *dst)
 {
-	for (size_t j = 0; j < n; j += PANEL)
+	size_t		j = 0;
+
+	if (col_b == 1 && alpha == 1.0f)
+		for (; j + PACK_TOGETHER * PANEL <= n; j += PACK_TOGETHER * PANEL)
+			pack_together(k, b + j, row_b, dst + j * k);
+	for (; j < n; j += PANEL)
 	{
 		size_t		cols = n - j < PANEL ? n - j : PANEL;
 

@@ -1,22 +1,17 @@
 /*
  * dicom.c: the attributes of a DICOM file that say where and what its pixels are.
  *
- * A data set is a list of elements: tag, sometimes a type (VR), length, value (PS3.5 section 7). The walk goes over the top level; sequences
- * are skipped, by their length or, where that is undefined, element by element to a bounded depth. Every
- * length is compared with the bytes that are left before anything is read.
+ * File meta information first (PS3.10 7.1), whose transfer syntax decides how the rest is written; then the elements of
+ * the top level up to the pixels; then what they say together, checked.
  */
 #include "dicom.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#define UNDEFINED 0xFFFFFFFFu
-#define MOST_NESTED 32
 #define UID_SIZE 64
 
-#define TAG(group, element) ((uint32_t) (group) << 16 | (element))
-#define VR(a, b) ((unsigned) (a) << 8 | (unsigned) (b))
+#define TAG LEARN_DICOM_TAG
 
 enum
 {
@@ -44,251 +39,6 @@ enum
 #define TAG_FLOAT_PIXELS TAG(0x7FE0, 0x0008)
 #define TAG_DOUBLE_PIXELS TAG(0x7FE0, 0x0009)
 #define TAG_PIXELS TAG(0x7FE0, 0x0010)
-#define TAG_ITEM TAG(0xFFFE, 0xE000)
-#define TAG_ITEM_END TAG(0xFFFE, 0xE00D)
-#define TAG_SEQUENCE_END TAG(0xFFFE, 0xE0DD)
-
-typedef struct Cursor
-{
-	const uint8_t *bytes;
-	size_t		size;
-	size_t		place;
-	bool		implicit;
-	LearnTrouble *trouble;
-} Cursor;
-
-typedef struct Element
-{
-	uint32_t	tag;
-	unsigned	vr;				/* VR('U', 'S'); 0: implicit */
-	uint32_t	length;
-	size_t		place;			/* of the tag */
-	const uint8_t *value;
-} Element;
-
-/* ---- Elements ---- */
-
-static unsigned
-two_bytes(const uint8_t *bytes)
-{
-	return (unsigned) bytes[0] | (unsigned) bytes[1] << 8;
-}
-
-static uint32_t
-four_bytes(const uint8_t *bytes)
-{
-	return two_bytes(bytes) | (uint32_t) two_bytes(bytes + 2) << 16;
-}
-
-static bool
-truncated(const Cursor *cursor, size_t place)
-{
-	learn_image_fail(cursor->trouble, DEV_BAD_DATA, "DICOM file is truncated");
-	learn_image_detail(cursor->trouble, "Its %zu bytes end within the element at byte %zu.", cursor->size, place);
-	return false;
-}
-
-static bool
-corrupt(const Cursor *cursor, const Element *element, const char *what)
-{
-	learn_image_fail(cursor->trouble, DEV_BAD_DATA, "DICOM file is corrupt");
-	learn_image_detail(cursor->trouble, "The element (%04X,%04X) at byte %zu %s.", (unsigned) (element->tag >> 16),
-					   (unsigned) (element->tag & 0xFFFF), element->place, what);
-	return false;
-}
-
-/* Types whose length takes four bytes, after two that say nothing (PS3.5 7.1.2); types not known yet do that too. */
-static bool
-has_short_length(unsigned vr)
-{
-	static const char short_ones[] = "AEASATCSDADSDTFDFLISLOLTPNSHSLSSSTTMUIULUS";
-
-	for (const char *name = short_ones; *name != '\0'; name += 2)
-	{
-		if (vr == VR(name[0], name[1]))
-			return true;
-	}
-	return false;
-}
-
-static bool
-is_letter(uint8_t byte)
-{
-	return byte >= 'A' && byte <= 'Z';
-}
-
-/* Tag, type and length; the cursor is left at the value, which may be longer than what is left. */
-static bool
-read_element(Cursor *cursor, Element *element)
-{
-	const uint8_t *at = cursor->bytes + cursor->place;
-	size_t		left = cursor->size - cursor->place;
-	size_t		head = 8;
-
-	if (left < 8)
-		return truncated(cursor, cursor->place);
-	element->place = cursor->place;
-	element->tag = (uint32_t) two_bytes(at) << 16 | two_bytes(at + 2);
-	element->vr = 0;
-	if (cursor->implicit || element->tag >> 16 == 0xFFFE)
-		element->length = four_bytes(at + 4);
-	else
-	{
-		element->vr = VR(at[4], at[5]);
-		if (!is_letter(at[4]) || !is_letter(at[5]))
-			return corrupt(cursor, element, "has no type");
-		if (has_short_length(element->vr))
-			element->length = two_bytes(at + 6);
-		else
-		{
-			head = 12;
-			if (left < head)
-				return truncated(cursor, cursor->place);
-			element->length = four_bytes(at + 8);
-		}
-	}
-	element->value = at + head;
-	cursor->place += head;
-	return true;
-}
-
-static bool
-skip_value(Cursor *cursor, const Element *element)
-{
-	if (element->length > cursor->size - cursor->place)
-		return truncated(cursor, element->place);
-	cursor->place += element->length;
-	return true;
-}
-
-/*
- * What is open while a value of undefined length is skipped: a sequence, which holds items, or an item, which holds
- * elements. The content of type UN is implicit (PS3.5 6.2.2), and what is in it too.
- */
-typedef struct Open
-{
-	bool		is_item;
-	bool		implicit;		/* as before it */
-} Open;
-
-/* From a sequence of undefined length to behind its end. */
-static bool
-skip_sequence(Cursor *cursor, const Element *sequence)
-{
-	Open		stack[MOST_NESTED];
-	int			depth = 1;
-
-	stack[0] = (Open) {false, cursor->implicit};
-	cursor->implicit = cursor->implicit || sequence->vr == VR('U', 'N');
-	while (depth > 0)
-	{
-		bool		in_item = stack[depth - 1].is_item;
-		Element		element;
-
-		if (!read_element(cursor, &element))
-			return false;
-		if (element.tag == (in_item ? TAG_ITEM_END : TAG_SEQUENCE_END))
-		{
-			cursor->implicit = stack[--depth].implicit;
-			continue;
-		}
-		if (in_item == (element.tag >> 16 == 0xFFFE) || (!in_item && element.tag != TAG_ITEM))
-			return corrupt(cursor, &element, in_item ? "may not be in an item" : "may not be in a sequence");
-		if (element.length != UNDEFINED)
-		{
-			if (!skip_value(cursor, &element))
-				return false;
-			continue;
-		}
-		if (depth == MOST_NESTED)
-			return corrupt(cursor, &element, "is nested too deeply");
-		stack[depth++] = (Open) {!in_item, cursor->implicit};
-		cursor->implicit = cursor->implicit || element.vr == VR('U', 'N');
-	}
-	return true;
-}
-
-/* ---- Values ---- */
-
-static bool
-read_short(const Cursor *cursor, const Element *element, int *value)
-{
-	if (element->length < 2)
-		return corrupt(cursor, element, "is too short for a number");
-	*value = (int) two_bytes(element->value);
-	return true;
-}
-
-/*
- * The first of the numbers in a decimal string ("40\\400 "), with *found false when it is empty. Not by strtod, which asks the locale what a decimal
- * point is. A string has at most 16 characters, so digits fit into 64 bits.
- */
-static bool
-read_decimal(const Cursor *cursor, const Element *element, double *value, bool *found)
-{
-	const char *at = (const char *) element->value;
-	const char *end = at + element->length;
-	const char *digits;
-	uint64_t	number = 0;
-	int			power = 0;
-	int			exponent = 0;
-	bool		negative;
-	bool		fraction = false;
-
-	while (at < end && *at == ' ')
-		at++;
-	*found = at < end && *at != '\\' && *at != '\0';
-	if (!*found)
-		return true;
-	negative = *at == '-';
-	at += *at == '-' || *at == '+' ? 1 : 0;
-	digits = at;
-	for (; at < end && ((*at >= '0' && *at <= '9') || (*at == '.' && !fraction)); at++)
-	{
-		if (*at == '.')
-			fraction = true;
-		else if (number < UINT64_MAX / 16)
-		{
-			number = number * 10 + (uint64_t) (*at - '0');
-			power -= fraction ? 1 : 0;
-		}
-		else
-			power += fraction ? 0 : 1;
-	}
-	if (at - digits < (fraction ? 2 : 1))
-		return corrupt(cursor, element, "is not a number");
-	if (at < end && (*at == 'e' || *at == 'E'))
-	{
-		bool		minus = ++at < end && *at == '-';
-
-		at += at < end && (*at == '-' || *at == '+') ? 1 : 0;
-		digits = at;
-		for (; at < end && *at >= '0' && *at <= '9'; at++)
-			exponent = exponent < 1000 ? exponent * 10 + (*at - '0') : exponent;
-		if (at == digits)
-			return corrupt(cursor, element, "is not a number");
-		power += minus ? -exponent : exponent;
-	}
-	while (at < end && (*at == ' ' || *at == '\0'))
-		at++;
-	if (at < end && *at != '\\')
-		return corrupt(cursor, element, "is not a number");
-	/* One rounding where the power is exact, as nearly all of them are. */
-	*value = power < 0 ? (double) number / pow(10.0, -power) : (double) number * pow(10.0, power);
-	*value = negative ? -*value : *value;
-	return isfinite(*value) || corrupt(cursor, element, "is a number out of range");
-}
-
-/* A text without the blanks or zeros that make its length even. */
-static void
-read_text(const Element *element, char *text, size_t capacity)
-{
-	size_t		length = element->length;
-
-	while (length > 0 && (element->value[length - 1] == ' ' || element->value[length - 1] == '\0'))
-		length--;
-	learn_image_quote(text, capacity, element->value, length);
-}
 
 /* ---- Transfer syntaxes ---- */
 
@@ -343,7 +93,7 @@ syntax_name(const char *uid)
 }
 
 static bool
-choose_syntax(Cursor *cursor, const char *uid)
+choose_syntax(LearnDicomCursor *cursor, const char *uid)
 {
 	cursor->implicit = strcmp(uid, IMPLICIT_LITTLE) == 0;
 	if (cursor->implicit || strcmp(uid, EXPLICIT_LITTLE) == 0)
@@ -357,32 +107,32 @@ choose_syntax(Cursor *cursor, const char *uid)
 
 /* Whether elements have types, told by the first. */
 static bool
-looks_implicit(const Cursor *cursor)
+looks_implicit(const LearnDicomCursor *cursor)
 {
 	const uint8_t *at = cursor->bytes + cursor->place;
 
-	return cursor->size - cursor->place < 8 || !is_letter(at[4]) || !is_letter(at[5]);
+	return cursor->size - cursor->place < 8 || !learn_is_letter(at[4]) || !learn_is_letter(at[5]);
 }
 
 /* The group 0002, which is explicit whatever follows (PS3.10 7.1). */
 static bool
-read_file_meta(Cursor *cursor)
+read_file_meta(LearnDicomCursor *cursor)
 {
 	char		uid[UID_SIZE + 1] = "";
 
 	cursor->implicit = false;
-	while (cursor->size - cursor->place >= 8 && two_bytes(cursor->bytes + cursor->place) == 0x0002)
+	while (cursor->size - cursor->place >= 8 && learn_two_bytes(cursor->bytes + cursor->place) == 0x0002)
 	{
-		Element		element;
+		LearnDicomElement		element;
 
-		if (!read_element(cursor, &element))
+		if (!learn_dicom_element(cursor, &element))
 			return false;
-		if (element.length == UNDEFINED)
-			return corrupt(cursor, &element, "has no length");
-		if (!skip_value(cursor, &element))
+		if (element.length == LEARN_DICOM_UNDEFINED)
+			return learn_dicom_corrupt(cursor, &element, "has no length");
+		if (!learn_dicom_skip(cursor, &element))
 			return false;
 		if (element.tag == TAG_TRANSFER_SYNTAX)
-			read_text(&element, uid, sizeof(uid));
+			learn_dicom_text(&element, uid, sizeof(uid));
 	}
 	if (uid[0] != '\0')
 		return choose_syntax(cursor, uid);
@@ -396,9 +146,9 @@ learn_is_dicom(const uint8_t *bytes, size_t size)
 	if (size >= 132 && memcmp(bytes + 128, "DICM", 4) == 0)
 		return true;
 	/* A data set without a preamble: the first element of group 2 or 8 has a low number, and a type or a length that is small. */
-	if (size < 16 || (two_bytes(bytes) != 0x0002 && two_bytes(bytes) != 0x0008) || two_bytes(bytes + 2) > 0x0060)
+	if (size < 16 || (learn_two_bytes(bytes) != 0x0002 && learn_two_bytes(bytes) != 0x0008) || learn_two_bytes(bytes + 2) > 0x0060)
 		return false;
-	return (is_letter(bytes[4]) && is_letter(bytes[5])) || (two_bytes(bytes) == 0x0008 && four_bytes(bytes + 4) <= 256);
+	return (learn_is_letter(bytes[4]) && learn_is_letter(bytes[5])) || (learn_two_bytes(bytes) == 0x0008 && learn_four_bytes(bytes + 4) <= 256);
 }
 
 /* ---- The attributes ---- */
@@ -424,46 +174,46 @@ typedef struct Attributes
 } Attributes;
 
 static bool
-read_attribute(const Cursor *cursor, const Element *element, Attributes *attributes, LearnDicom *dicom)
+read_attribute(const LearnDicomCursor *cursor, const LearnDicomElement *element, Attributes *attributes, LearnDicom *dicom)
 {
 	bool		found;
 
 	switch (element->tag)
 	{
 		case TAG_ROWS:
-			return read_short(cursor, element, &attributes->rows);
+			return learn_dicom_short(cursor, element, &attributes->rows);
 		case TAG_COLUMNS:
-			return read_short(cursor, element, &attributes->columns);
+			return learn_dicom_short(cursor, element, &attributes->columns);
 		case TAG_SAMPLES:
-			return read_short(cursor, element, &attributes->samples);
+			return learn_dicom_short(cursor, element, &attributes->samples);
 		case TAG_ALLOCATED:
-			return read_short(cursor, element, &attributes->allocated);
+			return learn_dicom_short(cursor, element, &attributes->allocated);
 		case TAG_STORED:
-			return read_short(cursor, element, &attributes->stored);
+			return learn_dicom_short(cursor, element, &attributes->stored);
 		case TAG_HIGH_BIT:
-			return read_short(cursor, element, &attributes->high_bit);
+			return learn_dicom_short(cursor, element, &attributes->high_bit);
 		case TAG_SIGNED:
-			return read_short(cursor, element, &attributes->is_signed);
+			return learn_dicom_short(cursor, element, &attributes->is_signed);
 		case TAG_PLANAR:
-			return read_short(cursor, element, &attributes->planar);
+			return learn_dicom_short(cursor, element, &attributes->planar);
 		case TAG_PADDING:
 			dicom->has_padding = element->length > 0;
-			return !dicom->has_padding || read_short(cursor, element, &attributes->padding);
+			return !dicom->has_padding || learn_dicom_short(cursor, element, &attributes->padding);
 		case TAG_FRAMES:
-			return read_decimal(cursor, element, &attributes->frames, &found);
+			return learn_dicom_decimal(cursor, element, &attributes->frames, &found);
 		case TAG_CENTRE:
-			return read_decimal(cursor, element, &dicom->centre, &attributes->has_centre);
+			return learn_dicom_decimal(cursor, element, &dicom->centre, &attributes->has_centre);
 		case TAG_WINDOW:
-			return read_decimal(cursor, element, &dicom->window, &attributes->has_width);
+			return learn_dicom_decimal(cursor, element, &dicom->window, &attributes->has_width);
 		case TAG_INTERCEPT:
-			return read_decimal(cursor, element, &dicom->intercept, &found);
+			return learn_dicom_decimal(cursor, element, &dicom->intercept, &found);
 		case TAG_SLOPE:
-			return read_decimal(cursor, element, &dicom->slope, &found);
+			return learn_dicom_decimal(cursor, element, &dicom->slope, &found);
 		case TAG_PHOTOMETRIC:
-			read_text(element, attributes->photometric, sizeof(attributes->photometric));
+			learn_dicom_text(element, attributes->photometric, sizeof(attributes->photometric));
 			return true;
 		case TAG_VOI_FUNCTION:
-			read_text(element, attributes->voi, sizeof(attributes->voi));
+			learn_dicom_text(element, attributes->voi, sizeof(attributes->voi));
 			return true;
 		case TAG_MODALITY_TABLE:
 			learn_image_fail(cursor->trouble, DEV_BAD_DATA, "DICOM image with a modality look-up table is not supported");
@@ -474,10 +224,10 @@ read_attribute(const Cursor *cursor, const Element *element, Attributes *attribu
 }
 
 static bool
-read_pixel_element(const Cursor *cursor, const Element *element, LearnDicom *dicom)
+read_pixel_element(const LearnDicomCursor *cursor, const LearnDicomElement *element, LearnDicom *dicom)
 {
-	if (element->length == UNDEFINED)
-		return corrupt(cursor, element, "holds compressed pixels, which its transfer syntax excludes");
+	if (element->length == LEARN_DICOM_UNDEFINED)
+		return learn_dicom_corrupt(cursor, element, "holds compressed pixels, which its transfer syntax excludes");
 	dicom->pixels = element->value;
 	dicom->pixel_place = cursor->place;
 	dicom->pixel_bytes = cursor->size - cursor->place;
@@ -488,13 +238,13 @@ read_pixel_element(const Cursor *cursor, const Element *element, LearnDicom *dic
 
 /* The data set up to its pixels. */
 static bool
-read_data_set(Cursor *cursor, Attributes *attributes, LearnDicom *dicom)
+read_data_set(LearnDicomCursor *cursor, Attributes *attributes, LearnDicom *dicom)
 {
 	while (cursor->place < cursor->size)
 	{
-		Element		element;
+		LearnDicomElement		element;
 
-		if (!read_element(cursor, &element))
+		if (!learn_dicom_element(cursor, &element))
 			return false;
 		if (element.tag == TAG_PIXELS)
 		{
@@ -504,15 +254,15 @@ read_data_set(Cursor *cursor, Attributes *attributes, LearnDicom *dicom)
 		if (element.tag == TAG_FLOAT_PIXELS || element.tag == TAG_DOUBLE_PIXELS)
 			return learn_image_fail(cursor->trouble, DEV_BAD_DATA, "DICOM image with floating-point pixels is not supported");
 		if (element.tag >> 16 == 0xFFFE)
-			return corrupt(cursor, &element, "may not be outside a sequence");
-		if (element.length == UNDEFINED)
+			return learn_dicom_corrupt(cursor, &element, "may not be outside a sequence");
+		if (element.length == LEARN_DICOM_UNDEFINED)
 		{
 			if ((element.tag == TAG_MODALITY_TABLE && !read_attribute(cursor, &element, attributes, dicom)) ||
-				!skip_sequence(cursor, &element))
+				!learn_dicom_skip_sequence(cursor, &element))
 				return false;
 			continue;
 		}
-		if (!skip_value(cursor, &element) || !read_attribute(cursor, &element, attributes, dicom))
+		if (!learn_dicom_skip(cursor, &element) || !read_attribute(cursor, &element, attributes, dicom))
 			return false;
 	}
 	return true;
@@ -618,7 +368,7 @@ check_window(const Attributes *attributes, LearnDicom *dicom, LearnTrouble *trou
 bool
 learn_dicom_header(const uint8_t *bytes, size_t size, LearnDicom *dicom, LearnTrouble *trouble)
 {
-	Cursor		cursor = {bytes, size, 0, false, trouble};
+	LearnDicomCursor		cursor = {bytes, size, 0, false, trouble};
 	Attributes	attributes = {
 		.rows = -1, .columns = -1, .samples = -1, .allocated = -1, .stored = -1, .high_bit = -1, .is_signed = -1, .frames = 1.0,
 	};
@@ -642,7 +392,7 @@ bool
 learn_dicom_info(const uint8_t *bytes, size_t size, LearnImageInfo *info, LearnTrouble *trouble)
 {
 	LearnDicom	dicom;
-	char		window[64] = "";
+	char		window[40] = "";
 
 	if (!learn_dicom_header(bytes, size, &dicom, trouble))
 		return false;

@@ -47,11 +47,67 @@ typedef struct LearnDicom
 	LearnVoi	voi;
 	bool		has_padding;
 	int32_t		padding;		/* a stored value that is no part of the picture */
-	const uint8_t *pixels;		/* as many bytes as the header promises, once dicom_check_pixels has said so */
+	const uint8_t *pixels;		/* as many bytes as the header promises, if pixel_bytes are enough */
 	size_t		pixel_bytes;	/* that are there */
 	size_t		pixel_place;	/* offset in the file, for messages */
 } LearnDicom;
 
 extern bool learn_dicom_header(const uint8_t *bytes, size_t size, LearnDicom *dicom, LearnTrouble *trouble);
+
+/* ---- dicom_elements.c: one element after another ---- */
+
+#define LEARN_DICOM_TAG(group, element) ((uint32_t) (group) << 16 | (element))
+#define LEARN_DICOM_UNDEFINED 0xFFFFFFFFu	/* a length that is told by an end mark */
+
+typedef struct LearnDicomCursor
+{
+	const uint8_t *bytes;
+	size_t		size;
+	size_t		place;
+	bool		implicit;
+	LearnTrouble *trouble;
+} LearnDicomCursor;
+
+typedef struct LearnDicomElement
+{
+	uint32_t	tag;
+	unsigned	vr;				/* VR('U', 'S'); 0: implicit */
+	uint32_t	length;
+	size_t		place;			/* of the tag */
+	const uint8_t *value;
+} LearnDicomElement;
+
+static inline unsigned
+learn_two_bytes(const uint8_t *bytes)
+{
+	return (unsigned) bytes[0] | (unsigned) bytes[1] << 8;
+}
+
+static inline uint32_t
+learn_four_bytes(const uint8_t *bytes)
+{
+	return learn_two_bytes(bytes) | (uint32_t) learn_two_bytes(bytes + 2) << 16;
+}
+
+/* As types (VR) have two. */
+static inline bool
+learn_is_letter(uint8_t byte)
+{
+	return byte >= 'A' && byte <= 'Z';
+}
+
+/* Tag, type and length; the cursor is left at the value, which may be longer than what is left. False: in cursor->trouble. */
+extern bool learn_dicom_element(LearnDicomCursor *cursor, LearnDicomElement *element);
+/* Over the value just reached; false when it is not all there. */
+extern bool learn_dicom_skip(LearnDicomCursor *cursor, const LearnDicomElement *element);
+/* Over one of undefined length. */
+extern bool learn_dicom_skip_sequence(LearnDicomCursor *cursor, const LearnDicomElement *sequence);
+/* Values, which must be all there. The first of several decimal numbers ("40\\400 "); *found is false when it is empty. */
+extern bool learn_dicom_short(const LearnDicomCursor *cursor, const LearnDicomElement *element, int *value);
+extern bool learn_dicom_decimal(const LearnDicomCursor *cursor, const LearnDicomElement *element, double *value, bool *found);
+/* Without the blanks or zeros that make the length even; see learn_image_quote. */
+extern void learn_dicom_text(const LearnDicomElement *element, char *text, size_t capacity);
+/* Records what is wrong with an element; returns false. */
+extern bool learn_dicom_corrupt(const LearnDicomCursor *cursor, const LearnDicomElement *element, const char *what);
 
 #endif							/* IDLA_LEARN_DICOM_H */

@@ -6,7 +6,10 @@
  */
 #include "idla/learn_data.h"
 
+#include "parallel.h"
+
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,11 +207,72 @@ learn_field_take_signal(const LearnField *field, size_t length, size_t leads, co
 		learn_signal_bridge(length, leads, whole, nothing);
 	if (resampled)
 	{
-		learn_signal_resample(LEARN_RESAMPLE_SINC, length, leads, whole, field->rate / field->to_rate, n, dst);
+		learn_signal_resample(LEARN_RESAMPLE_SINC, length, leads, whole, field->rate / field->to_rate, n, dst, NULL);
 		free(whole);
 	}
 	if (field->scaling == LEARN_SIGNAL_BY_SIGNAL || field->scaling == LEARN_SIGNAL_TOGETHER)
 		scale_signal(field->scaling, n, leads, dst);
 	*taken = dst;
 	return true;
+}
+
+/* ---- Many at once ---- */
+
+struct LearnTaker
+{
+	DevSession *session;
+	LearnTeam  *team;
+	size_t		n;
+	LearnTaking *takings;
+	atomic_size_t next;
+};
+
+DevStatus
+learn_taker_create(DevSession *session, int threads, LearnTaker **taker)
+{
+	LearnTaker *made = dev_alloc(session, 1, sizeof(LearnTaker));
+	DevStatus	status;
+
+	*taker = NULL;
+	if (made == NULL)
+		return DEV_NO_MEMORY;
+	made->session = session;
+	status = learn_team_create(session, threads, &made->team);
+	if (status == DEV_OK)
+		*taker = made;
+	return status;
+}
+
+/* Images differ in size: whoever is done takes the next one. */
+static void
+take_job(void *context, int worker)
+{
+	LearnTaker *taker = context;
+
+	(void) worker;
+	for (size_t i = atomic_fetch_add(&taker->next, 1); i < taker->n; i = atomic_fetch_add(&taker->next, 1))
+	{
+		LearnTaking *taking = &taker->takings[i];
+
+		taking->good = learn_field_take_image(taking->field, taking->bytes, taking->size, &taking->taken,
+											  &taking->taken_size, &taking->trouble);
+	}
+}
+
+void
+learn_taker_run(LearnTaker *taker, size_t n, LearnTaking *takings)
+{
+	taker->n = n;
+	taker->takings = takings;
+	atomic_store(&taker->next, 0);
+	learn_team_run(taker->team, take_job, taker);
+}
+
+void
+learn_taker_free(LearnTaker *taker)
+{
+	if (taker == NULL)
+		return;
+	learn_team_free(taker->team);
+	dev_release(taker->session, taker);
 }

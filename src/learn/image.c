@@ -84,7 +84,7 @@ starts_with(const uint8_t *bytes, size_t size, const char *start, size_t length)
 	return size >= length && memcmp(bytes, start, length) == 0;
 }
 
-/* A format that is known and not read, for the hint; NULL: none. */
+/* A hint on a format that is known and not read; NULL: none. */
 static const char *
 other_format(const uint8_t *bytes, size_t size)
 {
@@ -92,29 +92,29 @@ other_format(const uint8_t *bytes, size_t size)
 	{
 		const char *start;
 		size_t		length;
-		const char *name;
+		const char *hint;
 	}			others[] = {
-		{"GIF8", 4, "GIF"},
-		{"BM", 2, "BMP"},
-		{"II*\0", 4, "TIFF"},
-		{"MM\0*", 4, "TIFF"},
-		{"\0\0\0\014jP  ", 8, "JPEG 2000"},
-		{"\377O\377Q", 4, "JPEG 2000"},
-		{"\0\0\0\014JXL ", 8, "JPEG XL"},
-		{"%PDF", 4, "PDF"},
-		{"\\x", 2, "hexadecimal text"},
-		{"iVBORw0KGgo", 11, "base64 text"},
-		{"/9j/", 4, "base64 text"},
-		{"\037\213", 2, "gzip"},
-		{"PK\003\004", 4, "ZIP"},
+		{"GIF8", 4, "This looks like GIF. Convert the image to PNG first."},
+		{"BM", 2, "This looks like BMP. Convert the image to PNG first."},
+		{"II*\0", 4, "This looks like TIFF. Convert the image to PNG first."},
+		{"MM\0*", 4, "This looks like TIFF. Convert the image to PNG first."},
+		{"\0\0\0\014jP  ", 8, "This looks like JPEG 2000. Convert the image to PNG first."},
+		{"\377O\377Q", 4, "This looks like JPEG 2000. Convert the image to PNG first."},
+		{"\0\0\0\014JXL ", 8, "This looks like JPEG XL. Convert the image to PNG first."},
+		{"%PDF", 4, "This looks like PDF. Convert the image to PNG first."},
+		{"\\x", 2, "This looks like hexadecimal text. Decode it to bytes first."},
+		{"iVBORw0KGgo", 11, "This looks like base64 text. Decode it to bytes first."},
+		{"/9j/", 4, "This looks like base64 text. Decode it to bytes first."},
+		{"\037\213", 2, "This looks like gzip. Decompress it first."},
+		{"PK\003\004", 4, "This looks like ZIP. Decompress it first."},
 	};
 
 	if (starts_with(bytes, size, "RIFF", 4) && size >= 12 && memcmp(bytes + 8, "WEBP", 4) == 0)
-		return "WebP";
+		return "This looks like WebP. Convert the image to PNG first.";
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 	{
 		if (starts_with(bytes, size, others[i].start, others[i].length))
-			return others[i].name;
+			return others[i].hint;
 	}
 	return NULL;
 }
@@ -128,11 +128,12 @@ refuse_unknown(const uint8_t *bytes, size_t size, LearnTrouble *trouble)
 	if (size == 0)
 		return learn_image_fail(trouble, DEV_BAD_DATA, "image has no bytes");
 	for (size_t i = 0; i < size && i < 8; i++)
-		snprintf(start + 3 * i, sizeof(start) - 3 * i, "%s%02x", i > 0 ? " " : "", bytes[i]);
+		snprintf(start + 3 * i, sizeof(start) - 3 * i, "%02x ", bytes[i]);
+	start[strlen(start) - 1] = '\0';
 	learn_image_fail(trouble, DEV_BAD_DATA, "bytes are not an image in PNG, JPEG or DICOM format");
 	learn_image_detail(trouble, "There are %zu bytes, and they begin with %s.", size, start);
 	if (other != NULL)
-		learn_image_hint(trouble, "This looks like %s. Convert the image to PNG first.", other);
+		learn_image_hint(trouble, "%s", other);
 	return false;
 }
 

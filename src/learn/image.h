@@ -79,7 +79,8 @@ learn_luma(float red, float green, float blue)
 static inline float
 learn_clip(float value)
 {
-	return value > 0.0f ? (value < 1.0f ? value : 1.0f) : 0.0f;
+	value = value > 0.0f ? value : 0.0f;
+	return value < 1.0f ? value : 1.0f;
 }
 
 #endif							/* IDLA_LEARN_IMAGE_PRIVATE_H */

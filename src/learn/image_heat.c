@@ -18,8 +18,8 @@ typedef struct Lab
 
 /* No heat, and the most of either sign: the ends are equally light, and equally far from the middle. */
 static const Lab middle = {88.0, 0.0, 0.0};
-static const Lab hottest = {48.0, 67.0, 46.0};
-static const Lab coldest = {48.0, 10.0, -65.0};
+static const Lab hottest = {48.0, 63.04, 49.25};
+static const Lab coldest = {48.0, 28.67, -74.69};
 
 static double
 cube_of(double value)

@@ -191,10 +191,7 @@ read_header(const uint8_t *bytes, size_t size, JpegHeader *header, LearnTrouble 
 static bool
 check_header(const JpegHeader *header, LearnTrouble *trouble)
 {
-	bool		known = header->frame == 0xC0 || header->frame == 0xC1 || header->frame == 0xC2 ||
-		header->frame == 0xC9 || header->frame == 0xCA;
-
-	if (!known || header->precision != 8)
+	if (header->frame < 0xC0 || header->frame > 0xC2 || header->precision != 8)
 	{
 		learn_image_fail(trouble, DEV_BAD_DATA, "JPEG image of kind \"%d-bit %s\" is not supported",
 						 header->precision, frame_name(header->frame));
@@ -206,6 +203,22 @@ check_header(const JpegHeader *header, LearnTrouble *trouble)
 	if (header->components != 1 && header->components != 3 && header->components != 4)
 		return learn_image_fail(trouble, DEV_BAD_DATA, "JPEG image has %d components, and 1, 3 or 4 can be read", header->components);
 	return true;
+}
+
+/*
+ * A block of 8 x 8 pixels takes a bit at least in the scan that has its mean, and each axis is halved at most in the component that has most
+ * blocks. So what declares much and holds little is refused before memory is taken for it.
+ */
+static bool
+check_amount(size_t size, const JpegHeader *header, LearnTrouble *trouble)
+{
+	size_t		n_blocks = ((header->height + 7) / 8) * ((header->width + 7) / 8);
+
+	if (n_blocks / 4 / 8 <= size)
+		return true;
+	learn_image_fail(trouble, DEV_BAD_DATA, "JPEG image of %zu x %zu pixels cannot be in %zu bytes", header->width, header->height, size);
+	learn_image_detail(trouble, "It is truncated, or its header lies.");
+	return false;
 }
 
 /* Orientations from 5 on exchange rows and columns. */
@@ -340,9 +353,15 @@ decode(const uint8_t *bytes, size_t size, const JpegHeader *header, int pixel_fo
 	{
 		const char *text = tjGetErrorStr2(handle);
 
-		learn_image_quote(said, sizeof(said), (const uint8_t *) text, strlen(text));
-		learn_image_fail(trouble, DEV_BAD_DATA, "JPEG image is truncated or corrupt");
-		learn_image_detail(trouble, "Of its %zu bytes libjpeg-turbo says: %s.", size, said);
+		/* It tells this apart in words only: "Insufficient memory", "Memory allocation failure". */
+		if (strstr(text, "emory") != NULL)
+			learn_image_no_memory(trouble, 0);
+		else
+		{
+			learn_image_quote(said, sizeof(said), (const uint8_t *) text, strlen(text));
+			learn_image_fail(trouble, DEV_BAD_DATA, "JPEG image is truncated or corrupt");
+			learn_image_detail(trouble, "Of its %zu bytes libjpeg-turbo says: %s.", size, said);
+		}
 	}
 	tjDestroy(handle);
 	return good;
@@ -358,7 +377,7 @@ learn_jpeg_read(const uint8_t *bytes, size_t size, const LearnImageInfo *info, i
 	uint8_t    *samples;
 	bool		good;
 
-	if (!read_header(bytes, size, &header, trouble))
+	if (!read_header(bytes, size, &header, trouble) || !check_amount(size, &header, trouble))
 		return false;
 	n_samples = header.components == 4 ? 4 : (size_t) channels;
 	room = header.height * header.width * n_samples;

@@ -220,6 +220,7 @@ typedef struct PngReader
 	size_t		place;			/* of the next byte */
 	size_t		row;			/* now being read */
 	bool		ended;			/* libpng asked for more bytes than there are */
+	bool		no_memory;		/* libpng could not have what it asked for */
 	char		said[100];		/* by libpng, when it failed */
 	size_t		height;
 	size_t		width;
@@ -252,6 +253,24 @@ note_error(png_structp png, png_const_charp message)
 
 	learn_image_quote(said, sizeof(((PngReader *) NULL)->said), (const uint8_t *) message, strlen(message));
 	png_longjmp(png, 1);
+}
+
+/* libpng's own, but that a failure is known for what it is. */
+static png_voidp
+lend_memory(png_structp png, png_alloc_size_t size)
+{
+	bool	   *no_memory = png_get_mem_ptr(png);
+	void	   *block = malloc(size);
+
+	*no_memory = *no_memory || block == NULL;
+	return block;
+}
+
+static void
+take_memory_back(png_structp png, png_voidp block)
+{
+	(void) png;
+	free(block);
 }
 
 /* libpng warns of what does not bear on the pixels. */
@@ -353,6 +372,8 @@ report(const PngReader *reader, LearnTrouble *trouble)
 {
 	char		where[64];
 
+	if (reader->no_memory)
+		return learn_image_no_memory(trouble, 0);
 	if (reader->ended)
 	{
 		if (reader->row < reader->height)
@@ -401,10 +422,11 @@ learn_png_read(const uint8_t *bytes, size_t size, const LearnImageInfo *info, Le
 	reader.height = info->height;
 	reader.width = info->width;
 	reader.interlaced = header.interlaced;
-	reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, reader.said, note_error, ignore_warning);
+	reader.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, reader.said, note_error, ignore_warning,
+										  &reader.no_memory, lend_memory, take_memory_back);
 	reader.info = reader.png == NULL ? NULL : png_create_info_struct(reader.png);
 	if (reader.info == NULL)
-		learn_image_no_memory(trouble, sizeof(reader));
+		learn_image_no_memory(trouble, 0);
 	else
 		good = read_all(&reader, trouble);
 	free(reader.samples);
@@ -422,7 +444,7 @@ typedef struct PngWriter
 	uint8_t    *bytes;
 	size_t		size;
 	size_t		capacity;
-	bool		full;			/* no memory for more */
+	bool		no_memory;
 	uint8_t    *row;
 	const float *pixels;
 	size_t		height;
@@ -442,7 +464,7 @@ keep_bytes(png_structp png, png_bytep source, size_t n)
 
 		if (grown == NULL)
 		{
-			writer->full = true;
+			writer->no_memory = true;
 			png_error(png, "no memory");
 		}
 		writer->bytes = grown;
@@ -488,15 +510,16 @@ write_all(PngWriter *writer, LearnTrouble *trouble)
 {
 	size_t		n = writer->width * (size_t) writer->channels;
 
-	writer->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, writer->said, note_error, ignore_warning);
+	writer->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, writer->said, note_error, ignore_warning,
+											&writer->no_memory, lend_memory, take_memory_back);
 	writer->info = writer->png == NULL ? NULL : png_create_info_struct(writer->png);
 	writer->row = malloc(n);
 	if (writer->info == NULL || writer->row == NULL)
 		return learn_image_no_memory(trouble, n);
 	if (write_rows(writer))
 		return true;
-	if (writer->full)
-		return learn_image_no_memory(trouble, writer->capacity);
+	if (writer->no_memory)
+		return learn_image_no_memory(trouble, 0);
 	learn_image_fail(trouble, DEV_INVALID, "image cannot be written as PNG");
 	learn_image_detail(trouble, "libpng says: %s.", writer->said);
 	return false;

@@ -17,6 +17,7 @@
 
 #define DEFAULT_ALPHAS 10
 #define PANEL 64				/* features or rows multiplied at once */
+#define POLL_PRODUCTS 32000000	/* so many multiply-adds, some ms, between two questions whether to stop */
 #define SAME_VALUE 1e-7			/* deviation relative to the mean below which a feature is constant: float32's resolution */
 
 typedef struct Fitter
@@ -39,8 +40,7 @@ typedef struct Fitter
 	double	   *diagonal;		/* (m) of T */
 	double	   *below;			/* (m) */
 	double	   *work;			/* (3 m) for making it tridiagonal */
-	double	   *panel;			/* (PANEL, ld) */
-	size_t		ld;				/* m rounded up to a multiple of 4 */
+	double	   *panel;			/* (PANEL, m) in stripes, see learn_add_products */
 	double	   *turned;			/* (outputs, m) Q' y or Q' X' y */
 	double	   *solved;			/* (n_alphas, outputs, m) T's systems solved for those */
 	double	   *lower;			/* (m, n_alphas) */
@@ -100,7 +100,6 @@ allocate(Fitter *fitter, LearnRidge *ridge)
 	DevSession *session = fitter->session;
 	size_t		m = fitter->m;
 
-	fitter->ld = (m + 3) / 4 * 4;
 	return (ridge->weights = dev_alloc(session, fitter->p * fitter->outputs, sizeof(float))) != NULL &&
 		(ridge->intercept = dev_alloc(session, fitter->outputs, sizeof(float))) != NULL &&
 		(fitter->mean = dev_alloc(session, fitter->p, sizeof(double))) != NULL &&
@@ -110,7 +109,7 @@ allocate(Fitter *fitter, LearnRidge *ridge)
 		(fitter->diagonal = dev_alloc(session, m, sizeof(double))) != NULL &&
 		(fitter->below = dev_alloc(session, m, sizeof(double))) != NULL &&
 		(fitter->work = dev_alloc(session, 3 * m, sizeof(double))) != NULL &&
-		(fitter->panel = dev_alloc(session, PANEL * fitter->ld, sizeof(double))) != NULL &&
+		(fitter->panel = dev_alloc(session, PANEL * ((m + 3) / 4 * 4), sizeof(double))) != NULL &&
 		(fitter->turned = dev_alloc(session, fitter->outputs * m, sizeof(double))) != NULL &&
 		(fitter->solved = dev_alloc(session, fitter->n_alphas * fitter->outputs * m, sizeof(double))) != NULL &&
 		(fitter->lower = dev_alloc(session, m * fitter->n_alphas, sizeof(double))) != NULL &&
@@ -183,6 +182,22 @@ target(const Fitter *fitter, size_t row, size_t output)
 	return fitter->targets[row * fitter->outputs + output] - fitter->target_mean[output];
 }
 
+/* The panel's share of K or A. */
+static DevStatus
+add_panel(Fitter *fitter, size_t count)
+{
+	size_t		m = fitter->m;
+	size_t		rows = (POLL_PRODUCTS / (m * PANEL * 4) + 1) * 4;
+
+	for (size_t first = 0; first < m; first += rows)
+	{
+		learn_add_products(m, first, m - first < rows ? m : first + rows, count, fitter->panel, fitter->matrix);
+		if (dev_poll(fitter->session) != DEV_OK)
+			return DEV_CANCELLED;
+	}
+	return DEV_OK;
+}
+
 /* The lower triangle of K or A. */
 static DevStatus
 multiply_features(Fitter *fitter)
@@ -193,17 +208,16 @@ multiply_features(Fitter *fitter)
 	{
 		size_t		count = depth - first < PANEL ? depth - first : PANEL;
 
-		if (dev_poll(fitter->session) != DEV_OK)
-			return DEV_CANCELLED;
 		if (fitter->by_rows)
 			for (size_t i = 0; i < fitter->n; i++)
 				for (size_t k = 0; k < count; k++)
-					fitter->panel[k * fitter->ld + i] = feature(fitter, i, first + k);
+					fitter->panel[learn_panel_place(count, k, i)] = feature(fitter, i, first + k);
 		else
 			for (size_t k = 0; k < count; k++)
 				for (size_t j = 0; j < fitter->p; j++)
-					fitter->panel[k * fitter->ld + j] = feature(fitter, first + k, j);
-		learn_add_products(fitter->m, count, fitter->panel, fitter->ld, fitter->matrix);
+					fitter->panel[learn_panel_place(count, k, j)] = feature(fitter, first + k, j);
+		if (add_panel(fitter, count) != DEV_OK)
+			return DEV_CANCELLED;
 	}
 	return DEV_OK;
 }
@@ -288,9 +302,9 @@ quadratic_forms(const Fitter *fitter, const double *x, double *forms)
 	}
 }
 
-/* Rows first .. first + count of X Q, or of Q itself, into fitter->row. */
+/* Rows first .. first + count of X Q, or of Q itself. NULL: to be stopped. */
 static const double *
-rows_turned(Fitter *fitter, size_t first, size_t count)
+turn_rows(Fitter *fitter, size_t first, size_t count)
 {
 	size_t		m = fitter->m;
 
@@ -298,6 +312,9 @@ rows_turned(Fitter *fitter, size_t first, size_t count)
 		return fitter->matrix + first * m;
 	memset(fitter->row, 0, count * m * sizeof(double));
 	for (size_t j = 0; j < m; j++)
+	{
+		if (dev_poll(fitter->session) != DEV_OK)
+			return NULL;
 		for (size_t i = 0; i < count; i++)
 		{
 			double		x = feature(fitter, first + i, j);
@@ -306,6 +323,7 @@ rows_turned(Fitter *fitter, size_t first, size_t count)
 			for (size_t k = 0; k < m; k++)
 				row[k] += x * fitter->matrix[j * m + k];
 		}
+	}
 	return fitter->row;
 }
 
@@ -330,15 +348,17 @@ leave_out(Fitter *fitter, double *sums, int only)
 	for (size_t first = 0; first < fitter->n; first += PANEL)
 	{
 		size_t		count = fitter->n - first < PANEL ? fitter->n - first : PANEL;
-		const double *rows = rows_turned(fitter, first, count);
+		const double *rows = turn_rows(fitter, first, count);
 
-		if (dev_poll(fitter->session) != DEV_OK)
+		if (rows == NULL)
 			return DEV_CANCELLED;
 		for (size_t i = 0; i < count; i++)
 		{
 			double		forms[LEARN_RIDGE_MOST_ALPHAS];
 			const double *turned = rows + i * fitter->m;
 
+			if (dev_poll(fitter->session) != DEV_OK)
+				return DEV_CANCELLED;
 			quadratic_forms(fitter, turned, forms);
 			for (size_t k = 0; k < fitter->outputs; k++)
 			{

@@ -29,6 +29,8 @@ learn_signal_plan_check(DevSession *session, const LearnSignalPlan *plan)
 	if ((unsigned) plan->resampling > LEARN_RESAMPLE_LINEAR || (unsigned) plan->crop > LEARN_CROP_RANDOM ||
 		(unsigned) plan->scaling > LEARN_SIGNAL_UNSCALED)
 		return dev_fail(session, DEV_INVALID, "unknown way to prepare a signal");
+	if (plan->scaling == LEARN_SIGNAL_BY_LEAD && (plan->mean == NULL || plan->deviation == NULL))
+		return dev_fail(session, DEV_INVALID, "a plan that scales by lead has no statistics");
 	for (size_t lead = 0; lead < plan->leads && plan->scaling == LEARN_SIGNAL_BY_LEAD; lead++)
 		if (!isfinite(plan->mean[lead]) || !isfinite(plan->deviation[lead]) || !(plan->deviation[lead] > 0))
 			return dev_fail(session, DEV_INVALID, "statistics of lead %zu are not usable", lead + 1);
@@ -224,9 +226,22 @@ enter(const LearnSignalPlan *plan, size_t length, const float *raw, size_t missi
 		bridge_lead(length, width, dst + lead, plan->scaling == LEARN_SIGNAL_BY_LEAD ? plan->mean[lead] : 0);
 }
 
+/* The sinc overshoots at the edges of a gap; a mark is a share of samples missing. */
+static void
+clamp_marks(const LearnSignalPlan *plan, size_t length, float *signal)
+{
+	for (size_t t = 0; t < length; t++)
+		for (size_t lead = 0; lead < plan->leads; lead++)
+		{
+			float	   *mark = signal + (t * 2 + 1) * plan->leads + lead;
+
+			*mark = *mark > 0 ? (*mark < 1 ? *mark : 1) : 0;
+		}
+}
+
 DevStatus
 learn_signal_prepare(const LearnSignalPlan *plan, size_t length, const float *raw, double position,
-					 float *scratch, float *dst, size_t *used, LearnTrouble *trouble)
+					 float *scratch, float *dst, size_t *used, const volatile bool *stop, LearnTrouble *trouble)
 {
 	size_t		width = learn_signal_width(plan);
 	size_t		n = learn_signal_resampled(plan, length);
@@ -244,7 +259,10 @@ learn_signal_prepare(const LearnSignalPlan *plan, size_t length, const float *ra
 	if (plan->rate != plan->to_rate)
 	{
 		signal = scratch + length * width;
-		learn_signal_resample(plan->resampling, length, width, scratch, plan->rate / plan->to_rate, n, signal);
+		if (!learn_signal_resample(plan->resampling, length, width, scratch, plan->rate / plan->to_rate, n, signal, stop))
+			return trouble_set(trouble, DEV_CANCELLED, "stopped while resampling");
+		if (plan->mark)
+			clamp_marks(plan, n, signal);
 	}
 	scale_signal(plan, n, width, signal);
 	*used = n;

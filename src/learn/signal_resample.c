@@ -11,10 +11,17 @@
 #include <string.h>
 
 #define CROSSINGS 8				/* zeros of the sinc on either side within the window */
+#define STEPS 256				/* places between two zeros for which the weight is computed; between them lines do, to 2e-5 */
 #define PI 3.14159265358979323846
 
-static void
-resample_linear(size_t n_src, size_t leads, const float *src, double step, size_t n_dst, float *dst)
+static bool
+is_stopped(const volatile bool *stop)
+{
+	return stop != NULL && *stop;
+}
+
+static bool
+resample_linear(size_t n_src, size_t leads, const float *src, double step, size_t n_dst, float *dst, const volatile bool *stop)
 {
 	for (size_t i = 0; i < n_dst; i++)
 	{
@@ -23,6 +30,8 @@ resample_linear(size_t n_src, size_t leads, const float *src, double step, size_
 		size_t		high = low + 1 < n_src ? low + 1 : low;
 		double		fraction = high > low ? at - (double) low : 0;
 
+		if (is_stopped(stop))
+			return false;
 		for (size_t lead = 0; lead < leads; lead++)
 		{
 			double		from = src[low * leads + lead];
@@ -30,26 +39,41 @@ resample_linear(size_t n_src, size_t leads, const float *src, double step, size_
 			dst[i * leads + lead] = (float) (from + (src[high * leads + lead] - from) * fraction);
 		}
 	}
+	return true;
 }
 
-/* sinc under a Hann window; x in zero crossings of the sinc. */
-static double
-weigh(double x)
-{
-	if (fabs(x) < 1e-9)
-		return 1;
-	if (fabs(x) >= CROSSINGS)
-		return 0;
-	return sin(PI * x) / (PI * x) * (0.5 + 0.5 * cos(PI * x / CROSSINGS));
-}
-
+/* The sinc under a Hann window at i / STEPS zeros from its middle; 0 from its end on. */
 static void
-resample_sinc(size_t n_src, size_t leads, const float *src, double step, size_t n_dst, float *dst)
+tabulate(double weights[CROSSINGS * STEPS + 2])
+{
+	weights[0] = 1;
+	for (size_t i = 1; i < CROSSINGS * STEPS; i++)
+	{
+		double		x = PI * (double) i / STEPS;
+
+		weights[i] = sin(x) / x * (0.5 + 0.5 * cos(x / CROSSINGS));
+	}
+	weights[CROSSINGS * STEPS] = weights[CROSSINGS * STEPS + 1] = 0;
+}
+
+/* x in places of the table, 0 to CROSSINGS * STEPS. */
+static inline double
+look_up(const double *weights, double x)
+{
+	size_t		low = (size_t) x;
+
+	return weights[low] + (weights[low + 1] - weights[low]) * (x - (double) low);
+}
+
+static bool
+resample_sinc(size_t n_src, size_t leads, const float *src, double step, size_t n_dst, float *dst, const volatile bool *stop)
 {
 	const double stretch = step > 1 ? step : 1;
 	const double reach = CROSSINGS * stretch;
+	double		weights[CROSSINGS * STEPS + 2];
 	double		sums[LEARN_SIGNAL_MOST_LEADS * 2];
 
+	tabulate(weights);
 	for (size_t i = 0; i < n_dst; i++)
 	{
 		double		at = fmin((double) i * step, (double) (n_src - 1));
@@ -57,10 +81,12 @@ resample_sinc(size_t n_src, size_t leads, const float *src, double step, size_t 
 		size_t		last = at + reach < (double) (n_src - 1) ? (size_t) (at + reach) : n_src - 1;
 		double		total = 0;
 
+		if (is_stopped(stop))
+			return false;
 		memset(sums, 0, leads * sizeof(double));
 		for (size_t t = first; t <= last; t++)
 		{
-			double		weight = weigh(((double) t - at) / stretch);
+			double		weight = look_up(weights, fmin(fabs((double) t - at) / stretch, CROSSINGS) * STEPS);
 
 			total += weight;
 			for (size_t lead = 0; lead < leads; lead++)
@@ -69,14 +95,14 @@ resample_sinc(size_t n_src, size_t leads, const float *src, double step, size_t 
 		for (size_t lead = 0; lead < leads; lead++)
 			dst[i * leads + lead] = (float) (sums[lead] / total);
 	}
+	return true;
 }
 
-void
+bool
 learn_signal_resample(LearnResampling how, size_t n_src, size_t leads, const float *src, double step,
-					  size_t n_dst, float *dst)
+					  size_t n_dst, float *dst, const volatile bool *stop)
 {
 	if (how == LEARN_RESAMPLE_LINEAR)
-		resample_linear(n_src, leads, src, step, n_dst, dst);
-	else
-		resample_sinc(n_src, leads, src, step, n_dst, dst);
+		return resample_linear(n_src, leads, src, step, n_dst, dst, stop);
+	return resample_sinc(n_src, leads, src, step, n_dst, dst, stop);
 }

@@ -246,23 +246,22 @@ learn_tridiagonal_solve(size_t n, const double *lower, const double *pivot, doub
 
 #define SIDE 4
 
-/* SIDE x SIDE products of columns i.. and j.. of panel. */
+/* SIDE x SIDE products of two stripes (depth, SIDE). */
 static void
-multiply_tile(size_t depth, const double *panel, size_t ld, size_t i, size_t j, double tile[SIDE][SIDE])
+multiply_tile(size_t depth, const double *rows, const double *columns, double tile[SIDE][SIDE])
 {
 	Pair		sums[SIDE][SIDE / 2];
 
 	memset(sums, 0, sizeof(sums));
 	for (size_t k = 0; k < depth; k++)
 	{
-		const double *row = panel + k * ld;
-		Pair		left = load_pair(row + j);
-		Pair		right = load_pair(row + j + 2);
+		Pair		left = load_pair(columns + k * SIDE);
+		Pair		right = load_pair(columns + k * SIDE + 2);
 
 #pragma GCC unroll 4
 		for (size_t s = 0; s < SIDE; s++)
 		{
-			Pair		factor = {row[i + s], row[i + s]};
+			Pair		factor = {rows[k * SIDE + s], rows[k * SIDE + s]};
 
 			sums[s][0] += factor * left;
 			sums[s][1] += factor * right;
@@ -272,15 +271,15 @@ multiply_tile(size_t depth, const double *panel, size_t ld, size_t i, size_t j, 
 }
 
 void
-learn_add_products(size_t n, size_t depth, const double *panel, size_t ld, double *c)
+learn_add_products(size_t n, size_t first, size_t last, size_t depth, const double *panel, double *c)
 {
-	for (size_t i = 0; i < n; i += SIDE)
+	for (size_t i = first; i < last; i += SIDE)
 		for (size_t j = 0; j <= i; j += SIDE)
 		{
 			double		tile[SIDE][SIDE];
 
-			multiply_tile(depth, panel, ld, i, j, tile);
-			for (size_t s = 0; s < SIDE && i + s < n; s++)
+			multiply_tile(depth, panel + i * depth, panel + j * depth, tile);
+			for (size_t s = 0; s < SIDE && i + s < last; s++)
 				for (size_t t = 0; t < SIDE && j + t <= i + s; t++)
 					c[(i + s) * n + j + t] += tile[s][t];
 		}

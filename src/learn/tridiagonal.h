@@ -23,8 +23,17 @@ extern bool learn_tridiagonal_factor(size_t n, const double *diagonal, const dou
 /* x (n) := (L D L')^-1 x */
 extern void learn_tridiagonal_solve(size_t n, const double *lower, const double *pivot, double *x);
 
-/* c (n, n), lower triangle, += panel' panel, panel (depth, ld) with ld >= n a multiple of 4, zeros beyond n. */
-extern void learn_add_products(size_t n, size_t depth, const double *panel, size_t ld, double *c);
+/*
+ * Rows first .. last of c (n, n), lower triangle, += panel' panel. panel (depth, n) lies in stripes of four columns, each
+ * (depth, 4), see learn_panel_place; what lies beyond column n does not matter. first is a multiple of 4.
+ */
+extern void learn_add_products(size_t n, size_t first, size_t last, size_t depth, const double *panel, double *c);
+
+static inline size_t
+learn_panel_place(size_t depth, size_t row, size_t column)
+{
+	return (column / 4 * depth + row) * 4 + column % 4;
+}
 
 /* Sum of n products. */
 extern double learn_dot(size_t n, const double *a, const double *b);

@@ -225,6 +225,8 @@ check_piece(DevSession *session, const LearnCounted *piece, size_t number, DevSt
 	}
 	if (!learn_text_valid(piece->bytes, piece->size))
 		return dev_fail(session, blame, "%s %zu of the vocabulary is not valid UTF-8", unit, number);
+	if (memchr(piece->bytes, '\n', piece->size) != NULL || memchr(piece->bytes, '\r', piece->size) != NULL)
+		return dev_fail(session, blame, "%s %zu of the vocabulary contains a line end", unit, number);
 	return DEV_OK;
 }
 

@@ -13,6 +13,7 @@
 #include "sequence.h"
 
 #define GATES 4					/* columns of diff_gates for each hidden one */
+#define ROWS_TOGETHER 256		/* rows of diff_gates that are multiplied one after another by all */
 
 enum
 {
@@ -35,6 +36,7 @@ typedef struct Recurrent
 	size_t		summed;			/* columns of the weights: gates * hidden */
 	size_t		columns;		/* of the workspace: see lstm and gru in device.h */
 	size_t		rows;			/* batch * length */
+	bool		backward;
 	float	   *diff_gates;
 	float	   *diff_bias;		/* (4 hidden) */
 	float	   *formed;			/* (in + hidden, summed): an example's own gradients */
@@ -78,8 +80,9 @@ recurrent_shape(NnGraph *graph, NnNodeData *node, size_t gates, size_t columns)
 static inline Recurrent
 recurrent_of(const NnPass *pass, size_t gates, size_t columns)
 {
+	const RecurrentOptions *options = pass->node->options;
 	Sequence	s = sequence_of(pass);
-	Recurrent	r = {.length = s.length, .in = s.width};
+	Recurrent	r = {.length = s.length, .in = s.width, .backward = options->backward};
 
 	r.hidden = pass->node->shape.dims[1];
 	r.summed = gates * r.hidden;
@@ -95,11 +98,10 @@ recurrent_of(const NnPass *pass, size_t gates, size_t columns)
 static inline DevRecurrence
 recurrence_of(const NnPass *pass, const Recurrent *r)
 {
-	const RecurrentOptions *options = pass->node->options;
 	DevRecurrence how = {.batch = pass->batch, .length = r->length, .hidden = r->hidden};
 
 	how.lengths = lengths_of(pass, 1);
-	how.backward = options->backward;
+	how.backward = r->backward;
 	how.chained = pass->mode == NN_INFER;
 	how.weights = nn_parameter_values(pass, WEIGHTS_HIDDEN);
 	how.bias = nn_parameter_values(pass, BIAS);
@@ -118,38 +120,49 @@ multiply_inputs(const NnPass *pass, const Recurrent *r)
 							  nn_parameter_values(pass, WEIGHTS_IN), r->summed, NULL, pass->workspace, r->columns);
 }
 
-/* No position came before the first one walked. */
+/* No position came before the first one walked: zeros in its rows of diff_gates between low and high. */
 static inline void
-clear_first(const NnPass *pass, const Recurrent *r, bool backward)
+clear_first(const NnPass *pass, const Recurrent *r, size_t low, size_t high)
 {
 	size_t		width = GATES * r->hidden;
+	size_t		first = r->backward ? r->length - 1 : 0;
 
-	for (size_t b = 0; b < pass->batch; b++)
-		pass->device->fill(pass->queue, width, 0, r->diff_gates + (b * r->length + (backward ? r->length - 1 : 0)) * width);
+	for (size_t b = low / r->length; b * r->length + first < high; b++)
+		if (b * r->length + first >= low)
+			pass->device->fill(pass->queue, width, 0, r->diff_gates + (b * r->length + first) * width);
 }
 
-/* dst (hidden, summed) (+)= h' times diff_gates over `rows` rows from `first` on, whose first position walked is clear. */
+/* dst (hidden, summed) (+)= h' times the rows of diff_gates between low and high, all of which have an h' but for the cleared ones. */
 static inline void
-multiply_hidden(const NnPass *pass, const Recurrent *r, bool backward, size_t first, size_t rows, float beta, float *dst)
+multiply_hidden(const NnPass *pass, const Recurrent *r, size_t low, size_t high, float beta, float *dst)
 {
 	size_t		width = GATES * r->hidden;
-	const float *before = nn_dst(pass) + (first + (backward ? 1 : 0)) * r->hidden;
-	const float *diff = r->diff_gates + (first + (backward ? 0 : 1)) * width;
 	bool		lstm = r->summed == width;
+	const float *before;
+	const float *diff;
 
+	/* the first or the last row of all is a cleared one without a neighbour */
+	if (r->backward && high == r->rows)
+		high--;
+	else if (!r->backward && low == 0)
+		low++;
+	before = nn_dst(pass) + (r->backward ? low + 1 : low - 1) * r->hidden;
+	diff = r->diff_gates + low * width;
 	/* the gru's candidate meets the hidden state inside the reset gate, which has the fourth gradient */
-	pass->device->gemm(pass->queue, true, false, r->hidden, lstm ? width : 2 * r->hidden, rows - 1, 1.0f,
+	pass->device->gemm(pass->queue, true, false, r->hidden, lstm ? width : 2 * r->hidden, high - low, 1.0f,
 					   before, r->hidden, diff, width, beta, dst, r->summed);
 	if (!lstm)
-		pass->device->gemm(pass->queue, true, false, r->hidden, r->hidden, rows - 1, 1.0f, before, r->hidden,
+		pass->device->gemm(pass->queue, true, false, r->hidden, r->hidden, high - low, 1.0f, before, r->hidden,
 						   diff + 3 * r->hidden, width, beta, dst + 2 * r->hidden, r->summed);
 }
 
-/* From diff_gates and diff_bias to the gradients of source and parameters. */
+/*
+ * From diff_gates and diff_bias to the gradients of source and parameters. Some rows of diff_gates give their part of both
+ * weights before the next ones do, so that they are fetched from far away once.
+ */
 static inline void
 recurrent_backward(const NnPass *pass, const Recurrent *r)
 {
-	const RecurrentOptions *options = pass->node->options;
 	const DevPrimitives *p = pass->device;
 	DevQueue   *queue = pass->queue;
 	size_t		width = GATES * r->hidden;
@@ -161,16 +174,19 @@ recurrent_backward(const NnPass *pass, const Recurrent *r)
 
 	if (diff_bias != NULL)
 		p->copy(queue, 1, r->summed, r->diff_bias, r->summed, diff_bias, r->summed, true);
-	if (diff_in != NULL)
-		p->gemm(queue, true, false, r->in, r->summed, r->rows, 1.0f, nn_src(pass, 0), r->in, r->diff_gates, width,
-				1.0f, diff_in, r->summed);
 	if (diff_src != NULL)
 		p->gemm(queue, false, true, r->rows, r->in, r->summed, 1.0f, r->diff_gates, width,
 				nn_parameter_values(pass, WEIGHTS_IN), r->summed, accumulate ? 1.0f : 0.0f, diff_src, r->in);
-	if (diff_hidden != NULL)
+	for (size_t low = 0; low < r->rows; low += ROWS_TOGETHER)
 	{
-		clear_first(pass, r, options->backward);
-		multiply_hidden(pass, r, options->backward, 0, r->rows, 1.0f, diff_hidden);
+		size_t		high = r->rows - low < ROWS_TOGETHER ? r->rows : low + ROWS_TOGETHER;
+
+		if (diff_in != NULL)
+			p->gemm(queue, true, false, r->in, r->summed, high - low, 1.0f, nn_src(pass, 0) + low * r->in, r->in,
+					r->diff_gates + low * width, width, 1.0f, diff_in, r->summed);
+		clear_first(pass, r, low, high);
+		if (diff_hidden != NULL)
+			multiply_hidden(pass, r, low, high, 1.0f, diff_hidden);
 	}
 }
 
@@ -178,7 +194,6 @@ recurrent_backward(const NnPass *pass, const Recurrent *r)
 static inline void
 recurrent_norms(const NnPass *pass, const Recurrent *r, float *squared)
 {
-	const RecurrentOptions *options = pass->node->options;
 	const DevPrimitives *p = pass->device;
 	DevQueue   *queue = pass->queue;
 	size_t		width = GATES * r->hidden;
@@ -203,10 +218,10 @@ recurrent_norms(const NnPass *pass, const Recurrent *r, float *squared)
 	}
 	if (!trains(pass, WEIGHTS_HIDDEN))
 		return;
-	clear_first(pass, r, options->backward);
+	clear_first(pass, r, 0, r->rows);
 	for (size_t b = 0; b < pass->batch; b++)
 	{
-		multiply_hidden(pass, r, options->backward, b * r->length, r->length, 0.0f, r->formed);
+		multiply_hidden(pass, r, b * r->length, (b + 1) * r->length, 0.0f, r->formed);
 		add_squares(queue, 1, r->hidden * r->summed, r->formed, squared + b);
 	}
 }

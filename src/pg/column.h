@@ -59,7 +59,7 @@ typedef struct IdlaLook
 	uint64		n;				/* values seen */
 	int			n_dims;			/* arrays: of the first value */
 	int			dims[3];
-	int			shortest;		/* samples */
+	int			first;			/* samples of the first value */
 	int			longest;
 	uint64		bytes;			/* texts */
 	uint64		blanks;

@@ -64,6 +64,7 @@ struct IdlaDecoder
 	int			n_slots;
 	Slot	   *slots;			/* (n_slots): one for each column that is read */
 	char	   *trouble;		/* of the last bad value */
+	const LearnTaking *given;	/* see idla_decoder_give */
 	MemoryContext context;
 };
 
@@ -458,6 +459,27 @@ keep_trouble(IdlaDecoder *decoder, const Slot *slot, const LearnTrouble *trouble
 	decoder->trouble = MemoryContextStrdup(decoder->context, psprintf("column \"%s\": %s", slot->column->name, trouble->message));
 }
 
+void
+idla_decoder_give(IdlaDecoder *decoder, const LearnTaking *given)
+{
+	decoder->given = given;
+}
+
+static bool
+read_field(IdlaDecoder *decoder, Slot *slot, Datum value, bool is_null, LearnBytes *field, LearnTrouble *trouble)
+{
+	const LearnTaking *given = decoder->given == NULL ? NULL : &decoder->given[slot->column->field];
+
+	*field = (LearnBytes) {NULL, 0};
+	if (is_null)
+		return true;
+	if (given == NULL || given->field == NULL)
+		return idla_field_read(slot->field, value, field, trouble);
+	*trouble = given->trouble;
+	*field = (LearnBytes) {given->taken, given->taken_size};
+	return given->good;
+}
+
 const char *
 idla_decode_trouble(const IdlaDecoder *decoder)
 {
@@ -480,11 +502,9 @@ idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float
 		}
 		if (slot->reading == READ_FIELD)
 		{
-			LearnBytes *field = &fields[slot->column->field];
 			LearnTrouble trouble;
 
-			*field = (LearnBytes) {NULL, 0};
-			if (!isnull[slot->attribute] && !idla_field_read(slot->field, value, field, &trouble))
+			if (!read_field(decoder, slot, value, isnull[slot->attribute], &fields[slot->column->field], &trouble))
 			{
 				keep_trouble(decoder, slot, &trouble, soft);
 				return false;

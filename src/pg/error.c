@@ -68,6 +68,17 @@ idla_raise(IdlaWork *work)
 }
 
 void
+idla_raise_trouble(const LearnTrouble *trouble)
+{
+	ereport(ERROR,
+			(errcode(sqlstate_of(trouble->status)),
+			 errmsg_internal("%s", trouble->message),
+			 trouble->detail[0] != '\0' ? errdetail_internal("%s", trouble->detail) : 0,
+			 trouble->hint[0] != '\0' ? errhint("%s", trouble->hint) : 0));
+	pg_unreachable();
+}
+
+void
 idla_report_notes(LearnNotes *notes)
 {
 	for (int i = 0; i < notes->n; i++)

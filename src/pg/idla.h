@@ -23,6 +23,7 @@
 #include "idla/learn_model.h"
 #include "idla/learn_predict.h"
 #include "idla/learn_train.h"
+#include "idla/learn_trouble.h"
 
 typedef struct IdlaWork IdlaWork;
 
@@ -32,6 +33,8 @@ typedef struct IdlaWork IdlaWork;
 extern void idla_raise(IdlaWork *work) pg_attribute_noreturn();
 /* Raises unless status is DEV_OK. */
 #define idla_check(work, status) do { if ((status) != DEV_OK) idla_raise(work); } while (0)
+/* The same for what a reader without a session complains of; its status is not DEV_OK. */
+extern void idla_raise_trouble(const LearnTrouble *trouble) pg_attribute_noreturn();
 /* NOTICE and WARNING for every note, then empties the list. */
 extern void idla_report_notes(LearnNotes *notes);
 /* The valid name nearest to `name` by edit distance, NULL when none is near; names ends with NULL. */
@@ -112,6 +115,8 @@ extern IdlaDecoder *idla_decoder_create(const IdlaColumns *columns, TupleDesc de
  * idla_decode_trouble then says what. Otherwise that is an ERROR.
  */
 extern bool idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float *raw, LearnBytes *fields, bool soft);
+/* What was taken already for the next row: (n_fields), field NULL where nothing was; NULL for none. */
+extern void idla_decoder_give(IdlaDecoder *decoder, const LearnTaking *given);
 /* The column and the reason of the last bad value. */
 extern const char *idla_decode_trouble(const IdlaDecoder *decoder);
 /* numeric -> double from its digits, without text; correctly within 1 ulp of float8 */

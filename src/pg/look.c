@@ -49,9 +49,8 @@ look_at_array(IdlaLook *look, Datum value)
 		look->n_dims = n_dims;
 		for (int i = 0; i < n_dims && i < 3; i++)
 			look->dims[i] = ARR_DIMS(array)[i];
-		look->shortest = look->longest = samples;
+		look->first = look->longest = samples;
 	}
-	look->shortest = Min(look->shortest, samples);
 	look->longest = Max(look->longest, samples);
 	look->n++;
 	if ((Pointer) array != DatumGetPointer(value))
@@ -130,10 +129,10 @@ settle_array(const IdlaLook *look, IdlaColumn *column, const IdlaOverride *overr
 	if (!array && look->n > 0 && look->n_dims == 3)
 		column->kind = IDLA_IMAGE;
 	else if (!array && look->n > 0 &&
-			 (look->n_dims == 2 || look->longest >= SIGNAL_SAMPLES || look->shortest != look->longest))
+			 (look->n_dims == 2 || look->longest >= SIGNAL_SAMPLES))
 		column->kind = IDLA_SIGNAL;
 	else
-		column->array_length = override != NULL && override->length > 0 ? override->length : look->longest;
+		column->array_length = override != NULL && override->length > 0 ? override->length : look->first;
 }
 
 void

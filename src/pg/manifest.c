@@ -154,7 +154,8 @@ put_nets(StringInfo out, const LearnModel *model)
 		idla_json_put_string(out, "embedding", learn_embedding_names[network->embedding]);
 		idla_json_put_integer(out, "bins", network->bins);
 		idla_json_put_integer(out, "embedding_width", network->embedding_width);
-		idla_json_put_bool(out, "fields", network->n_fields > 0);
+		if (network->n_fields > 0)
+			idla_json_put_bool(out, "fields", true);
 		idla_json_put_integer(out, "n_outputs", (int64) network->n_outputs);
 		idla_json_open_array(out, "cardinality");
 		for (size_t c = 0; c < network->n_codes; c++)

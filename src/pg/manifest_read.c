@@ -373,7 +373,7 @@ read_net(IdlaModel *model, JsonbContainer *object, LearnNet *net)
 		idla_corrupt("A network has %zu outputs", network->n_outputs);
 	network->n_numbers = learn->n_numbers;
 	network->n_codes = learn->n_codes;
-	if (learn->n_fields > 0 && idla_json_bool(object, "fields"))
+	if (idla_json_find(object, "fields") != NULL && idla_json_bool(object, "fields"))
 	{
 		network->n_fields = learn->n_fields;
 		network->fields = learn->fields;

@@ -38,6 +38,7 @@ typedef struct Reader
 	Tuplestorestate *waiting;	/* rows read meanwhile */
 	float	   *raw;
 	LearnBytes *fields;
+	IdlaBatch  *batch;			/* NULL when there are no files of images */
 	IdlaLook   *looks;			/* (columns) what the first rows tell */
 	uint64		n_waiting;
 	float	   *targets;
@@ -201,6 +202,8 @@ add_fields(IdlaReading *reading)
 													   memory - memory_for_rows(&reading->columns), spills));
 }
 
+static void append_row(void *context, const Datum *values, const bool *isnull);
+
 static void
 create_dataset(Reader *reader)
 {
@@ -215,6 +218,8 @@ create_dataset(Reader *reader)
 												   memory_for_rows(&reading->columns), reading->spill, &reading->dataset));
 	add_fields(reading);
 	reader->decoder = idla_decoder_create(&reading->columns, reader->desc, reading->dataset, reading->work);
+	reader->batch = idla_batch_create(&reading->columns, reader->desc, reader->decoder, reading->work, reading->threads,
+									  append_row, reader);
 	reader->fields = palloc0(sizeof(LearnBytes) * (Size) Max(reading->columns.n_fields, 1));
 	reader->raw = palloc0(sizeof(float) * (Size) Max(reading->columns.n_channels, 1));
 }
@@ -324,8 +329,9 @@ has_input(const Reader *reader)
 }
 
 static void
-append_row(Reader *reader, const Datum *values, const bool *isnull)
+append_row(void *context, const Datum *values, const bool *isnull)
 {
+	Reader	   *reader = context;
 	IdlaReading *reading = reader->reading;
 	LearnRow	row;
 	uint64		n = learn_dataset_rows(reading->dataset);
@@ -369,6 +375,15 @@ append_row(Reader *reader, const Datum *values, const bool *isnull)
 /* ---- columns of yet unknown kind or size ---- */
 
 static void
+take_settled(Reader *reader, const Datum *values, const bool *isnull)
+{
+	if (reader->batch != NULL)
+		idla_batch_add(reader->batch, values, isnull);
+	else
+		append_row(reader, values, isnull);
+}
+
+static void
 replay(Reader *reader)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(reader->desc, &TTSOpsMinimalTuple);
@@ -376,7 +391,7 @@ replay(Reader *reader)
 	while (tuplestore_gettupleslot(reader->waiting, true, false, slot))
 	{
 		slot_getallattrs(slot);
-		append_row(reader, slot->tts_values, slot->tts_isnull);
+		take_settled(reader, slot->tts_values, slot->tts_isnull);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	tuplestore_end(reader->waiting);
@@ -464,7 +479,7 @@ take_row(void *context, const Datum *values, const bool *isnull)
 	Reader	   *reader = context;
 
 	if (reader->decoder != NULL)
-		append_row(reader, values, isnull);
+		take_settled(reader, values, isnull);
 	else
 		wait_for_look(reader, values, isnull);
 }
@@ -507,6 +522,7 @@ idla_reading_run(IdlaReading *reading, const char *target, int task)
 	n_rows = idla_rows_read(rows, take_row, &reader);
 	if (reader.decoder == NULL && n_rows > 0)
 		settle(&reader);
+	idla_batch_flush(reader.batch);
 	idla_rows_close(rows);
 	reading->n_read = Max(reading->n_read, n_rows);
 	report_bad(reading);

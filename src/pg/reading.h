@@ -45,6 +45,7 @@ typedef struct IdlaReading
 	const char *source;
 	const IdlaOptions *options;
 	IdlaWork   *work;
+	int			threads;		/* that decode images */
 
 	/* got */
 	IdlaTarget	target;
@@ -64,6 +65,16 @@ typedef struct IdlaReading
 
 /* Reads the source once, as the caller; fills everything under "got". */
 extern void idla_reading_run(IdlaReading *reading, const char *target, int task);
+
+/* ---- batch.c: rows that wait to have their images decoded together ---- */
+
+typedef struct IdlaBatch IdlaBatch;
+
+/* NULL when no column holds files of images. take gets every row as it came, in order; what is taken is given to the decoder first. */
+extern IdlaBatch *idla_batch_create(const IdlaColumns *columns, TupleDesc desc, IdlaDecoder *decoder, IdlaWork *work, int threads,
+									void (*take) (void *context, const Datum *values, const bool *isnull), void *context);
+extern void idla_batch_add(IdlaBatch *batch, const Datum *values, const bool *isnull);
+extern void idla_batch_flush(IdlaBatch *batch);	/* NULL is allowed */
 
 /* ---- target.c ---- */
 

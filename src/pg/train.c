@@ -141,6 +141,9 @@ name_columns(IdlaTraining *run)
 	learn->n_channels = model->columns.n_channels;
 	learn->fields = model->columns.fields;
 	learn->n_fields = model->columns.n_fields;
+	/* What a network has to do with decides how it is trained. */
+	run->options->network.fields = learn->fields;
+	run->options->network.n_fields = learn->n_fields;
 	learn->n_columns = model->columns.n;
 	learn->columns = allocate(model->work, (size_t) model->columns.n, sizeof(char *));
 	for (int i = 0; i < model->columns.n; i++)
@@ -367,6 +370,7 @@ idla_train(PG_FUNCTION_ARGS)
 	idla_progress_start(run->name, "reading");
 	run->reading.options = run->options;
 	run->reading.work = work;
+	run->reading.threads = choose_threads(run->options);
 	idla_reading_run(&run->reading, run->target, task);
 	run->reading_seconds = seconds_since(start);
 

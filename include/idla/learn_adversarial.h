@@ -1,0 +1,210 @@
+/*
+ * learn_adversarial.h: inputs changed so that a network errs, as far as they may be changed.
+ *
+ * Gradient attacks (FGSM: Goodfellow et al. 2015, PGD: Madry et al. 2018, the inner step of TRADES: Zhang et al.
+ * 2019) on rows of floats, whatever gives losses and gradients: a run in training, a predictor, or any other oracle. For
+ * tables the same attack works on raw values in the user's units, within ranges, steps and known categories.
+ *
+ * The attacks allocate nothing, so worker threads may call them, each with an oracle and scratch of its own.
+ * A row's result depends on its own numbers, (seed, counter of the row) and the oracle, not on its batch.
+ */
+#ifndef IDLA_LEARN_ADVERSARIAL_H
+#define IDLA_LEARN_ADVERSARIAL_H
+
+#include "idla/learn_predict.h"
+
+typedef enum LearnNormKind
+{
+	LEARN_NORM_MAX,				/* L-infinity: no value moves farther than epsilon */
+	LEARN_NORM_L2				/* the Euclidean length of the whole change is at most epsilon */
+} LearnNormKind;
+
+extern const char *const learn_norm_names[];	/* "linf", "l2"; NULL ends */
+
+/*
+ * Losses of the first n rows of the batch that the oracle stands for (it knows their labels), as if they had these inputs
+ * (n, n_inputs). losses (n): what the attack wants large. wrong (n) may be NULL: whether the answer is wrong. diff
+ * (n, n_inputs) may be NULL: gradient of each row's loss by its inputs. A status that is not DEV_OK ends the attack.
+ */
+typedef struct LearnOracle
+{
+	void	   *context;
+	size_t		n_inputs;
+	DevStatus	(*score) (void *context, size_t n, const float *inputs, float *losses, uint8_t *wrong, float *diff);
+} LearnOracle;
+
+/* What inputs may be: low and high (n_inputs) for all rows, or (n, n_inputs) by row. A row's own value is always allowed. */
+typedef struct LearnBox
+{
+	const float *low;
+	const float *high;
+	bool		by_row;
+} LearnBox;
+
+typedef struct LearnAttack
+{
+	LearnNormKind norm;
+	double		epsilon;		/* LEARN_NORM_MAX: INFINITY leaves the box alone as the bound */
+	int			steps;			/* of the gradient; 0: points drawn at random only */
+	double		rate;			/* length of a step as a share of epsilon (of what the box leaves of it); 0: 2.5 / steps, at most 1 */
+	int			restarts;		/* times the attack is made, 1 to 1000; from the second on from a random point */
+	bool		random_start;	/* the first time too */
+	bool		keep_best;		/* the point of the largest loss of all; else that after the last step, as training uses */
+} LearnAttack;
+
+extern LearnAttack learn_attack_fgsm(LearnNormKind norm, double epsilon);	/* one step of epsilon from the row itself */
+/* Random start, the last point: for training. */
+extern LearnAttack learn_attack_pgd(LearnNormKind norm, double epsilon, int steps);
+/* The row itself and restarts - 1 random starts, the best point: for judging. */
+extern LearnAttack learn_attack_judge(LearnNormKind norm, double epsilon, int steps, int restarts);
+/* DEV_INVALID, with words, for what is out of range. */
+extern DevStatus learn_attack_check(DevSession *session, const LearnAttack *how);
+
+/* Floats of scratch for n rows. */
+extern size_t learn_attack_scratch(size_t n, size_t n_inputs);
+
+/*
+ * clean (n, n_inputs) -> perturbed (n, n_inputs), another buffer. box may be NULL. epsilons (n) in place of how->epsilon, or
+ * NULL. counter + i is row i's counter in DEV_STREAM_ATTACK. losses (n) of the perturbed rows, may be NULL. fooled (n) may be
+ * NULL; else a row is done at its first wrong answer and fooled[i] tells whether there was one (the row itself counts when
+ * the attack starts there). NaN in clean stays. DEV_INVALID for LEARN_NORM_L2 with an infinite epsilon.
+ */
+extern DevStatus learn_attack(const LearnAttack *how, const LearnOracle *oracle, const LearnBox *box, size_t n,
+							  const float *clean, const float *epsilons, uint64_t seed, uint64_t counter,
+							  float *perturbed, float *losses, uint8_t *fooled, float *scratch);
+
+/* ---- A run as the oracle: adversarial training ---- */
+
+/*
+ * The other inputs of the run (codes, targets) must be set for the n rows. Passes bind the weights without a weight
+ * gradient and leave the run bound to diff_weights; nn_run_all_gradients is off afterwards.
+ *
+ * mode: NN_INFER is what the attack of a finished network sees, makes rows independent of each other, and always gives
+ * gradients of inputs: take it unless there is a reason. NN_TRAIN attacks through dropout (the mask of seed, step and
+ * first_row, the same in every step) and batch statistics, which then depend on the whole perturbed batch.
+ */
+typedef struct LearnRunOracle
+{
+	NnRun	   *run;
+	const float *weights;		/* device, as for nn_run_bind */
+	float	   *diff_weights;
+	NnNode		input;			/* float input that is perturbed */
+	NnNode		loss;			/* (1); its rise is what the attack wants, unless clean is set */
+	NnMode		mode;
+	uint64_t	seed;
+	uint64_t	step;
+	size_t		first_row;
+
+	/* TRADES: the divergence of `answer` from what it was for the clean rows; clean NULL: off */
+	NnNode		answer;			/* logits or values, (outputs) or (members, outputs) */
+	NnMean		scale;			/* what answer is: see learn_divergence */
+	const float *clean;			/* (n, size of answer), by learn_run_clean */
+	float	   *seeds;			/* (n, size of answer) scratch */
+	size_t		positions;		/* filled by learn_run_oracle */
+	size_t		outputs;
+	size_t		n_inputs;
+} LearnRunOracle;
+
+/* The oracle over run, which must outlive it. `graph` is the run's. wrong is not known to it: all zero. */
+extern LearnOracle learn_run_oracle(LearnRunOracle *run, const NnGraph *graph);
+/* Values of `answer` for inputs (n, n_inputs) into clean (n, size of answer). */
+extern DevStatus learn_run_clean(LearnRunOracle *run, size_t n, const float *inputs, float *clean);
+
+/*
+ * How far `moved` answers are from `clean` ones, and the gradient by both, times weight; either gradient may be NULL.
+ * NN_MEAN_BINARY: KL(clean || moved) of the Bernoulli distributions of logits, mean over outputs; NN_MEAN_CLASSES: of the
+ * softmax; NN_MEAN_VALUE: half the squared difference, mean over outputs. Mean over positions. Gradients are added nowhere
+ * but written. The outer step of TRADES is loss(clean) + beta * divergence(clean, moved).
+ */
+extern double learn_divergence(NnMean scale, size_t positions, size_t outputs, const float *clean, const float *moved,
+							   float weight, float *diff_clean, float *diff_moved);
+
+/* ---- Tables (src/learn/adversarial_table.c) ---- */
+
+/* What a column allows, in the user's unit. Zeroed means "cannot change"; learn_constraint_free allows all. */
+typedef struct LearnConstraint
+{
+	bool		mutable;
+	double		low;			/* numbers: bounds, -INFINITY and INFINITY for none */
+	double		high;
+	double		step;			/* numbers: only whole multiples, 1 for integers; 0: any number */
+	int			n_allowed;		/* categories: codes that may be chosen; n_allowed 0: every known one */
+	const int32_t *allowed;
+} LearnConstraint;
+
+extern LearnConstraint learn_constraint_free(void);
+/* DEV_INVALID, naming the channel, for bounds, steps and codes that cannot be. */
+extern DevStatus learn_constraints_check(DevSession *session, const LearnChannel *channels, int n_channels,
+										 const LearnConstraint *constraints);
+/*
+ * Raw units that one unit of epsilon is, always above 0: 1 / scale of the channel, which is the interquartile range for
+ * robust scaling (half the range for a number of two values, so that a boolean's change takes 2 units), a standard deviation
+ * for standard scaling and 1 without scaling; the interquartile range for quantile scaling.
+ */
+extern double learn_channel_unit(const LearnChannel *channel);
+
+/*
+ * Whether `changed` is a row that an attack within epsilon may make of `clean`, both raw (n_channels): what cannot change is
+ * the same bits, numbers are the row's own or within bounds and on their steps, categories the row's own or allowed,
+ * at most max_changes of them changed (none at epsilon 0, which is the row itself), and the numbers' change within epsilon
+ * but for rounding (1e-6 of it). What is missing stays missing.
+ */
+extern bool learn_row_allowed(const LearnChannel *channels, int n_channels, const LearnConstraint *constraints,
+							  LearnNormKind norm, double epsilon, int max_changes, const float *clean, const float *changed);
+
+/*
+ * The box, among the encoded number inputs, of a raw change of at most epsilon within the constraints: for adversarial
+ * training, which has encoded rows only. numbers (n, n_numbers) -> low, high (n, n_numbers), to be used with epsilon
+ * INFINITY. Scaling is monotone, so for LEARN_NORM_MAX and step 0 the box is exact but for rounding; steps are ignored (the
+ * network is trained against a little more than can happen). Missing values, indicators and what cannot change have no room.
+ */
+extern void learn_table_box(const LearnChannel *channels, int n_channels, const LearnConstraint *constraints,
+							double epsilon, size_t n, size_t n_numbers, const float *numbers, float *low, float *high);
+
+/* As LearnOracle for encoded rows: numbers (n, n_numbers), codes (n, n_codes), diff by numbers. */
+typedef struct LearnRowOracle
+{
+	void	   *context;
+	DevStatus	(*score) (void *context, size_t n, const float *numbers, const int32_t *codes,
+						  float *losses, uint8_t *wrong, float *diff);
+} LearnRowOracle;
+
+typedef struct LearnTableAttack
+{
+	LearnAttack numbers;		/* epsilon in units of learn_channel_unit; keep_best is implied */
+	int			rounds;			/* numbers, then categories, so often; at least 1 */
+	int			max_changes;	/* categories that may change in a row */
+	int			max_codes;		/* tried of each, the most frequent ones; 0: 32 */
+} LearnTableAttack;
+
+typedef struct LearnTableAttacker LearnTableAttacker;
+
+/* Takes all memory. channels and constraints (n_channels) are borrowed and must have been checked. */
+extern DevStatus learn_table_attacker_create(DevSession *session, const LearnChannel *channels, int n_channels,
+											 const LearnConstraint *constraints, size_t n_numbers, size_t n_codes,
+											 size_t max_rows, LearnTableAttacker **attacker);
+extern void learn_table_attacker_free(LearnTableAttacker *attacker);	/* NULL is allowed */
+/*
+ * raw (n, n_channels) -> changed (n, n_channels), n <= max_rows: every row passes learn_row_allowed. Gradients by raw values
+ * go through the derivative of the scaling; values are rounded to their steps before the oracle sees them, so what
+ * is returned is what was judged. Categories are chosen greedily: the one change that raises the loss most, then the
+ * next. epsilons (n) or NULL; losses (n) or NULL; fooled (n) as in learn_attack, or NULL.
+ */
+extern DevStatus learn_table_attack(LearnTableAttacker *attacker, const LearnTableAttack *how,
+									const LearnRowOracle *oracle, size_t n, const float *raw, const float *epsilons,
+									uint64_t seed, uint64_t counter, float *changed, float *losses, uint8_t *fooled);
+
+/* ---- A predictor as the oracle (src/learn/adversarial_predict.c) ---- */
+
+/*
+ * A model's calibrated answer. Loss: log loss; regression: squared error in units of the targets' scale, mean over targets.
+ * Wrong: another class than the label is likelier (binary: the probability of the positive class is on the other side of one
+ * half); regression: a target is off by more than tolerance scales. labels (n): class codes, for binary 0 and 1;
+ * regression (n, n_outputs) in the target's unit. DEV_INVALID for survival, which has no wrong answer.
+ */
+typedef struct LearnPredictorOracle LearnPredictorOracle;
+extern DevStatus learn_predictor_oracle_create(LearnPredictor *predictor, double tolerance, LearnPredictorOracle **oracle);
+extern void learn_predictor_oracle_set(LearnPredictorOracle *oracle, const float *labels);	/* borrowed, for the next batch */
+extern LearnRowOracle learn_predictor_oracle(LearnPredictorOracle *oracle);
+
+#endif							/* IDLA_LEARN_ADVERSARIAL_H */

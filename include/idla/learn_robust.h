@@ -1,0 +1,180 @@
+/*
+ * learn_robust.h: how robust a model is, measured and certified.
+ *
+ * Measured: accuracy under attack, the smallest change that fools the model, and whether the attack's gradients can
+ * be trusted. Certified: randomised smoothing (Cohen, Rosenfeld and Kolter 2019). Both work through
+ * callbacks, whatever the rows are: tables, images, text. Nothing is allocated.
+ */
+#ifndef IDLA_LEARN_ROBUST_H
+#define IDLA_LEARN_ROBUST_H
+
+#include "idla/learn_adversarial.h"
+
+/* ---- Under attack (src/learn/robustness.c) ---- */
+
+/* Attacks the n rows of the batch that the context stands for, row i within epsilons[i]; fooled (n): was its answer made wrong? */
+typedef struct LearnAttacker
+{
+	void	   *context;
+	DevStatus	(*attack) (void *context, const LearnAttack *how, size_t n, const float *epsilons, uint8_t *fooled);
+} LearnAttacker;
+
+/*
+ * Adds to right[k] how many of the n rows no attack within epsilons[k] or less fools. epsilons (n_epsilons) ascend; 0 gives
+ * the clean accuracy. scratch: n floats; fooled, once: (n) bytes.
+ */
+extern DevStatus learn_robust_counts(const LearnAttacker *attacker, const LearnAttack *how, size_t n, size_t n_epsilons,
+									 const double *epsilons, uint64_t *right, float *scratch, uint8_t *fooled, uint8_t *once);
+
+/*
+ * The smallest epsilon at which the attack fools each row, found by halving the interval up to `largest` `halvings` times:
+ * distances (n), 0 for rows wrong by themselves, INFINITY for those that `largest` does not fool. An upper bound of the true
+ * one, since no attack finds everything. scratch: 2 n floats; fooled (n).
+ */
+extern DevStatus learn_minimal_perturbations(const LearnAttacker *attacker, const LearnAttack *how, size_t n, double largest,
+											 int halvings, double *distances, float *scratch, uint8_t *fooled);
+/*
+ * Mean of the distances of rows right by themselves, those beyond counted as `largest` (so it is a lower bound of the
+ * mean of what was searched); NaN without any. *n_beyond may be NULL.
+ */
+extern double learn_mean_perturbation(size_t n, const double *distances, double largest, size_t *n_beyond);
+
+/* ---- Can the attack's gradients be trusted? ---- */
+
+/* Attacks on the same rows whose order of success is known when gradients say what they should. */
+typedef enum LearnProbe
+{
+	LEARN_PROBE_CLEAN,			/* no attack */
+	LEARN_PROBE_NOISE,			/* as many random points as the attack has steps, all restarts together, 200 at most */
+	LEARN_PROBE_ONE_STEP,		/* FGSM */
+	LEARN_PROBE_ATTACK,			/* the attack itself */
+	LEARN_PROBE_MORE,			/* four times its steps */
+	LEARN_PROBE_FAR,			/* at four times its epsilon */
+	LEARN_N_PROBES
+} LearnProbe;
+
+/* Signs of masked gradients (Athalye et al. 2018, Carlini et al. 2019). */
+typedef enum LearnMasked
+{
+	LEARN_MASKED_NOISE = 1,		/* noise fools more rows than the attack */
+	LEARN_MASKED_STEPS = 2,		/* one step fools more than many */
+	LEARN_MASKED_UNFINISHED = 4,	/* four times the steps fool many more: the attack has too few */
+	LEARN_MASKED_FAR = 8,		/* farther away the attack fools fewer */
+	LEARN_MASKED_TRANSFER = 16	/* rows made against another model fool more than those made against this one */
+} LearnMasked;
+
+typedef struct LearnMasking
+{
+	uint64_t	n;				/* rows */
+	uint64_t	fooled[LEARN_N_PROBES];
+	uint64_t	n_transfer;		/* rows that were also made against another model; 0: nobody did */
+	uint64_t	transfer;		/* of those, rows that fool this model */
+	uint64_t	n_white;		/* and how many the attack on this model fools */
+} LearnMasking;
+
+/* Adds the n rows of a batch to masking, zeroed before the first. scratch: n floats; fooled (n). */
+extern DevStatus learn_masking_add(const LearnAttacker *attacker, const LearnAttack *how, size_t n, LearnMasking *masking,
+								   float *scratch, uint8_t *fooled);
+/*
+ * Adds n rows that were made against another model: all (n), whether this model is wrong about the clean row (which is
+ * left out then), about the row made against itself, about the row made against the other one.
+ */
+extern void learn_masking_transfer(LearnMasking *masking, size_t n, const uint8_t *clean, const uint8_t *white,
+								   const uint8_t *transferred);
+/*
+ * LearnMasked flags. A difference counts when it is larger than two standard errors of the difference of
+ * two independent shares, and for UNFINISHED when it is also larger than 5 % of the rows.
+ */
+extern unsigned learn_masking_judge(const LearnMasking *masking);
+extern const char *learn_masked_words(LearnMasked sign);	/* a full sentence */
+
+/* ---- Exact bounds (src/learn/binomial.c) ---- */
+
+extern double learn_normal_quantile(double p);	/* inverse of the normal distribution; -INFINITY at 0, INFINITY at 1 */
+extern double learn_beta_probability(double x, double a, double b);	/* regularised incomplete beta function, a and b > 0 */
+extern double learn_beta_quantile(double p, double a, double b);	/* its inverse by x */
+/* One-sided Clopper-Pearson bounds of a probability of which k of n trials succeeded: each fails with probability <= alpha. */
+extern double learn_binomial_lower(uint64_t k, uint64_t n, double alpha);
+extern double learn_binomial_upper(uint64_t k, uint64_t n, double alpha);
+/* Two-sided exact test of one half: probability of k or what is as far from n / 2. */
+extern double learn_sign_test(uint64_t k, uint64_t n);
+
+/* ---- Randomised smoothing (src/learn/smoothing.c) ---- */
+
+typedef struct LearnSmoothing
+{
+	double		sigma;			/* standard deviation of the noise on every input, in the inputs' unit */
+	int			n_choose;		/* noisy copies by which the class is chosen, e.g. 100 */
+	int			n_certify;		/* others by which its probability is bounded, e.g. 10,000 */
+	double		alpha;			/* the certificate is wrong with at most this probability, e.g. 0.001 */
+} LearnSmoothing;
+
+/* DEV_INVALID, with words, for what is out of range. */
+extern DevStatus learn_smoothing_check(DevSession *session, const LearnSmoothing *how);
+
+/* Classes of n noisy copies, numbered from `first` on, of the row that the context stands for: adds to counts (n_classes). */
+typedef struct LearnVoter
+{
+	void	   *context;
+	size_t		n_classes;
+	DevStatus	(*vote) (void *context, double sigma, uint64_t first, size_t n, uint64_t *counts);
+} LearnVoter;
+
+typedef struct LearnCertificate
+{
+	int			class;			/* what most noisy copies are; -1: abstains */
+	double		probability;	/* lower bound of that class's probability under noise */
+	double		radius;			/* L2 distance within which the smoothed model's answer is class; 0 when it abstains */
+} LearnCertificate;
+
+/* CERTIFY of Cohen et al.: radius = sigma * Phi^-1(lower bound), abstains unless that is above one half. counts: (n_classes). */
+extern DevStatus learn_certify(const LearnSmoothing *how, const LearnVoter *voter, uint64_t *counts,
+							   LearnCertificate *certificate);
+/*
+ * PREDICT of Cohen et al. from n_certify copies: *class is the smoothed model's answer but with probability alpha, or -1 when
+ * the two most frequent classes cannot be told apart.
+ */
+extern DevStatus learn_smooth_predict(const LearnSmoothing *how, const LearnVoter *voter, uint64_t *counts, int *class);
+
+/* Scores of n inputs (n, n_inputs): (n, n_outputs); the largest is the class. One output: class 1 when it is above 0, else 0. */
+typedef struct LearnClassifier
+{
+	void	   *context;
+	size_t		n_inputs;
+	size_t		n_outputs;
+	DevStatus	(*score) (void *context, size_t n, const float *inputs, float *scores);
+} LearnClassifier;
+
+/* A voter for one row of floats: adds Gaussian noise and asks a classifier. */
+typedef struct LearnNoiseVoter
+{
+	const LearnClassifier *classifier;
+	const float *row;			/* (n_inputs) */
+	size_t		max_rows;		/* asked at once */
+	float	   *inputs;			/* (max_rows, n_inputs) */
+	float	   *scores;			/* (max_rows, n_outputs) */
+	uint64_t	seed;
+	uint64_t	number;			/* of the row, below 2^32: copy i draws from counter number * 2^32 + i of DEV_STREAM_SMOOTHING */
+} LearnNoiseVoter;
+
+extern LearnVoter learn_noise_voter(LearnNoiseVoter *voter);
+
+/*
+ * A table row as a classifier of what its mutable numbers may be: input j is how far number j is from the row's own in units of
+ * learn_channel_unit, so noise and radius are in those units; a missing number stays so. Everything else is held fixed, and
+ * steps and bounds are ignored (values in between and beyond are answered too, so the certificate covers those within as well).
+ */
+typedef struct LearnTableClassifier
+{
+	LearnPredictor *predictor;
+	const LearnConstraint *constraints;	/* (n_channels) */
+	const float *raw;			/* (n_channels) the row */
+	size_t		max_rows;
+	float	   *rows;			/* (max_rows, n_channels) scratch */
+	double	   *answers;		/* (max_rows, n_outputs) scratch */
+} LearnTableClassifier;
+
+/* For binary and multi-class models. */
+extern LearnClassifier learn_table_classifier(LearnTableClassifier *table);
+
+#endif							/* IDLA_LEARN_ROBUST_H */

@@ -1,0 +1,501 @@
+/*
+ * adversarial_table.c: adversarial rows of tables, in the user's units.
+ *
+ * The movable numbers of a row become coordinates "how many units away from the row", where the general attack
+ * works. Its oracle here rounds such a point to an allowed row, encodes it like any row and hands the gradient back
+ * through the scaling, so whatever the attack finds best is an allowed row and was judged as such. Categories
+ * are tried out one by one between two searches of the numbers.
+ */
+#include "adversarial.h"
+#include "dataset.h"
+
+#define MAX_CODES 32			/* of a category that are tried unless told otherwise */
+
+struct LearnTableAttacker
+{
+	DevSession *session;
+	const LearnChannel *channels;
+	int			n_channels;
+	const LearnConstraint *constraints;
+	size_t		n_numbers;
+	size_t		n_codes;
+	size_t		max_rows;
+
+	size_t		n_movable;
+	int		   *movable;		/* channels of numbers that may change */
+	double	   *units;			/* (n_movable) */
+	size_t		n_choices;
+	int		   *choices;		/* channels of categories that may change */
+
+	float	   *origin;			/* (max_rows, n_movable) zeros */
+	float	   *point;			/* (max_rows, n_movable): what a search found, in units from the row */
+	float	   *low;			/* (max_rows, n_movable): bounds in units */
+	float	   *high;
+	float	   *scratch;		/* of learn_attack */
+	float	   *candidate;		/* (max_rows, n_channels) raw */
+	float	   *numbers;		/* (max_rows, n_numbers) encoded candidates */
+	int32_t    *codes;			/* (max_rows, n_codes) */
+	float	   *diff;			/* (max_rows, n_numbers) */
+	float	   *losses;			/* (max_rows) of candidates */
+	float	   *best;			/* (max_rows) of the rows changed so far */
+	float	   *gain;			/* (max_rows): largest loss by changing one category */
+	int		   *gain_channel;	/* (max_rows): which, or -1 */
+	float	   *gain_code;
+	uint8_t    *wrong;			/* (max_rows) of candidates */
+	uint8_t    *done;			/* (max_rows): fooled, when that is asked for */
+	uint8_t    *gain_wrong;
+
+	/* The attack under way */
+	const LearnTableAttack *how;
+	const LearnRowOracle *oracle;
+	const float *raw;
+	const float *epsilons;
+	float	   *changed;
+	bool		until_fooled;
+};
+
+/* ---- Making ---- */
+
+static bool
+take_search(LearnTableAttacker *attacker)
+{
+	DevSession *session = attacker->session;
+	size_t		n = attacker->max_rows;
+	size_t		n_points = n * attacker->n_movable + 1;
+
+	attacker->origin = dev_alloc(session, n_points, sizeof(float));
+	attacker->point = dev_alloc(session, n_points, sizeof(float));
+	attacker->low = dev_alloc(session, n_points, sizeof(float));
+	attacker->high = dev_alloc(session, n_points, sizeof(float));
+	attacker->scratch = dev_alloc(session, learn_attack_scratch(n, attacker->n_movable), sizeof(float));
+	return attacker->origin != NULL && attacker->point != NULL && attacker->low != NULL && attacker->high != NULL &&
+		attacker->scratch != NULL;
+}
+
+static bool
+take_rows(LearnTableAttacker *attacker)
+{
+	DevSession *session = attacker->session;
+	size_t		n = attacker->max_rows;
+
+	attacker->candidate = dev_alloc(session, n, (size_t) attacker->n_channels * sizeof(float));
+	attacker->numbers = dev_alloc(session, n, (attacker->n_numbers + 1) * sizeof(float));
+	attacker->codes = dev_alloc(session, n, (attacker->n_codes + 1) * sizeof(int32_t));
+	attacker->diff = dev_alloc(session, n, (attacker->n_numbers + 1) * sizeof(float));
+	attacker->losses = dev_alloc(session, n, sizeof(float));
+	attacker->best = dev_alloc(session, n, sizeof(float));
+	attacker->gain = dev_alloc(session, n, sizeof(float));
+	attacker->gain_channel = dev_alloc(session, n, sizeof(int));
+	attacker->gain_code = dev_alloc(session, n, sizeof(float));
+	attacker->wrong = dev_alloc(session, n, 1);
+	attacker->done = dev_alloc(session, n, 1);
+	attacker->gain_wrong = dev_alloc(session, n, 1);
+	return attacker->candidate != NULL && attacker->numbers != NULL && attacker->codes != NULL && attacker->diff != NULL &&
+		attacker->losses != NULL && attacker->best != NULL && attacker->gain != NULL && attacker->gain_channel != NULL &&
+		attacker->gain_code != NULL && attacker->wrong != NULL && attacker->done != NULL && attacker->gain_wrong != NULL;
+}
+
+/* Which channels can change at all: what the network does not see could, but to no effect. */
+static void
+find_movable(LearnTableAttacker *attacker)
+{
+	for (int i = 0; i < attacker->n_channels; i++)
+	{
+		const LearnChannel *channel = &attacker->channels[i];
+
+		if (!attacker->constraints[i].mutable)
+			continue;
+		if (channel->kind == LEARN_NUMBER && channel->number_input != NN_NONE)
+		{
+			attacker->units[attacker->n_movable] = learn_channel_unit(channel);
+			attacker->movable[attacker->n_movable++] = i;
+		}
+		if (channel->kind == LEARN_CATEGORY && channel->code_input != NN_NONE)
+			attacker->choices[attacker->n_choices++] = i;
+	}
+}
+
+DevStatus
+learn_table_attacker_create(DevSession *session, const LearnChannel *channels, int n_channels,
+							const LearnConstraint *constraints, size_t n_numbers, size_t n_codes, size_t max_rows,
+							LearnTableAttacker **attacker)
+{
+	LearnTableAttacker *made = dev_alloc(session, 1, sizeof(LearnTableAttacker));
+
+	*attacker = NULL;
+	if (made == NULL)
+		return DEV_NO_MEMORY;
+	made->session = session;
+	made->channels = channels;
+	made->n_channels = n_channels;
+	made->constraints = constraints;
+	made->n_numbers = n_numbers;
+	made->n_codes = n_codes;
+	made->max_rows = max_rows;
+	made->movable = dev_alloc(session, (size_t) n_channels + 1, sizeof(int));
+	made->units = dev_alloc(session, (size_t) n_channels + 1, sizeof(double));
+	made->choices = dev_alloc(session, (size_t) n_channels + 1, sizeof(int));
+	if (made->movable == NULL || made->units == NULL || made->choices == NULL)
+	{
+		learn_table_attacker_free(made);
+		return DEV_NO_MEMORY;
+	}
+	find_movable(made);
+	if (!take_search(made) || !take_rows(made))
+	{
+		learn_table_attacker_free(made);
+		return DEV_NO_MEMORY;
+	}
+	*attacker = made;
+	return DEV_OK;
+}
+
+void
+learn_table_attacker_free(LearnTableAttacker *attacker)
+{
+	DevSession *session;
+
+	if (attacker == NULL)
+		return;
+	session = attacker->session;
+	dev_release(session, attacker->movable);
+	dev_release(session, attacker->units);
+	dev_release(session, attacker->choices);
+	dev_release(session, attacker->origin);
+	dev_release(session, attacker->point);
+	dev_release(session, attacker->low);
+	dev_release(session, attacker->high);
+	dev_release(session, attacker->scratch);
+	dev_release(session, attacker->candidate);
+	dev_release(session, attacker->numbers);
+	dev_release(session, attacker->codes);
+	dev_release(session, attacker->diff);
+	dev_release(session, attacker->losses);
+	dev_release(session, attacker->best);
+	dev_release(session, attacker->gain);
+	dev_release(session, attacker->gain_channel);
+	dev_release(session, attacker->gain_code);
+	dev_release(session, attacker->wrong);
+	dev_release(session, attacker->done);
+	dev_release(session, attacker->gain_wrong);
+	dev_release(session, attacker);
+}
+
+/* ---- Candidates ---- */
+
+static inline double
+epsilon_of(const LearnTableAttacker *attacker, size_t row)
+{
+	return attacker->epsilons != NULL ? (double) attacker->epsilons[row] : attacker->how->numbers.epsilon;
+}
+
+static double
+length_of(const LearnTableAttacker *attacker, const float *clean, const float *candidate)
+{
+	double		square = 0;
+
+	for (size_t i = 0; i < attacker->n_movable; i++)
+	{
+		int			channel = attacker->movable[i];
+		double		moved = ((double) candidate[channel] - (double) clean[channel]) / attacker->units[i];
+
+		square += isnan(moved) ? 0 : moved * moved;
+	}
+	return sqrt(square);
+}
+
+/* The allowed numbers next to a point; categories are those found so far. */
+static void
+place_row(LearnTableAttacker *attacker, size_t row, const float *point)
+{
+	size_t		n_channels = (size_t) attacker->n_channels;
+	const float *clean = attacker->raw + row * n_channels;
+	float	   *candidate = attacker->candidate + row * n_channels;
+	bool		ball = attacker->how->numbers.norm == LEARN_NORM_L2;
+	double		epsilon = epsilon_of(attacker, row);
+
+	memcpy(candidate, attacker->changed + row * n_channels, n_channels * sizeof(float));
+	for (int towards = 0; towards < 2; towards++)
+	{
+		for (size_t i = 0; i < attacker->n_movable; i++)
+		{
+			int			channel = attacker->movable[i];
+			double		wanted = (double) clean[channel] + (double) point[i] * attacker->units[i];
+
+			candidate[channel] = learn_legal_value(&attacker->constraints[channel], epsilon * attacker->units[i],
+												   clean[channel], wanted, towards == 1);
+		}
+		if (!ball || length_of(attacker, clean, candidate) <= epsilon)
+			return;
+	}
+}
+
+static void
+encode_candidates(LearnTableAttacker *attacker, size_t n)
+{
+	for (size_t row = 0; row < n; row++)
+		learn_encode_row(attacker->channels, attacker->n_channels, attacker->candidate + row * (size_t) attacker->n_channels,
+						 attacker->numbers + row * attacker->n_numbers, attacker->codes + row * attacker->n_codes);
+}
+
+/* The oracle of the search: points (n, n_movable) in units. */
+static DevStatus
+score_points(void *context, size_t n, const float *points, float *losses, uint8_t *wrong, float *diff)
+{
+	LearnTableAttacker *attacker = context;
+	const LearnRowOracle *oracle = attacker->oracle;
+	DevStatus	status;
+
+	for (size_t row = 0; row < n; row++)
+		place_row(attacker, row, points + row * attacker->n_movable);
+	encode_candidates(attacker, n);
+	status = oracle->score(oracle->context, n, attacker->numbers, attacker->codes, losses, wrong,
+						   diff == NULL ? NULL : attacker->diff);
+	if (status != DEV_OK || diff == NULL)
+		return status;
+	for (size_t row = 0; row < n; row++)
+		for (size_t i = 0; i < attacker->n_movable; i++)
+		{
+			int			channel = attacker->movable[i];
+			float		value = attacker->candidate[row * (size_t) attacker->n_channels + (size_t) channel];
+			size_t		input = row * attacker->n_numbers + (size_t) attacker->channels[channel].number_input;
+
+			diff[row * attacker->n_movable + i] = !isfinite(value) ? 0 :
+				(float) ((double) attacker->diff[input] * learn_scale_slope(&attacker->channels[channel], value) *
+						 attacker->units[i]);
+		}
+	return DEV_OK;
+}
+
+/* Whether the candidate of a row is better than what was found so far, and may still replace it. */
+static bool
+is_better(const LearnTableAttacker *attacker, size_t row, float loss, bool wrong)
+{
+	if (attacker->done[row])
+		return false;
+	return (attacker->until_fooled && wrong) || loss > attacker->best[row];
+}
+
+/* ---- Numbers ---- */
+
+static void
+set_bounds(LearnTableAttacker *attacker, size_t n)
+{
+	for (size_t row = 0; row < n; row++)
+		for (size_t i = 0; i < attacker->n_movable; i++)
+		{
+			int			channel = attacker->movable[i];
+			const LearnConstraint *constraint = &attacker->constraints[channel];
+			double		own = (double) attacker->raw[row * (size_t) attacker->n_channels + (size_t) channel];
+			size_t		at = row * attacker->n_movable + i;
+
+			/* What is missing has no room. */
+			attacker->low[at] = isnan(own) ? 0 : (float) ((constraint->low - own) / attacker->units[i]);
+			attacker->high[at] = isnan(own) ? 0 : (float) ((constraint->high - own) / attacker->units[i]);
+		}
+}
+
+static DevStatus
+search_numbers(LearnTableAttacker *attacker, size_t n, uint64_t seed, uint64_t counter)
+{
+	LearnAttack how = attacker->how->numbers;
+	LearnOracle oracle = {.context = attacker, .n_inputs = attacker->n_movable, .score = score_points};
+	LearnBox	box = {.low = attacker->low, .high = attacker->high, .by_row = true};
+	DevStatus	status;
+
+	if (attacker->n_movable == 0)
+		return DEV_OK;
+	how.keep_best = true;
+	set_bounds(attacker, n);
+	status = learn_attack(&how, &oracle, &box, n, attacker->origin, attacker->epsilons, seed, counter,
+						  attacker->point, attacker->losses, attacker->until_fooled ? attacker->wrong : NULL,
+						  attacker->scratch);
+	if (status != DEV_OK)
+		return status;
+	for (size_t row = 0; row < n; row++)
+	{
+		size_t		bytes = (size_t) attacker->n_channels * sizeof(float);
+		bool		wrong = attacker->until_fooled && attacker->wrong[row];
+
+		if (!is_better(attacker, row, attacker->losses[row], wrong))
+			continue;
+		place_row(attacker, row, attacker->point + row * attacker->n_movable);
+		memcpy(attacker->changed + row * (size_t) attacker->n_channels,
+			   attacker->candidate + row * (size_t) attacker->n_channels, bytes);
+		attacker->best[row] = attacker->losses[row];
+		attacker->done[row] = wrong;
+	}
+	return DEV_OK;
+}
+
+/* ---- Categories ---- */
+
+static int
+changes_of(const LearnTableAttacker *attacker, size_t row)
+{
+	size_t		first = row * (size_t) attacker->n_channels;
+	int			n = 0;
+
+	for (size_t i = 0; i < attacker->n_choices; i++)
+		n += attacker->raw[first + (size_t) attacker->choices[i]] !=
+			attacker->changed[first + (size_t) attacker->choices[i]];
+	return n;
+}
+
+/* May the row's category change to this code now? A second change of the same category is no further one. */
+static bool
+may_choose(const LearnTableAttacker *attacker, size_t row, int channel, float code)
+{
+	size_t		at = row * (size_t) attacker->n_channels + (size_t) channel;
+
+	if (attacker->done[row] || !(epsilon_of(attacker, row) > 0) || isnan(attacker->raw[at]) || attacker->changed[at] == code)
+		return false;
+	return attacker->raw[at] != attacker->changed[at] || attacker->raw[at] == code ||
+		changes_of(attacker, row) < attacker->how->max_changes;
+}
+
+/* Every row with this code in this channel, where it may; remembers for each row whether nothing was better so far. */
+static DevStatus
+try_code(LearnTableAttacker *attacker, size_t n, int channel, int32_t code)
+{
+	size_t		input = (size_t) attacker->channels[channel].code_input;
+	bool		any = false;
+	DevStatus	status;
+
+	for (size_t row = 0; row < n; row++)
+		any = any || may_choose(attacker, row, channel, (float) code);
+	if (!any)
+		return DEV_OK;
+	memcpy(attacker->candidate, attacker->changed, n * (size_t) attacker->n_channels * sizeof(float));
+	encode_candidates(attacker, n);
+	for (size_t row = 0; row < n; row++)
+		if (may_choose(attacker, row, channel, (float) code))
+			attacker->codes[row * attacker->n_codes + input] = code;
+	status = attacker->oracle->score(attacker->oracle->context, n, attacker->numbers, attacker->codes, attacker->losses,
+									 attacker->wrong, NULL);
+	for (size_t row = 0; row < n && status == DEV_OK; row++)
+	{
+		bool		wrong = attacker->until_fooled && attacker->wrong[row];
+
+		if (!may_choose(attacker, row, channel, (float) code) || attacker->gain_wrong[row] ||
+			!(wrong || attacker->losses[row] > attacker->gain[row]))
+			continue;
+		attacker->gain[row] = attacker->losses[row];
+		attacker->gain_channel[row] = channel;
+		attacker->gain_code[row] = (float) code;
+		attacker->gain_wrong[row] = wrong;
+	}
+	return status;
+}
+
+static DevStatus
+try_channel(LearnTableAttacker *attacker, size_t n, int channel)
+{
+	const LearnConstraint *constraint = &attacker->constraints[channel];
+	int			n_codes = constraint->n_allowed > 0 ? constraint->n_allowed : attacker->channels[channel].n_categories;
+	int			most = attacker->how->max_codes > 0 ? attacker->how->max_codes : MAX_CODES;
+	DevStatus	status = DEV_OK;
+
+	n_codes = n_codes < most ? n_codes : most;
+	for (int i = 0; i < n_codes && status == DEV_OK; i++)
+		status = try_code(attacker, n, channel, constraint->n_allowed > 0 ? constraint->allowed[i] : i);
+	return status;
+}
+
+/* Changes in each row the category that raises its loss most; *any tells whether one was. */
+static DevStatus
+change_one(LearnTableAttacker *attacker, size_t n, bool *any)
+{
+	DevStatus	status = DEV_OK;
+
+	*any = false;
+	for (size_t row = 0; row < n; row++)
+	{
+		attacker->gain[row] = attacker->best[row];
+		attacker->gain_channel[row] = -1;
+		attacker->gain_wrong[row] = 0;
+	}
+	for (size_t i = 0; i < attacker->n_choices && status == DEV_OK; i++)
+		status = try_channel(attacker, n, attacker->choices[i]);
+	for (size_t row = 0; row < n && status == DEV_OK; row++)
+	{
+		if (attacker->gain_channel[row] < 0)
+			continue;
+		attacker->changed[row * (size_t) attacker->n_channels + (size_t) attacker->gain_channel[row]] =
+			attacker->gain_code[row];
+		attacker->best[row] = attacker->gain[row];
+		attacker->done[row] = attacker->gain_wrong[row];
+		*any = true;
+	}
+	return status;
+}
+
+static DevStatus
+search_categories(LearnTableAttacker *attacker, size_t n)
+{
+	bool		any = attacker->n_choices > 0;
+	DevStatus	status = DEV_OK;
+
+	for (int i = 0; i < attacker->how->max_changes && any && status == DEV_OK; i++)
+		status = change_one(attacker, n, &any);
+	return status;
+}
+
+/* ---- The attack ---- */
+
+/* The rows as they are are where the search begins, and may be wrong already. */
+static DevStatus
+score_clean(LearnTableAttacker *attacker, size_t n)
+{
+	const LearnRowOracle *oracle = attacker->oracle;
+	DevStatus	status;
+
+	memcpy(attacker->candidate, attacker->raw, n * (size_t) attacker->n_channels * sizeof(float));
+	memcpy(attacker->changed, attacker->raw, n * (size_t) attacker->n_channels * sizeof(float));
+	encode_candidates(attacker, n);
+	status = oracle->score(oracle->context, n, attacker->numbers, attacker->codes, attacker->best, attacker->wrong, NULL);
+	for (size_t row = 0; row < n && status == DEV_OK; row++)
+	{
+		attacker->done[row] = attacker->until_fooled && attacker->wrong[row];
+		if (isnan(attacker->best[row]))
+			attacker->best[row] = -INFINITY;
+	}
+	return status;
+}
+
+static bool
+all_done(const LearnTableAttacker *attacker, size_t n)
+{
+	for (size_t row = 0; row < n; row++)
+		if (!attacker->done[row])
+			return false;
+	return true;
+}
+
+DevStatus
+learn_table_attack(LearnTableAttacker *attacker, const LearnTableAttack *how, const LearnRowOracle *oracle, size_t n,
+				   const float *raw, const float *epsilons, uint64_t seed, uint64_t counter, float *changed,
+				   float *losses, uint8_t *fooled)
+{
+	DevStatus	status;
+
+	attacker->how = how;
+	attacker->oracle = oracle;
+	attacker->raw = raw;
+	attacker->epsilons = epsilons;
+	attacker->changed = changed;
+	attacker->until_fooled = fooled != NULL;
+	status = score_clean(attacker, n);
+	for (int round = 0; (round < how->rounds || round == 0) && status == DEV_OK && !all_done(attacker, n); round++)
+	{
+		/* Every round starts from other random points. */
+		status = search_numbers(attacker, n, seed + (uint64_t) round * UINT64_C(0x9E3779B97F4A7C15), counter);
+		if (status == DEV_OK)
+			status = search_categories(attacker, n);
+	}
+	if (losses != NULL)
+		memcpy(losses, attacker->best, n * sizeof(float));
+	if (fooled != NULL)
+		memcpy(fooled, attacker->done, n);
+	return status;
+}

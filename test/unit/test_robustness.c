@@ -1,0 +1,210 @@
+/*
+ * test_robustness.c: accuracy under attack, smallest changes and signs of masked gradients, on planes whose distances are
+ * known and whose gradients can be spoilt at will.
+ */
+#include "check.h"
+
+#include "idla/learn_robust.h"
+
+#define INPUTS 5
+#define ROWS 200
+
+static const float plane[INPUTS] = {1, -2, 0.5f, 0.25f, 3};	/* sum of magnitudes 6.75 */
+
+/* What the oracle says of gradients. */
+typedef enum Gradients
+{
+	HONEST,
+	NONE,						/* zero everywhere */
+	BACKWARDS,					/* point away from the plane */
+	LATE						/* honest, but the attack's steps are too short to arrive */
+} Gradients;
+
+typedef struct Plane
+{
+	Gradients	gradients;
+	float		rows[ROWS * INPUTS];
+	float		out[ROWS * INPUTS];
+	float	   *scratch;
+} Plane;
+
+static DevStatus
+score_plane(void *context, size_t n, const float *inputs, float *losses, uint8_t *wrong, float *diff)
+{
+	const Plane *p = context;
+
+	for (size_t row = 0; row < n; row++)
+	{
+		double		value = 0;
+
+		for (size_t i = 0; i < INPUTS; i++)
+			value += (double) plane[i] * (double) inputs[row * INPUTS + i];
+		losses[row] = (float) value;
+		if (wrong != NULL)
+			wrong[row] = value > 0;
+		for (size_t i = 0; i < INPUTS && diff != NULL; i++)
+			diff[row * INPUTS + i] = p->gradients == NONE ? 0 : p->gradients == BACKWARDS ? -plane[i] : plane[i];
+	}
+	return DEV_OK;
+}
+
+static DevStatus
+attack_plane(void *context, const LearnAttack *how, size_t n, const float *epsilons, uint8_t *fooled)
+{
+	Plane	   *p = context;
+	LearnOracle oracle = {.context = p, .n_inputs = INPUTS, .score = score_plane};
+	LearnAttack made = *how;
+
+	/* An attack whose steps are too short to arrive. */
+	if (p->gradients == LATE)
+		made.rate = 0.04;
+	return learn_attack(&made, &oracle, NULL, n, p->rows, epsilons, 3, 0, p->out, NULL, fooled, p->scratch);
+}
+
+/* Distances of row i from the plane: i / 100 - 0.1, so that the first ten are wrong by themselves. */
+static Plane *
+make_plane(Gradients gradients)
+{
+	Plane	   *p = calloc(1, sizeof(Plane));
+
+	p->gradients = gradients;
+	p->scratch = malloc(learn_attack_scratch(ROWS, INPUTS) * sizeof(float));
+	for (size_t row = 0; row < ROWS; row++)
+	{
+		double		distance = ((double) row + 0.5) / 100 - 0.1;
+		double		spread = 0;
+
+		for (size_t i = 0; i < INPUTS - 1; i++)
+		{
+			p->rows[row * INPUTS + i] = (float) dev_random_normal(1, i, row);
+			spread += (double) plane[i] * (double) p->rows[row * INPUTS + i];
+		}
+		p->rows[row * INPUTS + INPUTS - 1] = (float) ((-distance * 6.75 - spread) / 3);
+	}
+	return p;
+}
+
+static void
+free_plane(Plane *p)
+{
+	free(p->scratch);
+	free(p);
+}
+
+static void
+test_counts(void)
+{
+	static const double epsilons[] = {0, 0.2, 0.5, 1, 5};
+	static const int expected[] = {190, 170, 140, 90, 0};
+	Plane	   *p = make_plane(HONEST);
+	LearnAttacker attacker = {.context = p, .attack = attack_plane};
+	LearnAttack how = learn_attack_judge(LEARN_NORM_MAX, 0, 4, 1);
+	uint64_t	right[5] = {0};
+	float		scratch[ROWS];
+	uint8_t		fooled[ROWS];
+	uint8_t		once[ROWS];
+
+	CHECK_STATUS(NULL, learn_robust_counts(&attacker, &how, ROWS, 5, epsilons, right, scratch, fooled, once), DEV_OK,
+				 "accuracy under attack");
+	for (int i = 0; i < 5; i++)
+		CHECK((int) right[i] == expected[i], "within %.1f of %d rows %d stand", epsilons[i], ROWS, (int) right[i]);
+	learn_robust_counts(&attacker, &how, ROWS, 5, epsilons, right, scratch, fooled, once);
+	CHECK((int) right[1] == 340, "counts are added up over batches");
+	p->gradients = BACKWARDS;
+	memset(right, 0, sizeof(right));
+	learn_robust_counts(&attacker, &how, ROWS, 5, epsilons, right, scratch, fooled, once);
+	CHECK(right[0] == 190 && right[4] == 190, "an attack that goes astray fools nobody");
+	free_plane(p);
+}
+
+static void
+test_minimal(void)
+{
+	Plane	   *p = make_plane(HONEST);
+	LearnAttacker attacker = {.context = p, .attack = attack_plane};
+	LearnAttack how = learn_attack_judge(LEARN_NORM_MAX, 0, 4, 1);
+	double		distances[ROWS];
+	float		scratch[2 * ROWS];
+	uint8_t		fooled[ROWS];
+	double		worst = 0;
+	double		mean;
+	size_t		beyond;
+	bool		right = true;
+
+	CHECK_STATUS(NULL, learn_minimal_perturbations(&attacker, &how, ROWS, 1, 14, distances, scratch, fooled), DEV_OK,
+				 "smallest changes");
+	for (size_t row = 0; row < ROWS; row++)
+	{
+		double		known = ((double) row + 0.5) / 100 - 0.1;
+
+		if (row < 10)
+			right = right && distances[row] == 0;
+		else if (known > 1)
+			right = right && isinf(distances[row]);
+		else
+			worst = fmax(worst, fabs(distances[row] - known));
+	}
+	CHECK(right, "are 0 for wrong rows and infinite beyond the search");
+	CHECK(worst < 1.5e-4, "and else the distance: %g", worst);
+	mean = learn_mean_perturbation(ROWS, distances, 1, &beyond);
+	CHECK(beyond == 90, "%d rows lie beyond", (int) beyond);
+	CHECK_NEAR(mean, (100 * 0.5 + 90) / 190, 1e-3, "the mean counts those as the farthest tried");
+	CHECK(isnan(learn_mean_perturbation(10, distances, 1, NULL)), "and is undefined for wrong rows alone");
+	free_plane(p);
+}
+
+static unsigned
+probe(Gradients gradients, int steps, double epsilon, LearnMasking *masking)
+{
+	Plane	   *p = make_plane(gradients);
+	LearnAttacker attacker = {.context = p, .attack = attack_plane};
+	LearnAttack how = learn_attack_judge(LEARN_NORM_MAX, epsilon, steps, 2);
+	float		scratch[ROWS];
+	uint8_t		fooled[ROWS];
+
+	memset(masking, 0, sizeof(*masking));
+	CHECK_STATUS(NULL, learn_masking_add(&attacker, &how, ROWS, masking, scratch, fooled), DEV_OK, "probes");
+	free_plane(p);
+	return learn_masking_judge(masking);
+}
+
+static void
+test_masking(void)
+{
+	LearnMasking masking;
+	unsigned	signs = probe(HONEST, 10, 0.3, &masking);
+
+	CHECK(signs == 0, "honest gradients show no sign of masking");
+	CHECK(masking.n == ROWS && masking.fooled[LEARN_PROBE_CLEAN] == 10 && masking.fooled[LEARN_PROBE_ATTACK] == 40 &&
+		  masking.fooled[LEARN_PROBE_NOISE] > 10 && masking.fooled[LEARN_PROBE_NOISE] < 40 &&
+		  masking.fooled[LEARN_PROBE_FAR] == 130, "and the probes come out in order");
+	CHECK(probe(BACKWARDS, 10, 1.2, &masking) & LEARN_MASKED_NOISE, "noise that beats the attack is one");
+	CHECK(probe(NONE, 20, 1.2, &masking) & LEARN_MASKED_NOISE, "also where there is no gradient at all");
+	CHECK(probe(LATE, 8, 1.2, &masking) & LEARN_MASKED_UNFINISHED, "too few steps are found out");
+	memset(&masking, 0, sizeof(masking));
+	masking.n = 1000;
+	masking.fooled[LEARN_PROBE_ATTACK] = 500;
+	masking.fooled[LEARN_PROBE_MORE] = masking.fooled[LEARN_PROBE_FAR] = 510;
+	CHECK(learn_masking_judge(&masking) == 0, "differences of chance are none");
+	masking.fooled[LEARN_PROBE_ONE_STEP] = 600;
+	masking.fooled[LEARN_PROBE_FAR] = 400;
+	CHECK(learn_masking_judge(&masking) == (LEARN_MASKED_STEPS | LEARN_MASKED_FAR), "one step and distance are signs");
+	memset(&masking, 0, sizeof(masking));
+	for (int batch = 0; batch < 25; batch++)
+		learn_masking_transfer(&masking, 5, (uint8_t[]) {0, 1, 0, 0, 0}, (uint8_t[]) {0, 1, 1, 0, 0},
+							   (uint8_t[]) {1, 1, 1, 1, 0});
+	CHECK(masking.n_transfer == 100 && masking.n_white == 25 && masking.transfer == 75, "rows wrong by themselves do not count");
+	CHECK(learn_masking_judge(&masking) == LEARN_MASKED_TRANSFER, "and so is another model's success");
+	for (unsigned sign = 1; sign <= LEARN_MASKED_TRANSFER; sign *= 2)
+		CHECK(strlen(learn_masked_words((LearnMasked) sign)) > 20, "sign %u has words", sign);
+	CHECK(learn_masked_words((LearnMasked) 1024)[0] == '\0', "an unknown one has none");
+}
+
+int
+main(void)
+{
+	test_counts();
+	test_minimal();
+	test_masking();
+	return check_done();
+}
