@@ -157,7 +157,7 @@ learn_explain_cam(LearnPredictor *predictor, const float *raw, const LearnBytes 
 	{
 		status = dev_fail(predictor->session, DEV_INVALID, "the model does not encode column \"%s\" as a mean over places",
 						  model->fields[field].name);
-		dev_hint(predictor->session, "Use integrated gradients, which need no such mean.");
+		dev_hint(predictor->session, "Use the method \"integrated_gradients\", which needs no such mean.");
 		return status;
 	}
 	camera.height = model->fields[field].kind == LEARN_IMAGE ? model->fields[field].dims[0] : 1;
