@@ -43,6 +43,7 @@ typedef struct LearnExplain
 	int			permutations;	/* Shapley beyond that, 0: default */
 	double		tolerance;		/* integrated gradients: completeness error to reach (regression: in units of
 								 * the target's scale), 0: 1e-3 */
+	double		relative;		/* or to this share of |score - baseline|, where that is more: deep networks bend too often for less */
 	uint64_t	seed;
 	bool		by_parts;		/* contributions of the parts of one field instead of columns, and of all the rest as the last */
 	int			field;

@@ -220,6 +220,29 @@ test_nothing_there(void)
 	dev_session_close(bench.session);
 }
 
+/* A share of what there is to explain is asked for where that is more than the tolerance. */
+static void
+test_relative(void)
+{
+	ModelSpec	spec = specs[0];
+	Bench		bench;
+	double		exact[8];
+	double		rough[8];
+	double		apart = 0;
+	double		change;
+
+	spec.gain = 3;
+	spec.n_columns = 0;
+	bench = open_bench(&spec);
+	CHECK_STATUS(bench.session, explain(&bench, 0, (LearnExplain) {.tolerance = 1e-9}, exact), DEV_OK, "exactly");
+	CHECK_STATUS(bench.session, explain(&bench, 0, (LearnExplain) {.tolerance = 1e-9, .relative = 0.05}, rough), DEV_OK, "roughly");
+	change = fabs(bench.score - bench.baseline);
+	for (size_t i = 0; i < bench.n_columns; i++)
+		apart = fmax(apart, fabs(exact[i] - rough[i]));
+	CHECK(apart > 0 && apart < 0.05 * change && bench.error < 0.05 * change, "%g off, error %g, of %g", apart, bench.error, change);
+	dev_session_close(bench.session);
+}
+
 /* Of few segments Shapley values are exact; of all pixels they are drawn: both add up. */
 static void
 test_shapley(void)
@@ -566,6 +589,7 @@ main(void)
 	for (size_t i = 0; i < N_SPECS; i++)
 		test_completeness(&specs[i], i);
 	test_nothing_there();
+	test_relative();
 	test_shapley();
 	test_refusals();
 	test_cam_by_hand();
