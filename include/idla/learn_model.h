@@ -24,7 +24,8 @@ typedef enum LearnTask
 	LEARN_BINARY,				/* 1 output: logit of the positive class */
 	LEARN_MULTICLASS,			/* classes outputs: log probabilities up to a constant */
 	LEARN_REGRESSION,			/* targets outputs */
-	LEARN_SURVIVAL				/* 1 output: log hazard ratio */
+	LEARN_SURVIVAL,				/* 1 output: log hazard ratio */
+	LEARN_MULTILABEL			/* targets outputs: the logit of each label, any number of which may hold */
 } LearnTask;
 
 typedef enum LearnChannelKind
@@ -259,6 +260,7 @@ typedef struct LearnGraph
 	NnNode	   *lengths;		/* (n_fields): codes (1), NN_NONE for images */
 	NnNode	   *encoded;		/* (n_fields): what the encoder makes of each field, (width) */
 	NnNode	   *maps;			/* (n_fields): (positions, channels) whose mean over positions is `encoded`; NN_NONE where it is no such mean */
+	bool	   *map_has_length; /* (n_fields): the mean is over the first positions alone, as many as the length says */
 	NnNode		heads;			/* raw outputs, (outputs) or (members, outputs) */
 	NnNode		output;			/* (outputs): logit, log probabilities, value, log hazard */
 	NnNode		target;			/* input; NN_NONE without loss */

@@ -117,7 +117,7 @@ check(DevSession *session, const LearnNetwork *network)
 
 	if (status == DEV_OK && (network->architecture < LEARN_AUTO || network->architecture > LEARN_LAYERS))
 		status = dev_fail(session, DEV_INVALID, "unknown architecture number %d", (int) network->architecture);
-	if (status == DEV_OK && (network->task < LEARN_BINARY || network->task > LEARN_SURVIVAL))
+	if (status == DEV_OK && (network->task < LEARN_BINARY || network->task > LEARN_MULTILABEL))
 		status = dev_fail(session, DEV_INVALID, "unknown task number %d", (int) network->task);
 	if (status == DEV_OK && (network->embedding < LEARN_EMBEDDING_AUTO
 							 || network->embedding > LEARN_EMBEDDING_PERIODIC))
@@ -590,7 +590,7 @@ build_heads(LearnBuilder *builder, LearnGraph *built)
 		case LEARN_NAM:
 			return learn_build_nam(builder, &built->parts);
 		case LEARN_LAYERS:
-			return learn_build_layers(builder);
+			return learn_build_layers(builder, built);
 		case LEARN_CNN:
 		case LEARN_RESNET20:
 		case LEARN_FCN:
@@ -611,7 +611,7 @@ build_output(LearnBuilder *builder, NnNode heads)
 
 	if (builder->network->architecture != LEARN_TABM)
 		return heads;
-	if (builder->network->task == LEARN_BINARY)
+	if (builder->network->task == LEARN_BINARY || builder->network->task == LEARN_MULTILABEL)
 		scale = NN_MEAN_BINARY;
 	else if (builder->network->task == LEARN_MULTICLASS)
 		scale = NN_MEAN_CLASSES;
@@ -623,14 +623,15 @@ build_loss(LearnBuilder *builder, const LearnLoss *loss, LearnGraph *built)
 {
 	const LearnNetwork *network = builder->network;
 	NnGraph    *graph = builder->graph;
-	size_t		n_targets = network->task == LEARN_REGRESSION ? network->n_outputs
+	size_t		n_targets = network->task == LEARN_REGRESSION || network->task == LEARN_MULTILABEL ? network->n_outputs
 		: network->task == LEARN_SURVIVAL ? 2 : 1;
 	NnShape		shape = nn_shape(1, n_targets, 0, 0, 0);
-	float		positive = loss->class_weights == NULL ? 1 : loss->class_weights[1] / loss->class_weights[0];
+	float		positive = loss->class_weights == NULL || network->task != LEARN_BINARY ? 1 : loss->class_weights[1] / loss->class_weights[0];
 
 	built->target = network->task == LEARN_MULTICLASS ? nn_codes(graph, "target", 1) : nn_input(graph, "target", &shape);
 	switch (network->task)
 	{
+		case LEARN_MULTILABEL:
 		case LEARN_BINARY:
 			built->loss = nn_binary_cross_entropy(graph, built->heads, built->target, positive, loss->smoothing);
 			break;

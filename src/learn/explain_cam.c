@@ -37,14 +37,13 @@ map_size(const NnShape *shape, size_t *height, size_t *width)
 
 /* Places of the row that its encoding is the mean of. */
 static size_t
-places_meant(const LearnExplainer *explainer, int field, size_t places)
+places_meant(const LearnExplainer *explainer, const LearnEngine *engine, int field, size_t places)
 {
-	const LearnPredictor *predictor = explainer->predictor;
 	size_t		length;
 
-	if (!learn_field_has_length(&predictor->model->fields[field]))
+	if (!engine->built.map_has_length[field])
 		return places;
-	length = (size_t) predictor->fields.lengths[field][0];
+	length = (size_t) explainer->predictor->fields.lengths[field][0];
 	return length < places ? length : places;
 }
 
@@ -84,7 +83,7 @@ collect_map(LearnExplainer *explainer, int number, size_t n_points, void *into)
 	map_size(shape, &height, &width);
 	channels = shape->dims[shape->rank - 1];
 	places = height * width;
-	meant = places_meant(explainer, camera->field, places);
+	meant = places_meant(explainer, engine, camera->field, places);
 	values = nn_run_value(engine->explain_run, node);
 	slopes = nn_run_gradient(engine->explain_run, engine->built.encoded[camera->field]);
 	for (size_t place = 0; place < places; place++)

@@ -396,7 +396,7 @@ learn_scores_to_answers(const LearnModel *model, size_t n, double *scores)
 
 	for (size_t i = 0; i < n_values; i++)
 	{
-		if (model->task == LEARN_BINARY)
+		if (model->task == LEARN_BINARY || model->task == LEARN_MULTILABEL)
 			scores[i] = logistic(scores[i]);
 		else if (model->task != LEARN_REGRESSION)
 			scores[i] = exp(scores[i]);

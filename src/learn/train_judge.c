@@ -51,6 +51,17 @@ squared_error(size_t n_outputs, const float *outputs, const float *targets)
 	return sum / (double) n_outputs;
 }
 
+static double
+label_loss(size_t n_outputs, const float *outputs, const float *targets)
+{
+	const double no_offset = 0;
+	double		sum = 0;
+
+	for (size_t i = 0; i < n_outputs; i++)
+		sum += learn_row_loss(1, &outputs[i], targets[i], &no_offset, 1);
+	return sum / (double) n_outputs;
+}
+
 /* Adds the losses of `rows` rows and keeps their outputs; position is that of the first among the rows held out. */
 static void
 take(LearnMachine *machine, LearnWorker *worker, size_t position, size_t rows, const float *outputs)
@@ -68,6 +79,8 @@ take(LearnMachine *machine, LearnWorker *worker, size_t position, size_t rows, c
 
 		if (task == LEARN_BINARY || task == LEARN_MULTICLASS)
 			worker->loss += learn_row_loss(n_outputs, output, target[0], machine->offset, 1);
+		else if (task == LEARN_MULTILABEL)
+			worker->loss += label_loss(n_outputs, output, target);
 		else if (task == LEARN_REGRESSION)
 			worker->loss += squared_error(n_outputs, output, target);
 	}

@@ -548,6 +548,7 @@ fit_afterwards(Trainer *trainer)
 {
 	LearnModel *model = trainer->model;
 	bool		classes = model->task == LEARN_BINARY || model->task == LEARN_MULTICLASS;
+	double		no_offset = 0;
 	DevStatus	status;
 
 	trainer->monitor.progress.phase = "calibrating";
@@ -560,6 +561,10 @@ fit_afterwards(Trainer *trainer)
 	if (classes && trainer->training.calibrate && trainer->n_pool >= LEAST_CALIBRATION)
 		model->temperature = learn_temperature(trainer->n_pool, trainer->network->n_outputs, trainer->pool_outputs,
 											   trainer->pool_targets, model->offset);
+	/* Every label of every row is a yes or no of its own. */
+	if (model->task == LEARN_MULTILABEL && trainer->training.calibrate && trainer->n_pool >= LEAST_CALIBRATION)
+		model->temperature = learn_temperature(trainer->n_pool * trainer->n_targets, 1, trainer->pool_outputs,
+											   trainer->pool_targets, &no_offset);
 	return dev_poll(trainer->session);
 }
 
@@ -623,7 +628,7 @@ learn_train(DevSession *session, LearnDataset *dataset, LearnModel *model, Learn
 	};
 	model->n_nets = 0;
 	model->n_hazard = 0;
-	trainer.n_targets = model->task == LEARN_REGRESSION ? learn_model_outputs(model)
+	trainer.n_targets = model->task == LEARN_REGRESSION || model->task == LEARN_MULTILABEL ? learn_model_outputs(model)
 		: model->task == LEARN_SURVIVAL ? 2 : 1;
 	status = run(&trainer, training);
 	release(&trainer);

@@ -163,7 +163,7 @@ choose_output(IdlaSite *site, const char *name, const double *answers)
 		return learn->positive;
 	if (learn->task == LEARN_MULTICLASS)
 		return (int) idla_likeliest_class(learn, answers, 0.5);
-	if (learn->n_targets > 1 && learn->task == LEARN_REGRESSION)
+	if (learn->n_targets > 1 && learn->task != LEARN_SURVIVAL)
 	{
 		const char **names = idla_output_names(site->model);
 
@@ -207,7 +207,7 @@ probability_of(const LearnModel *learn, const double *answers, int output)
 {
 	if (learn->task == LEARN_BINARY)
 		return output == learn->positive ? answers[0] : 1 - answers[0];
-	return learn->task == LEARN_MULTICLASS ? answers[output] : NAN;
+	return learn->task == LEARN_MULTICLASS || learn->task == LEARN_MULTILABEL ? answers[output] : NAN;
 }
 
 static void

@@ -406,7 +406,7 @@ test_cam_sum(const ModelSpec *spec, size_t ratio)
 	for (size_t row = 0; row < CASE_ROWS; row++)
 	{
 		double		expected = predicted(&bench, row, 0) - bench.model->offset[0];
-		size_t		length = field_length(spec->fields, row);
+		size_t		length = spec->layers != NULL && strstr(spec->layers, "pool") != NULL ? n : field_length(spec->fields, row);
 		double		sum = 0;
 		double		size = 0;
 		bool		silent = true;
@@ -607,6 +607,12 @@ main(void)
 	sequence.depth = 3;
 	sequence.gain = 0.6;
 	test_cam_sum(&sequence, 1);
+	sequence.architecture = LEARN_LAYERS;
+	sequence.layers = "conv(4, 5) relu conv(3) batch_norm relu global_mean";
+	test_cam_sum(&sequence, 1);
+	/* Once moments are pooled, the mean is over all of them. */
+	sequence.layers = "conv(4, 5) relu max_pool(2) global_mean";
+	test_cam_sum(&sequence, 2);
 	test_cam_of_two();
 	test_importance();
 	test_no_memory();
