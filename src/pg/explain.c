@@ -15,7 +15,7 @@
 #include "utils/lsyscache.h"
 
 #define TOLERANCE 5e-4			/* integrated gradients: half of the error that is promised */
-#define RELATIVE 2e-3			/* of models with fields: parts are right to about a hundredth of the largest, in a tenth of the time */
+#define RELATIVE 1e-3			/* of models with fields: parts are right to about a hundredth of the largest */
 #define EXACT_COLUMNS 12		/* Shapley values of so many columns are enumerated */
 #define EXPLAIN_SEED 1
 #define TEXT_SHOWN 60			/* characters of a text that stand for it */
