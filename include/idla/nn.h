@@ -158,6 +158,32 @@ extern NnNode nn_pad(NnGraph *graph, NnNode src, const NnWindow *window);
 extern NnNode nn_flip(NnGraph *graph, NnNode src, int axis);	/* reverse order along dimension `axis` of an example */
 
 /*
+ * Sequences are (length, width), padded at the end; where examples are shorter, `lengths` is a node of codes of shape (1) that
+ * says how long each is (NN_NONE: all are full). What stands beyond a length never influences anything before it.
+ */
+/* codes (length) looked up in table (tokens, width) -> (length, width); a code outside the table gives zeros, as do positions beyond lengths */
+extern NnNode nn_token_embedding(NnGraph *graph, NnNode codes, NnParameter table, NnNode lengths);
+/* adds row p of table (max_length, width) to position p: learned positions; of a table longer than src the first rows are used */
+extern NnNode nn_position(NnGraph *graph, NnNode src, NnParameter table);
+/* adds to value 2i of position p sin(p / 10000^(2i / width)), to value 2i + 1 the cosine of the same (Vaswani et al. 2017) */
+extern NnNode nn_sinusoid(NnGraph *graph, NnNode src);
+/*
+ * Positions on a continuous scale (Kazemi et al. 2019; Shukla and Marlin 2021): times (length) or (length, 1), frequencies
+ * (width / 2), trained where their role is -> (length, width): sin(time f_i) in value i, cos(time f_i) in value width / 2 + i.
+ * Frequencies of 10000^(-2i / width) make it nn_sinusoid's code in another order.
+ */
+extern NnNode nn_time_encoding(NnGraph *graph, NnNode times, NnParameter frequencies, size_t width);
+/*
+ * Scaled dot-product attention with heads: query (n, width), key and value (m, width) -> (n, width); head h works on its h-th part of
+ * width, projections are the caller's nn_linear. lengths is that of the keys. causal: position p sees keys up to p. Where query and key come from the
+ * same nodes (walking back along first sources they meet, and n = m), queries beyond the length give zeros. An example of length 0 gives
+ * zeros. dropout: rate of the weights in training. Memory grows with n + m, not n * m: scores are made tile by tile, and again on
+ * the way back.
+ */
+extern NnNode nn_attention(NnGraph *graph, NnNode query, NnNode key, NnNode value, NnNode lengths, size_t heads, bool causal,
+						   float dropout);
+
+/*
  * The answer of an ensemble on one scale: (members, outputs) -> (outputs).
  * binary: logit of the mean of the members' sigmoids; classes: log of the mean
  * of their softmaxes; otherwise the mean. Used at inference only, but differentiable.

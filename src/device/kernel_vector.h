@@ -11,6 +11,7 @@
 #define VF_WIDTH 16
 #define VF_FUSED 1
 #define TILE_ROWS 8
+#define SMALL SIZE_MAX
 typedef __m512 Vf;
 #define vf_zero() _mm512_setzero_ps()
 #define vf_spread(x) _mm512_set1_ps(x)
@@ -20,6 +21,7 @@ typedef __m512 Vf;
 #define vf_subtract(a, b) _mm512_sub_ps(a, b)
 #define vf_multiply(a, b) _mm512_mul_ps(a, b)
 #define vf_where_positive(x, v) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), v)
+#define vf_max(a, b) _mm512_max_ps(a, b)
 #define vf_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define vf_madd(a, b, c) _mm512_fmadd_ps(a, b, c)
 
@@ -28,6 +30,7 @@ typedef __m512 Vf;
 #define VF_WIDTH 8
 #define VF_FUSED 1
 #define TILE_ROWS 6
+#define SMALL 384
 typedef __m256 Vf;
 #define vf_zero() _mm256_setzero_ps()
 #define vf_spread(x) _mm256_set1_ps(x)
@@ -37,6 +40,7 @@ typedef __m256 Vf;
 #define vf_subtract(a, b) _mm256_sub_ps(a, b)
 #define vf_multiply(a, b) _mm256_mul_ps(a, b)
 #define vf_where_positive(x, v) _mm256_and_ps(_mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GT_OQ), v)
+#define vf_max(a, b) _mm256_max_ps(a, b)
 #define vf_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define vf_madd(a, b, c) _mm256_fmadd_ps(a, b, c)
 
@@ -45,6 +49,7 @@ typedef __m256 Vf;
 #define VF_WIDTH 4
 #define VF_FUSED 0
 #define TILE_ROWS 4
+#define SMALL 0
 typedef float Vf __attribute__((__vector_size__(16)));
 
 static inline Vf
@@ -85,6 +90,17 @@ vf_where_positive(Vf x, Vf v)
 	for (int lane = 0; lane < VF_WIDTH; lane++)
 		v[lane] = x[lane] > 0.0f ? v[lane] : 0.0f;
 	return v;
+}
+
+/* b where the two are not ordered, as the instructions of x86 have it. */
+static inline Vf
+vf_max(Vf a, Vf b)
+{
+	Vf			r;
+
+	for (int lane = 0; lane < VF_WIDTH; lane++)
+		r[lane] = a[lane] > b[lane] ? a[lane] : b[lane];
+	return r;
 }
 
 #define vf_zero() vf_spread(0.0f)
@@ -154,6 +170,32 @@ sum_row(size_t n, const float *a, const float *b)
 			sums[v] = vf_add(sums[v], vf_multiply(vf_load(rest_a + v * VF_WIDTH), vf_load(rest_b + v * VF_WIDTH)));
 	}
 	return sum_lanes(sums);
+}
+
+/* The largest of n values, LANES at least. */
+static float
+largest(size_t n, const float *x)
+{
+	Vf			most[LANE_VECTORS];
+	float		lane[LANES];
+	size_t		i = LANES;
+
+	for (size_t v = 0; v < LANE_VECTORS; v++)
+		most[v] = vf_load(x + v * VF_WIDTH);
+	for (; i + LANES <= n; i += LANES)
+	{
+#pragma GCC unroll 4
+		for (size_t v = 0; v < LANE_VECTORS; v++)
+			most[v] = vf_max(most[v], vf_load(x + i + v * VF_WIDTH));
+	}
+	for (size_t v = 0; v < LANE_VECTORS; v++)
+		vf_store(lane + v * VF_WIDTH, most[v]);
+	for (; i < n; i++)
+		lane[0] = lane[0] > x[i] ? lane[0] : x[i];
+	for (size_t width = LANES / 2; width > 0; width /= 2)
+		for (size_t j = 0; j < width; j++)
+			lane[j] = lane[j] > lane[j + width] ? lane[j] : lane[j + width];
+	return lane[0];
 }
 
 static float

@@ -20,6 +20,8 @@
 
 #define POLL_SECONDS 0.010
 #define PASS_WORK 4e8			/* flops of the longest pass: some 10 to 20 ms */
+#define FIELD_PASS_WORK 3e9		/* the same with images and sequences, whose kernels run at several times the speed: batch norm
+								 * wants rows, and 20 ms are still soon */
 #define PASS_FLOATS 65536		/* of the widest activation of a pass: 256 kB */
 #define LEAST_PASS 16			/* rows, unless their work forbids */
 #define WORKER_WORK 4e5			/* flops of a worker's part of a step below which handing it out does not pay */
@@ -68,7 +70,7 @@ plan_work(LearnMachine *machine, size_t batch)
 	}
 	/* Passes of equal size: the last one is not a remainder. */
 	rows = min_size(rows, PASS_FLOATS / widest > LEAST_PASS ? PASS_FLOATS / widest : LEAST_PASS);
-	rows = min_size(rows, (size_t) (PASS_WORK / work) + 1);
+	rows = min_size(rows, (size_t) ((network->n_fields > 0 ? FIELD_PASS_WORK : PASS_WORK) / work) + 1);
 	rows = (machine->max_rows + rows - 1) / rows;
 	machine->max_rows = (machine->max_rows + rows - 1) / rows;
 }

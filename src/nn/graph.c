@@ -478,6 +478,17 @@ merge_relu(NnNodeData *src, NnNodeData *node)
 	node->done = src->op->relu;
 }
 
+/*
+ * Norms are asked for after the pass, so that a node with parameters shares its gradient's buffer only where nobody below
+ * writes another gradient over it: with what has a buffer of its own, or shares one on the same condition.
+ */
+static bool
+keeps_gradient(const NnNodeData *node, const NnNodeData *maker)
+{
+	return (node->op == &nn_operator_bias || node->op == &nn_operator_position) &&
+		(!maker->diff_in_place || maker->n_parameters > 0);
+}
+
 static void
 choose_buffers(const NnGraph *graph, NnNodeData *node)
 {
@@ -500,7 +511,7 @@ choose_buffers(const NnGraph *graph, NnNodeData *node)
 		return;
 	if (node->in_place && !node->reads_src && maker->op->overwritable && !maker->reads_dst)
 		node->value_owner = src->value_owner;
-	if (node->diff_in_place && (node->n_parameters == 0 || node->op == &nn_operator_bias))
+	if (node->diff_in_place && (node->n_parameters == 0 || keeps_gradient(node, maker)))
 		node->diff_owner = src->diff_owner;
 	merge_relu(src, node);
 }

@@ -16,6 +16,7 @@
 #include "version.h"
 
 #define PREDICT_BATCH 256
+#define FIELD_BATCH 32			/* of images and sequences */
 
 /* ---- judging ---- */
 
@@ -95,7 +96,8 @@ idla_training_judge(IdlaTraining *run)
 	if (n == 0)
 		return;
 	run->judged_on = part == LEARN_TEST ? "test" : "validation";
-	idla_check(work, learn_predictor_create(work->session, &model->learn, PREDICT_BATCH, &predictor));
+	idla_check(work, learn_predictor_create(work->session, &model->learn,
+											model->learn.n_fields > 0 ? FIELD_BATCH : PREDICT_BATCH, &predictor));
 	scores = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * n * learn_model_outputs(&model->learn));
 	idla_check(work, learn_predict_dataset(predictor, run->reading.dataset, rows, n, scores));
 	targets = targets_of(run, rows, n);
