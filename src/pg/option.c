@@ -179,7 +179,7 @@ depth_of(const char *name, const JsonbValue *value)
 	int			n = (int) number_of(&depth, value);
 
 	if (n == 2)
-		complain(name, value, "1 (grey) or 3 (colour)");
+		idla_option_complain(name, value, "1 (grey) or 3 (colour)");
 	return n;
 }
 
