@@ -202,6 +202,8 @@ extern NnNode nn_ensemble_mean(NnGraph *graph, NnNode src, NnMean scale);
  */
 /* targets: class codes, shape (1); class_weights (classes) or NULL */
 extern NnNode nn_cross_entropy(NnGraph *graph, NnNode logits, NnNode target, const float *class_weights, float smoothing);
+/* the same for targets that are shares of the classes, floats (classes) that sum to 1: rows mixed of two */
+extern NnNode nn_soft_cross_entropy(NnGraph *graph, NnNode logits, NnNode target, const float *class_weights, float smoothing);
 /* targets (outputs) in [0, 1], mean over outputs; positive_weight multiplies the loss of a target above one half */
 extern NnNode nn_binary_cross_entropy(NnGraph *graph, NnNode logits, NnNode target, float positive_weight, float smoothing);
 extern NnNode nn_squared_error(NnGraph *graph, NnNode values, NnNode target);	/* mean over outputs */

@@ -628,7 +628,9 @@ build_loss(LearnBuilder *builder, const LearnLoss *loss, LearnGraph *built)
 	NnShape		shape = nn_shape(1, n_targets, 0, 0, 0);
 	float		positive = loss->class_weights == NULL || network->task != LEARN_BINARY ? 1 : loss->class_weights[1] / loss->class_weights[0];
 
-	built->target = network->task == LEARN_MULTICLASS ? nn_codes(graph, "target", 1) : nn_input(graph, "target", &shape);
+	if (network->task == LEARN_MULTICLASS && loss->soft)
+		shape = nn_shape(1, network->n_outputs, 0, 0, 0);
+	built->target = network->task == LEARN_MULTICLASS && !loss->soft ? nn_codes(graph, "target", 1) : nn_input(graph, "target", &shape);
 	switch (network->task)
 	{
 		case LEARN_MULTILABEL:
@@ -636,7 +638,9 @@ build_loss(LearnBuilder *builder, const LearnLoss *loss, LearnGraph *built)
 			built->loss = nn_binary_cross_entropy(graph, built->heads, built->target, positive, loss->smoothing);
 			break;
 		case LEARN_MULTICLASS:
-			built->loss = nn_cross_entropy(graph, built->heads, built->target, loss->class_weights, loss->smoothing);
+			built->loss = loss->soft ?
+				nn_soft_cross_entropy(graph, built->heads, built->target, loss->class_weights, loss->smoothing) :
+				nn_cross_entropy(graph, built->heads, built->target, loss->class_weights, loss->smoothing);
 			break;
 		case LEARN_REGRESSION:
 			built->loss = loss->huber > 0 ? nn_huber(graph, built->heads, built->target, loss->huber)
