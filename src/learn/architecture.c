@@ -670,6 +670,19 @@ check_complete(DevSession *session, const LearnNetwork *network)
 	return DEV_OK;
 }
 
+/* What is asked for after a pass, and where explanations start. Inputs are kept anyway. */
+static void
+keep_results(const LearnGraph *built, int n_fields)
+{
+	const NnNode kept[] = {built->features, built->heads, built->output, built->loss, built->parts};
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		nn_graph_keep(built->graph, kept[i]);
+	for (int field = 0; field < n_fields; field++)
+		for (int plane = 0; plane < LEARN_MAX_PLANES; plane++)
+			nn_graph_keep(built->graph, built->starts[field][plane]);
+}
+
 DevStatus
 learn_network_build(DevSession *session, const LearnNetwork *network, const LearnLoss *loss, LearnGraph *built)
 {
@@ -698,6 +711,7 @@ learn_network_build(DevSession *session, const LearnNetwork *network, const Lear
 	built->output = build_output(&builder, built->heads);
 	if (loss != NULL)
 		build_loss(&builder, loss, built);
+	keep_results(built, network->n_fields);
 	return nn_graph_compile(built->graph);
 }
 

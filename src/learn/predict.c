@@ -119,7 +119,7 @@ build_engine(LearnPredictor *predictor, const LearnNetwork *network, int number,
 	if (status == DEV_OK)
 		status = learn_network_build(session, network, NULL, &engine->built);
 	if (status == DEV_OK)
-		status = nn_run_create(engine->built.graph, predictor->device, predictor->max_batch, false, &engine->run);
+		status = nn_run_create(engine->built.graph, predictor->device, predictor->max_batch, NN_RUN_FORWARD, &engine->run);
 	if (status != DEV_OK)
 		return status;
 	engine->network = network;

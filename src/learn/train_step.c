@@ -86,7 +86,7 @@ create_worker(LearnMachine *machine, LearnWorker *worker)
 {
 	DevSession *session = machine->session;
 	const LearnNetwork *network = &machine->network;
-	DevStatus	status = nn_run_create(machine->built.graph, machine->device, machine->max_rows, true, &worker->run);
+	DevStatus	status = nn_run_create(machine->built.graph, machine->device, machine->max_rows, NN_RUN_TRAIN, &worker->run);
 
 	if (status != DEV_OK)
 		return status;

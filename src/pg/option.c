@@ -155,6 +155,34 @@ idla_option_object(const char *name, const JsonbValue *value, const char *wanted
 	return value->val.binary.data;
 }
 
+static int
+size_of(const char *name, const JsonbValue *value)
+{
+	Option		size = {name, OPTION_INTEGER, 0, 1, 65536, NULL, NULL};
+
+	return (int) number_of(&size, value);
+}
+
+static double
+rate_of(const char *name, const JsonbValue *value)
+{
+	Option		rate = {name, OPTION_NUMBER, 0, 1e-6, 1e9, NULL, NULL};
+
+	return number_of(&rate, value);
+}
+
+/* Channels of an image: what is between grey and colour cannot be made of either. */
+static int
+depth_of(const char *name, const JsonbValue *value)
+{
+	Option		depth = {name, OPTION_INTEGER, 0, 1, 3, NULL, NULL};
+	int			n = (int) number_of(&depth, value);
+
+	if (n == 2)
+		idla_option_complain(name, value, "1 (grey) or 3 (colour)");
+	return n;
+}
+
 /* ---- options that are more than one value ---- */
 
 static void
@@ -180,10 +208,6 @@ read_override(IdlaOverride *override, const char *path, const JsonbValue *value)
 	iterator = JsonbIteratorInit(idla_option_object(path, value, "\"ignore\", \"keep\", a kind or an object"));
 	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
 	{
-		Option		length = {path, OPTION_INTEGER, 0, 1, 65536, NULL, NULL};
-		Option		rate = {path, OPTION_NUMBER, 0, 1e-6, 1e9, NULL, NULL};
-		Option		depth = {path, OPTION_INTEGER, 0, 1, 3, NULL, NULL};
-
 		if (token == WJB_KEY)
 			name = idla_option_text(&item);
 		if (token != WJB_VALUE || item.type == jbvNull)
@@ -197,21 +221,21 @@ read_override(IdlaOverride *override, const char *path, const JsonbValue *value)
 		else if (strcmp(name, "keep") == 0)
 			override->keep = idla_option_boolean(psprintf("%s.keep", path), &item);
 		else if (strcmp(name, "length") == 0)
-			override->length = (int) number_of(&length, &item);
+			override->length = size_of(psprintf("%s.length", path), &item);
 		else if (strcmp(name, "height") == 0)
-			override->height = (int) number_of(&length, &item);
+			override->height = size_of(psprintf("%s.height", path), &item);
 		else if (strcmp(name, "width") == 0)
-			override->width = (int) number_of(&length, &item);
+			override->width = size_of(psprintf("%s.width", path), &item);
 		else if (strcmp(name, "depth") == 0)
-			override->depth = (int) number_of(&depth, &item);
+			override->depth = depth_of(psprintf("%s.depth", path), &item);
 		else if (strcmp(name, "crop") == 0)
-			override->crop = (int) number_of(&length, &item);
+			override->crop = size_of(psprintf("%s.crop", path), &item);
 		else if (strcmp(name, "fitting") == 0)
 			override->fitting = idla_option_word(psprintf("%s.fitting", path), &item, fitting_names);
 		else if (strcmp(name, "rate") == 0)
-			override->rate = number_of(&rate, &item);
+			override->rate = rate_of(psprintf("%s.rate", path), &item);
 		else if (strcmp(name, "to_rate") == 0)
-			override->to_rate = number_of(&rate, &item);
+			override->to_rate = rate_of(psprintf("%s.to_rate", path), &item);
 		else if (strcmp(name, "part") == 0)
 			override->part = idla_option_word(psprintf("%s.part", path), &item, part_names);
 		else if (strcmp(name, "normalize") == 0)

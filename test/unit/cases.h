@@ -369,7 +369,7 @@ bench_open(Bench *bench, const Case *c, const DevHost *host)
 	status = nn_graph_compile(bench->graph);
 	if (status != DEV_OK)
 		return status;
-	status = nn_run_create(bench->graph, bench->device, r->batch, true, &bench->run);
+	status = nn_run_create(bench->graph, bench->device, r->batch, NN_RUN_WHOLE, &bench->run);
 	if (status != DEV_OK)
 		return status;
 
