@@ -202,6 +202,8 @@ extern DevStatus learn_sampler_next(LearnSampler *sampler, size_t *n);
 /* Copies `count` rows of the window from position `first`. Any thread. */
 extern void learn_sampler_copy(const LearnSampler *sampler, size_t first, size_t count,
 							   float *numbers, int32_t *codes, float *targets);
+/* The data set's number of row `place` of the window. Any thread. */
+extern size_t learn_sampler_row(const LearnSampler *sampler, size_t place);
 /* The stored value of a field in row `place` of the window; valid as long as the window is. Any thread. */
 extern LearnBytes learn_sampler_field(const LearnSampler *sampler, int field, size_t place);
 

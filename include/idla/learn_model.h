@@ -223,6 +223,9 @@ typedef struct LearnModel
 	double	   *target_mean;	/* regression: value = output * scale + mean */
 	double	   *target_scale;
 
+	int			n_views;		/* of images, averaged when predicting; below 2: the image alone */
+	const struct LearnAugment *augment;	/* whose ranges the views are drawn from; NULL without views */
+
 	int			n_nets;
 	LearnNet   *nets;
 	double		temperature;	/* classification: outputs are divided by it; else 1 */
@@ -276,6 +279,7 @@ typedef struct LearnLoss
 {
 	const float *class_weights; /* (classes) or NULL */
 	float		smoothing;
+	bool		soft;			/* classes: the target is a share of each, an input of (classes) */
 	float		huber;			/* regression: delta, 0 for squared error */
 } LearnLoss;
 

@@ -377,7 +377,7 @@ create_runs(LearnPredictor *predictor, size_t batch)
 		LearnEngine *engine = &predictor->engines[i];
 
 		if (engine->explain_run == NULL)
-			status = nn_run_create(engine->built.graph, predictor->device, batch, true, &engine->explain_run);
+			status = nn_run_create(engine->built.graph, predictor->device, batch, NN_RUN_WHOLE, &engine->explain_run);
 	}
 	return status;
 }
