@@ -302,8 +302,8 @@ learn_machine_run(LearnMachine *machine, LearnJob job)
 }
 
 /* Sums of the inputs, for the mean of the features. */
-static void
-count_inputs(LearnMachine *machine, LearnWorker *worker, size_t rows)
+void
+learn_machine_count(LearnMachine *machine, LearnWorker *worker, size_t rows)
 {
 	const LearnNetwork *network = &machine->network;
 	size_t		n_numbers = network->n_numbers;
@@ -362,7 +362,7 @@ pass(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 
 	load_rows(machine, worker, machine->first + first, rows);
 	if (machine->counting)
-		count_inputs(machine, worker, rows);
+		learn_machine_count(machine, worker, rows);
 	nn_run_forward(worker->run, machine->built.loss, NN_TRAIN, step->seed, step->number, first);
 	nn_run_backward(worker->run, machine->built.loss, 1.0f / (float) machine->count, NULL);
 	worker->passes++;
