@@ -124,6 +124,9 @@ extern bool learn_field_take_pixels(const LearnField *field, size_t height, size
 									void **taken, size_t *taken_size, LearnTrouble *trouble);
 extern bool learn_field_take_signal(const LearnField *field, size_t length, size_t leads, const float *src,
 									void **taken, size_t *taken_size, LearnTrouble *trouble);
+/* Stored form of a series (learn_series.h): the host has gathered the events already. */
+extern bool learn_field_take_series(const LearnField *field, size_t n, const float *src, void **taken, size_t *taken_size,
+									LearnTrouble *trouble);
 /*
  * A stored value as the network takes it: planes[i] has the shape of plane i, floats or int32 codes. Missing: zeros. scratch:
  * learn_field_scratch floats, each thread's own.

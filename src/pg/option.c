@@ -8,9 +8,12 @@
 
 #include <math.h>
 
+#include "catalog/pg_type.h"
 #include "json.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
 
 #define LONGEST_SHOWN 60		/* bytes of a wrong value in a message */
 
@@ -47,6 +50,8 @@ static const char *const override_names[] = {
 	"kind", "scaling", "reference", "length", "keep", "height", "width", "depth", "crop", "fitting", "rate", "to_rate", "part",
 	"normalize", NULL
 };
+const char *const idla_series_use_names[] = {"both", "bins", "summary", NULL};
+static const char *const series_keys[] = {"time", "value", "name", "bins", "width", "use", "average", "static", NULL};
 static const char *const bad_input_words[] = {"error", "skip", NULL};
 static const char *const fitting_names[] = {"stretch", "crop", "pad", NULL};	/* by LearnFitting */
 static const char *const part_names[] = {"center", "start", "end", NULL};	/* by LearnCrop */
@@ -291,6 +296,78 @@ read_class_weights(IdlaOptions *options, const Option *option, const JsonbValue 
 	options->n_class_weights = n;
 }
 
+/* A number in the unit of the time, or an interval as text. */
+static void
+read_width(IdlaOptions *options, const JsonbValue *value)
+{
+	Option		number = {"series.width", OPTION_NUMBER, 0, 1e-9, 1e12, NULL, NULL};
+	Interval   *interval;
+
+	if (value->type == jbvNumeric)
+	{
+		options->series_width = number_of(&number, value);
+		return;
+	}
+	interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text_of(number.name, value)),
+													 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	options->series_width = idla_datum_to_double(IntervalPGetDatum(interval), INTERVALOID);
+	options->series_width_is_time = true;
+	if (!(options->series_width > 0 && isfinite(options->series_width)))
+		complain(number.name, value, "a positive interval");
+}
+
+static void
+read_static(IdlaOptions *options, const JsonbValue *value)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	item;
+
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		complain("series.static", value, "an array of column names");
+	options->series_static_given = true;
+	iterator = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+		if (token == WJB_ELEM)
+			options->series_static = lappend(options->series_static, text_of("series.static", &item));
+}
+
+static void
+read_series(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(object_of(option->name, value, "an object"));
+	Option		bins = {"series.bins", OPTION_INTEGER, 0, 1, 65536, NULL, NULL};
+	JsonbIteratorToken token;
+	JsonbValue	item;
+	char	   *key = NULL;
+
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			key = value_text(&item);
+		if (token != WJB_VALUE || item.type == jbvNull)
+			continue;
+		if (strcmp(key, "time") == 0)
+			options->series_time = text_of("series.time", &item);
+		else if (strcmp(key, "value") == 0)
+			options->series_value = text_of("series.value", &item);
+		else if (strcmp(key, "name") == 0)
+			options->series_name = text_of("series.name", &item);
+		else if (strcmp(key, "bins") == 0)
+			options->series_bins = (int) number_of(&bins, &item);
+		else if (strcmp(key, "width") == 0)
+			read_width(options, &item);
+		else if (strcmp(key, "use") == 0)
+			options->series_use = word_of("series.use", &item, idla_series_use_names);
+		else if (strcmp(key, "average") == 0)
+			options->series_average = boolean_of("series.average", &item);
+		else if (strcmp(key, "static") == 0)
+			read_static(options, &item);
+		else
+			complain_unknown("key of option \"series\":", key, series_keys);
+	}
+}
+
 /* A label, in whatever type the target has it. */
 static void
 read_positive(IdlaOptions *options, const Option *option, const JsonbValue *value)
@@ -350,6 +427,9 @@ static const Option known[] = {
 	WORD("on_bad_input", on_bad_input, bad_input_words),
 	TEXT("time", time),
 	TEXT("event", event),
+	TEXT("entity", entity),
+	TEXT("label_at", label_at),
+	SPECIAL("series", read_series),
 	NUMBER("validation", split.validation, 0, 0.9),
 	NUMBER("test", split.test, 0, 0.9),
 	INTEGER("folds", training.folds, 0, 100),
@@ -463,9 +543,46 @@ find_option(const char *name)
 }
 
 static void
-check_together(const IdlaOptions *options)
+complain_series(const char *message, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s", message),
+			 errhint("%s", hint)));
+}
+
+/* Time is that of the events, unless there is an event of survival, which has a time of its own. */
+static void
+check_series(IdlaOptions *options)
+{
+	if (options->entity == NULL)
+	{
+		if (options->label_at != NULL || options->series_time != NULL || options->series_value != NULL ||
+			options->series_bins > 0 || options->series_width > 0 || options->series_static_given ||
+			options->series_use > 0 || options->series_average)
+			complain_series("options \"label_at\" and \"series\" are for entities",
+							"Name the column of the patient or stay with the option \"entity\".");
+		return;
+	}
+	if (options->series_time == NULL && options->event == NULL)
+	{
+		options->series_time = options->time;
+		options->time = NULL;
+	}
+	if (options->series_time == NULL)
+		complain_series("option \"entity\" needs the time of the rows",
+						"Name its column with the option \"time\", or beside an \"event\" with series => {\"time\": ...}.");
+	if ((options->series_name == NULL) != (options->series_value == NULL))
+		complain_series("\"name\" and \"value\" of option \"series\" go together",
+						"Rows are (name, value) pairs, or the numeric columns are the channels.");
+}
+
+static void
+check_together(IdlaOptions *options)
 {
 	const LearnSplit *split = &options->split;
+
+	check_series(options);
 
 	if (Max(split->validation, 0) + Max(split->test, 0) >= 0.95)
 		ereport(ERROR,

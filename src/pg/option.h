@@ -18,6 +18,20 @@ typedef struct IdlaOptions
 	char	   *time;			/* survival */
 	char	   *event;
 
+	/* long rows, see series.h; entity NULL: a row is a row */
+	char	   *entity;
+	char	   *label_at;
+	char	   *series_time;
+	char	   *series_value;
+	char	   *series_name;
+	int			series_use;		/* an IdlaSeriesUse */
+	int			series_bins;	/* 0: default */
+	double		series_width;	/* number or seconds, 0: default */
+	bool		series_width_is_time;	/* it came as an interval */
+	bool		series_average;
+	bool		series_static_given;
+	List	   *series_static;	/* of char * */
+
 	/* engine */
 	LearnSplit	split;
 	LearnFit	fit;
@@ -37,6 +51,7 @@ typedef struct IdlaOptions
 } IdlaOptions;
 
 extern const char *const idla_optimizer_names[];	/* by NnOptimizerKind; ends with NULL */
+extern const char *const idla_series_use_names[];	/* by IdlaSeriesUse; ends with NULL */
 extern const char *const idla_schedule_names[];	/* by NnScheduleKind; ends with NULL */
 
 /* ERROR with the nearest name for an unknown option, with the bounds for a bad value. Memory of the current context. */
