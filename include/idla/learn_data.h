@@ -128,6 +128,11 @@ extern bool learn_field_take_signal(const LearnField *field, size_t length, size
 extern bool learn_field_take_series(const LearnField *field, size_t n, const float *src, void **taken, size_t *taken_size,
 									LearnTrouble *trouble);
 /*
+ * The part of a stored image, signal or series that the network sees, its numbers as they were stored: values (dims). Returns how many
+ * positions (pixels, samples) there are; *first is the place of the first one in the whole value.
+ */
+extern size_t learn_field_values(const LearnField *field, LearnBytes stored, float *values, size_t *first);
+/*
  * A stored value as the network takes it: planes[i] has the shape of plane i, floats or int32 codes. Missing: zeros. scratch:
  * learn_field_scratch floats, each thread's own.
  */
@@ -213,6 +218,8 @@ extern DevStatus learn_sampler_next(LearnSampler *sampler, size_t *n);
 /* Copies `count` rows of the window from position `first`. Any thread. */
 extern void learn_sampler_copy(const LearnSampler *sampler, size_t first, size_t count,
 							   float *numbers, int32_t *codes, float *targets);
+/* The data set's number of row `place` of the window. Any thread. */
+extern size_t learn_sampler_row(const LearnSampler *sampler, size_t place);
 /* The stored value of a field in row `place` of the window; valid as long as the window is. Any thread. */
 extern LearnBytes learn_sampler_field(const LearnSampler *sampler, int field, size_t place);
 

@@ -26,7 +26,8 @@ typedef enum LearnTask
 	LEARN_BINARY,				/* 1 output: logit of the positive class */
 	LEARN_MULTICLASS,			/* classes outputs: log probabilities up to a constant */
 	LEARN_REGRESSION,			/* targets outputs */
-	LEARN_SURVIVAL				/* 1 output: log hazard ratio */
+	LEARN_SURVIVAL,				/* 1 output: log hazard ratio */
+	LEARN_MULTILABEL			/* targets outputs: the logit of each label, any number of which may hold */
 } LearnTask;
 
 typedef enum LearnChannelKind
@@ -233,6 +234,9 @@ typedef struct LearnModel
 	double	   *target_mean;	/* regression: value = output * scale + mean */
 	double	   *target_scale;
 
+	int			n_views;		/* of images, averaged when predicting; below 2: the image alone */
+	const struct LearnAugment *augment;	/* whose ranges the views are drawn from; NULL without views */
+
 	int			n_nets;
 	LearnNet   *nets;
 	double		temperature;	/* classification: outputs are divided by it; else 1 */
@@ -269,6 +273,9 @@ typedef struct LearnGraph
 								 * are embedded as; NN_NONE where a plane is none or has none */
 	NnNode	   *lengths;		/* (n_fields): codes (1), NN_NONE for images */
 	NnNode		joined;			/* what the heads of a linear model multiply; NN_NONE for all others */
+	NnNode	   *encoded;		/* (n_fields): what the encoder makes of each field, (width) */
+	NnNode	   *maps;			/* (n_fields): (positions, channels) whose mean over positions is `encoded`; NN_NONE where it is no such mean */
+	bool	   *map_has_length; /* (n_fields): the mean is over the first positions alone, as many as the length says */
 	NnNode		heads;			/* raw outputs, (outputs) or (members, outputs) */
 	NnNode		output;			/* (outputs): logit, log probabilities, value, log hazard */
 	NnNode		target;			/* input; NN_NONE without loss */
@@ -284,6 +291,7 @@ typedef struct LearnLoss
 {
 	const float *class_weights; /* (classes) or NULL */
 	float		smoothing;
+	bool		soft;			/* classes: the target is a share of each, an input of (classes) */
 	float		huber;			/* regression: delta, 0 for squared error */
 } LearnLoss;
 

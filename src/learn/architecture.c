@@ -136,7 +136,7 @@ check(DevSession *session, const LearnNetwork *network)
 
 	if (status == DEV_OK && (network->architecture < LEARN_AUTO || network->architecture > LEARN_LAYERS))
 		status = dev_fail(session, DEV_INVALID, "unknown architecture number %d", (int) network->architecture);
-	if (status == DEV_OK && (network->task < LEARN_BINARY || network->task > LEARN_SURVIVAL))
+	if (status == DEV_OK && (network->task < LEARN_BINARY || network->task > LEARN_MULTILABEL))
 		status = dev_fail(session, DEV_INVALID, "unknown task number %d", (int) network->task);
 	if (status == DEV_OK && (network->embedding < LEARN_EMBEDDING_AUTO
 							 || network->embedding > LEARN_EMBEDDING_PERIODIC))
@@ -171,7 +171,7 @@ static bool
 suits_rocket(const LearnNetwork *network, size_t n_rows)
 {
 	return network->n_fields == 1 && network->fields[0].kind == LEARN_SIGNAL && network->task != LEARN_SURVIVAL &&
-		n_rows <= LEARN_RIDGE_MOST;
+		network->task != LEARN_MULTILABEL && n_rows <= LEARN_RIDGE_MOST;
 }
 
 /*
@@ -647,7 +647,7 @@ build_output(LearnBuilder *builder, NnNode heads)
 
 	if (builder->network->architecture != LEARN_TABM)
 		return heads;
-	if (builder->network->task == LEARN_BINARY)
+	if (builder->network->task == LEARN_BINARY || builder->network->task == LEARN_MULTILABEL)
 		scale = NN_MEAN_BINARY;
 	else if (builder->network->task == LEARN_MULTICLASS)
 		scale = NN_MEAN_CLASSES;
@@ -659,19 +659,24 @@ build_loss(LearnBuilder *builder, const LearnLoss *loss, LearnGraph *built)
 {
 	const LearnNetwork *network = builder->network;
 	NnGraph    *graph = builder->graph;
-	size_t		n_targets = network->task == LEARN_REGRESSION ? network->n_outputs
+	size_t		n_targets = network->task == LEARN_REGRESSION || network->task == LEARN_MULTILABEL ? network->n_outputs
 		: network->task == LEARN_SURVIVAL ? 2 : 1;
 	NnShape		shape = nn_shape(1, n_targets, 0, 0, 0);
-	float		positive = loss->class_weights == NULL ? 1 : loss->class_weights[1] / loss->class_weights[0];
+	float		positive = loss->class_weights == NULL || network->task != LEARN_BINARY ? 1 : loss->class_weights[1] / loss->class_weights[0];
 
-	built->target = network->task == LEARN_MULTICLASS ? nn_codes(graph, "target", 1) : nn_input(graph, "target", &shape);
+	if (network->task == LEARN_MULTICLASS && loss->soft)
+		shape = nn_shape(1, network->n_outputs, 0, 0, 0);
+	built->target = network->task == LEARN_MULTICLASS && !loss->soft ? nn_codes(graph, "target", 1) : nn_input(graph, "target", &shape);
 	switch (network->task)
 	{
+		case LEARN_MULTILABEL:
 		case LEARN_BINARY:
 			built->loss = nn_binary_cross_entropy(graph, built->heads, built->target, positive, loss->smoothing);
 			break;
 		case LEARN_MULTICLASS:
-			built->loss = nn_cross_entropy(graph, built->heads, built->target, loss->class_weights, loss->smoothing);
+			built->loss = loss->soft ?
+				nn_soft_cross_entropy(graph, built->heads, built->target, loss->class_weights, loss->smoothing) :
+				nn_cross_entropy(graph, built->heads, built->target, loss->class_weights, loss->smoothing);
 			break;
 		case LEARN_REGRESSION:
 			built->loss = loss->huber > 0 ? nn_huber(graph, built->heads, built->target, loss->huber)
@@ -708,6 +713,19 @@ check_complete(DevSession *session, const LearnNetwork *network)
 	return DEV_OK;
 }
 
+/* What is asked for after a pass, and where explanations start. Inputs are kept anyway. */
+static void
+keep_results(const LearnGraph *built, int n_fields)
+{
+	const NnNode kept[] = {built->features, built->joined, built->heads, built->output, built->loss, built->parts};
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		nn_graph_keep(built->graph, kept[i]);
+	for (int field = 0; field < n_fields; field++)
+		for (int plane = 0; plane < LEARN_MAX_PLANES; plane++)
+			nn_graph_keep(built->graph, built->starts[field][plane]);
+}
+
 DevStatus
 learn_network_build(DevSession *session, const LearnNetwork *network, const LearnLoss *loss, LearnGraph *built)
 {
@@ -738,6 +756,7 @@ learn_network_build(DevSession *session, const LearnNetwork *network, const Lear
 	built->output = build_output(&builder, built->heads);
 	if (loss != NULL)
 		build_loss(&builder, loss, built);
+	keep_results(built, network->n_fields);
 	return nn_graph_compile(built->graph);
 }
 

@@ -106,24 +106,45 @@ first_kept(const LearnField *field, size_t n, size_t most)
 	return field->keep == LEARN_CROP_END ? n - most : (n - most) / 2;
 }
 
-/* Positions of the field, at most as many as it has. */
 static size_t
 most_positions(const LearnField *field)
 {
 	return field->kind == LEARN_IMAGE ? field->dims[0] * field->dims[1] : field->dims[0];
 }
 
-size_t
-learn_field_load_samples(const LearnField *field, LearnBytes stored, float *dst)
+/* Where the positions that the network sees begin; *n is their number, *first that of the first. */
+static const void *
+find_kept(const LearnField *field, LearnBytes stored, size_t *n, size_t *first)
 {
 	size_t		step = learn_field_depth(field) * sample_bytes(field->sample);
 	size_t		most = most_positions(field);
-	size_t		n = stored.bytes == NULL ? 0 : stored.size / step;
-	size_t		first = first_kept(field, n, most);
 
-	n = n < most ? n : most;
+	*n = stored.bytes == NULL ? 0 : stored.size / step;
+	*first = first_kept(field, *n, most);
+	*n = *n < most ? *n : most;
+	return *n == 0 ? NULL : (const char *) stored.bytes + *first * step;
+}
+
+size_t
+learn_field_values(const LearnField *field, LearnBytes stored, float *values, size_t *first)
+{
+	size_t		n;
+	const void *samples = find_kept(field, stored, &n, first);
+
+	for (size_t i = 0; i < n * learn_field_depth(field); i++)
+		values[i] = sample_at(field->sample, samples, i);
+	return n;
+}
+
+size_t
+learn_field_load_samples(const LearnField *field, LearnBytes stored, float *dst)
+{
+	size_t		first;
+	size_t		n;
+	const void *samples = find_kept(field, stored, &n, &first);
+
 	if (n > 0)
-		load_samples(field, (const char *) stored.bytes + first * step, n, dst);
+		load_samples(field, samples, n, dst);
 	return n;
 }
 

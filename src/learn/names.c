@@ -18,6 +18,7 @@ const char *const learn_task_names[] = {
 	[LEARN_MULTICLASS] = "multiclass",
 	[LEARN_REGRESSION] = "regression",
 	[LEARN_SURVIVAL] = "survival",
+	[LEARN_MULTILABEL] = "multilabel",
 	NULL
 };
 
@@ -164,6 +165,7 @@ learn_model_outputs(const LearnModel *model)
 		case LEARN_MULTICLASS:
 			return (size_t) model->n_classes;
 		case LEARN_REGRESSION:
+		case LEARN_MULTILABEL:
 			return (size_t) model->n_targets;
 		case LEARN_BINARY:
 		case LEARN_SURVIVAL:

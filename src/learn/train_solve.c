@@ -44,6 +44,7 @@ collect_job(void *context, int number)
 		size_t		at = problem->position + first;
 
 		learn_machine_load(machine, worker, first, rows);
+		learn_machine_set(machine, worker, rows);
 		learn_machine_count(machine, worker, rows);
 		nn_run_forward(worker->run, machine->built.joined, NN_INFER, 0, 0, 0);
 		memcpy(problem->features + at * problem->width, nn_run_value(worker->run, machine->built.joined),

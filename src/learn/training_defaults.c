@@ -104,10 +104,20 @@ learn_training_solves(const LearnNetwork *network, size_t n_train, const LearnTr
 		training->optimizer >= 0 || training->schedule >= 0 || training->decay >= 0 || training->average >= 0 ||
 		training->clip >= 0 || training->warm_up >= 0;
 	bool		other = training->folds > 1 || training->bags > 1 || training->linear > 0 || training->balanced ||
-		training->class_weights != NULL || training->smoothing > 0 || training->huber > 0;
+		training->class_weights != NULL || training->smoothing > 0 || training->huber > 0 || training->augmented > 0 ||
+		training->adversary.method != LEARN_NO_ADVERSARY;
 
 	return learn_network_pick(network, n_train) == LEARN_ROCKET && network->task != LEARN_SURVIVAL &&
-		n_train <= LEARN_RIDGE_MOST && !steps && !other;
+		network->task != LEARN_MULTILABEL && n_train <= LEARN_RIDGE_MOST && !steps && !other;
+}
+
+/* Images are moved, turned and lit a little, which changes no diagnosis; mirrored ones are for the user to allow. */
+static void
+resolve_augment(const LearnNetwork *network, LearnTraining *training)
+{
+	memset(&training->augment, 0, sizeof(training->augment));
+	training->augmented = 0;
+	(void) network;
 }
 
 void
@@ -136,6 +146,8 @@ learn_training_resolve(const LearnNetwork *network, size_t n_train, LearnTrainin
 		training->linear = 0;
 	if (training->threads < 1)
 		training->threads = 1;
+	if (training->augmented < 0)
+		resolve_augment(network, training);
 }
 
 NnOptimizerSpec

@@ -8,12 +8,9 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "json.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
-#include "utils/timestamp.h"
 
 #define LONGEST_SHOWN 60		/* bytes of a wrong value in a message */
 
@@ -48,10 +45,8 @@ static const char *const column_words[] = {
 };
 static const char *const override_names[] = {
 	"kind", "scaling", "reference", "length", "keep", "height", "width", "depth", "crop", "fitting", "rate", "to_rate", "part",
-	"normalize", NULL
+	"normalize", "immutable", "low", "high", "step", NULL
 };
-const char *const idla_series_use_names[] = {"both", "bins", "summary", NULL};
-static const char *const series_keys[] = {"time", "value", "name", "bins", "width", "use", "average", "static", NULL};
 static const char *const bad_input_words[] = {"error", "skip", NULL};
 static const char *const fitting_names[] = {"stretch", "crop", "pad", NULL};	/* by LearnFitting */
 static const char *const part_names[] = {"center", "start", "end", NULL};	/* by LearnCrop */
@@ -59,8 +54,8 @@ static const char *const normalize_names[] = {"lead", "signal", "together", "non
 
 /* ---- values ---- */
 
-static char *
-value_text(const JsonbValue *value)
+char *
+idla_option_text(const JsonbValue *value)
 {
 	switch (value->type)
 	{
@@ -77,11 +72,11 @@ value_text(const JsonbValue *value)
 	}
 }
 
-static void
-complain(const char *name, const JsonbValue *value, const char *wanted)
+void
+idla_option_complain(const char *name, const JsonbValue *value, const char *wanted)
 {
 	const char *quote = value->type == jbvString ? "\"" : "";
-	char	   *text = value_text(value);
+	char	   *text = idla_option_text(value);
 	int			shown = pg_mbcliplen(text, (int) strlen(text), LONGEST_SHOWN);
 
 	ereport(ERROR,
@@ -90,8 +85,8 @@ complain(const char *name, const JsonbValue *value, const char *wanted)
 					text[shown] != '\0' ? "..." : "", quote)));
 }
 
-static void
-complain_unknown(const char *what, const char *name, const char *const *names)
+void
+idla_option_unknown(const char *what, const char *name, const char *const *names)
 {
 	const char *nearest = idla_nearest(name, names);
 
@@ -103,32 +98,36 @@ complain_unknown(const char *what, const char *name, const char *const *names)
 			 errhint("Valid are %s.", idla_list(names))));
 }
 
-static double
-number_of(const Option *option, const JsonbValue *value)
+double
+idla_option_number(const char *name, const JsonbValue *value, double low, double high, bool integer)
 {
-	bool		integer = option->type == OPTION_INTEGER;
 	double		number = NAN;
 
 	if (value->type == jbvNumeric)
 		number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
-	if (!(number >= option->low && number <= option->high) || (integer && number != floor(number)))
-		complain(option->name, value, psprintf("%s from %g to %g", integer ? "an integer" : "a number",
-											   option->low, option->high));
+	if (!(number >= low && number <= high) || (integer && number != floor(number)))
+		idla_option_complain(name, value, psprintf("%s from %g to %g", integer ? "an integer" : "a number", low, high));
 	return number;
 }
 
-static int
-word_of(const char *name, const JsonbValue *value, const char *const *words)
+static double
+number_of(const Option *option, const JsonbValue *value)
+{
+	return idla_option_number(option->name, value, option->low, option->high, option->type == OPTION_INTEGER);
+}
+
+int
+idla_option_word(const char *name, const JsonbValue *value, const char *const *words)
 {
 	char	   *text;
 	int			found;
 
 	if (value->type != jbvString)
-		complain(name, value, psprintf("one of %s", idla_list(words)));
-	text = value_text(value);
+		idla_option_complain(name, value, psprintf("one of %s", idla_list(words)));
+	text = idla_option_text(value);
 	found = learn_name_find(words, text);
 	if (found < 0)
-		complain_unknown(psprintf("value of option \"%s\":", name), text, words);
+		idla_option_unknown(psprintf("value of option \"%s\":", name), text, words);
 	return found;
 }
 
@@ -136,24 +135,52 @@ static char *
 text_of(const char *name, const JsonbValue *value)
 {
 	if (value->type != jbvString)
-		complain(name, value, "a string");
-	return value_text(value);
+		idla_option_complain(name, value, "a string");
+	return idla_option_text(value);
 }
 
-static bool
-boolean_of(const char *name, const JsonbValue *value)
+bool
+idla_option_boolean(const char *name, const JsonbValue *value)
 {
 	if (value->type != jbvBool)
-		complain(name, value, "true or false");
+		idla_option_complain(name, value, "true or false");
 	return value->val.boolean;
 }
 
-static JsonbContainer *
-object_of(const char *name, const JsonbValue *value, const char *wanted)
+JsonbContainer *
+idla_option_object(const char *name, const JsonbValue *value, const char *wanted)
 {
 	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
-		complain(name, value, wanted);
+		idla_option_complain(name, value, wanted);
 	return value->val.binary.data;
+}
+
+static int
+size_of(const char *name, const JsonbValue *value)
+{
+	Option		size = {name, OPTION_INTEGER, 0, 1, 65536, NULL, NULL};
+
+	return (int) number_of(&size, value);
+}
+
+static double
+rate_of(const char *name, const JsonbValue *value)
+{
+	Option		rate = {name, OPTION_NUMBER, 0, 1e-6, 1e9, NULL, NULL};
+
+	return number_of(&rate, value);
+}
+
+/* Channels of an image: what is between grey and colour cannot be made of either. */
+static int
+depth_of(const char *name, const JsonbValue *value)
+{
+	Option		depth = {name, OPTION_INTEGER, 0, 1, 3, NULL, NULL};
+	int			n = (int) number_of(&depth, value);
+
+	if (n == 2)
+		idla_option_complain(name, value, "1 (grey) or 3 (colour)");
+	return n;
 }
 
 /* ---- options that are more than one value ---- */
@@ -166,10 +193,11 @@ read_override(IdlaOverride *override, const char *path, const JsonbValue *value)
 	JsonbValue	item;
 	char	   *name = NULL;
 
+	override->low = override->high = NAN;
 	override->kind = override->scaling = override->fitting = override->part = override->normalize = -1;
 	if (value->type == jbvString)
 	{
-		int			word = word_of(path, value, column_words);
+		int			word = idla_option_word(path, value, column_words);
 
 		override->ignore = word == 0;
 		override->keep = word == 1;
@@ -177,54 +205,58 @@ read_override(IdlaOverride *override, const char *path, const JsonbValue *value)
 			override->kind = word - 2;
 		return;
 	}
-	iterator = JsonbIteratorInit(object_of(path, value, "\"ignore\", \"keep\", a kind or an object"));
+	iterator = JsonbIteratorInit(idla_option_object(path, value, "\"ignore\", \"keep\", a kind or an object"));
 	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
 	{
-		Option		length = {path, OPTION_INTEGER, 0, 1, 65536, NULL, NULL};
-		Option		rate = {path, OPTION_NUMBER, 0, 1e-6, 1e9, NULL, NULL};
-		Option		depth = {path, OPTION_INTEGER, 0, 1, 3, NULL, NULL};
-
 		if (token == WJB_KEY)
-			name = value_text(&item);
+			name = idla_option_text(&item);
 		if (token != WJB_VALUE || item.type == jbvNull)
 			continue;
 		if (strcmp(name, "kind") == 0)
-			override->kind = word_of(psprintf("%s.kind", path), &item, idla_kind_names);
+			override->kind = idla_option_word(psprintf("%s.kind", path), &item, idla_kind_names);
 		else if (strcmp(name, "scaling") == 0)
-			override->scaling = word_of(psprintf("%s.scaling", path), &item, learn_scaling_names);
+			override->scaling = idla_option_word(psprintf("%s.scaling", path), &item, learn_scaling_names);
 		else if (strcmp(name, "reference") == 0)
 			override->reference = text_of(psprintf("%s.reference", path), &item);
 		else if (strcmp(name, "keep") == 0)
-			override->keep = boolean_of(psprintf("%s.keep", path), &item);
+			override->keep = idla_option_boolean(psprintf("%s.keep", path), &item);
 		else if (strcmp(name, "length") == 0)
-			override->length = (int) number_of(&length, &item);
+			override->length = size_of(psprintf("%s.length", path), &item);
 		else if (strcmp(name, "height") == 0)
-			override->height = (int) number_of(&length, &item);
+			override->height = size_of(psprintf("%s.height", path), &item);
 		else if (strcmp(name, "width") == 0)
-			override->width = (int) number_of(&length, &item);
+			override->width = size_of(psprintf("%s.width", path), &item);
 		else if (strcmp(name, "depth") == 0)
-			override->depth = (int) number_of(&depth, &item);
+			override->depth = depth_of(psprintf("%s.depth", path), &item);
 		else if (strcmp(name, "crop") == 0)
-			override->crop = (int) number_of(&length, &item);
+			override->crop = size_of(psprintf("%s.crop", path), &item);
 		else if (strcmp(name, "fitting") == 0)
-			override->fitting = word_of(psprintf("%s.fitting", path), &item, fitting_names);
+			override->fitting = idla_option_word(psprintf("%s.fitting", path), &item, fitting_names);
 		else if (strcmp(name, "rate") == 0)
-			override->rate = number_of(&rate, &item);
+			override->rate = rate_of(psprintf("%s.rate", path), &item);
 		else if (strcmp(name, "to_rate") == 0)
-			override->to_rate = number_of(&rate, &item);
+			override->to_rate = rate_of(psprintf("%s.to_rate", path), &item);
 		else if (strcmp(name, "part") == 0)
-			override->part = word_of(psprintf("%s.part", path), &item, part_names);
+			override->part = idla_option_word(psprintf("%s.part", path), &item, part_names);
 		else if (strcmp(name, "normalize") == 0)
-			override->normalize = word_of(psprintf("%s.normalize", path), &item, normalize_names);
+			override->normalize = idla_option_word(psprintf("%s.normalize", path), &item, normalize_names);
+		else if (strcmp(name, "immutable") == 0)
+			override->immutable = idla_option_boolean(psprintf("%s.immutable", path), &item);
+		else if (strcmp(name, "low") == 0)
+			override->low = idla_option_number(psprintf("%s.low", path), &item, -1e300, 1e300, false);
+		else if (strcmp(name, "high") == 0)
+			override->high = idla_option_number(psprintf("%s.high", path), &item, -1e300, 1e300, false);
+		else if (strcmp(name, "step") == 0)
+			override->step = idla_option_number(psprintf("%s.step", path), &item, 1e-12, 1e300, false);
 		else
-			complain_unknown(psprintf("key of option \"%s\":", path), name, override_names);
+			idla_option_unknown(psprintf("key of option \"%s\":", path), name, override_names);
 	}
 }
 
 static void
 read_columns(IdlaOptions *options, const Option *option, const JsonbValue *value)
 {
-	JsonbContainer *object = object_of(option->name, value, "an object of column names");
+	JsonbContainer *object = idla_option_object(option->name, value, "an object of column names");
 	JsonbIterator *iterator = JsonbIteratorInit(object);
 	JsonbIteratorToken token;
 	JsonbValue	item;
@@ -235,7 +267,7 @@ read_columns(IdlaOptions *options, const Option *option, const JsonbValue *value
 		IdlaOverride *override = &options->overrides[options->n_overrides];
 
 		if (token == WJB_KEY)
-			override->name = value_text(&item);
+			override->name = idla_option_text(&item);
 		if (token == WJB_VALUE && item.type != jbvNull)
 		{
 			read_override(override, psprintf("columns.%s", override->name), &item);
@@ -253,17 +285,17 @@ read_group_by(IdlaOptions *options, const Option *option, const JsonbValue *valu
 
 	if (value->type == jbvString)
 	{
-		options->group_by = list_make1(value_text(value));
+		options->group_by = list_make1(idla_option_text(value));
 		return;
 	}
 	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
-		complain(option->name, value, "a column name or an array of column names");
+		idla_option_complain(option->name, value, "a column name or an array of column names");
 	iterator = JsonbIteratorInit(value->val.binary.data);
 	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
 		if (token == WJB_ELEM)
 			options->group_by = lappend(options->group_by, text_of(option->name, &item));
 	if (options->group_by == NIL)
-		complain(option->name, value, "a column name or an array of column names");
+		idla_option_complain(option->name, value, "a column name or an array of column names");
 }
 
 static void
@@ -275,12 +307,12 @@ read_class_weights(IdlaOptions *options, const Option *option, const JsonbValue 
 	JsonbValue	item;
 	int			n = 0;
 
-	if (value->type == jbvString && strcmp(value_text(value), "balanced") == 0)
+	if (value->type == jbvString && strcmp(idla_option_text(value), "balanced") == 0)
 	{
 		options->training.balanced = true;
 		return;
 	}
-	object = object_of(option->name, value, "\"balanced\" or an object of class weights");
+	object = idla_option_object(option->name, value, "\"balanced\" or an object of class weights");
 	options->weighted_classes = palloc0(sizeof(char *) * Max(JsonContainerSize(object), 1));
 	options->class_weights = palloc0(sizeof(double) * Max(JsonContainerSize(object), 1));
 	iterator = JsonbIteratorInit(object);
@@ -289,83 +321,18 @@ read_class_weights(IdlaOptions *options, const Option *option, const JsonbValue 
 		Option		weight = {option->name, OPTION_NUMBER, 0, 1e-6, 1e6, NULL, NULL};
 
 		if (token == WJB_KEY)
-			options->weighted_classes[n] = value_text(&item);
+			options->weighted_classes[n] = idla_option_text(&item);
 		if (token == WJB_VALUE)
 			options->class_weights[n++] = number_of(&weight, &item);
 	}
 	options->n_class_weights = n;
 }
 
-/* A number in the unit of the time, or an interval as text. */
-static void
-read_width(IdlaOptions *options, const JsonbValue *value)
-{
-	Option		number = {"series.width", OPTION_NUMBER, 0, 1e-9, 1e12, NULL, NULL};
-	Interval   *interval;
-
-	if (value->type == jbvNumeric)
-	{
-		options->series_width = number_of(&number, value);
-		return;
-	}
-	interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text_of(number.name, value)),
-													 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-	options->series_width = idla_datum_to_double(IntervalPGetDatum(interval), INTERVALOID);
-	options->series_width_is_time = true;
-	if (!(options->series_width > 0 && isfinite(options->series_width)))
-		complain(number.name, value, "a positive interval");
-}
-
-static void
-read_static(IdlaOptions *options, const JsonbValue *value)
-{
-	JsonbIterator *iterator;
-	JsonbIteratorToken token;
-	JsonbValue	item;
-
-	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
-		complain("series.static", value, "an array of column names");
-	options->series_static_given = true;
-	iterator = JsonbIteratorInit(value->val.binary.data);
-	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
-		if (token == WJB_ELEM)
-			options->series_static = lappend(options->series_static, text_of("series.static", &item));
-}
-
 static void
 read_series(IdlaOptions *options, const Option *option, const JsonbValue *value)
 {
-	JsonbIterator *iterator = JsonbIteratorInit(object_of(option->name, value, "an object"));
-	Option		bins = {"series.bins", OPTION_INTEGER, 0, 1, 65536, NULL, NULL};
-	JsonbIteratorToken token;
-	JsonbValue	item;
-	char	   *key = NULL;
-
-	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-			key = value_text(&item);
-		if (token != WJB_VALUE || item.type == jbvNull)
-			continue;
-		if (strcmp(key, "time") == 0)
-			options->series_time = text_of("series.time", &item);
-		else if (strcmp(key, "value") == 0)
-			options->series_value = text_of("series.value", &item);
-		else if (strcmp(key, "name") == 0)
-			options->series_name = text_of("series.name", &item);
-		else if (strcmp(key, "bins") == 0)
-			options->series_bins = (int) number_of(&bins, &item);
-		else if (strcmp(key, "width") == 0)
-			read_width(options, &item);
-		else if (strcmp(key, "use") == 0)
-			options->series_use = word_of("series.use", &item, idla_series_use_names);
-		else if (strcmp(key, "average") == 0)
-			options->series_average = boolean_of("series.average", &item);
-		else if (strcmp(key, "static") == 0)
-			read_static(options, &item);
-		else
-			complain_unknown("key of option \"series\":", key, series_keys);
-	}
+	(void) option;
+	idla_series_options_read(options, value);
 }
 
 /* A label, in whatever type the target has it. */
@@ -373,8 +340,8 @@ static void
 read_positive(IdlaOptions *options, const Option *option, const JsonbValue *value)
 {
 	if (value->type == jbvBinary)
-		complain(option->name, value, "a label");
-	options->positive = value_text(value);
+		idla_option_complain(option->name, value, "a label");
+	options->positive = idla_option_text(value);
 }
 
 /* To the user 0 is "never stop early"; to the engine it is the default. */
@@ -390,13 +357,13 @@ read_patience(IdlaOptions *options, const Option *option, const JsonbValue *valu
 static void
 read_linear(IdlaOptions *options, const Option *option, const JsonbValue *value)
 {
-	options->training.linear = boolean_of(option->name, value) ? 1 : 0;
+	options->training.linear = idla_option_boolean(option->name, value) ? 1 : 0;
 }
 
 static void
 read_activation(IdlaOptions *options, const Option *option, const JsonbValue *value)
 {
-	options->network.activation = learn_activation_map(word_of(option->name, value, learn_activation_names));
+	options->network.activation = learn_activation_map(idla_option_word(option->name, value, learn_activation_names));
 }
 
 static void
@@ -405,6 +372,20 @@ read_seed(IdlaOptions *options, const Option *option, const JsonbValue *value)
 	Option		number = {option->name, OPTION_INTEGER, 0, 0, 9007199254740991.0, NULL, NULL};
 
 	options->training.seed = (uint64_t) number_of(&number, value);
+}
+
+static void
+read_augment(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	(void) option;
+	idla_augment_read(options, value);
+}
+
+static void
+read_adversary(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	(void) option;
+	idla_adversary_read(&options->training.adversary, value);
 }
 
 /* ---- the table ---- */
@@ -470,6 +451,11 @@ static const Option known[] = {
 	SPECIAL("linear", read_linear),
 	INTEGER("threads", training.threads, 1, 1024),
 
+	/* changed rows */
+	SPECIAL("augment", read_augment),
+	INTEGER("augment_predict", views, 0, 64),
+	SPECIAL("adversarial", read_adversary),
+
 	/* the answer and the version */
 	SPECIAL("positive", read_positive),
 	BOOLEAN("deploy", deploy),
@@ -489,7 +475,7 @@ set_defaults(IdlaOptions *options)
 	options->scaling = LEARN_ROBUST;
 	options->network.activation = -1;
 	options->network.dropout = -1;
-	training->optimizer = training->schedule = training->linear = -1;
+	training->optimizer = training->schedule = training->linear = training->augmented = -1;
 	training->decay = training->momentum = training->warm_up = training->clip = training->average = -1;
 	training->calibrate = true;
 	training->seed = 1;
@@ -512,13 +498,13 @@ set_option(IdlaOptions *options, const Option *option, const JsonbValue *value)
 			*(float *) place = (float) number_of(option, value);
 			break;
 		case OPTION_BOOLEAN:
-			*(bool *) place = boolean_of(option->name, value);
+			*(bool *) place = idla_option_boolean(option->name, value);
 			break;
 		case OPTION_TEXT:
 			*(char **) place = text_of(option->name, value);
 			break;
 		case OPTION_WORD:
-			*(int *) place = word_of(option->name, value, option->words);
+			*(int *) place = idla_option_word(option->name, value, option->words);
 			break;
 		case OPTION_SPECIAL:
 			option->read(options, option, value);
@@ -538,43 +524,8 @@ find_option(const char *name)
 		names[i] = known[i].name;
 	}
 	names[lengthof(known)] = NULL;
-	complain_unknown("option", name, names);
+	idla_option_unknown("option", name, names);
 	return NULL;
-}
-
-static void
-complain_series(const char *message, const char *hint)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("%s", message),
-			 errhint("%s", hint)));
-}
-
-/* Time is that of the events, unless there is an event of survival, which has a time of its own. */
-static void
-check_series(IdlaOptions *options)
-{
-	if (options->entity == NULL)
-	{
-		if (options->label_at != NULL || options->series_time != NULL || options->series_value != NULL ||
-			options->series_bins > 0 || options->series_width > 0 || options->series_static_given ||
-			options->series_use > 0 || options->series_average)
-			complain_series("options \"label_at\" and \"series\" are for entities",
-							"Name the column of the patient or stay with the option \"entity\".");
-		return;
-	}
-	if (options->series_time == NULL && options->event == NULL)
-	{
-		options->series_time = options->time;
-		options->time = NULL;
-	}
-	if (options->series_time == NULL)
-		complain_series("option \"entity\" needs the time of the rows",
-						"Name its column with the option \"time\", or beside an \"event\" with series => {\"time\": ...}.");
-	if ((options->series_name == NULL) != (options->series_value == NULL))
-		complain_series("\"name\" and \"value\" of option \"series\" go together",
-						"Rows are (name, value) pairs, or the numeric columns are the channels.");
 }
 
 static void
@@ -582,7 +533,7 @@ check_together(IdlaOptions *options)
 {
 	const LearnSplit *split = &options->split;
 
-	check_series(options);
+	idla_series_options_check(options);
 
 	if (Max(split->validation, 0) + Max(split->test, 0) >= 0.95)
 		ereport(ERROR,
@@ -615,7 +566,7 @@ idla_options_read(Jsonb *json)
 	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)
-			option = find_option(value_text(&item));
+			option = find_option(idla_option_text(&item));
 		else if (token == WJB_VALUE && item.type != jbvNull)
 			set_option(options, option, &item);
 	}
@@ -629,7 +580,7 @@ idla_task_find(const char *name)
 	int			found = learn_name_find(learn_task_names, name);
 
 	if (found < 0)
-		complain_unknown("task", name, learn_task_names);
+		idla_option_unknown("task", name, learn_task_names);
 	return found;
 }
 
@@ -646,7 +597,7 @@ idla_architecture_read(const char *text, LearnNetwork *network)
 		return;
 	}
 	if (found < 0)
-		complain_unknown("architecture", text, learn_architecture_names);
+		idla_option_unknown("architecture", text, learn_architecture_names);
 	network->architecture = (LearnArchitecture) found;
 	if (network->layers != NULL && network->architecture == LEARN_AUTO)
 		network->architecture = LEARN_LAYERS;
