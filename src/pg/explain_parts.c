@@ -398,6 +398,12 @@ idla_explain_parts(PG_FUNCTION_ARGS)
 	question.how.by_parts = true;
 	question.how.field = idla_explain_field(fcinfo, 2, site, false);
 	field = &site->model->learn.fields[question.how.field];
+	if (field->rocket != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("under architecture \"rocket\" signal \"%s\" has no parts", field->name),
+				 errdetail("Its features are shares of time over the whole signal, which have no slope."),
+				 errhint("Train with architecture => 'fcn' to have segments explained.")));
 	divider = &dividers[field->kind];
 	division.segment_of = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int) * learn_field_parts(field));
 	divider->divide(field, site->fields[question.how.field], wanted_segments(fcinfo, 6, divider, field), &division);
