@@ -124,6 +124,11 @@ extern bool learn_field_take_pixels(const LearnField *field, size_t height, size
 									void **taken, size_t *taken_size, LearnTrouble *trouble);
 extern bool learn_field_take_signal(const LearnField *field, size_t length, size_t leads, const float *src,
 									void **taken, size_t *taken_size, LearnTrouble *trouble);
+/*
+ * The part of a stored image, signal or series that the network sees, its numbers as they were stored: values (dims). Returns how many
+ * positions (pixels, samples) there are; *first is the place of the first one in the whole value.
+ */
+extern size_t learn_field_values(const LearnField *field, LearnBytes stored, float *values, size_t *first);
 /* A stored value as the network takes it: planes[i] has the shape of plane i, floats or int32 codes. Missing: zeros. */
 extern void learn_field_load(const LearnField *field, LearnBytes stored, void *const planes[LEARN_MAX_PLANES], int32_t *length);
 
@@ -197,6 +202,8 @@ extern DevStatus learn_sampler_next(LearnSampler *sampler, size_t *n);
 /* Copies `count` rows of the window from position `first`. Any thread. */
 extern void learn_sampler_copy(const LearnSampler *sampler, size_t first, size_t count,
 							   float *numbers, int32_t *codes, float *targets);
+/* The data set's number of row `place` of the window. Any thread. */
+extern size_t learn_sampler_row(const LearnSampler *sampler, size_t place);
 /* The stored value of a field in row `place` of the window; valid as long as the window is. Any thread. */
 extern LearnBytes learn_sampler_field(const LearnSampler *sampler, int field, size_t place);
 

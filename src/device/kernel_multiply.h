@@ -10,6 +10,7 @@
 #define PANEL_VECTORS 2
 #define PANEL (PANEL_VECTORS * VF_WIDTH)
 #define WIDE_VECTORS 8
+#define TALL_ROWS (2 * TILE_ROWS)	/* of a tile one vector wide */
 
 /*
  * The address sanitizer makes tiles fifty times slower. It watches the portable ones, whose indexes are the same.
@@ -44,8 +45,9 @@ typedef struct Strip
 static ALWAYS_INLINE TILE_CODE void
 tile(const bool chained, const size_t rows, const size_t vectors, const Strip *strip, float *c, size_t ldc)
 {
-	Vf			sum[TILE_ROWS][WIDE_VECTORS];
+	Vf			sum[TALL_ROWS][WIDE_VECTORS];
 	const float *a = strip->a;
+	const float *below = strip->a + TILE_ROWS * strip->row_a;	/* of a tall tile's second half */
 	const float *b = strip->b;
 	const size_t row_a = strip->row_a;
 	const size_t col_a = strip->col_a;
@@ -70,13 +72,15 @@ tile(const bool chained, const size_t rows, const size_t vectors, const Strip *s
 #pragma GCC unroll 16
 		for (size_t i = 0; i < rows; i++)
 		{
-			Vf			x = vf_spread(a[i * row_a]);
+			Vf			x = vf_spread(i < TILE_ROWS ? a[i * row_a] : below[(i - TILE_ROWS) * row_a]);
 
 #pragma GCC unroll 16
 			for (size_t v = 0; v < vectors; v++)
 				sum[i][v] = chained ? vf_fma(x, row[v], sum[i][v]) : vf_madd(x, row[v], sum[i][v]);
 		}
 		a += col_a;
+		if (rows > TILE_ROWS)
+			below += col_a;
 		b += step;
 	}
 #pragma GCC unroll 16
@@ -124,6 +128,13 @@ chained_narrow(size_t rows, const Strip *strip, float *c, size_t ldc)
 	tile_any(true, 1, rows, strip, c, ldc);
 }
 
+/* Of TALL_ROWS rows: a single column of vectors needs more sums to keep the arithmetic busy. */
+static TILE_CODE void
+chained_tall(const Strip *strip, float *c, size_t ldc)
+{
+	tile(true, TALL_ROWS, 1, strip, c, ldc);
+}
+
 static TILE_CODE void
 chained_panel(size_t rows, const Strip *strip, float *c, size_t ldc)
 {
@@ -140,6 +151,7 @@ chained_wide(const Strip *strip, float *c)
 /* Where a fused multiply-add is one instruction, nothing is faster than the chained tiles. */
 #if VF_FUSED
 #define loose_narrow chained_narrow
+#define loose_tall chained_tall
 #define loose_panel chained_panel
 #define loose_wide chained_wide
 #else
@@ -147,6 +159,12 @@ static void
 loose_narrow(size_t rows, const Strip *strip, float *c, size_t ldc)
 {
 	tile_any(false, 1, rows, strip, c, ldc);
+}
+
+static void
+loose_tall(const Strip *strip, float *c, size_t ldc)
+{
+	tile(false, TALL_ROWS, 1, strip, c, ldc);
 }
 
 static void
@@ -469,6 +487,24 @@ multiply(bool chained, size_t m, size_t n, size_t k, float alpha,
 	}
 }
 
+/* One vector of columns, two tiles at a time. Returns the rows done. */
+static size_t
+tall_rows(bool chained, size_t m, const Strip *strip, float *c, size_t ldc)
+{
+	Strip		part = *strip;
+	size_t		i = 0;
+
+	for (; i + TALL_ROWS <= m; i += TALL_ROWS)
+	{
+		if (chained)
+			chained_tall(&part, c + i * ldc, ldc);
+		else
+			loose_tall(&part, c + i * ldc, ldc);
+		part.a += TALL_ROWS * part.row_a;
+	}
+	return i;
+}
+
 /* For operands that are in the cache already, n a multiple of LANES: C (+)= A B, B read where it lies. */
 static void
 multiply_small(bool chained, size_t m, size_t n, size_t k, const float *a, size_t row_a, size_t col_a,
@@ -478,11 +514,19 @@ multiply_small(bool chained, size_t m, size_t n, size_t k, const float *a, size_
 
 	for (size_t j = 0; j < n; j += PANEL)
 	{
+		size_t		done = 0;
+
+		strip.a = a;
 		strip.b = b + j;
 		if (n - j >= PANEL)
+		{
 			strip_rows(chained ? chained_panel : loose_panel, m, PANEL, PANEL, TILE_ROWS * row_a, &strip, c + j, ldc);
-		else
-			strip_rows(chained ? chained_narrow : loose_narrow, m, VF_WIDTH, VF_WIDTH, TILE_ROWS * row_a, &strip, c + j, ldc);
+			continue;
+		}
+		done = tall_rows(chained, m, &strip, c + j, ldc);
+		strip.a += done * row_a;
+		strip_rows(chained ? chained_narrow : loose_narrow, m - done, VF_WIDTH, VF_WIDTH, TILE_ROWS * row_a, &strip,
+				   c + done * ldc + j, ldc);
 	}
 }
 

@@ -17,6 +17,8 @@ typedef __m512 Vf;
 #define vf_spread(x) _mm512_set1_ps(x)
 #define vf_load(p) _mm512_loadu_ps(p)
 #define vf_store(p, v) _mm512_storeu_ps(p, v)
+#define vf_load_first(n, p) _mm512_maskz_loadu_ps((__mmask16) ((1u << (n)) - 1), p)
+#define vf_store_first(n, p, v) _mm512_mask_storeu_ps(p, (__mmask16) ((1u << (n)) - 1), v)
 #define vf_add(a, b) _mm512_add_ps(a, b)
 #define vf_subtract(a, b) _mm512_sub_ps(a, b)
 #define vf_multiply(a, b) _mm512_mul_ps(a, b)
@@ -112,7 +114,59 @@ vf_max(Vf a, Vf b)
 #endif
 
 #define LANES KERNEL_LANES
+
+#ifndef vf_load_first
+/* n floats, fewer than VF_WIDTH, zeros behind them */
+static inline Vf
+vf_load_first(size_t n, const float *p)
+{
+	float		whole[VF_WIDTH] = {0};
+
+	for (size_t i = 0; i < n; i++)
+		whole[i] = p[i];
+	return vf_load(whole);
+}
+
+static inline void
+vf_store_first(size_t n, float *p, Vf v)
+{
+	float		whole[VF_WIDTH];
+
+	vf_store(whole, v);
+	for (size_t i = 0; i < n; i++)
+		p[i] = whole[i];
+}
+#endif
+
+/* Of up to VF_WIDTH floats; where n is a constant there is nothing to decide. */
+static ALWAYS_INLINE Vf
+load_part(const float *p, size_t n)
+{
+	return n >= VF_WIDTH ? vf_load(p) : vf_load_first(n, p);
+}
+
+static ALWAYS_INLINE void
+store_part(float *p, size_t n, bool accumulate, Vf v)
+{
+	if (accumulate)
+		v = vf_add(load_part(p, n), v);
+	if (n >= VF_WIDTH)
+		vf_store(p, v);
+	else
+		vf_store_first(n, p, v);
+}
 #define LANE_VECTORS (LANES / VF_WIDTH)
+
+static inline void
+zero_run(size_t n, float *dst)
+{
+	size_t		i = 0;
+
+	for (; i + VF_WIDTH <= n; i += VF_WIDTH)
+		vf_store(dst + i, vf_zero());
+	if (i < n)
+		vf_store_first(n - i, dst + i, vf_zero());
+}
 
 /* Sum of LANES lanes in a fixed tree. */
 static inline float

@@ -628,7 +628,9 @@ build_loss(LearnBuilder *builder, const LearnLoss *loss, LearnGraph *built)
 	NnShape		shape = nn_shape(1, n_targets, 0, 0, 0);
 	float		positive = loss->class_weights == NULL || network->task != LEARN_BINARY ? 1 : loss->class_weights[1] / loss->class_weights[0];
 
-	built->target = network->task == LEARN_MULTICLASS ? nn_codes(graph, "target", 1) : nn_input(graph, "target", &shape);
+	if (network->task == LEARN_MULTICLASS && loss->soft)
+		shape = nn_shape(1, network->n_outputs, 0, 0, 0);
+	built->target = network->task == LEARN_MULTICLASS && !loss->soft ? nn_codes(graph, "target", 1) : nn_input(graph, "target", &shape);
 	switch (network->task)
 	{
 		case LEARN_MULTILABEL:
@@ -636,7 +638,9 @@ build_loss(LearnBuilder *builder, const LearnLoss *loss, LearnGraph *built)
 			built->loss = nn_binary_cross_entropy(graph, built->heads, built->target, positive, loss->smoothing);
 			break;
 		case LEARN_MULTICLASS:
-			built->loss = nn_cross_entropy(graph, built->heads, built->target, loss->class_weights, loss->smoothing);
+			built->loss = loss->soft ?
+				nn_soft_cross_entropy(graph, built->heads, built->target, loss->class_weights, loss->smoothing) :
+				nn_cross_entropy(graph, built->heads, built->target, loss->class_weights, loss->smoothing);
 			break;
 		case LEARN_REGRESSION:
 			built->loss = loss->huber > 0 ? nn_huber(graph, built->heads, built->target, loss->huber)
@@ -664,6 +668,19 @@ check_complete(DevSession *session, const LearnNetwork *network)
 				 || (network->architecture == LEARN_TABM && network->members < 1)))
 		return dev_fail(session, DEV_INVALID, "the network's sizes are incomplete");
 	return DEV_OK;
+}
+
+/* What is asked for after a pass, and where explanations start. Inputs are kept anyway. */
+static void
+keep_results(const LearnGraph *built, int n_fields)
+{
+	const NnNode kept[] = {built->features, built->heads, built->output, built->loss, built->parts};
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		nn_graph_keep(built->graph, kept[i]);
+	for (int field = 0; field < n_fields; field++)
+		for (int plane = 0; plane < LEARN_MAX_PLANES; plane++)
+			nn_graph_keep(built->graph, built->starts[field][plane]);
 }
 
 DevStatus
@@ -694,6 +711,7 @@ learn_network_build(DevSession *session, const LearnNetwork *network, const Lear
 	built->output = build_output(&builder, built->heads);
 	if (loss != NULL)
 		build_loss(&builder, loss, built);
+	keep_results(built, network->n_fields);
 	return nn_graph_compile(built->graph);
 }
 

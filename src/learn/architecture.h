@@ -19,6 +19,7 @@ typedef struct LearnBuilder
 	NnNode		features;		/* (n_features), or NN_NONE */
 	size_t		n_features;
 	NnNode	   *encoded;		/* (network->n_fields): what an encoder made of each field, (width) */
+	LearnGraph *built;			/* while there are fields: where encoders leave their maps */
 } LearnBuilder;
 
 #define JOIN_WIDTH 64			/* of the layer that joins encoded fields and ordinary columns */
@@ -39,10 +40,13 @@ extern bool learn_layers_encode(DevSession *session, const LearnNetwork *network
 extern NnNode learn_build_recurrence(LearnBuilder *builder, NnNode src, NnNode length, const char *name, size_t hidden, bool lstm,
 									 bool backward);
 /* Encoders: of an image (height, width, depth), of a sequence (length, width) and its length, to one vector. */
-extern NnNode learn_build_cnn(LearnBuilder *builder, NnNode src, const char *name);
-extern NnNode learn_build_resnet20(LearnBuilder *builder, NnNode src, const char *name);
-extern NnNode learn_build_fcn(LearnBuilder *builder, NnNode src, NnNode length, const char *name);
+extern NnNode learn_build_cnn(LearnBuilder *builder, NnNode src, const char *name, int field);
+extern NnNode learn_build_resnet20(LearnBuilder *builder, NnNode src, const char *name, int field);
+extern NnNode learn_build_fcn(LearnBuilder *builder, NnNode src, NnNode length, const char *name, int field);
 extern NnNode learn_build_recurrent(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm, bool both);
+
+/* The mean over positions that ends the encoder of a field; explanations find them as its map. */
+extern NnNode learn_build_mean(LearnBuilder *builder, NnNode src, NnNode length, int field);
 
 /* A convolution that keeps the size but for its stride, "<name>.weights"; and one with batch norm and relu. */
 extern NnNode learn_build_convolution(LearnBuilder *builder, NnNode src, const char *name, size_t kernel, size_t stride,
@@ -50,7 +54,7 @@ extern NnNode learn_build_convolution(LearnBuilder *builder, NnNode src, const c
 extern NnNode learn_build_convolution_block(LearnBuilder *builder, NnNode src, const char *name, size_t kernel,
 											size_t stride, size_t width, bool rectified);
 
-/* Inputs of the fields and their encoders: fills built->planes and ->lengths, and builder->encoded. (architecture_field.c) */
+/* Inputs of the fields and their encoders: fills built->planes, ->lengths, ->encoded and ->maps, and builder->encoded. (architecture_field.c) */
 extern DevStatus learn_build_fields(LearnBuilder *builder, LearnGraph *built);
 
 /* From features to heads: (outputs) or (members, outputs). The LAYERS one fails for a bad text. */

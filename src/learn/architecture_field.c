@@ -80,6 +80,14 @@ learn_build_convolution_block(LearnBuilder *builder, NnNode src, const char *nam
 	return rectified ? nn_activation(builder->graph, node, DEV_MAP_RELU) : node;
 }
 
+NnNode
+learn_build_mean(LearnBuilder *builder, NnNode src, NnNode length, int field)
+{
+	builder->built->maps[field] = src;
+	builder->built->map_has_length[field] = length != NN_NONE;
+	return nn_global_mean(builder->graph, src, length);
+}
+
 /* ---- Inputs ---- */
 
 static void
@@ -122,14 +130,14 @@ build_encoder(LearnBuilder *builder, const LearnGraph *built, int number)
 	switch (encoder)
 	{
 		case LEARN_CNN:
-			return learn_build_cnn(builder, src, name);
+			return learn_build_cnn(builder, src, name, number);
 		case LEARN_FCN:
-			return learn_build_fcn(builder, src, length, name);
+			return learn_build_fcn(builder, src, length, name, number);
 		case LEARN_LSTM:
 		case LEARN_GRU:
 			return learn_build_recurrent(builder, src, length, name, encoder == LEARN_LSTM, field->kind != LEARN_SERIES);
 		default:
-			return learn_build_resnet20(builder, src, name);
+			return learn_build_resnet20(builder, src, name, number);
 	}
 }
 
@@ -141,13 +149,17 @@ learn_build_fields(LearnBuilder *builder, LearnGraph *built)
 	built->planes = dev_alloc(builder->session, n, sizeof(*built->planes));
 	built->starts = dev_alloc(builder->session, n, sizeof(*built->starts));
 	built->lengths = dev_alloc(builder->session, n, sizeof(NnNode));
-	builder->encoded = dev_alloc(builder->session, n, sizeof(NnNode));
-	if (built->planes == NULL || built->starts == NULL || built->lengths == NULL || builder->encoded == NULL)
+	built->maps = dev_alloc(builder->session, n, sizeof(NnNode));
+	built->map_has_length = dev_alloc(builder->session, n, sizeof(bool));
+	built->encoded = builder->encoded = dev_alloc(builder->session, n, sizeof(NnNode));
+	if (built->planes == NULL || built->starts == NULL || built->lengths == NULL || built->maps == NULL ||
+		built->map_has_length == NULL || builder->encoded == NULL)
 		return DEV_NO_MEMORY;
+	builder->built = built;
 	for (int i = 0; i < (int) n; i++)
 	{
 		build_planes(builder, built, i);
-		builder->encoded[i] = NN_NONE;
+		built->maps[i] = builder->encoded[i] = NN_NONE;
 		if (!learn_layers_encode(builder->session, builder->network))
 			builder->encoded[i] = build_encoder(builder, built, i);
 	}

@@ -172,7 +172,7 @@ build_layer(LayerState *state, const LearnLayer *layer, int number)
 		case LEARN_LAYER_AVERAGE_POOL:
 			return build_pool(state, layer, number);
 		case LEARN_LAYER_GLOBAL_MEAN:
-			return nn_global_mean(graph, state->node, state->length);
+			return state->builder->encoded[0] = learn_build_mean(state->builder, state->node, state->length, 0);
 		case LEARN_LAYER_GLOBAL_MAX:
 			return nn_global_max(graph, state->node, state->length);
 		case LEARN_LAYER_FLATTEN:

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 NnNode
-learn_build_fcn(LearnBuilder *builder, NnNode src, NnNode length, const char *name)
+learn_build_fcn(LearnBuilder *builder, NnNode src, NnNode length, const char *name, int field)
 {
 	static const size_t kernels[] = {8, 5, 3};
 	const LearnNetwork *network = builder->network;
@@ -33,7 +33,7 @@ learn_build_fcn(LearnBuilder *builder, NnNode src, NnNode length, const char *na
 		if (length != NN_NONE)
 			node = nn_mask(builder->graph, node, length);
 	}
-	return nn_global_mean(builder->graph, node, length);
+	return learn_build_mean(builder, node, length, field);
 }
 
 static NnParameter

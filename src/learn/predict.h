@@ -8,6 +8,8 @@
 
 #include "field_batch.h"
 
+#include "idla/learn_augment.h"
+
 /* A graph with its buffers. Networks of one description share an engine and take turns with their weights. */
 typedef struct LearnEngine
 {
@@ -41,6 +43,8 @@ struct LearnPredictor
 	float	   *numbers;		/* (max_batch, n_numbers) encoded rows */
 	int32_t    *codes;			/* (max_batch, n_codes) */
 	LearnFieldBatch fields;		/* (max_batch) loaded rows */
+	float	  **plain;			/* (n_fields): (max_batch, size) loaded images, NULL for other fields; NULL without views */
+	float	   *view_scratch;
 	void	   *explainer;		/* buffers of explain.c, NULL until something is explained */
 };
 

@@ -47,6 +47,8 @@ typedef struct Trainer
 	LearnTeam  *team;
 	LearnMachine machine;
 	LearnMachine linear;
+	LearnAugmenter augmenter;
+	LearnResistance resistance;
 
 	/* Outputs of the networks of a row's own fold, for the temperature or the hazard */
 	size_t		pool_capacity;
@@ -314,6 +316,7 @@ prepare_machines(Trainer *trainer)
 	LearnLoss	loss = {
 		.class_weights = trainer->class_weights,
 		.smoothing = (float) trainer->training.smoothing,
+		.soft = learn_augment_mixes(&trainer->training),
 		.huber = (float) trainer->training.huber
 	};
 	size_t		bytes = trainer->network->n_outputs * sizeof(double);
@@ -337,6 +340,36 @@ prepare_machines(Trainer *trainer)
 		if (status == DEV_OK)
 			memcpy(trainer->linear.offset, trainer->model->offset, bytes);
 	}
+	return status;
+}
+
+/* What is done to the rows of both machines before a network sees them. */
+static DevStatus
+prepare_changes(Trainer *trainer)
+{
+	LearnTraining *training = &trainer->training;
+	bool		linear = training->linear > 0;
+	DevStatus	status = DEV_OK;
+
+	if (training->augmented > 0)
+	{
+		status = learn_augment_check_model(trainer->session, &training->augment, trainer->model);
+		if (status == DEV_OK)
+			status = learn_augmenter_create(trainer->session, &training->augment, trainer->model, &trainer->augmenter);
+		if (status == DEV_OK)
+			status = learn_machine_augment(&trainer->machine, &trainer->augmenter);
+		if (status == DEV_OK && linear)
+			status = learn_machine_augment(&trainer->linear, &trainer->augmenter);
+	}
+	if (status != DEV_OK || training->adversary.method == LEARN_NO_ADVERSARY)
+		return status;
+	status = learn_adversary_check(trainer->session, &training->adversary, trainer->model);
+	if (status == DEV_OK)
+		status = learn_resistance_create(trainer->session, &training->adversary, trainer->model, &trainer->resistance);
+	if (status == DEV_OK)
+		status = learn_machine_resist(&trainer->machine, &trainer->resistance);
+	if (status == DEV_OK && linear)
+		status = learn_machine_resist(&trainer->linear, &trainer->resistance);
 	return status;
 }
 
@@ -579,6 +612,8 @@ run(Trainer *trainer, const LearnTraining *training)
 		status = prepare_targets(trainer);
 	if (status == DEV_OK)
 		status = prepare_machines(trainer);
+	if (status == DEV_OK)
+		status = prepare_changes(trainer);
 	if (status == DEV_OK)
 		status = prepare_pool(trainer);
 	if (status == DEV_OK)

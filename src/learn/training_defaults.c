@@ -92,6 +92,15 @@ resolve_optimizer(const LearnNetwork *network, LearnTraining *training)
 		training->average = 0.99;
 }
 
+/* Images are moved, turned and lit a little, which changes no diagnosis; mirrored ones are for the user to allow. */
+static void
+resolve_augment(const LearnNetwork *network, LearnTraining *training)
+{
+	memset(&training->augment, 0, sizeof(training->augment));
+	training->augmented = 0;
+	(void) network;
+}
+
 void
 learn_training_resolve(const LearnNetwork *network, size_t n_train, LearnTraining *training)
 {
@@ -113,6 +122,8 @@ learn_training_resolve(const LearnNetwork *network, size_t n_train, LearnTrainin
 		training->linear = 0;
 	if (training->threads < 1)
 		training->threads = 1;
+	if (training->augmented < 0)
+		resolve_augment(network, training);
 }
 
 NnOptimizerSpec

@@ -446,11 +446,10 @@ nn_codes(NnGraph *graph, const char *name, size_t n)
 
 /* ---- Compiling ---- */
 
-/* Is `node` alone in its buffer's future: read by one node, and so is everything that it is a reshaped view of? */
-static bool
-has_one_reader(const NnGraph *graph, const NnNodeData *node)
+bool
+nn_has_one_reader(const NnGraph *graph, const NnNodeData *node)
 {
-	while (node->n_consumers == 1)
+	while (node->n_consumers == 1 && !node->kept)
 	{
 		if (node->op != &nn_operator_reshape)
 			return true;
@@ -507,13 +506,20 @@ choose_buffers(const NnGraph *graph, NnNodeData *node)
 		return;
 	}
 	maker = behind_reshapes(graph, src);
-	if (src->size != node->size || src->is_codes || !has_one_reader(graph, src))
+	if (src->size != node->size || src->is_codes || !nn_has_one_reader(graph, src))
 		return;
 	if (node->in_place && !node->reads_src && maker->op->overwritable && !maker->reads_dst)
 		node->value_owner = src->value_owner;
 	if (node->diff_in_place && (node->n_parameters == 0 || keeps_gradient(node, maker)))
 		node->diff_owner = src->diff_owner;
 	merge_relu(src, node);
+}
+
+void
+nn_graph_keep(NnGraph *graph, NnNode node)
+{
+	if (node >= 0 && node < graph->n_nodes && !graph->compiled)
+		graph->nodes[node]->kept = true;
 }
 
 DevStatus

@@ -145,7 +145,8 @@ prepare(Bench *bench)
 		codes[i] = (int32_t) (i % 2);
 	for (int i = 0; i < bench->threads; i++)
 	{
-		require(bench->session, nn_run_create(bench->graph, bench->device, rows, bench->train, &bench->runs[i]));
+		require(bench->session, nn_run_create(bench->graph, bench->device, rows, bench->train ? NN_RUN_TRAIN : NN_RUN_FORWARD,
+											  &bench->runs[i]));
 		if (bench->train)
 		{
 			bench->diffs[i] = dev_alloc(bench->session, n, sizeof(float));

@@ -259,7 +259,7 @@ start(DevSession *session, DevDevice *device, const LearnNetwork *network, const
 	running->diff_weights = dev_alloc(session, n, sizeof(float));
 	if (running->weights == NULL || running->diff_weights == NULL)
 		return DEV_NO_MEMORY;
-	status = nn_run_create(running->built.graph, device, ROWS, true, &running->run);
+	status = nn_run_create(running->built.graph, device, ROWS, NN_RUN_WHOLE, &running->run);
 	if (status != DEV_OK)
 		return status;
 	nn_graph_initialize(running->built.graph, 3, running->weights);

@@ -34,7 +34,7 @@ place_compile(Place *place, size_t batch)
 	size_t		n;
 
 	CHECK_STATUS(place->session, nn_graph_compile(place->graph), DEV_OK, "the graph compiles");
-	CHECK_STATUS(place->session, nn_run_create(place->graph, place->device, batch, true, &place->run), DEV_OK, "a run is created");
+	CHECK_STATUS(place->session, nn_run_create(place->graph, place->device, batch, NN_RUN_WHOLE, &place->run), DEV_OK, "a run is created");
 	n = nn_graph_weights(place->graph);
 	place->weights = dev_alloc(place->session, n + 1, sizeof(float));
 	place->diff_weights = dev_alloc(place->session, n + 1, sizeof(float));

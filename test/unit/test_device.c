@@ -452,6 +452,7 @@ main(void)
 	}
 	dev_cpu_use_kernels(own, dev_kernels(0));
 	check_large_products(blas, own);
+	dev_cpu_use_kernels(blas, dev_kernels(0));
 	check_stopping(blas);
 	check_threads(blas);
 	dev_session_close(session);
