@@ -203,6 +203,8 @@ extern void learn_machine_poll(LearnMachine *machine);
 extern void learn_machine_bind(LearnMachine *machine, const float *weights);
 /* Rows first to first + rows of the window into the worker's buffers. */
 extern void learn_machine_load(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows);
+/* The worker's run made anew, for that use: NN_RUN_TRAIN at first. */
+extern DevStatus learn_worker_run(LearnMachine *machine, LearnWorker *worker, NnRunUse use);
 /* The first `rows` loaded rows into its run's inputs, and their targets. */
 extern void learn_machine_set(LearnMachine *machine, LearnWorker *worker, size_t rows);
 extern void learn_machine_copy(LearnMachine *machine, const float *src, float *dst);	/* weights on the device */
