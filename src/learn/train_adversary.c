@@ -140,6 +140,9 @@ learn_machine_resist(LearnMachine *machine, const LearnResistance *resistance)
 		worker->machine = machine;
 		worker->moved = dev_alloc(machine->session, (size_t) machine->n_moved + 1, sizeof(float *));
 		status = worker->moved == NULL ? DEV_NO_MEMORY : create_moved(machine, worker);
+		/* An attack reads gradients of inputs. */
+		if (status == DEV_OK)
+			status = learn_worker_run(machine, worker, NN_RUN_WHOLE);
 	}
 	machine->resistance = resistance;
 	return status;
