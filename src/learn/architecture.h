@@ -18,6 +18,7 @@ typedef struct LearnBuilder
 	NnGraph    *graph;
 	NnNode		features;		/* (n_features), or NN_NONE */
 	size_t		n_features;
+	NnNode		joined;			/* what learn_build_linear multiplies */
 	NnNode	   *encoded;		/* (network->n_fields): what an encoder made of each field, (width) */
 	LearnGraph *built;			/* while there are fields: where encoders leave their maps */
 } LearnBuilder;

@@ -126,6 +126,9 @@ build_encoder(LearnBuilder *builder, const LearnGraph *built, int number)
 	NnNode		length = built->lengths[number];
 	char		name[32];
 
+	/* Features already. */
+	if (field->rocket != NULL)
+		return src;
 	snprintf(name, sizeof(name), "field%d", number);
 	switch (encoder)
 	{

@@ -227,6 +227,21 @@ learn_field_take_signal(const LearnField *field, size_t length, size_t leads, co
 	return true;
 }
 
+bool
+learn_field_take_series(const LearnField *field, size_t n, const float *src, void **taken, size_t *taken_size,
+						LearnTrouble *trouble)
+{
+	*taken = NULL;
+	*taken_size = n * sizeof(float);
+	if (n != learn_series_stored_size(field->series))
+		return bad_value(trouble, "the bins are not as many as the series has");
+	*taken = malloc(*taken_size);
+	if (*taken == NULL)
+		return no_memory(trouble, *taken_size);
+	memcpy(*taken, src, *taken_size);
+	return true;
+}
+
 /* ---- Many at once ---- */
 
 struct LearnTaker

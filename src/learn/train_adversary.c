@@ -40,7 +40,7 @@ attack_of(const LearnAdversary *adversary)
 static bool
 is_moved(const LearnField *field)
 {
-	return field->kind == LEARN_IMAGE || field->kind == LEARN_SIGNAL;
+	return field->kind == LEARN_IMAGE || (field->kind == LEARN_SIGNAL && field->rocket == NULL);
 }
 
 DevStatus

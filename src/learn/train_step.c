@@ -314,8 +314,8 @@ learn_machine_run(LearnMachine *machine, LearnJob job)
 }
 
 /* Sums of the inputs, for the mean of the features. */
-static void
-count_inputs(LearnMachine *machine, LearnWorker *worker, size_t rows)
+void
+learn_machine_count(LearnMachine *machine, LearnWorker *worker, size_t rows)
 {
 	const LearnNetwork *network = &machine->network;
 	size_t		n_numbers = network->n_numbers;
@@ -385,7 +385,7 @@ pass(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 
 	learn_machine_load(machine, worker, machine->first + first, rows);
 	if (machine->counting)
-		count_inputs(machine, worker, rows);
+		learn_machine_count(machine, worker, rows);
 	if (machine->augmenter != NULL)
 		learn_machine_change(machine, worker, first, rows);
 	if (resistance != NULL && resistance->adversary.method == LEARN_TRADES)

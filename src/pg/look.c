@@ -5,6 +5,7 @@
  * handful of numbers, a signal, or the pixels of an image; an image has the size of the first one unless the user wants another.
  */
 #include "column.h"
+#include "series.h"
 
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
@@ -233,6 +234,16 @@ describe_signal(const IdlaLook *look, const IdlaColumn *column, const IdlaOverri
 }
 
 static void
+describe_series(LearnSeriesPlan *plan, LearnField *field)
+{
+	field->kind = LEARN_SERIES;
+	field->sample = LEARN_SAMPLE_F32;
+	field->dims[0] = plan->n_bins;
+	field->dims[1] = (size_t) plan->n_channels;
+	field->series = plan;
+}
+
+static void
 check_size(const IdlaLook *look, const LearnField *field)
 {
 	int64		n = (int64) field->dims[0] * (int64) field->dims[1] * (field->kind == LEARN_IMAGE ? (int64) field->dims[2] : 1);
@@ -267,7 +278,7 @@ idla_columns_fields(IdlaColumns *columns, const IdlaLook *looks, const IdlaOverr
 		LearnField *field = &columns->fields[columns->n_fields];
 
 		column->field = -1;
-		if (column->kind != IDLA_IMAGE && column->kind != IDLA_SIGNAL)
+		if (column->kind != IDLA_IMAGE && column->kind != IDLA_SIGNAL && column->kind != IDLA_SERIES)
 			continue;
 		memset(field, 0, sizeof(*field));
 		field->name = dev_strdup(work->session, column->name);
@@ -276,6 +287,8 @@ idla_columns_fields(IdlaColumns *columns, const IdlaLook *looks, const IdlaOverr
 		field->column = i;
 		if (column->kind == IDLA_IMAGE)
 			describe_image(&looks[i], column, override, field);
+		else if (column->kind == IDLA_SERIES)
+			describe_series(&columns->series->plan, field);
 		else
 			describe_signal(&looks[i], column, override, field);
 		check_size(&looks[i], field);
