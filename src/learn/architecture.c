@@ -234,6 +234,15 @@ default_width(const LearnNetwork *network, size_t n_rows)
 	}
 }
 
+void
+learn_encoder_sizes(LearnArchitecture encoder, LearnNetwork *network)
+{
+	LearnNetwork alone = {.architecture = encoder, .task = network->task};
+
+	network->depth = default_depth(&alone);
+	network->width = default_width(&alone, 0);
+}
+
 static int
 default_members(size_t n_rows)
 {

@@ -29,6 +29,8 @@ typedef struct LearnBuilder
 extern bool learn_is_deep(LearnArchitecture architecture);
 /* How a network encodes a field. */
 extern LearnArchitecture learn_field_encoder(const LearnNetwork *network, const LearnField *field);
+/* An encoder's usual depth and width, whatever the network's own are. */
+extern void learn_encoder_sizes(LearnArchitecture encoder, LearnNetwork *network);
 /* From joined fields to heads, for architectures made for fields. */
 extern NnNode learn_build_deep(LearnBuilder *builder);
 

@@ -189,7 +189,11 @@ learn_field_take_signal(const LearnField *field, size_t length, size_t leads, co
 
 	*taken = NULL;
 	if (leads > LEARN_SIGNAL_MOST_LEADS)
-		return bad_value(trouble, "the signal has more than 1024 leads");
+	{
+		bad_value(trouble, "the signal has more than 1024 leads");
+		snprintf(trouble->hint, sizeof(trouble->hint), "Of a signal's two dimensions leads are the first, and samples the second.");
+		return false;
+	}
 	if (learn_signal_check(length, leads, src, &missing, trouble) != DEV_OK)
 		return false;
 	/* Before a size is made of it: rates may be anything. */
