@@ -81,16 +81,30 @@ device_floats(LearnMachine *machine, size_t n)
 	return machine->device->primitives->alloc(machine->device, n * sizeof(float));
 }
 
+DevStatus
+learn_worker_run(LearnMachine *machine, LearnWorker *worker, NnRunUse use)
+{
+	DevStatus	status;
+
+	nn_run_free(worker->run);
+	status = nn_run_create(machine->built.graph, machine->device, machine->max_rows, use, &worker->run);
+	if (status == DEV_OK)
+	{
+		worker->queue = nn_run_queue(worker->run);
+		nn_run_bind(worker->run, machine->bound, worker->diff_weights);
+	}
+	return status;
+}
+
 static DevStatus
 create_worker(LearnMachine *machine, LearnWorker *worker)
 {
 	DevSession *session = machine->session;
 	const LearnNetwork *network = &machine->network;
-	DevStatus	status = nn_run_create(machine->built.graph, machine->device, machine->max_rows, NN_RUN_TRAIN, &worker->run);
+	DevStatus	status = learn_worker_run(machine, worker, NN_RUN_TRAIN);
 
 	if (status != DEV_OK)
 		return status;
-	worker->queue = nn_run_queue(worker->run);
 	worker->diff_weights = device_floats(machine, machine->n_weights);
 	worker->squared = device_floats(machine, 1);
 	worker->numbers = dev_alloc(session, machine->max_rows * (network->n_numbers + 1), sizeof(float));

@@ -204,6 +204,8 @@ extern void learn_machine_poll(LearnMachine *machine);
 extern void learn_machine_bind(LearnMachine *machine, const float *weights);
 /* Rows first to first + rows of the window into the worker's buffers. */
 extern void learn_machine_load(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows);
+/* The worker's run made anew, for that use: NN_RUN_TRAIN at first. */
+extern DevStatus learn_worker_run(LearnMachine *machine, LearnWorker *worker, NnRunUse use);
 /* Adds the worker's `rows` loaded rows to the sums that the baseline is made of. */
 extern void learn_machine_count(LearnMachine *machine, LearnWorker *worker, size_t rows);
 /* The first `rows` loaded rows into its run's inputs, and their targets. */
