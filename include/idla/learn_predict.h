@@ -16,7 +16,8 @@ extern DevStatus learn_predictor_create(DevSession *session, const LearnModel *m
 
 /*
  * raw (n, n_channels), fields (n, n_fields) stored values (NULL for a model without) -> scores (n, outputs): the
- * calibrated logit of the positive class or of each label, the log probabilities, the values in the target's unit, or the log hazard ratio. Any n. DEV_BAD_DATA when a score is not finite.
+ * calibrated logit of the positive class or of each label, the log probabilities, the values in the target's unit, or the log hazard
+ * ratio. Any n. DEV_BAD_DATA when a score is not finite.
  */
 extern DevStatus learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields,
 									  double *scores);
