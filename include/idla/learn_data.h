@@ -114,6 +114,8 @@ extern void learn_taker_free(LearnTaker *taker);	/* NULL is allowed */
 /* Places of a field that explanations tell apart (pixels, samples, bins by channel, tokens), and that of a plane's value i of n. */
 extern size_t learn_field_parts(const LearnField *field);
 extern size_t learn_field_part(const LearnField *field, int plane, size_t i, size_t n);
+/* Places that can be grouped into segments: the parts, or the samples of a signal whose features are one part. */
+extern size_t learn_field_places(const LearnField *field);
 /*
  * Values as the host has them, taken: src is a file's bytes, or an array's numbers (height, width, depth) or (length, leads).
  * *taken is in memory of malloc, to be freed by the caller; NULL after a failure. A file's sample type is U8 or U16, an array's F32.
@@ -124,13 +126,29 @@ extern bool learn_field_take_pixels(const LearnField *field, size_t height, size
 									void **taken, size_t *taken_size, LearnTrouble *trouble);
 extern bool learn_field_take_signal(const LearnField *field, size_t length, size_t leads, const float *src,
 									void **taken, size_t *taken_size, LearnTrouble *trouble);
+/* Stored form of a series (learn_series.h): the host has gathered the events already. */
+extern bool learn_field_take_series(const LearnField *field, size_t n, const float *src, void **taken, size_t *taken_size,
+									LearnTrouble *trouble);
 /*
  * The part of a stored image, signal or series that the network sees, its numbers as they were stored: values (dims). Returns how many
  * positions (pixels, samples) there are; *first is the place of the first one in the whole value.
  */
 extern size_t learn_field_values(const LearnField *field, LearnBytes stored, float *values, size_t *first);
-/* A stored value as the network takes it: planes[i] has the shape of plane i, floats or int32 codes. Missing: zeros. */
-extern void learn_field_load(const LearnField *field, LearnBytes stored, void *const planes[LEARN_MAX_PLANES], int32_t *length);
+/*
+ * A stored value as the network takes it: planes[i] has the shape of plane i, floats or int32 codes. Missing: zeros. scratch:
+ * learn_field_scratch floats, each thread's own.
+ */
+extern void learn_field_load(const LearnField *field, LearnBytes stored, float *scratch, void *const planes[LEARN_MAX_PLANES],
+							 int32_t *length);
+extern size_t learn_field_scratch(const LearnField *field);
+
+/*
+ * What was fitted to a field and is too large for words, as floats that are stored among the weights: 0 of them for most. Reading
+ * checks everything: DEV_CORRUPT when the n floats are not what storing writes. The field's dims and kind are known then.
+ */
+extern size_t learn_field_state_size(const LearnField *field);
+extern void learn_field_state_store(const LearnField *field, float *state);
+extern DevStatus learn_field_state_load(DevSession *session, LearnField *field, const float *state, size_t n);
 
 /* ---- Split (src/learn/split.c) ---- */
 

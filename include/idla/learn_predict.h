@@ -15,8 +15,9 @@ typedef struct LearnPredictor LearnPredictor;
 extern DevStatus learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_batch, LearnPredictor **predictor);
 
 /*
- * raw (n, n_channels), fields (n, n_fields) stored values (NULL for a model without) -> scores (n, outputs): the calibrated logit of the positive class, the log
- * probabilities, the values in the target's unit, or the log hazard ratio. Any n. DEV_BAD_DATA when a score is not finite.
+ * raw (n, n_channels), fields (n, n_fields) stored values (NULL for a model without) -> scores (n, outputs): the
+ * calibrated logit of the positive class or of each label, the log probabilities, the values in the target's unit, or the log hazard
+ * ratio. Any n. DEV_BAD_DATA when a score is not finite.
  */
 extern DevStatus learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields,
 									  double *scores);
@@ -47,7 +48,7 @@ typedef struct LearnExplain
 	uint64_t	seed;
 	bool		by_parts;		/* contributions of the parts of one field instead of columns, and of all the rest as the last */
 	int			field;
-	const int  *segment_of;		/* by_parts: (learn_field_parts) the segment that each part belongs to, n_segments: to the rest; */
+	const int  *segment_of;		/* by_parts: (learn_field_places) the segment that each belongs to, n_segments: to the rest; */
 	int			n_segments;		/* contributions are of segments then. NULL: every part by itself */
 } LearnExplain;
 
@@ -58,6 +59,8 @@ typedef struct LearnExplain
  * *error. The baseline is the score at the mean of the training rows' features. Columns the model does not use get 0.
  * Of several classes the score is the chosen one's log odds against all others. A row that integrated gradients
  * cannot bring within the tolerance comes back with the error that is left.
+ * Segments of a signal that the network sees as features have no slopes: their Shapley values are found by putting
+ * the training part's means in their place, and what the mean signal's features differ from the mean features by is in the rest.
  */
 extern DevStatus learn_explain(LearnPredictor *predictor, const float *raw, const LearnBytes *fields, const LearnExplain *how,
 							   double *contributions, double *score, double *baseline, double *error);
@@ -74,8 +77,8 @@ extern DevStatus learn_explain_cam(LearnPredictor *predictor, const float *raw, 
 
 /*
  * Permutation importance: how much worse `metric` gets when a column's values are shuffled among the rows.
- * raw (n, n_channels), fields (n, n_fields) as for learn_predict_scores; importance and deviation (n_columns), mean and standard deviation over repeats. Of metric more
- * is better; it gets all n rows' scores.
+ * raw (n, n_channels), fields (n, n_fields) as for learn_predict_scores; importance and deviation (n_columns), mean and
+ * standard deviation over repeats. Of metric more is better; it gets all n rows' scores.
  */
 typedef DevStatus (*LearnMetric) (void *context, size_t n, const double *scores, double *value);
 extern DevStatus learn_importance(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields, int repeats, uint64_t seed,

@@ -34,6 +34,7 @@ const char *const learn_architecture_names[] = {
 	[LEARN_FCN] = "fcn",
 	[LEARN_LSTM] = "lstm",
 	[LEARN_GRU] = "gru",
+	[LEARN_ROCKET] = "rocket",
 	[LEARN_LAYERS] = "layers",
 	NULL
 };

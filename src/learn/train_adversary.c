@@ -132,15 +132,11 @@ learn_machine_resist(LearnMachine *machine, const LearnResistance *resistance)
 
 		worker->number = i;
 		worker->machine = machine;
-		/* An attack follows the gradients of inputs, which runs that only train do not have. */
-		nn_run_free(worker->run);
-		worker->run = NULL;
-		status = nn_run_create(machine->built.graph, machine->device, machine->max_rows, NN_RUN_WHOLE, &worker->run);
-		if (status != DEV_OK)
-			return status;
-		worker->queue = nn_run_queue(worker->run);
 		worker->moved = dev_alloc(machine->session, (size_t) machine->n_moved + 1, sizeof(float *));
 		status = worker->moved == NULL ? DEV_NO_MEMORY : create_moved(machine, worker);
+		/* An attack reads gradients of inputs. */
+		if (status == DEV_OK)
+			status = learn_worker_run(machine, worker, NN_RUN_WHOLE);
 	}
 	machine->resistance = resistance;
 	return status;

@@ -81,16 +81,30 @@ device_floats(LearnMachine *machine, size_t n)
 	return machine->device->primitives->alloc(machine->device, n * sizeof(float));
 }
 
+DevStatus
+learn_worker_run(LearnMachine *machine, LearnWorker *worker, NnRunUse use)
+{
+	DevStatus	status;
+
+	nn_run_free(worker->run);
+	status = nn_run_create(machine->built.graph, machine->device, machine->max_rows, use, &worker->run);
+	if (status == DEV_OK)
+	{
+		worker->queue = nn_run_queue(worker->run);
+		nn_run_bind(worker->run, machine->bound, worker->diff_weights);
+	}
+	return status;
+}
+
 static DevStatus
 create_worker(LearnMachine *machine, LearnWorker *worker)
 {
 	DevSession *session = machine->session;
 	const LearnNetwork *network = &machine->network;
-	DevStatus	status = nn_run_create(machine->built.graph, machine->device, machine->max_rows, NN_RUN_TRAIN, &worker->run);
+	DevStatus	status = learn_worker_run(machine, worker, NN_RUN_TRAIN);
 
 	if (status != DEV_OK)
 		return status;
-	worker->queue = nn_run_queue(worker->run);
 	worker->diff_weights = device_floats(machine, machine->n_weights);
 	worker->squared = device_floats(machine, 1);
 	worker->numbers = dev_alloc(session, machine->max_rows * (network->n_numbers + 1), sizeof(float));
@@ -314,8 +328,8 @@ learn_machine_run(LearnMachine *machine, LearnJob job)
 }
 
 /* Sums of the inputs, for the mean of the features. */
-static void
-count_inputs(LearnMachine *machine, LearnWorker *worker, size_t rows)
+void
+learn_machine_count(LearnMachine *machine, LearnWorker *worker, size_t rows)
 {
 	const LearnNetwork *network = &machine->network;
 	size_t		n_numbers = network->n_numbers;
@@ -385,7 +399,7 @@ pass(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 
 	learn_machine_load(machine, worker, machine->first + first, rows);
 	if (machine->counting)
-		count_inputs(machine, worker, rows);
+		learn_machine_count(machine, worker, rows);
 	if (machine->augmenter != NULL)
 		learn_machine_change(machine, worker, first, rows);
 	if (resistance != NULL && resistance->adversary.method == LEARN_TRADES)

@@ -200,7 +200,7 @@ attack_field(IdlaAssault *assault, int number, const LearnAttack *how, size_t n,
 	{
 		void	   *planes[LEARN_MAX_PLANES] = {assault->clean + row * size};
 
-		learn_field_load(field, assault->fields[row * (size_t) learn->n_fields + (size_t) number], planes, &assault->lengths[row]);
+		learn_field_load(field, assault->fields[row * (size_t) learn->n_fields + (size_t) number], NULL, planes, &assault->lengths[row]);
 		learn_field_box(field, (size_t) assault->lengths[row], how->norm == LEARN_NORM_MAX ? (double) epsilons[row] : INFINITY,
 						assault->clean + row * size, assault->box_low + row * size, assault->box_high + row * size);
 		radii[row] = how->norm == LEARN_NORM_MAX ? INFINITY : (float) learn_field_radius(field, (double) epsilons[row]);

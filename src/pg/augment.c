@@ -165,7 +165,7 @@ load_field(Preview *preview, LearnField *field)
 		if (!idla_field_read(reader, preview->values[row][attribute], &bytes, &trouble))
 			idla_raise_trouble(&trouble);
 		planes[0] = MemoryContextAllocHuge(preview->work->context, sizeof(float) * plane_size(field));
-		learn_field_load(field, bytes, planes, &preview->lengths[row]);
+		learn_field_load(field, bytes, NULL, planes, &preview->lengths[row]);
 		preview->planes[row] = planes[0];
 	}
 	fit_field(preview, field);

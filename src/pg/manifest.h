@@ -19,6 +19,11 @@ extern void idla_augment_put(StringInfo out, const LearnAugment *augment);
 /* The model's images and their like; columns are read already. */
 extern void idla_fields_read(IdlaModel *model, JsonbContainer *root);
 
+/* ---- manifest_series.c ---- */
+
+/* How rows are gathered, when they are; columns are read already. */
+extern void idla_series_manifest(IdlaModel *model, JsonbContainer *root);
+
 /* ---- safetensors.c ---- */
 
 /*

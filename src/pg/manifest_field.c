@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "column.h"
+#include "series.h"
 
 #define MOST_SIDE 65536
 #define MOST_VIEWS 64
@@ -50,7 +51,7 @@ read_floats(IdlaModel *model, JsonbContainer *object, const char *key, size_t n)
 static void
 check_kind(const LearnField *field, const IdlaColumn *column)
 {
-	IdlaKind	kind = field->kind == LEARN_IMAGE ? IDLA_IMAGE : IDLA_SIGNAL;
+	IdlaKind	kind = field->kind == LEARN_IMAGE ? IDLA_IMAGE : field->kind == LEARN_SERIES ? IDLA_SERIES : IDLA_SIGNAL;
 	size_t		size = field->dims[0] * field->dims[1];
 
 	if (column->kind != kind || column->field >= 0)
@@ -59,8 +60,26 @@ check_kind(const LearnField *field, const IdlaColumn *column)
 		size *= field->dims[2];
 	if (size == 0 || size > MOST_VALUES)
 		idla_corrupt("Key \"dims\" of a field makes %zu values", size);
-	if (field->kind == LEARN_SIGNAL && field->sample != LEARN_SAMPLE_F32)
+	if (field->kind != LEARN_IMAGE && field->sample != LEARN_SAMPLE_F32)
 		idla_corrupt("Key \"sample\" of a signal is not a float");
+}
+
+/* The plan's channels are scaled as the field says. */
+static void
+join_series(LearnField *field, IdlaSeries *series)
+{
+	LearnSeriesPlan *plan = &series->plan;
+
+	if (field->dims[0] != plan->n_bins || field->dims[1] != (size_t) plan->n_channels)
+		idla_corrupt("Key \"dims\" of a field is not that of the series");
+	for (int i = 0; i < plan->n_channels; i++)
+	{
+		if (!(field->scale[i] > 0))
+			idla_corrupt("Key \"scale\" of a field is not positive");
+		plan->channels[i].mean = (double) field->center[i];
+		plan->channels[i].deviation = 1 / (double) field->scale[i];
+	}
+	field->series = plan;
 }
 
 static void
@@ -69,7 +88,7 @@ read_field(IdlaModel *model, JsonbContainer *object, int number)
 	LearnField *field = &model->learn.fields[number];
 	IdlaColumn *column;
 
-	field->kind = (LearnFieldKind) idla_json_integer(object, "kind", LEARN_IMAGE, LEARN_SIGNAL);
+	field->kind = (LearnFieldKind) idla_json_integer(object, "kind", LEARN_IMAGE, LEARN_SERIES);
 	field->column = (int) idla_json_integer(object, "column", 0, model->columns.n - 1);
 	field->sample = (LearnSample) idla_json_integer(object, "sample", LEARN_SAMPLE_U8, LEARN_SAMPLE_F32);
 	read_sizes(object, "dims", 3, field->dims);
@@ -89,6 +108,8 @@ read_field(IdlaModel *model, JsonbContainer *object, int number)
 	field->name = column->name;
 	field->center = read_floats(model, object, "center", learn_field_depth(field));
 	field->scale = read_floats(model, object, "scale", learn_field_depth(field));
+	if (field->kind == LEARN_SERIES)
+		join_series(field, model->columns.series);
 	column->field = number;
 }
 
@@ -141,7 +162,7 @@ idla_fields_read(IdlaModel *model, JsonbContainer *root)
 	{
 		const IdlaColumn *column = &model->columns.columns[i];
 
-		if (column->kind >= IDLA_IMAGE && column->field < 0)
+		if (column->kind >= IDLA_IMAGE && column->kind != IDLA_SUMMARY && column->field < 0)
 			idla_corrupt("Column \"%s\" has no field", column->name);
 	}
 }

@@ -4,7 +4,7 @@
 #ifndef IDLA_READING_H
 #define IDLA_READING_H
 
-#include "option.h"
+#include "series.h"
 
 #include "utils/hsearch.h"
 
@@ -60,6 +60,7 @@ typedef struct IdlaReading
 	uint64		n_no_input;		/* no column but images and the like, and all of them NULL */
 	uint64		n_bad;			/* a value cannot be taken, and the user wants such rows left out */
 	char	   *first_bad;		/* why, of the first one */
+	IdlaGatherCounts gathered;	/* long rows only */
 	uint64		hash;			/* over all decoded rows, in order */
 } IdlaReading;
 
