@@ -325,6 +325,12 @@ typedef struct DevPrimitives
 	void		(*crf_grad) (DevQueue *queue, const DevCrf *how, const float *emissions, float *scratch,
 							 const float *diff_loss, float *diff_emissions, bool accumulate,
 							 float *diff_transitions, float *diff_start, float *diff_end);
+
+	/* dst (batch, length) = codes, but -1 where they are outside [0, n_table) or from position lengths[b] on (NULL: all are full) */
+	void		(*limit_codes) (DevQueue *queue, size_t batch, size_t length, const int32_t *codes, const int32_t *lengths,
+								size_t n_table, int32_t *dst);
+	/* dst[i] = the smallest j with codes[j] = codes[i]; -1 where codes[i] is negative */
+	void		(*first_equal) (DevQueue *queue, size_t n, const int32_t *codes, int32_t *dst);
 } DevPrimitives;
 
 /* Floats of scratch for an example of a recurrence, and for all together. */

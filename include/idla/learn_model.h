@@ -17,6 +17,7 @@
 
 #include "idla/learn_image.h"
 #include "idla/learn_signal.h"
+#include "idla/learn_text.h"
 #include "idla/nn.h"
 
 typedef enum LearnTask
@@ -24,7 +25,8 @@ typedef enum LearnTask
 	LEARN_BINARY,				/* 1 output: logit of the positive class */
 	LEARN_MULTICLASS,			/* classes outputs: log probabilities up to a constant */
 	LEARN_REGRESSION,			/* targets outputs */
-	LEARN_SURVIVAL				/* 1 output: log hazard ratio */
+	LEARN_SURVIVAL,				/* 1 output: log hazard ratio */
+	LEARN_TAGGING				/* for every token of a text one output a tag: emissions of a CRF */
 } LearnTask;
 
 typedef enum LearnChannelKind
@@ -117,6 +119,17 @@ typedef struct LearnField
 	double		to_rate;
 	LearnSignalScaling scaling; /* signal */
 
+	/* Text: dims[0] is the most tokens, 0 before fitting: by what the training part has */
+	bool		lowercase;
+	size_t		wanted_pieces;	/* pieces of the vocabulary at most, 0: by the number of texts */
+	LearnKeep	kept;			/* which tokens of a longer text */
+	LearnVocabulary *vocabulary;	/* given, or fitted on the training part; NULL for a tagger */
+	float	   *piece_weights;	/* (pieces): log of the inverse document frequency; NULL for a stored model */
+	bool		tagged;			/* what a tagger reads: words with their characters, shapes and affixes */
+	size_t		characters;		/* of a word */
+	LearnLexicon *lexicon;		/* fitted on the training part */
+	struct LearnLabels *labels; /* of a tagger, the model's */
+
 	/* Fitted on the training part: what the network sees is (value - center) * scale */
 	float	   *center;			/* (depth) */
 	float	   *scale;			/* (depth) */
@@ -152,6 +165,8 @@ typedef enum LearnArchitecture
 	LEARN_FCN,					/* signals and other sequences */
 	LEARN_LSTM,
 	LEARN_GRU,
+	LEARN_BAG,					/* texts: a weighted mean of their pieces */
+	LEARN_BILSTM_CRF,			/* taggers */
 	LEARN_LAYERS				/* the user's own layer text */
 } LearnArchitecture;
 
@@ -227,6 +242,8 @@ typedef struct LearnModel
 	double		temperature;	/* classification: outputs are divided by it; else 1 */
 	double	   *offset;			/* classification: added after that (prior correction), n_outputs values */
 
+	struct LearnLabels *labels; /* tagging; scheme LEARN_IOBES */
+
 	int			n_hazard;		/* survival: Breslow's cumulative baseline hazard at event times */
 	double	   *hazard_time;
 	double	   *hazard;
@@ -261,6 +278,7 @@ typedef struct LearnGraph
 	NnNode		output;			/* (outputs): logit, log probabilities, value, log hazard */
 	NnNode		target;			/* input; NN_NONE without loss */
 	NnNode		loss;			/* (1) */
+	NnParameter crf[3];			/* tagging: transitions, start, end */
 	/* Where channel c's values lie in the features node: number_first = number_input; codes: */
 	size_t	   *code_first;		/* (n_codes) */
 	size_t	   *code_width;		/* (n_codes) */

@@ -229,6 +229,8 @@ extern void nn_crf_decode(size_t length, size_t n_tags, const float *emissions, 
  */
 extern NnNode nn_token_cross_entropy(NnGraph *graph, NnNode logits, NnNode targets, NnNode lengths,
 									 const float *class_weights, float smoothing);
+/* codes (length) looked up in table (tokens, width) -> (length, width); a code outside the table gives zeros, as do positions beyond lengths */
+extern NnNode nn_token_embedding(NnGraph *graph, NnNode codes, NnParameter table, NnNode lengths);
 
 /* Checks shapes, orders buffers, fixes offsets. No node or parameter may be added afterwards. */
 extern DevStatus nn_graph_compile(NnGraph *graph);

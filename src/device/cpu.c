@@ -301,7 +301,9 @@ static const DevPrimitives cpu_primitives = {
 	.lstm_grad = dev_cpu_lstm_grad,
 	.gru_grad = dev_cpu_gru_grad,
 	.crf = dev_cpu_crf,
-	.crf_grad = dev_cpu_crf_grad
+	.crf_grad = dev_cpu_crf_grad,
+	.limit_codes = dev_cpu_limit_codes,
+	.first_equal = dev_cpu_first_equal
 };
 
 /* ---- Opening ---- */

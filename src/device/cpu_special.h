@@ -93,6 +93,11 @@ extern void dev_cpu_crf_grad(DevQueue *queue, const DevCrf *how, const float *em
 							 const float *diff_loss, float *diff_emissions, bool accumulate,
 							 float *diff_transitions, float *diff_start, float *diff_end);
 
+/* cpu_codes.c */
+extern void dev_cpu_limit_codes(DevQueue *queue, size_t batch, size_t length, const int32_t *codes, const int32_t *lengths,
+								size_t n_table, int32_t *dst);
+extern void dev_cpu_first_equal(DevQueue *queue, size_t n, const int32_t *codes, int32_t *dst);
+
 /* Positions of example b that count: see the sequences in device.h. */
 static inline size_t
 sequence_length(const int32_t *lengths, size_t b, size_t length)

@@ -94,6 +94,22 @@ check_inputs(DevSession *session, const LearnNetwork *network)
 		dev_hint(session, "For columns of numbers and categories take \"tabm\", \"mlp\", \"resnet\", \"linear\" or \"nam\".");
 		return DEV_INVALID;
 	}
+	if ((network->task == LEARN_TAGGING) != (network->n_fields == 1 && network->fields[0].tagged) ||
+		(network->task == LEARN_TAGGING && network->n_numbers + network->n_codes > 0))
+		return dev_fail(session, DEV_INVALID, "tagging has one text cut into tokens as its input, and no other");
+	if (network->task == LEARN_TAGGING && network->architecture != LEARN_AUTO && network->architecture != LEARN_BILSTM_CRF &&
+		network->architecture != LEARN_LSTM && network->architecture != LEARN_GRU)
+	{
+		dev_fail(session, DEV_INVALID, "architecture \"%s\" does not tag", learn_architecture_names[network->architecture]);
+		dev_hint(session, "For tagging take \"bilstm_crf\", or \"gru\" for the same with another recurrence.");
+		return DEV_INVALID;
+	}
+	if (network->task != LEARN_TAGGING && network->architecture == LEARN_BILSTM_CRF)
+	{
+		dev_fail(session, DEV_INVALID, "architecture \"bilstm_crf\" is for tagging");
+		dev_hint(session, "For texts as a whole take \"bag\", \"cnn\", \"lstm\" or \"gru\".");
+		return DEV_INVALID;
+	}
 	if (network->n_fields > 0 && network->architecture == LEARN_NAM)
 	{
 		dev_fail(session, DEV_INVALID, "architecture \"nam\" takes no images, signals or texts");
@@ -117,7 +133,7 @@ check(DevSession *session, const LearnNetwork *network)
 
 	if (status == DEV_OK && (network->architecture < LEARN_AUTO || network->architecture > LEARN_LAYERS))
 		status = dev_fail(session, DEV_INVALID, "unknown architecture number %d", (int) network->architecture);
-	if (status == DEV_OK && (network->task < LEARN_BINARY || network->task > LEARN_SURVIVAL))
+	if (status == DEV_OK && (network->task < LEARN_BINARY || network->task > LEARN_TAGGING))
 		status = dev_fail(session, DEV_INVALID, "unknown task number %d", (int) network->task);
 	if (status == DEV_OK && (network->embedding < LEARN_EMBEDDING_AUTO
 							 || network->embedding > LEARN_EMBEDDING_PERIODIC))
@@ -173,6 +189,8 @@ default_depth(const LearnNetwork *network)
 			return 3;
 		case LEARN_LSTM:
 		case LEARN_GRU:
+		case LEARN_BAG:
+		case LEARN_BILSTM_CRF:
 			return 1;
 		default:
 			return 2;
@@ -182,6 +200,8 @@ default_depth(const LearnNetwork *network)
 static int
 default_width(const LearnNetwork *network, size_t n_rows)
 {
+	if (network->task == LEARN_TAGGING)
+		return 160;
 	switch (network->architecture)
 	{
 		case LEARN_NAM:
@@ -193,6 +213,7 @@ default_width(const LearnNetwork *network, size_t n_rows)
 		case LEARN_RESNET20:
 			return 16;
 		case LEARN_FCN:
+		case LEARN_BAG:
 			return 128;
 		default:
 			return n_rows < 10000 ? 64 : n_rows < 100000 ? 128 : 256;
@@ -209,6 +230,8 @@ default_members(size_t n_rows)
 static float
 default_dropout(const LearnNetwork *network, size_t n_rows)
 {
+	if (network->task == LEARN_TAGGING || network->architecture == LEARN_BAG)
+		return 0.5f;
 	return network->architecture == LEARN_TABM && n_rows < 5000 ? 0.0f : 0.1f;
 }
 
@@ -577,6 +600,8 @@ learn_features_mean(const LearnNetwork *network, const LearnGraph *built, const 
 static NnNode
 build_heads(LearnBuilder *builder, LearnGraph *built)
 {
+	if (builder->network->task == LEARN_TAGGING)
+		return learn_build_tagger(builder, built);
 	switch (builder->network->architecture)
 	{
 		case LEARN_LINEAR:
@@ -596,6 +621,8 @@ build_heads(LearnBuilder *builder, LearnGraph *built)
 		case LEARN_FCN:
 		case LEARN_LSTM:
 		case LEARN_GRU:
+		case LEARN_BAG:
+		case LEARN_BILSTM_CRF:
 			return learn_build_deep(builder);
 		case LEARN_AUTO:
 			break;
@@ -644,6 +671,8 @@ build_loss(LearnBuilder *builder, const LearnLoss *loss, LearnGraph *built)
 		case LEARN_SURVIVAL:
 			built->loss = nn_cox(graph, built->heads, built->target);
 			break;
+		case LEARN_TAGGING:
+			break;
 	}
 }
 
@@ -691,7 +720,9 @@ learn_network_build(DevSession *session, const LearnNetwork *network, const Lear
 	if (built->heads == NN_NONE && dev_status(session) != DEV_OK)
 		return dev_status(session);
 	built->output = build_output(&builder, built->heads);
-	if (loss != NULL)
+	if (network->task == LEARN_TAGGING)
+		learn_build_crf(&builder, built, loss != NULL);
+	else if (loss != NULL)
 		build_loss(&builder, loss, built);
 	return nn_graph_compile(built->graph);
 }
@@ -757,6 +788,13 @@ learn_network_words(DevSession *session, const LearnNetwork *network)
 		case LEARN_LSTM:
 		case LEARN_GRU:
 			snprintf(text, 256, "%s: %d layers of %d units", name, network->depth, network->width);
+			break;
+		case LEARN_BAG:
+			snprintf(text, 256, "%s: weighted mean and maximum of pieces, %d wide", name, network->width);
+			break;
+		case LEARN_BILSTM_CRF:
+			snprintf(text, 256, "%s: words, characters, affixes; %d layers of %d units each way; CRF", name, network->depth,
+					 network->width);
 			break;
 		case LEARN_LAYERS:
 			snprintf(text, length + 256, "%s: %s%s", name, network->layers, embedding);

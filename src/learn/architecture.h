@@ -35,6 +35,13 @@ extern NnNode learn_build_cnn(LearnBuilder *builder, NnNode src, const char *nam
 extern NnNode learn_build_resnet20(LearnBuilder *builder, NnNode src, const char *name);
 extern NnNode learn_build_fcn(LearnBuilder *builder, NnNode src, NnNode length, const char *name);
 extern NnNode learn_build_recurrent(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm, bool both);
+/* Layers of recurrence in both directions: (length, width) -> (length, 2 * the network's width). */
+extern NnNode learn_build_both_ways(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm);
+
+/* Of a text's pieces to one vector; emissions of a tagger, (length, n_outputs); its CRF's parameters and its loss. (architecture_text.c) */
+extern NnNode learn_build_text(LearnBuilder *builder, LearnGraph *built, int number, LearnArchitecture encoder);
+extern NnNode learn_build_tagger(LearnBuilder *builder, LearnGraph *built);
+extern void learn_build_crf(LearnBuilder *builder, LearnGraph *built, bool loss);
 
 /* A convolution that keeps the size but for its stride, "<name>.weights"; and one with batch norm and relu. */
 extern NnNode learn_build_convolution(LearnBuilder *builder, NnNode src, const char *name, size_t kernel, size_t stride,

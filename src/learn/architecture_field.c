@@ -20,6 +20,9 @@ learn_field_encoder(const LearnNetwork *network, const LearnField *field)
 
 	if (field->kind == LEARN_IMAGE)
 		return wanted == LEARN_CNN ? LEARN_CNN : LEARN_RESNET20;
+	if (field->kind == LEARN_TEXT)
+		return wanted == LEARN_CNN || wanted == LEARN_FCN || wanted == LEARN_LSTM || wanted == LEARN_GRU ? wanted :
+			field->tagged ? LEARN_BILSTM_CRF : LEARN_BAG;
 	if (wanted == LEARN_FCN || wanted == LEARN_LSTM || wanted == LEARN_GRU)
 		return wanted;
 	if (wanted == LEARN_CNN)
@@ -31,7 +34,8 @@ bool
 learn_is_deep(LearnArchitecture architecture)
 {
 	return architecture == LEARN_CNN || architecture == LEARN_RESNET20 || architecture == LEARN_FCN ||
-		architecture == LEARN_LSTM || architecture == LEARN_GRU;
+		architecture == LEARN_LSTM || architecture == LEARN_GRU || architecture == LEARN_BAG ||
+		architecture == LEARN_BILSTM_CRF;
 }
 
 /* ---- Parts that encoders share ---- */
@@ -110,7 +114,7 @@ build_planes(LearnBuilder *builder, LearnGraph *built, int number)
 }
 
 static NnNode
-build_encoder(LearnBuilder *builder, const LearnGraph *built, int number)
+build_encoder(LearnBuilder *builder, LearnGraph *built, int number)
 {
 	const LearnField *field = &builder->network->fields[number];
 	LearnArchitecture encoder = learn_field_encoder(builder->network, field);
@@ -118,6 +122,8 @@ build_encoder(LearnBuilder *builder, const LearnGraph *built, int number)
 	NnNode		length = built->lengths[number];
 	char		name[32];
 
+	if (field->kind == LEARN_TEXT)
+		return learn_build_text(builder, built, number, encoder);
 	snprintf(name, sizeof(name), "field%d", number);
 	switch (encoder)
 	{
@@ -147,7 +153,7 @@ learn_build_fields(LearnBuilder *builder, LearnGraph *built)
 	for (int i = 0; i < (int) n; i++)
 	{
 		build_planes(builder, built, i);
-		builder->encoded[i] = build_encoder(builder, built, i);
+		builder->encoded[i] = builder->network->task == LEARN_TAGGING ? NN_NONE : build_encoder(builder, built, i);
 	}
 	return DEV_OK;
 }

@@ -69,6 +69,28 @@ recurrent_layer(LearnBuilder *builder, NnNode src, NnNode length, const char *na
 }
 
 NnNode
+learn_build_both_ways(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm)
+{
+	const LearnNetwork *network = builder->network;
+	NnNode		node = src;
+	char		part[64];
+
+	for (int i = 0; i < network->depth && node != NN_NONE; i++)
+	{
+		NnNode		sides[2];
+
+		if (i > 0 && network->dropout > 0)
+			node = nn_dropout(builder->graph, node, network->dropout);
+		snprintf(part, sizeof(part), "%s.layer%d", name, i);
+		sides[0] = recurrent_layer(builder, node, length, part, lstm, false);
+		snprintf(part, sizeof(part), "%s.layer%d.backward", name, i);
+		sides[1] = recurrent_layer(builder, node, length, part, lstm, true);
+		node = nn_concat(builder->graph, sides, 2);
+	}
+	return node;
+}
+
+NnNode
 learn_build_recurrent(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm, bool both)
 {
 	const LearnNetwork *network = builder->network;

@@ -7,6 +7,8 @@
  */
 #include "names.h"
 
+#include "idla/learn_tags.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +20,7 @@ const char *const learn_task_names[] = {
 	[LEARN_MULTICLASS] = "multiclass",
 	[LEARN_REGRESSION] = "regression",
 	[LEARN_SURVIVAL] = "survival",
+	[LEARN_TAGGING] = "tagging",
 	NULL
 };
 
@@ -33,6 +36,8 @@ const char *const learn_architecture_names[] = {
 	[LEARN_FCN] = "fcn",
 	[LEARN_LSTM] = "lstm",
 	[LEARN_GRU] = "gru",
+	[LEARN_BAG] = "bag",
+	[LEARN_BILSTM_CRF] = "bilstm_crf",
 	[LEARN_LAYERS] = "layers",
 	NULL
 };
@@ -164,6 +169,8 @@ learn_model_outputs(const LearnModel *model)
 			return (size_t) model->n_classes;
 		case LEARN_REGRESSION:
 			return (size_t) model->n_targets;
+		case LEARN_TAGGING:
+			return model->labels == NULL ? 0 : (size_t) learn_tag_codes(LEARN_IOBES, learn_labels_size(model->labels));
 		case LEARN_BINARY:
 		case LEARN_SURVIVAL:
 			break;

@@ -18,7 +18,7 @@ learn_held_create(DevSession *session, LearnSampler *sampler, size_t n, size_t k
 	size_t		size = keep == 0 ? 1 : keep;
 
 	*held = (LearnHeld) {.sampler = sampler, .n = n, .keep = keep};
-	held->targets = dev_alloc(session, size, n_targets * sizeof(float));
+	held->targets = dev_alloc(session, size, (n_targets + 1) * sizeof(float));
 	held->outputs = dev_alloc(session, size, n_outputs * sizeof(float));
 	held->best = dev_alloc(session, size, n_outputs * sizeof(float));
 	held->total = dev_alloc(session, size, n_outputs * sizeof(float));
@@ -96,7 +96,10 @@ judge_job(void *context, int number)
 
 		learn_machine_load(machine, worker, first, rows);
 		nn_run_forward(worker->run, machine->built.output, NN_INFER, 0, 0, 0);
-		take(machine, worker, machine->position + first, rows, nn_run_value(worker->run, machine->built.output));
+		if (machine->network.task == LEARN_TAGGING)
+			learn_tagger_take(machine, worker, rows);
+		else
+			take(machine, worker, machine->position + first, rows, nn_run_value(worker->run, machine->built.output));
 		if (number == 0)
 			learn_machine_poll(machine);
 	}
@@ -105,7 +108,7 @@ judge_job(void *context, int number)
 DevStatus
 learn_machine_judge(LearnMachine *machine, const float *weights, LearnHeld *held, double *loss)
 {
-	DevStatus	status = DEV_OK;
+	DevStatus	status = machine->network.task == LEARN_TAGGING ? learn_tagger_begin(machine, weights) : DEV_OK;
 	size_t		n;
 
 	learn_machine_bind(machine, weights);
@@ -130,6 +133,8 @@ learn_machine_judge(LearnMachine *machine, const float *weights, LearnHeld *held
 	for (int i = 0; i < machine->n_workers; i++)
 		*loss += machine->workers[i].loss;
 	*loss /= (double) held->n;
+	if (machine->network.task == LEARN_TAGGING)
+		learn_tagger_end(machine, loss);
 	if (status == DEV_OK && machine->network.task == LEARN_SURVIVAL)
 		status = learn_cox_loss(machine->session, held->keep, held->outputs, held->targets, loss);
 	return status;

@@ -84,16 +84,20 @@ create_worker(LearnMachine *machine, LearnWorker *worker)
 {
 	DevSession *session = machine->session;
 	const LearnNetwork *network = &machine->network;
-	DevStatus	status = nn_run_create(machine->built.graph, machine->device, machine->max_rows, true, &worker->run);
+	DevStatus	status = DEV_OK;
 
+	for (int i = 0; i < machine->stretches.n && status == DEV_OK; i++)
+		status = nn_run_create(machine->stretches.stretches[i].built.graph, machine->device, machine->max_rows, true,
+							   &worker->runs[i]);
 	if (status != DEV_OK)
 		return status;
+	worker->run = worker->runs[machine->stretches.n - 1];
 	worker->queue = nn_run_queue(worker->run);
 	worker->diff_weights = device_floats(machine, machine->n_weights);
 	worker->squared = device_floats(machine, 1);
 	worker->numbers = dev_alloc(session, machine->max_rows * (network->n_numbers + 1), sizeof(float));
 	worker->codes = dev_alloc(session, machine->max_rows * (network->n_codes + 1), sizeof(int32_t));
-	worker->targets = dev_alloc(session, machine->max_rows * machine->n_targets, sizeof(float));
+	worker->targets = dev_alloc(session, machine->max_rows * (machine->n_targets + 1), sizeof(float));
 	worker->classes = dev_alloc(session, machine->max_rows, sizeof(int32_t));
 	worker->number_sums = dev_alloc(session, network->n_numbers + 1, sizeof(double));
 	worker->code_counts = dev_alloc(session, machine->n_codes_total + 1, sizeof(uint64_t));
@@ -103,7 +107,7 @@ create_worker(LearnMachine *machine, LearnWorker *worker)
 	if (worker->diff_weights == NULL || worker->squared == NULL || worker->numbers == NULL || worker->codes == NULL
 		|| worker->targets == NULL || worker->classes == NULL || worker->number_sums == NULL || worker->code_counts == NULL)
 		return DEV_NO_MEMORY;
-	return DEV_OK;
+	return network->task == LEARN_TAGGING ? learn_tagger_create(machine, worker) : DEV_OK;
 }
 
 /* Parameters lie in the order of their numbers; those of a kind that follow each other make one range. */
@@ -177,14 +181,22 @@ learn_machine_create(DevSession *session, DevDevice *device, LearnTeam *team, co
 	machine->device = device;
 	machine->team = team;
 	machine->network = *network;
-	status = learn_network_build(session, &machine->network, loss, &machine->built);
+	status = learn_stretches_create(session, &machine->network, loss, &machine->stretches);
 	if (status != DEV_OK)
 		return status;
+	machine->built = machine->stretches.stretches[machine->stretches.n - 1].built;
 	machine->n_weights = nn_graph_weights(machine->built.graph);
 	machine->n_outputs = network->n_outputs;
-	machine->n_targets = nn_shape_size(nn_graph_shape(machine->built.graph, machine->built.target));
+	machine->n_targets = machine->built.target == NN_NONE ? 0 :
+		nn_shape_size(nn_graph_shape(machine->built.graph, machine->built.target));
 	for (size_t i = 0; i < network->n_codes; i++)
 		machine->n_codes_total += (size_t) network->cardinality[i];
+	if (network->task == LEARN_TAGGING)
+	{
+		machine->label_scores = dev_alloc(session, (size_t) learn_labels_size(network->fields[0].labels), sizeof(LearnClassScore));
+		if (machine->label_scores == NULL)
+			return DEV_NO_MEMORY;
+	}
 	atomic_init(&machine->stop, false);
 	plan_work(machine, batch);
 	return create_buffers(machine);
@@ -195,7 +207,9 @@ free_worker(LearnMachine *machine, LearnWorker *worker)
 {
 	DevSession *session = machine->session;
 
-	nn_run_free(worker->run);
+	for (int i = 0; i < LEARN_MAX_STRETCHES; i++)
+		nn_run_free(worker->runs[i]);
+	learn_tagger_free(machine, worker);
 	if (worker->diff_weights != NULL)
 		machine->device->primitives->release(machine->device, worker->diff_weights);
 	if (worker->squared != NULL)
@@ -225,14 +239,10 @@ learn_machine_free(LearnMachine *machine)
 	dev_release(machine->session, machine->workers);
 	dev_release(machine->session, machine->host_weights);
 	dev_release(machine->session, machine->offset);
+	dev_release(machine->session, machine->label_scores);
 	dev_release(machine->session, machine->trained);
 	dev_release(machine->session, machine->statistics);
-	dev_release(machine->session, machine->built.code_first);
-	dev_release(machine->session, machine->built.code_width);
-	dev_release(machine->session, machine->built.planes);
-	dev_release(machine->session, machine->built.starts);
-	dev_release(machine->session, machine->built.lengths);
-	nn_graph_free(machine->built.graph);
+	learn_stretches_free(machine->session, &machine->stretches);
 	memset(machine, 0, sizeof(*machine));
 }
 
@@ -248,7 +258,8 @@ void
 learn_machine_bind(LearnMachine *machine, const float *weights)
 {
 	for (int i = 0; i < machine->n_workers; i++)
-		nn_run_bind(machine->workers[i].run, weights, machine->workers[i].diff_weights);
+		for (int j = 0; j < machine->stretches.n; j++)
+			nn_run_bind(machine->workers[i].runs[j], weights, machine->workers[i].diff_weights);
 }
 
 DevStatus
@@ -326,24 +337,68 @@ count_inputs(LearnMachine *machine, LearnWorker *worker, size_t rows)
 	}
 }
 
-void
-learn_machine_load(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
+/* The shortest stretch that takes all texts of these rows. */
+static void
+choose_stretch(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 {
-	learn_sampler_copy(machine->sampler, first, rows, worker->numbers, worker->codes, worker->targets);
+	size_t		longest = 0;
+	int			stretch;
+
+	if (machine->stretches.n == 1)
+		return;
+	for (int field = 0; field < worker->fields.n_fields; field++)
+		for (size_t row = 0; row < rows; row++)
+		{
+			size_t		length = learn_text_length(&machine->network.fields[field],
+												   learn_sampler_field(machine->sampler, field, first + row));
+
+			longest = length > longest ? length : longest;
+		}
+	stretch = learn_stretch_find(&machine->stretches, longest);
+	worker->run = worker->runs[stretch];
+	learn_field_batch_stretch(&worker->fields, machine->stretches.stretches[stretch].network.fields);
+}
+
+/* Rows into the worker's buffers. */
+static void
+fill_rows(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
+{
+	learn_sampler_copy(machine->sampler, first, rows, worker->numbers, worker->codes, machine->n_targets > 0 ? worker->targets : NULL);
+	choose_stretch(machine, worker, first, rows);
+	for (int field = 0; field < worker->fields.n_fields; field++)
+		for (size_t row = 0; row < rows; row++)
+			learn_field_batch_load(&worker->fields, field, row, learn_sampler_field(machine->sampler, field, first + row));
+}
+
+/* And from there into the inputs of its run. */
+static void
+set_rows(LearnMachine *machine, LearnWorker *worker, size_t rows)
+{
 	if (machine->built.numbers != NN_NONE)
 		nn_run_set(worker->run, machine->built.numbers, rows, worker->numbers);
 	if (machine->built.codes != NN_NONE)
 		nn_run_set_codes(worker->run, machine->built.codes, rows, worker->codes);
-	for (int field = 0; field < worker->fields.n_fields; field++)
-		for (size_t row = 0; row < rows; row++)
-			learn_field_batch_load(&worker->fields, field, row, learn_sampler_field(machine->sampler, field, first + row));
 	learn_field_batch_set(&worker->fields, &machine->built, worker->run, rows);
 }
 
-static void
-load_rows(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
+void
+learn_machine_load(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 {
-	learn_machine_load(machine, worker, first, rows);
+	fill_rows(machine, worker, first, rows);
+	set_rows(machine, worker, rows);
+}
+
+/* Rows to learn from; the first one has number `number` in the batch. */
+static void
+load_rows(LearnMachine *machine, LearnWorker *worker, size_t first, size_t number, size_t rows)
+{
+	fill_rows(machine, worker, first, rows);
+	if (machine->step.word_dropout > 0)
+		learn_field_batch_drop(&worker->fields, rows, machine->step.word_dropout, machine->step.seed,
+							   machine->step.number << 36 | (uint64_t) number << 16);
+	set_rows(machine, worker, rows);
+	if (machine->built.target == NN_NONE)
+		return;
 	if (machine->network.task != LEARN_MULTICLASS)
 	{
 		nn_run_set(worker->run, machine->built.target, rows, worker->targets);
@@ -360,7 +415,7 @@ pass(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 	const LearnStep *step = &machine->step;
 	const float *losses;
 
-	load_rows(machine, worker, machine->first + first, rows);
+	load_rows(machine, worker, machine->first + first, first, rows);
 	if (machine->counting)
 		count_inputs(machine, worker, rows);
 	nn_run_forward(worker->run, machine->built.loss, NN_TRAIN, step->seed, step->number, first);

@@ -344,6 +344,11 @@ check_shape(const IdlaColumn *column, const IdlaOverride *override)
 	if (!signal && (override->rate > 0 || override->to_rate > 0 || override->part >= 0 || override->normalize >= 0))
 		complain_key(column, override->rate > 0 ? "rate" : override->to_rate > 0 ? "to_rate" : override->part >= 0 ? "part" : "normalize",
 					 "signals");
+	/* What looks like a category may yet turn out to be text. */
+	if (column->kind != IDLA_TEXT && column->kind != IDLA_CATEGORY &&
+		(override->pieces > 0 || override->lowercase >= 0 || override->vocabulary != NULL || override->kept >= 0))
+		complain_key(column, override->pieces > 0 ? "pieces" : override->lowercase >= 0 ? "lowercase" :
+					 override->vocabulary != NULL ? "vocabulary" : "truncate", "texts");
 	if ((override->to_rate > 0) != (override->rate > 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

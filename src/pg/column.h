@@ -49,6 +49,10 @@ typedef struct IdlaOverride
 	int			fitting;		/* a LearnFitting, -1 when not said */
 	int			part;			/* signals: a LearnCrop, -1 when not said */
 	int			normalize;		/* signals: a LearnSignalScaling, -1 when not said */
+	int			pieces;			/* texts: of the vocabulary at most, 0 when not said */
+	int			lowercase;		/* texts: 0 or 1, -1 when not said */
+	char	   *vocabulary;		/* texts: a vocab.txt, NULL when not said */
+	int			kept;			/* texts: a LearnKeep, -1 when not said */
 	double		rate;			/* signals: samples a second, 0 when not said */
 	double		to_rate;
 } IdlaOverride;

@@ -502,6 +502,7 @@ importance_metric(LearnTask task)
 		case LEARN_REGRESSION:
 			return "rmse";
 		case LEARN_SURVIVAL:
+		case LEARN_TAGGING:		/* refused before */
 			break;
 	}
 	return "concordance";

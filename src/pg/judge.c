@@ -428,6 +428,7 @@ metrics_of(LearnTask task)
 		case LEARN_REGRESSION:
 			return regression_metrics;
 		case LEARN_SURVIVAL:
+		case LEARN_TAGGING:		/* tagging.c judges taggers */
 			break;
 	}
 	return survival_metrics;
