@@ -69,6 +69,7 @@ default_rate(const LearnNetwork *network, int optimizer)
 		case LEARN_LINEAR:
 			return 1e-2;
 		case LEARN_NAM:
+		case LEARN_BAG:
 			return 5e-3;
 		case LEARN_RESNET:
 			return 1e-3;

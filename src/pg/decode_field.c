@@ -5,6 +5,7 @@
  * apart from an error, so that whoever reads many rows may leave one out.
  */
 #include "column.h"
+#include "tokens.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -171,12 +172,35 @@ read_text(IdlaFieldReader *reader, Datum value, LearnBytes *bytes, LearnTrouble 
 	return good;
 }
 
+static bool
+take_text(IdlaFieldReader *reader, const IdlaTokens *tokens, LearnBytes *bytes, LearnTrouble *trouble)
+{
+	if (!reader->field->tagged)
+		return learn_field_take_text(reader->field, tokens->text, tokens->size, reader->stored, &reader->taken, &bytes->size, trouble);
+	return learn_field_take_tokens(reader->field, tokens->text, tokens->size, tokens->n, tokens->tokens, tokens->tags,
+								   reader->stored, &reader->taken, &bytes->size, trouble);
+}
+
+bool
+idla_field_read_tagged(IdlaFieldReader *reader, Datum value, Oid tags_type, Datum tags, LearnBytes *bytes, LearnTrouble *trouble)
+{
+	IdlaTokens	tokens;
+	bool		good;
+
+	release_taken(reader);
+	good = idla_tokens_read(reader->type, value, tags_type, tags, &tokens, trouble) && take_text(reader, &tokens, bytes, trouble);
+	bytes->bytes = reader->taken;
+	return good;
+}
+
 bool
 idla_field_read(IdlaFieldReader *reader, Datum value, LearnBytes *bytes, LearnTrouble *trouble)
 {
 	bool		good;
 
 	release_taken(reader);
+	if (reader->field->kind == LEARN_TEXT && idla_is_token_array(reader->type))
+		return idla_field_read_tagged(reader, value, InvalidOid, (Datum) 0, bytes, trouble);
 	if (reader->field->kind == LEARN_TEXT)
 		good = read_text(reader, value, bytes, trouble);
 	else if (reader->type == BYTEAOID)

@@ -272,6 +272,8 @@ idla_manifest_build(const IdlaModel *model, Jsonb *extra)
 	idla_json_put_string(&out, "target", model->target);
 	idla_json_put_string(&out, "time_column", model->time_column);
 	idla_json_put_string(&out, "event_column", model->event_column);
+	idla_json_put_string(&out, "entity", model->entity);
+	idla_json_put_string(&out, "position", model->position);
 	put_columns(&out, &model->columns);
 	put_channels(&out, &model->columns);
 	put_fields(&out, &model->learn);

@@ -357,6 +357,7 @@ static const Option known[] = {
 	SPECIAL("columns", read_columns),
 	SPECIAL("group_by", read_group_by),
 	TEXT("order_by", order_by),
+	TEXT("entity", entity),
 	TEXT("part", part),
 	WORD("on_bad_input", on_bad_input, bad_input_words),
 	TEXT("time", time),

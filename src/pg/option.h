@@ -15,6 +15,7 @@ typedef struct IdlaOptions
 	char	   *order_by;
 	char	   *part;
 	int			on_bad_input;	/* 0: an error, 1: the row is left out */
+	char	   *entity;			/* tagging, one token a row: its sentence */
 	char	   *time;			/* survival */
 	char	   *event;
 

@@ -168,6 +168,21 @@ check_names(TupleDesc desc)
 						 errhint("Columns are known by name; give them different ones with AS.")));
 }
 
+char *
+idla_rows_query(const char *text)
+{
+	char	   *query;
+	size_t		size;
+
+	if (!is_query(text))
+		return query_of_name(text);
+	check_query(text);
+	query = pstrdup(text);
+	for (size = strlen(query); size > 0 && (query[size - 1] == ';' || scanner_isspace(query[size - 1])); size--)
+		query[size - 1] = '\0';
+	return query;
+}
+
 IdlaRows *
 idla_rows_open(const char *text)
 {
