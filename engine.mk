@@ -57,6 +57,14 @@ build/plain/speed_engine build/plain/robust_heart: build/plain/%: test/bench/%.c
 build/plain/speed_recurrent: test/bench/speed_recurrent.c build/plain/libidla_engine.a engine.mk
 	$(CC) $(ENGINE_plain) -Isrc -MMD -MP -MF $@.d -o $@ $< build/plain/libidla_engine.a $(ENGINE_LIBS)
 
+# A Transformer's speed, for test/bench/speed_attention.py.
+build/plain/speed_attention: test/bench/speed_attention.c build/plain/libidla_engine.a engine.mk
+	$(CC) $(ENGINE_plain) -Isrc -MMD -MP -MF $@.d -o $@ $< build/plain/libidla_engine.a $(ENGINE_LIBS)
+
+# Deep networks, one at a time: see test/bench/speed_deep.c and speed_deep.py.
+build/plain/speed_deep: test/bench/speed_deep.c build/plain/libidla_engine.a engine.mk
+	$(CC) $(ENGINE_plain) -Isrc -MMD -MP -MF $@.d -o $@ $< build/plain/libidla_engine.a $(ENGINE_LIBS)
+
 # An upward include fails the build before the first compilation.
 check-arrows: build/arrows.ok
 build/arrows.ok: scripts/check-arrows $(ENGINE_SOURCES) $(ENGINE_HEADERS)

@@ -1,4 +1,4 @@
--- Explaining: why one row scores as it does, and what matters over many (src/pg/explain.c).
+-- Explaining: why one row scores as it does (src/pg/explain*.c), and what matters over many (src/pg/evaluate.c).
 
 CREATE FUNCTION idla_explain(
 	model regclass, input record, method text DEFAULT 'integrated_gradients', top int DEFAULT 5,
@@ -11,6 +11,27 @@ AS 'MODULE_PATHNAME', 'idla_explain';
 
 COMMENT ON FUNCTION idla_explain(regclass, record, text, int, text, int) IS
 'What each column of a row adds to its prediction, largest first; prediction and baseline are log odds (classes), values (regression) or log hazard ratios (survival).';
+
+CREATE FUNCTION idla_explain_parts(
+	model regclass, input record, "column" text DEFAULT NULL, method text DEFAULT 'integrated_gradients', top int DEFAULT NULL,
+	output text DEFAULT NULL, segments int DEFAULT NULL, version int DEFAULT NULL)
+RETURNS TABLE (
+	rank int, part text, first int, last int, channel text, value text, contribution float8, completeness_error float8)
+LANGUAGE c STABLE PARALLEL SAFE COST 1000000 ROWS 50
+AS 'MODULE_PATHNAME', 'idla_explain_parts';
+
+COMMENT ON FUNCTION idla_explain_parts(regclass, record, text, text, int, text, int, int) IS
+'What each part of an image or a signal adds to a row''s prediction, largest first; the last row, without a rank, is everything else, so that all rows add up to prediction - baseline of idla_explain. segments: patches along each side of an image (7 by default), stretches of a signal''s time (16). first and last count pixels row by row, or samples of a lead, from 1.';
+
+CREATE FUNCTION idla_explain_image(
+	model regclass, input record, "column" text DEFAULT NULL, method text DEFAULT 'grad_cam', output text DEFAULT NULL,
+	strength float8 DEFAULT 0.6, version int DEFAULT NULL)
+RETURNS bytea
+LANGUAGE c STABLE PARALLEL SAFE COST 1000000
+AS 'MODULE_PATHNAME', 'idla_explain_image';
+
+COMMENT ON FUNCTION idla_explain_image(regclass, record, text, text, text, float8, int) IS
+'A PNG of an image as the model sees it, with what speaks for the prediction in red: by grad_cam, or by integrated_gradients, which show in blue what speaks against it. strength, 0 to 1: how much the colours cover.';
 
 CREATE FUNCTION idla_importance(model regclass, source text, repeats int DEFAULT 5, version int DEFAULT NULL)
 RETURNS TABLE (rank int, feature text, importance float8, deviation float8, metric text)

@@ -127,6 +127,27 @@ typedef struct DevCrf
 	const float *end;			/* (tags) */
 } DevCrf;
 
+/* Floats of scratch that attention and its gradient want, whatever the lengths. */
+#define DEV_ATTENTION_SCRATCH 56320
+
+/* What attention is over: query (batch, queries, width), key and value (batch, keys, width); head h has its h-th part of width. */
+typedef struct DevAttention
+{
+	size_t		batch;
+	size_t		queries;
+	size_t		keys;
+	size_t		width;
+	size_t		heads;			/* divides width */
+	const int32_t *lengths;		/* (batch): keys from there on are not seen; NULL: all are */
+	bool		same;			/* query and key are one sequence: queries beyond the length give zeros */
+	bool		causal;			/* position p sees keys up to p */
+	bool		exact;			/* chains of fused multiply-adds as in `product`: bits depend on what is seen alone */
+	float		dropout;		/* of the weights, 0: none, as in random_mask */
+	uint64_t	seed;
+	uint64_t	stream;
+	uint64_t	first_row;		/* number of the first example, for the mask */
+} DevAttention;
+
 typedef struct DevPrimitives
 {
 	const char *name;			/* "cpu" */
@@ -326,6 +347,30 @@ typedef struct DevPrimitives
 							 const float *diff_loss, float *diff_emissions, bool accumulate,
 							 float *diff_transitions, float *diff_start, float *diff_end);
 
+	/*
+	 * Scaled dot-product attention (Vaswani et al. 2017), head by head: dst = softmax(query key' / sqrt(width / heads)) value,
+	 * over the keys that are seen; zeros where none is. Tiles of queries meet tiles of keys one after another, with a running maximum and
+	 * sum, so that memory does not grow with queries * keys (Milakov and Gimelshein 2018; Dao et al. 2022). log_sum (batch, heads,
+	 * queries) is the log of the softmax's denominator, maximum included; scratch has DEV_ATTENTION_SCRATCH floats.
+	 */
+	void		(*attention) (DevQueue *queue, const DevAttention *how, const float *query, const float *key, const float *value,
+							  float *scratch, float *dst, float *log_sum);
+	/* Gradients of sum(dst * diff_dst), each added to; NULL: not wanted. The scores are computed again. */
+	void		(*attention_grad) (DevQueue *queue, const DevAttention *how, const float *query, const float *key, const float *value,
+								   const float *dst, const float *log_sum, const float *diff_dst, float *scratch,
+								   float *diff_query, float *diff_key, float *diff_value);
+
+	/*
+	 * Each row to mean 0 and variance 1, times gain plus bias (each cols, or NULL). statistics (rows, 2) is what the way back
+	 * wants: mean and 1 / sqrt(variance + epsilon).
+	 */
+	void		(*layer_norm) (DevQueue *queue, size_t rows, size_t cols, const float *x, const float *gain, const float *bias,
+							   float epsilon, float *y, float *statistics);
+	/* diff_gain and diff_bias are added to; diff_x (+)=; each may be NULL */
+	void		(*layer_norm_grad) (DevQueue *queue, size_t rows, size_t cols, const float *x, const float *gain,
+									const float *statistics, const float *diff_y, float *diff_x, bool accumulate,
+									float *diff_gain, float *diff_bias);
+
 	/* dst (batch, length) = codes, but -1 where they are outside [0, n_table) or from position lengths[b] on (NULL: all are full) */
 	void		(*limit_codes) (DevQueue *queue, size_t batch, size_t length, const int32_t *codes, const int32_t *lengths,
 								size_t n_table, int32_t *dst);
@@ -392,8 +437,8 @@ dev_queue_stopped(const DevQueue *queue)
 /*
  * Opens the CPU. The first call in a process loads OpenBLAS (libopenblas.so.0)
  * with all signals blocked and one BLAS thread; when it cannot be found the
- * device's own kernels do the products. library NULL: the usual name;
- * library "": do not look for OpenBLAS (tests).
+ * device's own kernels do the products. library NULL: the usual name, unless the kernels for this processor are as fast
+ * at every size (AVX-512); library "": do not look for OpenBLAS.
  */
 extern DevStatus dev_cpu_open(DevSession *session, const char *library, DevDevice **device);
 extern const char *dev_cpu_description(const DevDevice *device);	/* e.g. "avx2, OpenBLAS 0.3.21" */

@@ -52,6 +52,23 @@ extern int	learn_augment_number(const LearnAugmentOption *option);
 /* DEV_INVALID, with the range, unless minimum <= value <= maximum. */
 extern DevStatus learn_augment_check(DevSession *session, const LearnAugmentOption *option, double value);
 
+#define LEARN_AUGMENT_MOST 32	/* options at most, all kinds together */
+
+/* What training rows are changed by: a value for every option, in the order of learn_augment_options. Zeroed: nothing. */
+typedef struct LearnAugment
+{
+	float		values[LEARN_AUGMENT_MOST];
+} LearnAugment;
+
+/* Position of an option among all. */
+extern int	learn_augment_position(const LearnAugmentOption *option);
+/* Whether any option of a kind is on. */
+extern bool learn_augment_any(const LearnAugment *augment, LearnAugmentKind kind);
+/* Value of an option by its kind and name, which must exist. */
+extern float learn_augment_value(const LearnAugment *augment, LearnAugmentKind kind, const char *name);
+/* Every option of a kind at its usual value. */
+extern void learn_augment_usual(LearnAugment *augment, LearnAugmentKind kind);
+
 /* ---- Images (src/learn/augment_image.c) ---- */
 
 /* Ranges; 0: off. Images are (height, width, channels) floats before any normalisation by channel. */
@@ -176,5 +193,27 @@ extern DevStatus learn_table_layout(DevSession *session, const LearnChannel *cha
 extern void learn_augment_rows(const LearnAugmentTable *how, const LearnTableLayout *layout, size_t n,
 							   const int32_t *classes, float *numbers, int32_t *codes,
 							   uint64_t seed, uint64_t stream, uint64_t counter, float *scratch);
+
+/* ---- Fields as a network sees them (src/learn/augment_field.c) ---- */
+
+/* The options of a kind as the structs that the functions above take; images with the range and fill of pixels in [0, 1]. */
+extern LearnAugmentImage learn_augment_image_ranges(const LearnAugment *augment);
+extern LearnAugmentTable learn_augment_table_ranges(const LearnAugment *augment);
+extern LearnSignalAugment learn_augment_signal_ranges(const LearnAugment *augment);
+
+/* Floats of scratch for one value of a field; 0 for kinds that are not changed. */
+extern size_t learn_augment_field_scratch(const LearnField *field);
+/*
+ * The loaded first plane of an image or a signal, changed in place: back to the units it came in, changed there, centred and scaled
+ * again. length: of a signal, as learn_field_load gave it; padding stays zero.
+ */
+extern void learn_augment_field(const LearnAugment *augment, const LearnField *field, float *plane, size_t length,
+								uint64_t seed, uint64_t counter, float *scratch);
+/*
+ * View `view` of a loaded image, in place, for prediction: view 0 is the image itself, then its mirror images as far as flips are
+ * among the options, then ones turned, shifted, scaled and cropped within the ranges. Which is which depends on the view alone.
+ */
+extern void learn_augment_view(const LearnAugment *augment, const LearnField *field, int view, float *plane,
+							   float *scratch);
 
 #endif							/* IDLA_LEARN_AUGMENT_H */

@@ -125,13 +125,18 @@ extern bool learn_field_take_pixels(const LearnField *field, size_t height, size
 extern bool learn_field_take_signal(const LearnField *field, size_t length, size_t leads, const float *src,
 									void **taken, size_t *taken_size, LearnTrouble *trouble);
 /*
+ * The part of a stored image, signal or series that the network sees, its numbers as they were stored: values (dims). Returns how many
+ * positions (pixels, samples) there are; *first is the place of the first one in the whole value.
+ */
+extern size_t learn_field_values(const LearnField *field, LearnBytes stored, float *values, size_t *first);
+/*
  * A text, checked to be UTF-8: as it is, or `stored`, as a predictor takes it (the field is fitted then). *taken stays NULL for a text without
  * words, which counts as missing.
  */
 extern bool learn_field_take_text(const LearnField *field, const char *text, size_t size, bool stored, void **taken,
 								  size_t *taken_size, LearnTrouble *trouble);
 /*
- * A text cut into tokens (ascending ranges of it), for a tagger. tags (n), each with a length, or NULL where none are known; they must be known
+ * A text cut into tokens (ascending ranges of it), for a tagger. tags (n), NUL-terminated, or NULL where none are known; they must be known
  * labels when `stored`. Otherwise as above.
  */
 extern bool learn_field_take_tokens(const LearnField *field, const char *text, size_t size, size_t n, const LearnWord *tokens,
@@ -215,6 +220,8 @@ extern DevStatus learn_sampler_next(LearnSampler *sampler, size_t *n);
 /* Copies `count` rows of the window from position `first`. Any thread. */
 extern void learn_sampler_copy(const LearnSampler *sampler, size_t first, size_t count,
 							   float *numbers, int32_t *codes, float *targets);
+/* The data set's number of row `place` of the window. Any thread. */
+extern size_t learn_sampler_row(const LearnSampler *sampler, size_t place);
 /* The stored value of a field in row `place` of the window; valid as long as the window is. Any thread. */
 extern LearnBytes learn_sampler_field(const LearnSampler *sampler, int field, size_t place);
 

@@ -26,6 +26,7 @@ typedef enum LearnTask
 	LEARN_MULTICLASS,			/* classes outputs: log probabilities up to a constant */
 	LEARN_REGRESSION,			/* targets outputs */
 	LEARN_SURVIVAL,				/* 1 output: log hazard ratio */
+	LEARN_MULTILABEL,			/* targets outputs: the logit of each label, any number of which may hold */
 	LEARN_TAGGING				/* for every token of a text one output a tag: emissions of a CRF */
 } LearnTask;
 
@@ -165,6 +166,7 @@ typedef enum LearnArchitecture
 	LEARN_FCN,					/* signals and other sequences */
 	LEARN_LSTM,
 	LEARN_GRU,
+	LEARN_TRANSFORMER,			/* signals, series, texts, taggers */
 	LEARN_BAG,					/* texts: a weighted mean of their pieces */
 	LEARN_BILSTM_CRF,			/* taggers */
 	LEARN_LAYERS				/* the user's own layer text */
@@ -237,6 +239,9 @@ typedef struct LearnModel
 	double	   *target_mean;	/* regression: value = output * scale + mean */
 	double	   *target_scale;
 
+	int			n_views;		/* of images, averaged when predicting; below 2: the image alone */
+	const struct LearnAugment *augment;	/* whose ranges the views are drawn from; NULL without views */
+
 	int			n_nets;
 	LearnNet   *nets;
 	double		temperature;	/* classification: outputs are divided by it; else 1 */
@@ -274,6 +279,9 @@ typedef struct LearnGraph
 	NnNode	  (*starts)[LEARN_MAX_PLANES];	/* (n_fields): where explanations start: a plane of floats itself, or what its codes
 								 * are embedded as; NN_NONE where a plane is none or has none */
 	NnNode	   *lengths;		/* (n_fields): codes (1), NN_NONE for images */
+	NnNode	   *encoded;		/* (n_fields): what the encoder makes of each field, (width) */
+	NnNode	   *maps;			/* (n_fields): (positions, channels) whose mean over positions is `encoded`; NN_NONE where it is no such mean */
+	bool	   *map_has_length; /* (n_fields): the mean is over the first positions alone, as many as the length says */
 	NnNode		heads;			/* raw outputs, (outputs) or (members, outputs) */
 	NnNode		output;			/* (outputs): logit, log probabilities, value, log hazard */
 	NnNode		target;			/* input; NN_NONE without loss */
@@ -290,6 +298,7 @@ typedef struct LearnLoss
 {
 	const float *class_weights; /* (classes) or NULL */
 	float		smoothing;
+	bool		soft;			/* classes: the target is a share of each, an input of (classes) */
 	float		huber;			/* regression: delta, 0 for squared error */
 } LearnLoss;
 

@@ -49,21 +49,34 @@ typedef struct LearnExplain
 	int			permutations;	/* Shapley beyond that, 0: default */
 	double		tolerance;		/* integrated gradients: completeness error to reach (regression: in units of
 								 * the target's scale), 0: 1e-3 */
+	double		relative;		/* or to this share of |score - baseline|, where that is more: deep networks bend too often for less */
 	uint64_t	seed;
 	bool		by_parts;		/* contributions of the parts of one field instead of columns, and of all the rest as the last */
 	int			field;
+	const int  *segment_of;		/* by_parts: (learn_field_parts) the segment that each part belongs to, n_segments: to the rest; */
+	int			n_segments;		/* contributions are of segments then. NULL: every part by itself */
 } LearnExplain;
 
 /*
  * fields (n_fields) are the row's stored values, NULL for a model without.
  * Why row `raw` scores as it does: contributions (n_columns, the user's columns, channels and
- * categories folded back; or learn_field_parts + 1) on the score's scale, so that baseline + their sum = score but for
+ * categories folded back; or learn_field_parts + 1, or n_segments + 1) on the score's scale, so that baseline + their sum = score but for
  * *error. The baseline is the score at the mean of the training rows' features. Columns the model does not use get 0.
  * Of several classes the score is the chosen one's log odds against all others. A row that integrated gradients
  * cannot bring within the tolerance comes back with the error that is left.
  */
 extern DevStatus learn_explain(LearnPredictor *predictor, const float *raw, const LearnBytes *fields, const LearnExplain *how,
 							   double *contributions, double *score, double *baseline, double *error);
+
+/*
+ * Grad-CAM (Selvaraju et al. 2017): where a network that takes the mean over places finds what speaks for an output, or
+ * `against` it. With A_pk the activation of channel k at place p below that mean and w_k the mean over
+ * places of the score's slope by A_pk, the heat of a place is max(0, sum of w_k A_pk over k). heat (dims[0], dims[1]) of an image, (dims[0]) of a
+ * sequence: brought to the field's size as learn_image_resize does, the mean over the model's networks; its unit is that of
+ * the score, times places. The score is learn_explain's. DEV_INVALID when no network of the model has such a mean for the field.
+ */
+extern DevStatus learn_explain_cam(LearnPredictor *predictor, const float *raw, const LearnBytes *fields, int field, int output,
+								   bool against, float *heat);
 
 /*
  * Permutation importance: how much worse `metric` gets when a column's values are shuffled among the rows.

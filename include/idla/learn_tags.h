@@ -93,7 +93,7 @@ extern int32_t learn_labels_find(const LearnLabels *labels, const char *text, si
 extern LearnTagScheme learn_labels_scheme(const LearnLabels *labels);	/* as recognised */
 /* Counted tags that the recognised scheme would write otherwise. */
 extern uint64_t learn_labels_disorder(const LearnLabels *labels);
-/* "B-Disease" or "O" into text, cut to `room` with the NUL; returns text. */
+/* "B-Disease" or "O" into text, cut to `room` with the NUL (LEARN_MAX_LABEL_BYTES + 3 is enough); returns text. */
 extern const char *learn_tag_text(const LearnLabels *labels, LearnTagScheme scheme, int32_t code, char *text, size_t room);
 
 /*

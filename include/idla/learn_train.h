@@ -8,7 +8,38 @@
 #ifndef IDLA_LEARN_TRAIN_H
 #define IDLA_LEARN_TRAIN_H
 
-#include "idla/learn_data.h"
+#include "idla/learn_adversarial.h"
+#include "idla/learn_augment.h"
+
+typedef enum LearnAdversaryMethod
+{
+	LEARN_NO_ADVERSARY,
+	LEARN_FGSM,					/* one step of epsilon */
+	LEARN_PGD,					/* several from a random start */
+	LEARN_TRADES				/* as PGD, away from the clean answer; every row, clean loss + beta * divergence */
+} LearnAdversaryMethod;
+
+extern const char *const learn_adversary_names[];	/* "off", "fgsm", "pgd", "trades"; NULL ends */
+
+/*
+ * Training against changed rows. Of tables the numbers are changed, within constraints, as learn_table_box says; of images and
+ * signals every value: pixels within [0, 1]. All in the units of learn_table_box, of pixels in [0, 1], of deviations of a lead.
+ */
+typedef struct LearnAdversary
+{
+	LearnAdversaryMethod method;
+	LearnNormKind norm;
+	double		epsilon;
+	int			steps;			/* PGD, TRADES */
+	double		step;			/* length of a step as a share of epsilon, 0: 2.5 / steps */
+	int			restarts;		/* PGD: the worst of so many */
+	double		share;			/* of the rows that are changed; TRADES: all */
+	double		beta;			/* TRADES */
+	const LearnConstraint *constraints;	/* (n_channels), borrowed; NULL: all numbers are free */
+} LearnAdversary;
+
+/* DEV_INVALID, with words, for what is out of range or cannot be trained so. */
+extern DevStatus learn_adversary_check(DevSession *session, const LearnAdversary *adversary, const LearnModel *model);
 
 /* Zero, or negative where zero means something, is "the default for this architecture and data". */
 typedef struct LearnTraining
@@ -33,6 +64,9 @@ typedef struct LearnTraining
 	bool		calibrate;		/* temperature on the validation part */
 	int			folds;			/* 0 or 1: one network; k: k networks, each validated on its own fold, blended */
 	int			bags;			/* networks of other seeds a fold, blended; 0: 1 */
+	int			augmented;		/* 1: as `augment` says, 0: not at all, -1: default */
+	LearnAugment augment;
+	LearnAdversary adversary;
 	int			linear;			/* blend in a linear model: 1 yes, 0 no, -1: default */
 	uint64_t	seed;
 	int			threads;		/* at least 1 */

@@ -158,6 +158,32 @@ extern NnNode nn_pad(NnGraph *graph, NnNode src, const NnWindow *window);
 extern NnNode nn_flip(NnGraph *graph, NnNode src, int axis);	/* reverse order along dimension `axis` of an example */
 
 /*
+ * Sequences are (length, width), padded at the end; where examples are shorter, `lengths` is a node of codes of shape (1) that
+ * says how long each is (NN_NONE: all are full). What stands beyond a length never influences anything before it.
+ */
+/* codes (length) looked up in table (tokens, width) -> (length, width); a code outside the table gives zeros, as do positions beyond lengths */
+extern NnNode nn_token_embedding(NnGraph *graph, NnNode codes, NnParameter table, NnNode lengths);
+/* adds row p of table (max_length, width) to position p: learned positions; of a table longer than src the first rows are used */
+extern NnNode nn_position(NnGraph *graph, NnNode src, NnParameter table);
+/* adds to value 2i of position p sin(p / 10000^(2i / width)), to value 2i + 1 the cosine of the same (Vaswani et al. 2017) */
+extern NnNode nn_sinusoid(NnGraph *graph, NnNode src);
+/*
+ * Positions on a continuous scale (Kazemi et al. 2019; Shukla and Marlin 2021): times (length) or (length, 1), frequencies
+ * (width / 2), trained where their role is -> (length, width): sin(time f_i) in value i, cos(time f_i) in value width / 2 + i.
+ * Frequencies of 10000^(-2i / width) make it nn_sinusoid's code in another order.
+ */
+extern NnNode nn_time_encoding(NnGraph *graph, NnNode times, NnParameter frequencies, size_t width);
+/*
+ * Scaled dot-product attention with heads: query (n, width), key and value (m, width) -> (n, width); head h works on its h-th part of
+ * width, projections are the caller's nn_linear. lengths is that of the keys. causal: position p sees keys up to p. Where query and key come from the
+ * same nodes (walking back along first sources they meet, and n = m), queries beyond the length give zeros. An example of length 0 gives
+ * zeros. dropout: rate of the weights in training. Memory grows with n + m, not n * m: scores are made tile by tile, and again on
+ * the way back.
+ */
+extern NnNode nn_attention(NnGraph *graph, NnNode query, NnNode key, NnNode value, NnNode lengths, size_t heads, bool causal,
+						   float dropout);
+
+/*
  * The answer of an ensemble on one scale: (members, outputs) -> (outputs).
  * binary: logit of the mean of the members' sigmoids; classes: log of the mean
  * of their softmaxes; otherwise the mean. Used at inference only, but differentiable.
@@ -176,6 +202,8 @@ extern NnNode nn_ensemble_mean(NnGraph *graph, NnNode src, NnMean scale);
  */
 /* targets: class codes, shape (1); class_weights (classes) or NULL */
 extern NnNode nn_cross_entropy(NnGraph *graph, NnNode logits, NnNode target, const float *class_weights, float smoothing);
+/* the same for targets that are shares of the classes, floats (classes) that sum to 1: rows mixed of two */
+extern NnNode nn_soft_cross_entropy(NnGraph *graph, NnNode logits, NnNode target, const float *class_weights, float smoothing);
 /* targets (outputs) in [0, 1], mean over outputs; positive_weight multiplies the loss of a target above one half */
 extern NnNode nn_binary_cross_entropy(NnGraph *graph, NnNode logits, NnNode target, float positive_weight, float smoothing);
 extern NnNode nn_squared_error(NnGraph *graph, NnNode values, NnNode target);	/* mean over outputs */
@@ -229,8 +257,12 @@ extern void nn_crf_decode(size_t length, size_t n_tags, const float *emissions, 
  */
 extern NnNode nn_token_cross_entropy(NnGraph *graph, NnNode logits, NnNode targets, NnNode lengths,
 									 const float *class_weights, float smoothing);
-/* codes (length) looked up in table (tokens, width) -> (length, width); a code outside the table gives zeros, as do positions beyond lengths */
-extern NnNode nn_token_embedding(NnGraph *graph, NnNode codes, NnParameter table, NnNode lengths);
+
+/*
+ * The node's value is wanted after a pass, or is one that forward_from starts at: no other value is written over it in any run. Before
+ * compiling; NN_NONE and unknown nodes are ignored. Nodes set from outside and those that no other node reads need no word.
+ */
+extern void nn_graph_keep(NnGraph *graph, NnNode node);
 
 /* Checks shapes, orders buffers, fixes offsets. No node or parameter may be added afterwards. */
 extern DevStatus nn_graph_compile(NnGraph *graph);
@@ -251,12 +283,19 @@ extern void nn_graph_initialize(const NnGraph *graph, uint64_t seed, float *weig
 
 /* ---- Running (src/nn/run.c) ---- */
 
-/*
- * Buffers of one thread for up to max_batch examples. with_gradients false
- * leaves out what only backward needs. The run makes its own queue on the device.
- */
-extern DevStatus nn_run_create(NnGraph *graph, DevDevice *device, size_t max_batch, bool with_gradients, NnRun **run);
+/* What a run is for. Numbers that are not needed at the same time share memory in all but NN_RUN_WHOLE. */
+typedef enum NnRunUse
+{
+	NN_RUN_FORWARD,				/* no way back; afterwards only nodes that are kept (nn_graph_keep) have values */
+	NN_RUN_WHOLE,				/* all values and gradients stay until the next pass: explanations, norms */
+	NN_RUN_TRAIN				/* one way back for each forward pass, for the gradients of trained parameters alone, from a node that
+								 * the forward pass computed; values stay as in NN_RUN_FORWARD, gradients of nodes never */
+} NnRunUse;
+
+/* Buffers of one thread for up to max_batch examples. The run makes its own queue on the device. */
+extern DevStatus nn_run_create(NnGraph *graph, DevDevice *device, size_t max_batch, NnRunUse use, NnRun **run);
 extern DevQueue *nn_run_queue(NnRun *run);
+extern size_t nn_run_bytes(const NnRun *run);	/* device memory that the run has taken */
 
 /* Gives the memory back before the session ends; NULL is allowed. Runs of a graph go before the graph. */
 extern void nn_run_free(NnRun *run);
@@ -264,7 +303,7 @@ extern void nn_graph_free(NnGraph *graph);
 
 /*
  * In NN_TRAIN a backward pass leaves out the gradients of nodes that have no trained parameter at or below them, inputs
- * above all; true: it computes those too, as it always does after an NN_INFER forward.
+ * above all; true: it computes those too, as it always does after an NN_INFER forward. NN_RUN_WHOLE only: other runs never do.
  */
 extern void nn_run_all_gradients(NnRun *run, bool all);
 
@@ -280,7 +319,10 @@ extern void nn_run_set_codes(NnRun *run, NnNode codes, size_t batch, const int32
  * first_row is the number of the run's first example in that batch, so that threads draw what one thread would.
  */
 extern void nn_run_forward(NnRun *run, NnNode until, NnMode mode, uint64_t seed, uint64_t step, size_t first_row);
-/* As forward, but takes the values that the nodes `from` hold now (see nn_run_value) instead of computing them; at most NN_MAX_STARTS. */
+/*
+ * As forward, but takes the values that the nodes `from` hold now (see nn_run_value) instead of computing them; at most NN_MAX_STARTS, all
+ * of them kept. A backward pass after it ends at them.
+ */
 #define NN_MAX_STARTS 32
 extern void nn_run_forward_from(NnRun *run, const NnNode *from, int n_from, NnNode until, NnMode mode);
 
@@ -293,15 +335,16 @@ extern void nn_run_backward(NnRun *run, NnNode node, float scale, const float *e
 extern void nn_run_backward_from(NnRun *run, NnNode node, const float *seed);
 
 /*
- * After a backward of scale 1: squared[i] = squared norm of example i's own gradient over all trained
+ * NN_RUN_WHOLE, after a backward of scale 1: squared[i] = squared norm of example i's own gradient over all trained
  * parameters, without forming it (operators that know a closed form use it).
  */
 extern DevStatus nn_run_norms(NnRun *run, float *squared);
 
 /*
- * Host copies; on the CPU these are the buffers themselves, valid until the next pass. (batch, size). A linear,
- * bias, convolution, batch_norm or add node shares its buffer with a bias, relu, selu, dropout or add that alone reads it, and
- * has no value of its own then; nor has such a batch_norm the gradient of its own value.
+ * Host copies; on the CPU these are the buffers themselves, valid until the next pass. (batch, size). NULL where the run does not
+ * keep the numbers: see NnRunUse. A linear, bias, convolution, batch_norm or add node that is not kept shares its buffer with a
+ * bias, activation, dropout or add that alone reads it, and has no value of its own then; nor has such a batch_norm the
+ * gradient of its own value.
  */
 extern float *nn_run_value(NnRun *run, NnNode node);
 extern float *nn_run_gradient(NnRun *run, NnNode node);

@@ -2,7 +2,7 @@
  * cpu.c: the CPU as a device.
  *
  * Fills the table of primitives from the kernels of the best instruction set that
- * the processor has, and hands the products of training to OpenBLAS where it is found. OpenBLAS is opened at
+ * the processor has, and hands large products of training to OpenBLAS where that is faster and found. OpenBLAS is opened at
  * run time, with all signals blocked and one thread, so that whoever links or preloads
  * this code starts nothing; several queues may multiply at once, each on its caller's thread.
  */
@@ -58,6 +58,12 @@ const Kernels *
 dev_cpu_kernels(const DevQueue *queue)
 {
 	return kernels_of(queue);
+}
+
+float *
+dev_cpu_pack(DevQueue *queue)
+{
+	return ((CpuQueue *) queue)->pack;
 }
 
 /* ---- Memory ---- */
@@ -251,6 +257,20 @@ cpu_adam(DevQueue *queue, size_t n, const DevAdam *how, const float *diff_weight
 	kernels_of(queue)->adam(n, how, diff_weights, weights, mean, variance);
 }
 
+static void
+cpu_layer_norm(DevQueue *queue, size_t rows, size_t cols, const float *x, const float *gain, const float *bias,
+			   float epsilon, float *y, float *statistics)
+{
+	kernels_of(queue)->layer_norm(rows, cols, x, gain, bias, epsilon, y, statistics);
+}
+
+static void
+cpu_layer_norm_grad(DevQueue *queue, size_t rows, size_t cols, const float *x, const float *gain, const float *statistics,
+					const float *diff_y, float *diff_x, bool accumulate, float *diff_gain, float *diff_bias)
+{
+	kernels_of(queue)->layer_norm_grad(rows, cols, x, gain, statistics, diff_y, diff_x, accumulate, diff_gain, diff_bias);
+}
+
 static const DevPrimitives cpu_primitives = {
 	.name = "cpu",
 	.alloc = cpu_alloc,
@@ -302,6 +322,10 @@ static const DevPrimitives cpu_primitives = {
 	.gru_grad = dev_cpu_gru_grad,
 	.crf = dev_cpu_crf,
 	.crf_grad = dev_cpu_crf_grad,
+	.attention = dev_cpu_attention,
+	.attention_grad = dev_cpu_attention_grad,
+	.layer_norm = cpu_layer_norm,
+	.layer_norm_grad = cpu_layer_norm_grad,
 	.limit_codes = dev_cpu_limit_codes,
 	.first_equal = dev_cpu_first_equal
 };
@@ -417,7 +441,7 @@ dev_cpu_open(DevSession *session, const char *library, DevDevice **device)
 	opened->base.session = session;
 	opened->kernels = dev_kernels(0);
 	if (library == NULL)
-		library = "libopenblas.so.0";
+		library = opened->kernels->small == SIZE_MAX ? "" : "libopenblas.so.0";
 	if (library[0] == '\0' || !use_blas(opened, library))
 		snprintf(opened->description, sizeof(opened->description), "%s, own products", opened->kernels->name);
 	*device = &opened->base;

@@ -1,7 +1,7 @@
 /*
  * cpu_convolve.c: convolution on the CPU, in one of four ways that the window alone decides.
  *
- * 3 x 3 kernels of stride 1 go through Winograd's maps (kernel_winograd.h), some tiles at a time, so that
+ * Kernels of 3 x 3, or of 3 over a sequence, and stride 1 go through Winograd's maps (kernel_winograd.h), some tiles at a time, so that
  * everything between source and output stays in the second cache. A convolution of every channel by itself is a loop over taps.
  * Where a place sees only itself, the images are a matrix already. For the rest, the windows of some places are copied to rows of a
  * matrix, which is multiplied while it is in the cache.
@@ -11,7 +11,6 @@
 
 #include <string.h>
 
-#define PLANES 16
 #define WINOGRAD_FLOATS 98304	/* that the mapped tiles and their products take together */
 #define WINOGRAD_WEIGHTS 65536	/* beyond so many of one tap the mapped weights would leave the cache */
 #define LOWERED_FLOATS 131072	/* of a matrix of windows */
@@ -31,12 +30,21 @@ clamp_size(size_t n, size_t low, size_t high)
 	return n < low ? low : n > high ? high : n;
 }
 
+/* A sequence, whose tiles and kernels have one row. */
+static bool
+is_flat(const DevWindow *w)
+{
+	return w->kernel[0] == 1 && w->height == 1 && w->out_height == 1 && w->before[0] == 0;
+}
+
 static bool
 is_winograd(const DevWindow *w)
 {
-	return w->kernel[0] == 3 && w->kernel[1] == 3 && w->stride[0] == 1 && w->stride[1] == 1 && w->dilation[0] == 1 &&
-		w->dilation[1] == 1 && w->groups == 1 && w->before[0] <= 2 && w->before[1] <= 2 && w->out_height >= 2 &&
-		w->out_width >= 2 && w->channels >= 8 && w->out_channels >= 8 &&
+	bool		taps = w->kernel[1] == 3 && w->before[1] <= 2 && w->out_width >= 2 &&
+		(is_flat(w) || (w->kernel[0] == 3 && w->before[0] <= 2 && w->out_height >= 2));
+	bool		dense = w->stride[0] == 1 && w->stride[1] == 1 && w->dilation[0] == 1 && w->dilation[1] == 1 && w->groups == 1;
+
+	return taps && dense && w->channels >= 8 && w->out_channels >= 8 &&
 		filled(w->channels) * filled(w->out_channels) <= WINOGRAD_WEIGHTS;
 }
 
@@ -54,11 +62,17 @@ is_pointwise(const DevWindow *w)
 		w->before[1] == 0 && w->out_height == w->height && w->out_width == w->width;
 }
 
+static size_t
+planes_of(const DevWindow *w)
+{
+	return is_flat(w) ? 4 : 16;
+}
+
 /* Tiles that are worked on together. */
 static size_t
 tiles_at_once(const DevWindow *w)
 {
-	return clamp_size(WINOGRAD_FLOATS / (PLANES * (filled(w->channels) + filled(w->out_channels))), 16, 256) / 8 * 8;
+	return clamp_size(WINOGRAD_FLOATS / (planes_of(w) * (filled(w->channels) + filled(w->out_channels))), 16, 256) / 8 * 8;
 }
 
 /* Numbers of one window, for one group. */
@@ -101,7 +115,7 @@ parts_of(const DevWindow *w)
 	parts.plane_src = parts.tiles * in + PLANE_GAP;
 	parts.plane_dst = parts.tiles * out + PLANE_GAP;
 	parts.n_zeros = larger(in, out);
-	parts.n_weights = PLANES * larger(w->channels * out, w->out_channels * in);
+	parts.n_weights = planes_of(w) * larger(w->channels * out, w->out_channels * in);
 	return parts;
 }
 
@@ -113,9 +127,9 @@ dev_convolution_scratch(const DevWindow *w)
 	if (is_pointwise(w) || is_depthwise(w))
 		return 0;
 	if (!is_winograd(w))
-		return places_at_once(w) * window_size(w);
+		return places_at_once(w) * window_size(w) + window_size(w) * w->out_channels;
 	parts = parts_of(w);
-	return parts.n_zeros + parts.n_weights + PLANES * (parts.plane_src + parts.plane_dst);
+	return parts.n_zeros + parts.n_weights + planes_of(w) * (parts.plane_src + parts.plane_dst);
 }
 
 /* ---- Winograd ---- */
@@ -132,8 +146,8 @@ turned(const DevWindow *w)
 	back.out_height = w->height;
 	back.out_width = w->width;
 	back.out_channels = w->channels;
-	back.before[0] = 2 - w->before[0];
-	back.before[1] = 2 - w->before[1];
+	back.before[0] = w->kernel[0] - 1 - w->before[0];
+	back.before[1] = w->kernel[1] - 1 - w->before[1];
 	return back;
 }
 
@@ -155,7 +169,7 @@ winograd(DevQueue *queue, const DevWindow *w, const Parts *parts, size_t batch, 
 	size_t		plane_dst = parts->tiles * out + PLANE_GAP;
 	float	   *weights = scratch + parts->n_zeros;
 	float	   *mapped = weights + parts->n_weights;
-	float	   *products = mapped + PLANES * plane_src;
+	float	   *products = mapped + planes_of(w) * plane_src;
 	size_t		tiles = tiles_of(w, batch);
 
 	for (size_t first = 0; first < tiles && !dev_queue_stopped(queue); first += parts->tiles)
@@ -163,7 +177,7 @@ winograd(DevQueue *queue, const DevWindow *w, const Parts *parts, size_t batch, 
 		size_t		n = tiles - first < parts->tiles ? tiles - first : parts->tiles;
 
 		kernels->winograd_source(w, src, first, n, scratch, mapped, plane_src);
-		for (size_t p = 0; p < PLANES; p++)
+		for (size_t p = 0; p < planes_of(w); p++)
 			kernels->multiply_small(chained, n, out, w->channels, mapped + p * plane_src, in, 1,
 									weights + p * w->channels * out, out, false, products + p * plane_dst, out);
 		kernels->winograd_output(w, products, plane_dst, first, n, accumulate, dst);
@@ -203,17 +217,17 @@ winograd_grad_weights(DevQueue *queue, const DevWindow *w, size_t batch, const f
 	size_t		out = filled(w->out_channels);
 	float	   *sums = scratch + parts.n_zeros;
 	float	   *mapped = sums + parts.n_weights;
-	float	   *diffs = mapped + PLANES * parts.plane_src;
+	float	   *diffs = mapped + planes_of(w) * parts.plane_src;
 	size_t		tiles = tiles_of(w, batch);
 
-	memset(scratch, 0, (parts.n_zeros + PLANES * w->channels * out) * sizeof(float));
+	memset(scratch, 0, (parts.n_zeros + planes_of(w) * w->channels * out) * sizeof(float));
 	for (size_t first = 0; first < tiles && !dev_queue_stopped(queue); first += parts.tiles)
 	{
 		size_t		n = tiles - first < parts.tiles ? tiles - first : parts.tiles;
 
 		kernels->winograd_source(w, src, first, n, scratch, mapped, parts.plane_src);
 		kernels->winograd_output_back(w, diff_dst, first, n, scratch, diffs, parts.plane_dst);
-		for (size_t p = 0; p < PLANES; p++)
+		for (size_t p = 0; p < planes_of(w); p++)
 			kernels->multiply_small(false, w->channels, out, n, mapped + p * parts.plane_src, 1, in,
 									diffs + p * parts.plane_dst, out, true, sums + p * w->channels * out, out);
 	}
@@ -265,19 +279,33 @@ lowered_forward(DevQueue *queue, const DevWindow *w, size_t batch, bool chained,
 	}
 }
 
+/*
+ * The weights with rows and columns exchanged, group after group: once a pass, where the product would do it for
+ * every part.
+ */
+static void
+exchange(const DevWindow *w, const float *weights, float *dst)
+{
+	size_t		k = window_size(w);
+
+	for (size_t i = 0; i < k; i++)
+		for (size_t j = 0; j < w->out_channels; j++)
+			dst[j * k + i] = weights[i * w->out_channels + j];
+}
+
 static void
 lowered_grad_src(DevQueue *queue, const DevWindow *w, size_t batch, const float *diff_dst, const float *weights,
 				 float *diff_src, bool accumulate, float *scratch)
 {
 	const DevPrimitives *p = queue->primitives;
-	bool		pointwise = is_pointwise(w);
 	size_t		places = batch * w->out_height * w->out_width;
-	size_t		step = pointwise ? places : places_at_once(w);
-	size_t		in = w->channels / w->groups;
+	size_t		step = places_at_once(w);
 	size_t		out = w->out_channels / w->groups;
 	size_t		k = window_size(w);
+	float	   *exchanged = scratch + step * k;
 
-	if (!pointwise && !accumulate)
+	exchange(w, weights, exchanged);
+	if (!accumulate)
 		memset(diff_src, 0, batch * w->height * w->width * w->channels * sizeof(float));
 	for (size_t first = 0; first < places && !dev_queue_stopped(queue); first += step)
 	{
@@ -285,15 +313,24 @@ lowered_grad_src(DevQueue *queue, const DevWindow *w, size_t batch, const float 
 
 		for (size_t g = 0; g < w->groups; g++)
 		{
-			float	   *rows = pointwise ? diff_src + g * in : scratch;
-
-			p->gemm(queue, false, true, n, k, out, 1.0f, diff_dst + first * w->out_channels + g * out, w->out_channels,
-					weights + g * out, w->out_channels, pointwise && accumulate ? 1.0f : 0.0f, rows,
-					pointwise ? w->channels : k);
-			if (!pointwise)
-				dev_cpu_kernels(queue)->raise_rows(w, g, first, n, scratch, diff_src);
+			p->gemm(queue, false, false, n, k, out, 1.0f, diff_dst + first * w->out_channels + g * out, w->out_channels,
+					exchanged + g * out * k, k, 0.0f, scratch, k);
+			dev_cpu_kernels(queue)->raise_rows(w, g, first, n, scratch, diff_src);
 		}
 	}
+}
+
+static void
+pointwise_grad_src(DevQueue *queue, const DevWindow *w, size_t batch, const float *diff_dst, const float *weights,
+				   float *diff_src, bool accumulate)
+{
+	size_t		in = w->channels / w->groups;
+	size_t		out = w->out_channels / w->groups;
+
+	for (size_t g = 0; g < w->groups; g++)
+		queue->primitives->gemm(queue, false, true, batch * w->height * w->width, in, out, 1.0f, diff_dst + g * out,
+								w->out_channels, weights + g * out, w->out_channels, accumulate ? 1.0f : 0.0f,
+								diff_src + g * in, w->channels);
 }
 
 static void
@@ -360,6 +397,8 @@ dev_cpu_convolve_grad_src(DevQueue *queue, const DevWindow *w, size_t batch, con
 		for (size_t i = 0; i < batch && !dev_queue_stopped(queue); i++)
 			dev_cpu_kernels(queue)->depthwise_src(w, diff_dst + i * dst_size(w), weights, diff_src + i * src_size(w));
 	}
+	else if (is_pointwise(w))
+		pointwise_grad_src(queue, w, batch, diff_dst, weights, diff_src, accumulate);
 	else
 		lowered_grad_src(queue, w, batch, diff_dst, weights, diff_src, accumulate, scratch);
 }

@@ -22,6 +22,7 @@ part_rows(size_t m, size_t n, size_t k)
 	return row >= PART ? 1 : (size_t) (PART / row);
 }
 
+
 /* cpu_encode.c */
 extern void dev_cpu_one_hot(DevQueue *queue, size_t n, size_t width, const int32_t *index, size_t ld_index,
 							float *dst, size_t ld_dst);
@@ -93,11 +94,6 @@ extern void dev_cpu_crf_grad(DevQueue *queue, const DevCrf *how, const float *em
 							 const float *diff_loss, float *diff_emissions, bool accumulate,
 							 float *diff_transitions, float *diff_start, float *diff_end);
 
-/* cpu_codes.c */
-extern void dev_cpu_limit_codes(DevQueue *queue, size_t batch, size_t length, const int32_t *codes, const int32_t *lengths,
-								size_t n_table, int32_t *dst);
-extern void dev_cpu_first_equal(DevQueue *queue, size_t n, const int32_t *codes, int32_t *dst);
-
 /* Positions of example b that count: see the sequences in device.h. */
 static inline size_t
 sequence_length(const int32_t *lengths, size_t b, size_t length)
@@ -106,5 +102,20 @@ sequence_length(const int32_t *lengths, size_t b, size_t length)
 		return length;
 	return lengths[b] <= 0 ? 0 : (size_t) lengths[b] < length ? (size_t) lengths[b] : length;
 }
+/* cpu_attention.c */
+extern void dev_cpu_attention(DevQueue *queue, const DevAttention *how, const float *query, const float *key,
+							  const float *value, float *scratch, float *dst, float *log_sum);
+extern void dev_cpu_attention_grad(DevQueue *queue, const DevAttention *how, const float *query, const float *key,
+								   const float *value, const float *dst, const float *log_sum, const float *diff_dst,
+								   float *scratch, float *diff_query, float *diff_key, float *diff_value);
+
+/* cpu_codes.c */
+extern void dev_cpu_limit_codes(DevQueue *queue, size_t batch, size_t length, const int32_t *codes, const int32_t *lengths,
+								size_t n_table, int32_t *dst);
+extern void dev_cpu_first_equal(DevQueue *queue, size_t n, const int32_t *codes, int32_t *dst);
+
+/* cpu.c: the kernels of a queue's device, and the memory of the queue that their `multiply` copies to. */
+extern const Kernels *dev_cpu_kernels(const DevQueue *queue);
+extern float *dev_cpu_pack(DevQueue *queue);
 
 #endif							/* IDLA_CPU_SPECIAL_H */

@@ -277,9 +277,41 @@ reduce_cols(size_t rows, size_t cols, const float *a, size_t lda, const float *b
 	}
 }
 
+/* y = exp(x - most) of one row becomes its softmax. */
+static ALWAYS_INLINE void
+share_out(size_t cols, float *y, float most, float *log_sum)
+{
+	float		sum = sum_values(cols, y);
+	float		share = 1.0f / sum;
+
+	EACH(cols) y[i] *= share;
+	if (log_sum != NULL)
+		*log_sum = most + math_log(sum);
+}
+
+/* Rows that fill vectors, each read from memory once. */
+static void
+softmax_wide(size_t rows, size_t cols, const float *x, size_t ldx, float *y, size_t ldy, float *log_sum)
+{
+	for (size_t row = 0; row < rows; row++)
+	{
+		const float *from = x + row * ldx;
+		float	   *to = y + row * ldy;
+		const float most = largest(cols, from);
+
+		EACH(cols) to[i] = math_exp(from[i] - most);
+		share_out(cols, to, most, log_sum == NULL ? NULL : log_sum + row);
+	}
+}
+
 static void
 softmax(size_t rows, size_t cols, const float *x, size_t ldx, float *y, size_t ldy, float *log_sum)
 {
+	if (cols >= LANES)
+	{
+		softmax_wide(rows, cols, x, ldx, y, ldy, log_sum);
+		return;
+	}
 	for (size_t row = 0; row < rows; row++)
 	{
 		const float *from = x + row * ldx;
@@ -299,15 +331,7 @@ softmax(size_t rows, size_t cols, const float *x, size_t ldx, float *y, size_t l
 		for (size_t row = 0; row < rows; row++)
 			map(DEV_MAP_EXP, cols, y + row * ldy, 0.0f, y + row * ldy);
 	for (size_t row = 0; row < rows; row++)
-	{
-		float	   *to = y + row * ldy;
-		float		sum = sum_values(cols, to);
-		float		share = 1.0f / sum;
-
-		EACH(cols) to[i] *= share;
-		if (log_sum != NULL)
-			log_sum[row] += math_log(sum);
-	}
+		share_out(cols, y + row * ldy, log_sum == NULL ? 0.0f : log_sum[row], log_sum == NULL ? NULL : log_sum + row);
 }
 
 /* Loshchilov and Hutter, "Decoupled weight decay regularization", 2019. */

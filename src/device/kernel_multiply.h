@@ -10,6 +10,7 @@
 #define PANEL_VECTORS 2
 #define PANEL (PANEL_VECTORS * VF_WIDTH)
 #define WIDE_VECTORS 8
+#define TALL_ROWS (2 * TILE_ROWS)	/* of a tile one vector wide */
 
 /*
  * The address sanitizer makes tiles fifty times slower. It watches the portable ones, whose indexes are the same.
@@ -44,8 +45,9 @@ typedef struct Strip
 static ALWAYS_INLINE TILE_CODE void
 tile(const bool chained, const size_t rows, const size_t vectors, const Strip *strip, float *c, size_t ldc)
 {
-	Vf			sum[TILE_ROWS][WIDE_VECTORS];
+	Vf			sum[TALL_ROWS][WIDE_VECTORS];
 	const float *a = strip->a;
+	const float *below = strip->a + TILE_ROWS * strip->row_a;	/* of a tall tile's second half */
 	const float *b = strip->b;
 	const size_t row_a = strip->row_a;
 	const size_t col_a = strip->col_a;
@@ -70,13 +72,15 @@ tile(const bool chained, const size_t rows, const size_t vectors, const Strip *s
 #pragma GCC unroll 16
 		for (size_t i = 0; i < rows; i++)
 		{
-			Vf			x = vf_spread(a[i * row_a]);
+			Vf			x = vf_spread(i < TILE_ROWS ? a[i * row_a] : below[(i - TILE_ROWS) * row_a]);
 
 #pragma GCC unroll 16
 			for (size_t v = 0; v < vectors; v++)
 				sum[i][v] = chained ? vf_fma(x, row[v], sum[i][v]) : vf_madd(x, row[v], sum[i][v]);
 		}
 		a += col_a;
+		if (rows > TILE_ROWS)
+			below += col_a;
 		b += step;
 	}
 #pragma GCC unroll 16
@@ -124,6 +128,13 @@ chained_narrow(size_t rows, const Strip *strip, float *c, size_t ldc)
 	tile_any(true, 1, rows, strip, c, ldc);
 }
 
+/* Of TALL_ROWS rows: a single column of vectors needs more sums to keep the arithmetic busy. */
+static TILE_CODE void
+chained_tall(const Strip *strip, float *c, size_t ldc)
+{
+	tile(true, TALL_ROWS, 1, strip, c, ldc);
+}
+
 static TILE_CODE void
 chained_panel(size_t rows, const Strip *strip, float *c, size_t ldc)
 {
@@ -140,6 +151,7 @@ chained_wide(const Strip *strip, float *c)
 /* Where a fused multiply-add is one instruction, nothing is faster than the chained tiles. */
 #if VF_FUSED
 #define loose_narrow chained_narrow
+#define loose_tall chained_tall
 #define loose_panel chained_panel
 #define loose_wide chained_wide
 #else
@@ -147,6 +159,12 @@ static void
 loose_narrow(size_t rows, const Strip *strip, float *c, size_t ldc)
 {
 	tile_any(false, 1, rows, strip, c, ldc);
+}
+
+static void
+loose_tall(const Strip *strip, float *c, size_t ldc)
+{
+	tile(false, TALL_ROWS, 1, strip, c, ldc);
 }
 
 static void
@@ -199,6 +217,68 @@ strip_width(size_t cols)
 	return cols <= VF_WIDTH ? VF_WIDTH : PANEL;
 }
 
+/* Packing goes by so many rows at a time, which then lie in few lines of the cache, and few pages. */
+#define PACK_ROWS 32
+
+typedef float Eight __attribute__((__vector_size__(32)));
+
+/* dst row p = alpha * column p of the 8 rows of src, p < 8. */
+static ALWAYS_INLINE void
+transpose_eight(float alpha, const float *src, size_t ld_src, float *dst, size_t ld_dst)
+{
+	Eight		rows[8];
+	Eight		pairs[8];
+	Eight		fours[8];
+
+#pragma GCC unroll 8
+	for (size_t i = 0; i < 8; i++)
+		__builtin_memcpy(&rows[i], src + i * ld_src, sizeof(Eight));
+#pragma GCC unroll 4
+	for (size_t i = 0; i < 8; i += 2)
+	{
+		pairs[i] = __builtin_shufflevector(rows[i], rows[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+		pairs[i + 1] = __builtin_shufflevector(rows[i], rows[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+	}
+#pragma GCC unroll 2
+	for (size_t i = 0; i < 8; i += 4)
+	{
+		fours[i] = __builtin_shufflevector(pairs[i], pairs[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+		fours[i + 1] = __builtin_shufflevector(pairs[i], pairs[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+		fours[i + 2] = __builtin_shufflevector(pairs[i + 1], pairs[i + 3], 0, 1, 8, 9, 4, 5, 12, 13);
+		fours[i + 3] = __builtin_shufflevector(pairs[i + 1], pairs[i + 3], 2, 3, 10, 11, 6, 7, 14, 15);
+	}
+#pragma GCC unroll 4
+	for (size_t i = 0; i < 4; i++)
+	{
+		Eight		low = alpha * __builtin_shufflevector(fours[i], fours[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+		Eight		high = alpha * __builtin_shufflevector(fours[i], fours[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+
+		__builtin_memcpy(dst + i * ld_dst, &low, sizeof(Eight));
+		__builtin_memcpy(dst + (i + 4) * ld_dst, &high, sizeof(Eight));
+	}
+}
+
+/* dst (k, width) = alpha * B(k, cols) where the columns of B are contiguous */
+static void
+pack_columns(size_t k, size_t cols, size_t width, float alpha, const float *b, size_t col_b, float *dst)
+{
+	size_t		j = 0;
+
+	for (; j + 8 <= cols; j += 8)
+	{
+		size_t		p = 0;
+
+		for (; p + 8 <= k; p += 8)
+			transpose_eight(alpha, b + j * col_b + p, col_b, dst + p * width + j, width);
+		for (; p < k; p++)
+			for (size_t i = j; i < j + 8; i++)
+				dst[p * width + i] = alpha * b[p + i * col_b];
+	}
+	for (; j < cols; j++)
+		for (size_t p = 0; p < k; p++)
+			dst[p * width + j] = alpha * b[p + j * col_b];
+}
+
 /* dst (k, width) = alpha * B(k, cols), zeros beyond cols. */
 static void
 pack_strip(size_t k, size_t cols, size_t width, float alpha, const float *b, size_t row_b, size_t col_b, float *dst)
@@ -210,74 +290,56 @@ pack_strip(size_t k, size_t cols, size_t width, float alpha, const float *b, siz
 				vf_store(dst + p * width + v, vf_load(b + p * row_b + v));
 		return;
 	}
-	if (cols < width)
+	/* Two written-out stores: a loop over them would become a call of memset. */
+	for (size_t p = 0; cols < width && p < k; p++)
 	{
-		/* Two written-out stores: a loop over them would become a call of memset. */
+		vf_store(dst + p * width, vf_zero());
+		vf_store(dst + p * width + width - VF_WIDTH, vf_zero());
+	}
+	if (row_b == 1 && col_b != 1)
+		pack_columns(k, cols, width, alpha, b, col_b, dst);
+	else
 		for (size_t p = 0; p < k; p++)
-		{
-			vf_store(dst + p * width, vf_zero());
-			vf_store(dst + p * width + width - VF_WIDTH, vf_zero());
 			for (size_t j = 0; j < cols; j++)
 				dst[p * width + j] = alpha * b[p * row_b + j * col_b];
-		}
-		return;
-	}
-	for (size_t j = 0; j < cols; j++)
-		for (size_t p = 0; p < k; p++)
-			dst[p * width + j] = alpha * b[p * row_b + j * col_b];
-}
-
-/* Full strips that are packed together, so that a wide B is read in runs of some length, and rows that are fetched ahead. */
-#define PACK_TOGETHER 4
-#define PACK_AHEAD 8
-
-static void
-pack_together(size_t k, const float *b, size_t row_b, float *dst)
-{
-	for (size_t p = 0; p < k; p++)
-	{
-		const float *row = b + p * row_b;
-
-		for (size_t v = 0; v < PACK_TOGETHER * PANEL && p + PACK_AHEAD < k; v += 64 / sizeof(float))
-			__builtin_prefetch(row + PACK_AHEAD * row_b + v);
-		for (size_t s = 0; s < PACK_TOGETHER; s++)
-			for (size_t v = 0; v < PANEL; v += VF_WIDTH)
-				vf_store(dst + (s * k + p) * PANEL + v, vf_load(row + s * PANEL + v));
-	}
 }
 
 /* All strips of B(k, n), one behind the other, k * PANEL floats apart. */
 static void
 pack_strips(size_t k, size_t n, float alpha, const float *b, size_t row_b, size_t col_b, float *dst)
 {
-	size_t		j = 0;
+	for (size_t p = 0; p < k; p += PACK_ROWS)
+		for (size_t j = 0; j < n; j += PANEL)
+		{
+			size_t		cols = n - j < PANEL ? n - j : PANEL;
+			size_t		width = strip_width(cols);
 
-	if (col_b == 1 && alpha == 1.0f)
-		for (; j + PACK_TOGETHER * PANEL <= n; j += PACK_TOGETHER * PANEL)
-			pack_together(k, b + j, row_b, dst + j * k);
-	for (; j < n; j += PANEL)
-	{
-		size_t		cols = n - j < PANEL ? n - j : PANEL;
-
-		pack_strip(k, cols, strip_width(cols), alpha, b + j * col_b, row_b, col_b, dst + j * k);
-	}
+			pack_strip(k - p < PACK_ROWS ? k - p : PACK_ROWS, cols, width, alpha, b + p * row_b + j * col_b, row_b, col_b,
+					   dst + j * k + p * width);
+		}
 }
 
 /* The tiles of a transposed A(m, k), whose columns are contiguous: k * TILE_ROWS floats each. */
 static void
 pack_tiles(size_t m, size_t k, const float *a, size_t col_a, float *dst)
 {
-	for (size_t i = 0; i < m; i += TILE_ROWS)
+	for (size_t p = 0; p < k; p += PACK_ROWS)
 	{
-		if (m - i >= TILE_ROWS)
-			for (size_t p = 0; p < k; p++)
-				for (size_t r = 0; r < TILE_ROWS; r++)
-					dst[p * TILE_ROWS + r] = a[i + r + p * col_a];
-		else
-			for (size_t p = 0; p < k; p++)
-				for (size_t r = 0; r < m - i; r++)
-					dst[p * TILE_ROWS + r] = a[i + r + p * col_a];
-		dst += k * TILE_ROWS;
+		size_t		end = k - p < PACK_ROWS ? k : p + PACK_ROWS;
+
+		for (size_t i = 0; i < m; i += TILE_ROWS)
+		{
+			float	   *to = dst + i * k;
+
+			if (m - i >= TILE_ROWS)
+				for (size_t q = p; q < end; q++)
+					for (size_t r = 0; r < TILE_ROWS; r++)
+						to[q * TILE_ROWS + r] = a[i + r + q * col_a];
+			else
+				for (size_t q = p; q < end; q++)
+					for (size_t r = 0; r < m - i; r++)
+						to[q * TILE_ROWS + r] = a[i + r + q * col_a];
+		}
 	}
 }
 
@@ -425,6 +487,24 @@ multiply(bool chained, size_t m, size_t n, size_t k, float alpha,
 	}
 }
 
+/* One vector of columns, two tiles at a time. Returns the rows done. */
+static size_t
+tall_rows(bool chained, size_t m, const Strip *strip, float *c, size_t ldc)
+{
+	Strip		part = *strip;
+	size_t		i = 0;
+
+	for (; i + TALL_ROWS <= m; i += TALL_ROWS)
+	{
+		if (chained)
+			chained_tall(&part, c + i * ldc, ldc);
+		else
+			loose_tall(&part, c + i * ldc, ldc);
+		part.a += TALL_ROWS * part.row_a;
+	}
+	return i;
+}
+
 /* For operands that are in the cache already, n a multiple of LANES: C (+)= A B, B read where it lies. */
 static void
 multiply_small(bool chained, size_t m, size_t n, size_t k, const float *a, size_t row_a, size_t col_a,
@@ -434,11 +514,19 @@ multiply_small(bool chained, size_t m, size_t n, size_t k, const float *a, size_
 
 	for (size_t j = 0; j < n; j += PANEL)
 	{
+		size_t		done = 0;
+
+		strip.a = a;
 		strip.b = b + j;
 		if (n - j >= PANEL)
+		{
 			strip_rows(chained ? chained_panel : loose_panel, m, PANEL, PANEL, TILE_ROWS * row_a, &strip, c + j, ldc);
-		else
-			strip_rows(chained ? chained_narrow : loose_narrow, m, VF_WIDTH, VF_WIDTH, TILE_ROWS * row_a, &strip, c + j, ldc);
+			continue;
+		}
+		done = tall_rows(chained, m, &strip, c + j, ldc);
+		strip.a += done * row_a;
+		strip_rows(chained ? chained_narrow : loose_narrow, m - done, VF_WIDTH, VF_WIDTH, TILE_ROWS * row_a, &strip,
+				   c + done * ldc + j, ldc);
 	}
 }
 

@@ -14,9 +14,9 @@ typedef struct Gate
 	const float *shift;
 } Gate;
 
-/* For columns [c, c + VF_WIDTH): the sum of rows [0, rows) of x. */
+/* For n columns, up to VF_WIDTH: the sum of rows [0, rows) of x - origin. */
 static ALWAYS_INLINE Vf
-sum_columns(size_t rows, size_t cols, size_t n, const float *x)
+sum_columns(size_t rows, size_t cols, size_t n, const float *x, Vf origin)
 {
 	Vf			sums[4] = {vf_zero(), vf_zero(), vf_zero(), vf_zero()};
 	size_t		row = 0;
@@ -25,15 +25,15 @@ sum_columns(size_t rows, size_t cols, size_t n, const float *x)
 	{
 #pragma GCC unroll 4
 		for (size_t i = 0; i < 4; i++)
-			sums[i] = vf_add(sums[i], load_part(x + (row + i) * cols, n));
+			sums[i] = vf_add(sums[i], vf_subtract(load_part(x + (row + i) * cols, n), origin));
 	}
 	for (; row < rows; row++)
-		sums[row % 4] = vf_add(sums[row % 4], load_part(x + row * cols, n));
+		sums[row % 4] = vf_add(sums[row % 4], vf_subtract(load_part(x + row * cols, n), origin));
 	return vf_add(vf_add(sums[0], sums[1]), vf_add(sums[2], sums[3]));
 }
 
 static ALWAYS_INLINE Vf
-sum_squares(size_t rows, size_t cols, size_t n, const float *x, Vf mean)
+sum_squares(size_t rows, size_t cols, size_t n, const float *x, Vf origin, Vf mean)
 {
 	Vf			sums[4] = {vf_zero(), vf_zero(), vf_zero(), vf_zero()};
 
@@ -46,7 +46,7 @@ sum_squares(size_t rows, size_t cols, size_t n, const float *x, Vf mean)
 
 			if (row + i >= rows)
 				break;
-			d = vf_subtract(load_part(x + (row + i) * cols, n), mean);
+			d = vf_subtract(vf_subtract(load_part(x + (row + i) * cols, n), origin), mean);
 			sums[i] = vf_add(sums[i], vf_multiply(d, d));
 		}
 	}
@@ -54,15 +54,17 @@ sum_squares(size_t rows, size_t cols, size_t n, const float *x, Vf mean)
 }
 
 /*
- * Columns [c, c + n) of a block of rows join the `seen` rows before it: mean and variance hold the mean and the sum of
- * squared deviations.
+ * Columns [c, c + n) of rows [seen, seen + rows) join those before: mean and variance hold the mean and the sum of squared deviations.
+ * Everything is counted from the first row, so that columns far from zero lose nothing.
  */
 static ALWAYS_INLINE void
 join_moments(size_t seen, size_t rows, size_t cols, size_t c, size_t n, const float *x, float *mean, float *variance)
 {
+	const float *block = x + seen * cols + c;
 	float		weight = (float) rows / (float) (seen + rows);
-	Vf			own = vf_multiply(sum_columns(rows, cols, n, x + c), vf_spread(1.0f / (float) rows));
-	Vf			squares = sum_squares(rows, cols, n, x + c, own);
+	Vf			origin = load_part(x + c, n);
+	Vf			own = vf_multiply(sum_columns(rows, cols, n, block, origin), vf_spread(1.0f / (float) rows));
+	Vf			squares = sum_squares(rows, cols, n, block, origin, own);
 	Vf			before = load_part(mean + c, n);
 	Vf			apart = vf_subtract(own, before);
 
@@ -87,10 +89,11 @@ moments(size_t rows, size_t cols, const float *x, float *mean, float *variance)
 		size_t		c = 0;
 
 		for (; c + VF_WIDTH <= cols; c += VF_WIDTH)
-			join_moments(row, part, cols, c, VF_WIDTH, x + row * cols, mean, variance);
+			join_moments(row, part, cols, c, VF_WIDTH, x, mean, variance);
 		if (c < cols)
-			join_moments(row, part, cols, c, cols - c, x + row * cols, mean, variance);
+			join_moments(row, part, cols, c, cols - c, x, mean, variance);
 	}
+	EACH(cols) mean[i] += x[i];
 	EACH(cols) variance[i] = variance[i] / (float) rows;
 }
 

@@ -11,10 +11,12 @@
 #include "kernel_window.h"
 #include "kernel_normalize.h"
 #include "kernel_recurrent.h"
+#include "kernel_layer_norm.h"
+#include "kernel_attention.h"
 
 const Kernels KERNELS = {
 	.name = KERNELS_NAME,
-	.small = VF_FUSED ? 384 : 0,
+	.small = SMALL,
 	.multiply = multiply,
 	.pack = pack,
 	.multiply_packed = multiply_packed,
@@ -50,5 +52,9 @@ const Kernels KERNELS = {
 	.affine = affine,
 	.affine_sums = affine_sums,
 	.affine_grad = affine_grad,
-	.add_relu = add_relu
+	.add_relu = add_relu,
+	.layer_norm = layer_norm,
+	.layer_norm_grad = layer_norm_grad,
+	.attend = attend,
+	.attend_grad = attend_grad
 };

@@ -11,15 +11,19 @@
 #define VF_WIDTH 16
 #define VF_FUSED 1
 #define TILE_ROWS 8
+#define SMALL SIZE_MAX
 typedef __m512 Vf;
 #define vf_zero() _mm512_setzero_ps()
 #define vf_spread(x) _mm512_set1_ps(x)
 #define vf_load(p) _mm512_loadu_ps(p)
 #define vf_store(p, v) _mm512_storeu_ps(p, v)
+#define vf_load_first(n, p) _mm512_maskz_loadu_ps((__mmask16) ((1u << (n)) - 1), p)
+#define vf_store_first(n, p, v) _mm512_mask_storeu_ps(p, (__mmask16) ((1u << (n)) - 1), v)
 #define vf_add(a, b) _mm512_add_ps(a, b)
 #define vf_subtract(a, b) _mm512_sub_ps(a, b)
 #define vf_multiply(a, b) _mm512_mul_ps(a, b)
 #define vf_where_positive(x, v) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), v)
+#define vf_max(a, b) _mm512_max_ps(a, b)
 #define vf_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define vf_madd(a, b, c) _mm512_fmadd_ps(a, b, c)
 
@@ -28,6 +32,7 @@ typedef __m512 Vf;
 #define VF_WIDTH 8
 #define VF_FUSED 1
 #define TILE_ROWS 6
+#define SMALL 384
 typedef __m256 Vf;
 #define vf_zero() _mm256_setzero_ps()
 #define vf_spread(x) _mm256_set1_ps(x)
@@ -37,6 +42,7 @@ typedef __m256 Vf;
 #define vf_subtract(a, b) _mm256_sub_ps(a, b)
 #define vf_multiply(a, b) _mm256_mul_ps(a, b)
 #define vf_where_positive(x, v) _mm256_and_ps(_mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GT_OQ), v)
+#define vf_max(a, b) _mm256_max_ps(a, b)
 #define vf_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define vf_madd(a, b, c) _mm256_fmadd_ps(a, b, c)
 
@@ -45,6 +51,7 @@ typedef __m256 Vf;
 #define VF_WIDTH 4
 #define VF_FUSED 0
 #define TILE_ROWS 4
+#define SMALL 0
 typedef float Vf __attribute__((__vector_size__(16)));
 
 static inline Vf
@@ -87,6 +94,17 @@ vf_where_positive(Vf x, Vf v)
 	return v;
 }
 
+/* b where the two are not ordered, as the instructions of x86 have it. */
+static inline Vf
+vf_max(Vf a, Vf b)
+{
+	Vf			r;
+
+	for (int lane = 0; lane < VF_WIDTH; lane++)
+		r[lane] = a[lane] > b[lane] ? a[lane] : b[lane];
+	return r;
+}
+
 #define vf_zero() vf_spread(0.0f)
 #define vf_add(a, b) ((a) + (b))
 #define vf_subtract(a, b) ((a) - (b))
@@ -96,7 +114,59 @@ vf_where_positive(Vf x, Vf v)
 #endif
 
 #define LANES KERNEL_LANES
+
+#ifndef vf_load_first
+/* n floats, fewer than VF_WIDTH, zeros behind them */
+static inline Vf
+vf_load_first(size_t n, const float *p)
+{
+	float		whole[VF_WIDTH] = {0};
+
+	for (size_t i = 0; i < n; i++)
+		whole[i] = p[i];
+	return vf_load(whole);
+}
+
+static inline void
+vf_store_first(size_t n, float *p, Vf v)
+{
+	float		whole[VF_WIDTH];
+
+	vf_store(whole, v);
+	for (size_t i = 0; i < n; i++)
+		p[i] = whole[i];
+}
+#endif
+
+/* Of up to VF_WIDTH floats; where n is a constant there is nothing to decide. */
+static ALWAYS_INLINE Vf
+load_part(const float *p, size_t n)
+{
+	return n >= VF_WIDTH ? vf_load(p) : vf_load_first(n, p);
+}
+
+static ALWAYS_INLINE void
+store_part(float *p, size_t n, bool accumulate, Vf v)
+{
+	if (accumulate)
+		v = vf_add(load_part(p, n), v);
+	if (n >= VF_WIDTH)
+		vf_store(p, v);
+	else
+		vf_store_first(n, p, v);
+}
 #define LANE_VECTORS (LANES / VF_WIDTH)
+
+static inline void
+zero_run(size_t n, float *dst)
+{
+	size_t		i = 0;
+
+	for (; i + VF_WIDTH <= n; i += VF_WIDTH)
+		vf_store(dst + i, vf_zero());
+	if (i < n)
+		vf_store_first(n - i, dst + i, vf_zero());
+}
 
 /* Sum of LANES lanes in a fixed tree. */
 static inline float
@@ -154,6 +224,32 @@ sum_row(size_t n, const float *a, const float *b)
 			sums[v] = vf_add(sums[v], vf_multiply(vf_load(rest_a + v * VF_WIDTH), vf_load(rest_b + v * VF_WIDTH)));
 	}
 	return sum_lanes(sums);
+}
+
+/* The largest of n values, LANES at least. */
+static float
+largest(size_t n, const float *x)
+{
+	Vf			most[LANE_VECTORS];
+	float		lane[LANES];
+	size_t		i = LANES;
+
+	for (size_t v = 0; v < LANE_VECTORS; v++)
+		most[v] = vf_load(x + v * VF_WIDTH);
+	for (; i + LANES <= n; i += LANES)
+	{
+#pragma GCC unroll 4
+		for (size_t v = 0; v < LANE_VECTORS; v++)
+			most[v] = vf_max(most[v], vf_load(x + i + v * VF_WIDTH));
+	}
+	for (size_t v = 0; v < LANE_VECTORS; v++)
+		vf_store(lane + v * VF_WIDTH, most[v]);
+	for (; i < n; i++)
+		lane[0] = lane[0] > x[i] ? lane[0] : x[i];
+	for (size_t width = LANES / 2; width > 0; width /= 2)
+		for (size_t j = 0; j < width; j++)
+			lane[j] = lane[j] > lane[j + width] ? lane[j] : lane[j + width];
+	return lane[0];
 }
 
 static float

@@ -55,20 +55,8 @@ copy_run(size_t n, const float *src, float *dst)
 
 	for (; i + VF_WIDTH <= n; i += VF_WIDTH)
 		vf_store(dst + i, vf_load(src + i));
-	for (; i < n; i++)
-		dst[i] = src[i];
-}
-
-static inline void
-zero_run(size_t n, float *dst)
-{
-	size_t		i = 0;
-
-	for (; i + VF_WIDTH <= n; i += VF_WIDTH)
-		vf_store(dst + i, vf_zero());
-	/* written so that it does not become a call */
-	for (; i < n; i++)
-		*(volatile float *) (dst + i) = 0.0f;
+	if (i < n)
+		vf_store_first(n - i, dst + i, vf_load_first(n - i, src + i));
 }
 
 static inline void
@@ -78,8 +66,8 @@ add_run(size_t n, const float *src, float *dst)
 
 	for (; i + VF_WIDTH <= n; i += VF_WIDTH)
 		vf_store(dst + i, vf_add(vf_load(dst + i), vf_load(src + i)));
-	for (; i < n; i++)
-		dst[i] += src[i];
+	if (i < n)
+		store_part(dst + i, n - i, true, vf_load_first(n - i, src + i));
 }
 
 /* Row i of dst, (kernel[0], kernel[1], channels / groups): what output place first + i sees of group `group`. */

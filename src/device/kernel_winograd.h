@@ -1,41 +1,15 @@
 /*
- * kernel_winograd.h: convolution with 3 x 3 kernels of stride 1 in 2.25 times fewer multiplications.
+ * kernel_winograd.h: convolution with 3 x 3 kernels of stride 1 in 2.25 times fewer multiplications, and with kernels of 3 over
+ * sequences ("flat") in 1.5 times fewer.
  *
  * F(2 x 2, 3 x 3) of Lavin and Gray 2016: a tile of 4 x 4 source places gives 2 x 2 output places. Tile, kernel and output
  * are each taken through a small linear map (B'dB, GgG', A'mA); between the maps stand 16 matrix products, one for each
  * place of the 4 x 4 grid, with tiles as rows and channels as the inner dimension. Backward maps are the
  * transposed ones. In memory a plane holds one of the 16 places: (tiles, channels), channels filled up with
- * zeros to a multiple of LANES. The maps only add, subtract and halve, in a fixed order.
+ * zeros to a multiple of LANES. The maps only add, subtract and halve, in a fixed order. A flat tile has 4 places, 4 planes
+ * and 2 output places.
  */
 #define PLANES 16
-
-/* Up to VF_WIDTH floats, zeros behind them. */
-static ALWAYS_INLINE Vf
-load_part(const float *p, size_t n)
-{
-	float		whole[VF_WIDTH] = {0};
-
-	if (n >= VF_WIDTH)
-		return vf_load(p);
-	for (size_t i = 0; i < n; i++)
-		whole[i] = p[i];
-	return vf_load(whole);
-}
-
-static ALWAYS_INLINE void
-store_part(float *p, size_t n, bool accumulate, Vf v)
-{
-	float		whole[VF_WIDTH];
-
-	if (n >= VF_WIDTH)
-	{
-		vf_store(p, accumulate ? vf_add(vf_load(p), v) : v);
-		return;
-	}
-	vf_store(whole, v);
-	for (size_t i = 0; i < n; i++)
-		p[i] = accumulate ? p[i] + whole[i] : whole[i];
-}
 
 /* Where the tiles of an image are, one after another. */
 typedef struct Tile
@@ -73,26 +47,34 @@ next_tile(Tile *tile)
 	tile->image++;
 }
 
+static inline bool
+is_flat(const DevWindow *window)
+{
+	return window->kernel[0] == 1;
+}
+
 /*
- * Pointers to the n x n places of `image` (height, width, channels) from (top, left) on; a place outside it reads
+ * Pointers to the rows x cols places of `image` (height, width, channels) from (top, left) on; a place outside it reads
  * `zeros`, of as many floats as there are channels.
  */
-static inline void
-find_places(size_t n, const float *image, size_t height, size_t width, size_t channels, ptrdiff_t top, ptrdiff_t left,
+static ALWAYS_INLINE void
+find_places(const size_t rows, const size_t cols, const float *image, size_t height, size_t width, size_t channels, ptrdiff_t top, ptrdiff_t left,
 			const float *zeros, const float **place)
 {
-	for (size_t i = 0; i < n; i++)
+	/* a negative number is a very large one */
+	size_t		y = (size_t) top;
+	size_t		first = (size_t) left;
+
+#pragma GCC unroll 4
+	for (size_t i = 0; i < rows; i++, y++)
 	{
-		ptrdiff_t	y = top + (ptrdiff_t) i;
-		bool		inside = y >= 0 && y < (ptrdiff_t) height;
+		bool		inside = y < height;
+		const float *line = inside ? image + y * width * channels : zeros;
+		size_t		x = first;
 
-		for (size_t j = 0; j < n; j++)
-		{
-			ptrdiff_t	x = left + (ptrdiff_t) j;
-
-			*place++ = inside && x >= 0 && x < (ptrdiff_t) width ?
-				image + ((size_t) y * width + (size_t) x) * channels : zeros;
-		}
+#pragma GCC unroll 4
+		for (size_t j = 0; j < cols; j++, x++)
+			*place++ = inside && x < width ? line + x * channels : zeros;
 	}
 }
 
@@ -131,7 +113,32 @@ map_source(const float *const *place, size_t at, size_t n, float *dst, size_t pl
 	}
 }
 
-/* Tiles [first, first + n) of src, mapped: dst 16 planes, `plane` floats apart, of (n, filled channels). */
+static ALWAYS_INLINE TILE_CODE void
+map_source_flat(const float *const *place, size_t at, size_t n, float *dst, size_t plane)
+{
+	Vf			d[4];
+	Vf			m[4];
+
+#pragma GCC unroll 4
+	for (size_t j = 0; j < 4; j++)
+		d[j] = load_part(place[j] + at, n);
+	SOURCE_MAP(d[0], d[1], d[2], d[3], m[0], m[1], m[2], m[3]);
+#pragma GCC unroll 4
+	for (size_t j = 0; j < 4; j++)
+		vf_store(dst + j * plane + at, m[j]);
+}
+
+/* A tile's channels, vector after vector, the last filled up with zeros. */
+#define EACH_FILLED(channels, filled, map, ...) \
+	do { \
+		size_t		c_ = 0; \
+		for (; c_ + VF_WIDTH <= (channels); c_ += VF_WIDTH) \
+			map(place, c_, VF_WIDTH, __VA_ARGS__); \
+		for (; c_ < (filled); c_ += VF_WIDTH) \
+			map(place, c_, c_ < (channels) ? (channels) - c_ : 0, __VA_ARGS__); \
+	} while (0)
+
+/* Tiles [first, first + n) of src, mapped: dst planes, `plane` floats apart, of (n, filled channels). */
 static TILE_CODE void
 winograd_source(const DevWindow *window, const float *src, size_t first, size_t n, const float *zeros, float *dst,
 				size_t plane)
@@ -143,15 +150,20 @@ winograd_source(const DevWindow *window, const float *src, size_t first, size_t 
 	for (size_t t = 0; t < n; t++)
 	{
 		const float *place[PLANES];
-		size_t		c = 0;
+		const float *image = src + tile.image * window->height * window->width * channels;
+		ptrdiff_t	top = (ptrdiff_t) (2 * tile.row) - (ptrdiff_t) window->before[0];
+		ptrdiff_t	left = (ptrdiff_t) (2 * tile.col) - (ptrdiff_t) window->before[1];
 
-		find_places(4, src + tile.image * window->height * window->width * channels, window->height, window->width, channels,
-					(ptrdiff_t) (2 * tile.row) - (ptrdiff_t) window->before[0],
-					(ptrdiff_t) (2 * tile.col) - (ptrdiff_t) window->before[1], zeros, place);
-		for (; c + VF_WIDTH <= channels; c += VF_WIDTH)
-			map_source(place, c, VF_WIDTH, dst, plane);
-		for (; c < filled; c += VF_WIDTH)
-			map_source(place, c, c < channels ? channels - c : 0, dst, plane);
+		if (is_flat(window))
+		{
+			find_places(1, 4, image, window->height, window->width, channels, top, left, zeros, place);
+			EACH_FILLED(channels, filled, map_source_flat, dst, plane);
+		}
+		else
+		{
+			find_places(4, 4, image, window->height, window->width, channels, top, left, zeros, place);
+			EACH_FILLED(channels, filled, map_source, dst, plane);
+		}
 		dst += filled;
 		next_tile(&tile);
 	}
@@ -193,6 +205,18 @@ map_output(const float *src, size_t plane, size_t n, bool accumulate, float *con
 	}
 }
 
+static ALWAYS_INLINE TILE_CODE void
+map_output_flat(const float *src, size_t plane, size_t n, bool accumulate, float *const *place)
+{
+	Vf			y[2];
+
+	OUTPUT_MAP(vf_load(src), vf_load(src + plane), vf_load(src + 2 * plane), vf_load(src + 3 * plane), y[0], y[1]);
+#pragma GCC unroll 2
+	for (size_t j = 0; j < 2; j++)
+		if (place[j] != NULL)
+			store_part(place[j], n, accumulate, y[j]);
+}
+
 /* Products of tiles [first, first + n), (n, filled output channels) each, to their output places. */
 static TILE_CODE void
 winograd_output(const DevWindow *window, const float *src, size_t plane, size_t first, size_t n, bool accumulate, float *dst)
@@ -215,7 +239,9 @@ winograd_output(const DevWindow *window, const float *src, size_t plane, size_t 
 		}
 		for (size_t c = 0; c < channels; c += VF_WIDTH)
 		{
-			if (c + VF_WIDTH <= channels)
+			if (is_flat(window))
+				map_output_flat(src + c, plane, channels - c < VF_WIDTH ? channels - c : VF_WIDTH, accumulate, place);
+			else if (c + VF_WIDTH <= channels)
 				map_output(src + c, plane, VF_WIDTH, accumulate, place);
 			else
 				map_output(src + c, plane, channels - c, accumulate, place);
@@ -265,6 +291,19 @@ map_output_back(const float *const *place, size_t at, size_t n, float *dst, size
 	}
 }
 
+static ALWAYS_INLINE TILE_CODE void
+map_output_back_flat(const float *const *place, size_t at, size_t n, float *dst, size_t plane)
+{
+	Vf			y0 = load_part(place[0] + at, n);
+	Vf			y1 = load_part(place[1] + at, n);
+	Vf			m[4];
+
+	OUTPUT_BACK(y0, y1, m[0], m[1], m[2], m[3]);
+#pragma GCC unroll 4
+	for (size_t j = 0; j < 4; j++)
+		vf_store(dst + j * plane + at, m[j]);
+}
+
 /* Output gradients of tiles [first, first + n) -> gradients of their products. */
 static TILE_CODE void
 winograd_output_back(const DevWindow *window, const float *diff_dst, size_t first, size_t n, const float *zeros,
@@ -277,68 +316,102 @@ winograd_output_back(const DevWindow *window, const float *diff_dst, size_t firs
 	for (size_t t = 0; t < n; t++)
 	{
 		const float *place[4];
-		size_t		c = 0;
+		const float *image = diff_dst + tile.image * window->out_height * window->out_width * channels;
+		ptrdiff_t	top = (ptrdiff_t) (2 * tile.row);
+		ptrdiff_t	left = (ptrdiff_t) (2 * tile.col);
 
-		find_places(2, diff_dst + tile.image * window->out_height * window->out_width * channels, window->out_height,
-					window->out_width, channels, (ptrdiff_t) (2 * tile.row), (ptrdiff_t) (2 * tile.col), zeros, place);
-		for (; c + VF_WIDTH <= channels; c += VF_WIDTH)
-			map_output_back(place, c, VF_WIDTH, dst, plane);
-		for (; c < filled; c += VF_WIDTH)
-			map_output_back(place, c, c < channels ? channels - c : 0, dst, plane);
+		if (is_flat(window))
+		{
+			find_places(1, 2, image, window->out_height, window->out_width, channels, top, left, zeros, place);
+			EACH_FILLED(channels, filled, map_output_back_flat, dst, plane);
+		}
+		else
+		{
+			find_places(2, 2, image, window->out_height, window->out_width, channels, top, left, zeros, place);
+			EACH_FILLED(channels, filled, map_output_back, dst, plane);
+		}
 		dst += filled;
 		next_tile(&tile);
 	}
 }
 
 /*
- * weights (3, 3, channels, out_channels) -> dst 16 planes (channels, filled out_channels). turned: those of the convolution
+ * weights (3, 3, channels, out_channels), or (3, channels, out_channels), -> dst planes (channels, filled out_channels). turned: those of the convolution
  * that takes output gradients to source gradients, (out_channels, filled channels), the kernel turned round.
  */
-static void
-winograd_weights(const DevWindow *window, bool turned, const float *weights, float *dst)
+static ALWAYS_INLINE void
+map_weights(const bool flat, const DevWindow *window, bool turned, const float *weights, float *dst)
 {
 	size_t		rows = turned ? window->out_channels : window->channels;
 	size_t		cols = turned ? window->channels : window->out_channels;
 	size_t		filled = (cols + LANES - 1) / LANES * LANES;
-	size_t		size = rows * cols;
-	size_t		step_row = turned ? 1 : cols;
-	size_t		step_col = turned ? rows : 1;
+	size_t		plane = rows * filled;
+	size_t		step = turned ? rows : 1;
 
 	for (size_t r = 0; r < rows; r++)
 	{
-		for (size_t c = 0; c < filled; c++)
+		const float *from = weights + r * (turned ? 1 : cols);
+		float	   *to = dst + r * filled;
+		ptrdiff_t	tap = (ptrdiff_t) (rows * cols) * (turned ? -1 : 1);
+
+		if (turned)
+			from += (flat ? 2 : 8) * rows * cols;
+		zero_run(filled - cols, to + cols);
+		EACH(cols)
 		{
-			float		g[3][3];
+			const float *g = from + i * step;
 			float		h[4][3];
-			float	   *to = dst + r * filled + c;
 
-			for (size_t i = 0; i < 9; i++)
-				g[i / 3][i % 3] = c < cols ? weights[(turned ? 8 - i : i) * size + r * step_row + c * step_col] : 0.0f;
-			for (size_t j = 0; j < 3; j++)
+			if (flat)
 			{
-				float		ends = 0.5f * (g[0][j] + g[2][j]);
+				float		ends = 0.5f * (g[0] + g[2 * tap]);
+				float		middle = 0.5f * g[tap];
 
-				h[0][j] = g[0][j];
-				h[1][j] = ends + 0.5f * g[1][j];
-				h[2][j] = ends - 0.5f * g[1][j];
-				h[3][j] = g[2][j];
+				to[i] = g[0];
+				to[plane + i] = ends + middle;
+				to[2 * plane + i] = ends - middle;
+				to[3 * plane + i] = g[2 * tap];
+				continue;
 			}
-			for (size_t i = 0; i < 4; i++)
-			{
-				float		ends = 0.5f * (h[i][0] + h[i][2]);
 
-				to[(4 * i) * rows * filled] = h[i][0];
-				to[(4 * i + 1) * rows * filled] = ends + 0.5f * h[i][1];
-				to[(4 * i + 2) * rows * filled] = ends - 0.5f * h[i][1];
-				to[(4 * i + 3) * rows * filled] = h[i][2];
+			for (ptrdiff_t j = 0; j < 3; j++)
+			{
+				float		ends = 0.5f * (g[j * tap] + g[(6 + j) * tap]);
+				float		middle = 0.5f * g[(3 + j) * tap];
+
+				h[0][j] = g[j * tap];
+				h[1][j] = ends + middle;
+				h[2][j] = ends - middle;
+				h[3][j] = g[(6 + j) * tap];
+			}
+			for (size_t k = 0; k < 4; k++)
+			{
+				float		ends = 0.5f * (h[k][0] + h[k][2]);
+				float		middle = 0.5f * h[k][1];
+
+				to[(4 * k) * plane + i] = h[k][0];
+				to[(4 * k + 1) * plane + i] = ends + middle;
+				to[(4 * k + 2) * plane + i] = ends - middle;
+				to[(4 * k + 3) * plane + i] = h[k][2];
 			}
 		}
+		for (size_t k = 1; k < (flat ? 4 : PLANES); k++)
+			zero_run(filled - cols, to + k * plane + cols);
 	}
 }
 
-/* diff_weights += the way back of winograd_weights; src 16 planes (channels, filled out_channels). */
 static void
-winograd_weights_back(const DevWindow *window, const float *src, float *diff_weights)
+winograd_weights(const DevWindow *window, bool turned, const float *weights, float *dst)
+{
+	if (is_flat(window))
+		map_weights(true, window, turned, weights, dst);
+	else
+		map_weights(false, window, turned, weights, dst);
+}
+
+/* diff_weights += the way back of winograd_weights; src planes (channels, filled out_channels). */
+static ALWAYS_INLINE void
+map_weights_back(const bool flat, const DevWindow *window, const float *src, float *diff_weights)
 {
 	size_t		rows = window->channels;
 	size_t		cols = window->out_channels;
@@ -350,6 +423,17 @@ winograd_weights_back(const DevWindow *window, const float *src, float *diff_wei
 		{
 			float		h[3][4];
 
+			if (flat)
+			{
+				float		u1 = src[(rows + r) * filled + i];
+				float		u2 = src[(2 * rows + r) * filled + i];
+				float		both = 0.5f * (u1 + u2);
+
+				diff_weights[r * cols + i] += src[r * filled + i] + both;
+				diff_weights[(rows + r) * cols + i] += 0.5f * (u1 - u2);
+				diff_weights[(2 * rows + r) * cols + i] += both + src[(3 * rows + r) * filled + i];
+				continue;
+			}
 			for (size_t j = 0; j < 4; j++)
 			{
 				float		u0 = src[(j * rows + r) * filled + i];
@@ -372,4 +456,13 @@ winograd_weights_back(const DevWindow *window, const float *src, float *diff_wei
 			}
 		}
 	}
+}
+
+static void
+winograd_weights_back(const DevWindow *window, const float *src, float *diff_weights)
+{
+	if (is_flat(window))
+		map_weights_back(true, window, src, diff_weights);
+	else
+		map_weights_back(false, window, src, diff_weights);
 }

@@ -30,7 +30,7 @@ kernel_packed_size(size_t k, size_t n)
 typedef struct Kernels
 {
 	const char *name;
-	size_t		small;			/* products with a side below this are no slower than OpenBLAS's, often faster */
+	size_t		small;			/* products with a side below this are no slower than OpenBLAS's, often faster; SIZE_MAX: all are */
 
 	/*
 	 * C = alpha * A B + beta * C, or with bias (which needs alpha 1 and beta 0) C = A B + bias. Element (i, p) of A lies
@@ -123,6 +123,26 @@ typedef struct Kernels
 								const float *shift, const float *diff, const float *a, const float *b, const float *c,
 								float *diff_x, bool accumulate);
 	void		(*add_relu) (size_t n, const float *a, const float *b, float *y);
+
+	void		(*layer_norm) (size_t rows, size_t cols, const float *x, const float *gain, const float *bias, float epsilon,
+							   float *y, float *statistics);
+	void		(*layer_norm_grad) (size_t rows, size_t cols, const float *x, const float *gain, const float *statistics,
+									const float *diff_y, float *diff_x, bool accumulate,
+									float *diff_gain, float *diff_bias);
+
+	/*
+	 * One tile of scores, before scaling, turned into weights under the running maximum: row r sees its first
+	 * diagonal + r columns (diagonal is at least 1), the others get 0. most and sum (rows) go on from the tile before, unless
+	 * it is the first; factor (rows) is what sums so far must be multiplied by. ld is a multiple of 16 and holds the columns rounded up to one.
+	 */
+	void		(*attend) (size_t rows, size_t cols, size_t diagonal, float scale, bool first, float *scores, size_t ld,
+						   float *most, float *sum, float *factor);
+	/*
+	 * The same tile on the way back: scores become the weights times the mask (NULL: none), diff, which is the gradient of
+	 * masked weights, becomes that of the scores. dots (rows): sum over all keys of weight times gradient.
+	 */
+	void		(*attend_grad) (size_t rows, size_t cols, size_t diagonal, float scale, const float *log_sum, const float *dots,
+								const float *mask, float *scores, float *diff, size_t ld);
 } Kernels;
 
 extern const Kernels dev_kernels_portable;

@@ -31,7 +31,7 @@ open_runs(LearnPredictor *predictor)
 		LearnEngine *engine = &predictor->engines[i];
 
 		if (engine->explain_run == NULL)
-			status = nn_run_create(engine->built.graph, predictor->device, LEARN_EXPLAIN_BATCH, true,
+			status = nn_run_create(engine->built.graph, predictor->device, LEARN_EXPLAIN_BATCH, NN_RUN_WHOLE,
 								   &engine->explain_run);
 	}
 	return status;

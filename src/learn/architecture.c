@@ -98,16 +98,17 @@ check_inputs(DevSession *session, const LearnNetwork *network)
 		(network->task == LEARN_TAGGING && network->n_numbers + network->n_codes > 0))
 		return dev_fail(session, DEV_INVALID, "tagging has one text cut into tokens as its input, and no other");
 	if (network->task == LEARN_TAGGING && network->architecture != LEARN_AUTO && network->architecture != LEARN_BILSTM_CRF &&
-		network->architecture != LEARN_LSTM && network->architecture != LEARN_GRU)
+		network->architecture != LEARN_LSTM && network->architecture != LEARN_GRU &&
+		network->architecture != LEARN_TRANSFORMER)
 	{
 		dev_fail(session, DEV_INVALID, "architecture \"%s\" does not tag", learn_architecture_names[network->architecture]);
-		dev_hint(session, "For tagging take \"bilstm_crf\", or \"gru\" for the same with another recurrence.");
+		dev_hint(session, "For tagging take \"bilstm_crf\", or \"gru\" or \"transformer\" in its place.");
 		return DEV_INVALID;
 	}
 	if (network->task != LEARN_TAGGING && network->architecture == LEARN_BILSTM_CRF)
 	{
 		dev_fail(session, DEV_INVALID, "architecture \"bilstm_crf\" is for tagging");
-		dev_hint(session, "For texts as a whole take \"bag\", \"cnn\", \"lstm\" or \"gru\".");
+		dev_hint(session, "For texts as a whole take \"bag\", \"cnn\", \"lstm\", \"gru\" or \"transformer\".");
 		return DEV_INVALID;
 	}
 	if (network->n_fields > 0 && network->architecture == LEARN_NAM)
@@ -214,6 +215,7 @@ default_width(const LearnNetwork *network, size_t n_rows)
 			return 16;
 		case LEARN_FCN:
 		case LEARN_BAG:
+		case LEARN_TRANSFORMER:
 			return 128;
 		default:
 			return n_rows < 10000 ? 64 : n_rows < 100000 ? 128 : 256;
@@ -615,12 +617,13 @@ build_heads(LearnBuilder *builder, LearnGraph *built)
 		case LEARN_NAM:
 			return learn_build_nam(builder, &built->parts);
 		case LEARN_LAYERS:
-			return learn_build_layers(builder);
+			return learn_build_layers(builder, built);
 		case LEARN_CNN:
 		case LEARN_RESNET20:
 		case LEARN_FCN:
 		case LEARN_LSTM:
 		case LEARN_GRU:
+		case LEARN_TRANSFORMER:
 		case LEARN_BAG:
 		case LEARN_BILSTM_CRF:
 			return learn_build_deep(builder);
@@ -638,7 +641,7 @@ build_output(LearnBuilder *builder, NnNode heads)
 
 	if (builder->network->architecture != LEARN_TABM)
 		return heads;
-	if (builder->network->task == LEARN_BINARY)
+	if (builder->network->task == LEARN_BINARY || builder->network->task == LEARN_MULTILABEL)
 		scale = NN_MEAN_BINARY;
 	else if (builder->network->task == LEARN_MULTICLASS)
 		scale = NN_MEAN_CLASSES;
@@ -650,19 +653,24 @@ build_loss(LearnBuilder *builder, const LearnLoss *loss, LearnGraph *built)
 {
 	const LearnNetwork *network = builder->network;
 	NnGraph    *graph = builder->graph;
-	size_t		n_targets = network->task == LEARN_REGRESSION ? network->n_outputs
+	size_t		n_targets = network->task == LEARN_REGRESSION || network->task == LEARN_MULTILABEL ? network->n_outputs
 		: network->task == LEARN_SURVIVAL ? 2 : 1;
 	NnShape		shape = nn_shape(1, n_targets, 0, 0, 0);
-	float		positive = loss->class_weights == NULL ? 1 : loss->class_weights[1] / loss->class_weights[0];
+	float		positive = loss->class_weights == NULL || network->task != LEARN_BINARY ? 1 : loss->class_weights[1] / loss->class_weights[0];
 
-	built->target = network->task == LEARN_MULTICLASS ? nn_codes(graph, "target", 1) : nn_input(graph, "target", &shape);
+	if (network->task == LEARN_MULTICLASS && loss->soft)
+		shape = nn_shape(1, network->n_outputs, 0, 0, 0);
+	built->target = network->task == LEARN_MULTICLASS && !loss->soft ? nn_codes(graph, "target", 1) : nn_input(graph, "target", &shape);
 	switch (network->task)
 	{
+		case LEARN_MULTILABEL:
 		case LEARN_BINARY:
 			built->loss = nn_binary_cross_entropy(graph, built->heads, built->target, positive, loss->smoothing);
 			break;
 		case LEARN_MULTICLASS:
-			built->loss = nn_cross_entropy(graph, built->heads, built->target, loss->class_weights, loss->smoothing);
+			built->loss = loss->soft ?
+				nn_soft_cross_entropy(graph, built->heads, built->target, loss->class_weights, loss->smoothing) :
+				nn_cross_entropy(graph, built->heads, built->target, loss->class_weights, loss->smoothing);
 			break;
 		case LEARN_REGRESSION:
 			built->loss = loss->huber > 0 ? nn_huber(graph, built->heads, built->target, loss->huber)
@@ -692,6 +700,19 @@ check_complete(DevSession *session, const LearnNetwork *network)
 				 || (network->architecture == LEARN_TABM && network->members < 1)))
 		return dev_fail(session, DEV_INVALID, "the network's sizes are incomplete");
 	return DEV_OK;
+}
+
+/* What is asked for after a pass, and where explanations start. Inputs are kept anyway. */
+static void
+keep_results(const LearnGraph *built, int n_fields)
+{
+	const NnNode kept[] = {built->features, built->heads, built->output, built->loss, built->parts};
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		nn_graph_keep(built->graph, kept[i]);
+	for (int field = 0; field < n_fields; field++)
+		for (int plane = 0; plane < LEARN_MAX_PLANES; plane++)
+			nn_graph_keep(built->graph, built->starts[field][plane]);
 }
 
 DevStatus
@@ -724,6 +745,7 @@ learn_network_build(DevSession *session, const LearnNetwork *network, const Lear
 		learn_build_crf(&builder, built, loss != NULL);
 	else if (loss != NULL)
 		build_loss(&builder, loss, built);
+	keep_results(built, network->n_fields);
 	return nn_graph_compile(built->graph);
 }
 
@@ -788,6 +810,10 @@ learn_network_words(DevSession *session, const LearnNetwork *network)
 		case LEARN_LSTM:
 		case LEARN_GRU:
 			snprintf(text, 256, "%s: %d layers of %d units", name, network->depth, network->width);
+			break;
+		case LEARN_TRANSFORMER:
+			snprintf(text, 256, "%s: %d layers of width %d%s", name, network->depth, network->width,
+					 network->task == LEARN_TAGGING ? "; words, characters, affixes; CRF" : "");
 			break;
 		case LEARN_BAG:
 			snprintf(text, 256, "%s: weighted mean and maximum of pieces, %d wide", name, network->width);

@@ -19,6 +19,7 @@ typedef struct LearnBuilder
 	NnNode		features;		/* (n_features), or NN_NONE */
 	size_t		n_features;
 	NnNode	   *encoded;		/* (network->n_fields): what an encoder made of each field, (width) */
+	LearnGraph *built;			/* while there are fields: where encoders leave their maps */
 } LearnBuilder;
 
 #define JOIN_WIDTH 64			/* of the layer that joins encoded fields and ordinary columns */
@@ -30,11 +31,21 @@ extern LearnArchitecture learn_field_encoder(const LearnNetwork *network, const 
 /* From joined fields to heads, for architectures made for fields. */
 extern NnNode learn_build_deep(LearnBuilder *builder);
 
+/* The layer text's layers, from the one field or from joined columns to heads. (architecture_layers.c) */
+extern NnNode learn_build_layers(LearnBuilder *builder, const LearnGraph *built);
+/* Does the text begin at the field, so that the field has no encoder of its own? */
+extern bool learn_layers_encode(DevSession *session, const LearnNetwork *network);
+
+/* One direction of a recurrence over src (length, width). */
+extern NnNode learn_build_recurrence(LearnBuilder *builder, NnNode src, NnNode length, const char *name, size_t hidden, bool lstm,
+									 bool backward);
 /* Encoders: of an image (height, width, depth), of a sequence (length, width) and its length, to one vector. */
-extern NnNode learn_build_cnn(LearnBuilder *builder, NnNode src, const char *name);
-extern NnNode learn_build_resnet20(LearnBuilder *builder, NnNode src, const char *name);
-extern NnNode learn_build_fcn(LearnBuilder *builder, NnNode src, NnNode length, const char *name);
+extern NnNode learn_build_cnn(LearnBuilder *builder, NnNode src, const char *name, int field);
+extern NnNode learn_build_resnet20(LearnBuilder *builder, NnNode src, const char *name, int field);
+extern NnNode learn_build_fcn(LearnBuilder *builder, NnNode src, NnNode length, const char *name, int field);
 extern NnNode learn_build_recurrent(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm, bool both);
+/* Encoder layers of attention: (length, width') -> (length, the network's width). (architecture_transformer.c) */
+extern NnNode learn_build_transformer(LearnBuilder *builder, NnNode src, NnNode length, const char *name);
 /* Layers of recurrence in both directions: (length, width) -> (length, 2 * the network's width). */
 extern NnNode learn_build_both_ways(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm);
 
@@ -43,20 +54,22 @@ extern NnNode learn_build_text(LearnBuilder *builder, LearnGraph *built, int num
 extern NnNode learn_build_tagger(LearnBuilder *builder, LearnGraph *built);
 extern void learn_build_crf(LearnBuilder *builder, LearnGraph *built, bool loss);
 
+/* The mean over positions that ends the encoder of a field; explanations find them as its map. */
+extern NnNode learn_build_mean(LearnBuilder *builder, NnNode src, NnNode length, int field);
+
 /* A convolution that keeps the size but for its stride, "<name>.weights"; and one with batch norm and relu. */
 extern NnNode learn_build_convolution(LearnBuilder *builder, NnNode src, const char *name, size_t kernel, size_t stride,
 									  size_t width);
 extern NnNode learn_build_convolution_block(LearnBuilder *builder, NnNode src, const char *name, size_t kernel,
 											size_t stride, size_t width, bool rectified);
 
-/* Inputs of the fields and their encoders: fills built->planes and ->lengths, and builder->encoded. (architecture_field.c) */
+/* Inputs of the fields and their encoders: fills built->planes, ->lengths, ->encoded and ->maps, and builder->encoded. (architecture_field.c) */
 extern DevStatus learn_build_fields(LearnBuilder *builder, LearnGraph *built);
 
 /* From features to heads: (outputs) or (members, outputs). The LAYERS one fails for a bad text. */
 extern NnNode learn_build_linear(LearnBuilder *builder);
 extern NnNode learn_build_mlp(LearnBuilder *builder);
 extern NnNode learn_build_resnet(LearnBuilder *builder);
-extern NnNode learn_build_layers(LearnBuilder *builder);
 extern NnNode learn_build_tabm(LearnBuilder *builder);
 extern NnNode learn_build_nam(LearnBuilder *builder, NnNode *parts);
 
@@ -98,21 +111,38 @@ extern void learn_features_mean(const LearnNetwork *network, const LearnGraph *b
 
 typedef enum LearnLayerKind
 {
-	LEARN_LAYER_DENSE,
+	LEARN_LAYER_DENSE,			/* (width) */
 	LEARN_LAYER_ACTIVATION,
-	LEARN_LAYER_DROPOUT,
+	LEARN_LAYER_DROPOUT,		/* (rate) */
 	LEARN_LAYER_LAYER_NORM,
-	LEARN_LAYER_BATCH_NORM
+	LEARN_LAYER_BATCH_NORM,
+	LEARN_LAYER_GROUP_NORM,		/* (groups) */
+	LEARN_LAYER_CONVOLUTION,	/* (width, kernel, stride): kernel 3 and stride 1 when not said */
+	LEARN_LAYER_MAX_POOL,		/* (size): of its window and step */
+	LEARN_LAYER_AVERAGE_POOL,
+	LEARN_LAYER_GLOBAL_MEAN,	/* over all places; of a sequence, those that are there */
+	LEARN_LAYER_GLOBAL_MAX,
+	LEARN_LAYER_LAST,			/* of a sequence */
+	LEARN_LAYER_FLATTEN,
+	LEARN_LAYER_LSTM,			/* (width) */
+	LEARN_LAYER_GRU,
+	LEARN_LAYER_BILSTM,
+	LEARN_LAYER_BIGRU,
+	LEARN_LAYER_JOIN			/* the ordinary columns come in here */
 } LearnLayerKind;
+
+#define LEARN_LAYER_ARGUMENTS 3
 
 typedef struct LearnLayer
 {
 	LearnLayerKind kind;
-	size_t		width;			/* dense */
 	DevMap		activation;
-	float		rate;			/* dropout */
+	int			n_arguments;	/* written; the others have their defaults */
+	double		arguments[LEARN_LAYER_ARGUMENTS];
 } LearnLayer;
 
+/* Whether a layer works on places of an image or moments of a sequence: a text with one begins at the field itself. */
+extern bool learn_layer_has_places(LearnLayerKind kind);
 /* *layers is in the session's memory; release it. DEV_INVALID says the position, the word and the nearest valid one. */
 extern DevStatus learn_layers_parse(DevSession *session, const char *text, LearnLayer **layers, int *n_layers);
 

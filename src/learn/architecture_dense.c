@@ -1,5 +1,5 @@
 /*
- * architecture_dense.c: linear model, multilayer perceptron, residual network, the user's own layers.
+ * architecture_dense.c: linear model, multilayer perceptron, residual network.
  *
  * The residual network is the tabular one of Gorishniy et al. (2021): blocks
  * x + dropout(linear(dropout(relu(linear(norm(x)))))) of constant width. The
@@ -69,41 +69,4 @@ learn_build_resnet(LearnBuilder *builder)
 	node = learn_build_layer_norm(builder, node, "norm");
 	node = nn_activation(builder->graph, node, (DevMap) network->activation);
 	return learn_build_dense(builder, node, "head", network->n_outputs, NN_ROLE_HEAD);
-}
-
-static NnNode
-build_layer(LearnBuilder *builder, NnNode node, const LearnLayer *layer, int number)
-{
-	char		name[NAME_SIZE];
-
-	snprintf(name, sizeof(name), "layer%d", number);
-	switch (layer->kind)
-	{
-		case LEARN_LAYER_DENSE:
-			return learn_build_dense(builder, node, name, layer->width, NN_ROLE_MATRIX);
-		case LEARN_LAYER_ACTIVATION:
-			return nn_activation(builder->graph, node, layer->activation);
-		case LEARN_LAYER_DROPOUT:
-			return layer->rate > 0 ? nn_dropout(builder->graph, node, layer->rate) : node;
-		case LEARN_LAYER_LAYER_NORM:
-			return learn_build_layer_norm(builder, node, name);
-		case LEARN_LAYER_BATCH_NORM:
-			return learn_build_batch_norm(builder, node, name);
-	}
-	return NN_NONE;
-}
-
-NnNode
-learn_build_layers(LearnBuilder *builder)
-{
-	NnNode		node = learn_build_joined(builder);
-	LearnLayer *layers;
-	int			n_layers;
-
-	if (learn_layers_parse(builder->session, builder->network->layers, &layers, &n_layers) != DEV_OK)
-		return NN_NONE;
-	for (int i = 0; i < n_layers; i++)
-		node = build_layer(builder, node, &layers[i], i);
-	dev_release(builder->session, layers);
-	return learn_build_dense(builder, node, "head", builder->network->n_outputs, NN_ROLE_HEAD);
 }

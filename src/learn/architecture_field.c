@@ -21,9 +21,10 @@ learn_field_encoder(const LearnNetwork *network, const LearnField *field)
 	if (field->kind == LEARN_IMAGE)
 		return wanted == LEARN_CNN ? LEARN_CNN : LEARN_RESNET20;
 	if (field->kind == LEARN_TEXT)
-		return wanted == LEARN_CNN || wanted == LEARN_FCN || wanted == LEARN_LSTM || wanted == LEARN_GRU ? wanted :
+		return wanted == LEARN_CNN || wanted == LEARN_FCN || wanted == LEARN_LSTM || wanted == LEARN_GRU ||
+			wanted == LEARN_TRANSFORMER ? wanted :
 			field->tagged ? LEARN_BILSTM_CRF : LEARN_BAG;
-	if (wanted == LEARN_FCN || wanted == LEARN_LSTM || wanted == LEARN_GRU)
+	if (wanted == LEARN_FCN || wanted == LEARN_LSTM || wanted == LEARN_GRU || wanted == LEARN_TRANSFORMER)
 		return wanted;
 	if (wanted == LEARN_CNN)
 		return LEARN_FCN;
@@ -34,7 +35,7 @@ bool
 learn_is_deep(LearnArchitecture architecture)
 {
 	return architecture == LEARN_CNN || architecture == LEARN_RESNET20 || architecture == LEARN_FCN ||
-		architecture == LEARN_LSTM || architecture == LEARN_GRU || architecture == LEARN_BAG ||
+		architecture == LEARN_LSTM || architecture == LEARN_GRU || architecture == LEARN_TRANSFORMER || architecture == LEARN_BAG ||
 		architecture == LEARN_BILSTM_CRF;
 }
 
@@ -84,6 +85,14 @@ learn_build_convolution_block(LearnBuilder *builder, NnNode src, const char *nam
 	return rectified ? nn_activation(builder->graph, node, DEV_MAP_RELU) : node;
 }
 
+NnNode
+learn_build_mean(LearnBuilder *builder, NnNode src, NnNode length, int field)
+{
+	builder->built->maps[field] = src;
+	builder->built->map_has_length[field] = length != NN_NONE;
+	return nn_global_mean(builder->graph, src, length);
+}
+
 /* ---- Inputs ---- */
 
 static void
@@ -128,14 +137,16 @@ build_encoder(LearnBuilder *builder, LearnGraph *built, int number)
 	switch (encoder)
 	{
 		case LEARN_CNN:
-			return learn_build_cnn(builder, src, name);
+			return learn_build_cnn(builder, src, name, number);
 		case LEARN_FCN:
-			return learn_build_fcn(builder, src, length, name);
+			return learn_build_fcn(builder, src, length, name, number);
+		case LEARN_TRANSFORMER:
+			return nn_masked_mean(builder->graph, learn_build_transformer(builder, src, length, name), length);
 		case LEARN_LSTM:
 		case LEARN_GRU:
 			return learn_build_recurrent(builder, src, length, name, encoder == LEARN_LSTM, field->kind != LEARN_SERIES);
 		default:
-			return learn_build_resnet20(builder, src, name);
+			return learn_build_resnet20(builder, src, name, number);
 	}
 }
 
@@ -147,13 +158,19 @@ learn_build_fields(LearnBuilder *builder, LearnGraph *built)
 	built->planes = dev_alloc(builder->session, n, sizeof(*built->planes));
 	built->starts = dev_alloc(builder->session, n, sizeof(*built->starts));
 	built->lengths = dev_alloc(builder->session, n, sizeof(NnNode));
-	builder->encoded = dev_alloc(builder->session, n, sizeof(NnNode));
-	if (built->planes == NULL || built->starts == NULL || built->lengths == NULL || builder->encoded == NULL)
+	built->maps = dev_alloc(builder->session, n, sizeof(NnNode));
+	built->map_has_length = dev_alloc(builder->session, n, sizeof(bool));
+	built->encoded = builder->encoded = dev_alloc(builder->session, n, sizeof(NnNode));
+	if (built->planes == NULL || built->starts == NULL || built->lengths == NULL || built->maps == NULL ||
+		built->map_has_length == NULL || builder->encoded == NULL)
 		return DEV_NO_MEMORY;
+	builder->built = built;
 	for (int i = 0; i < (int) n; i++)
 	{
 		build_planes(builder, built, i);
-		builder->encoded[i] = builder->network->task == LEARN_TAGGING ? NN_NONE : build_encoder(builder, built, i);
+		built->maps[i] = builder->encoded[i] = NN_NONE;
+		if (builder->network->task != LEARN_TAGGING && !learn_layers_encode(builder->session, builder->network))
+			builder->encoded[i] = build_encoder(builder, built, i);
 	}
 	return DEV_OK;
 }

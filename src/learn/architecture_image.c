@@ -44,7 +44,7 @@ build_stem(LearnBuilder *builder, NnNode src, const char *name, size_t width)
 }
 
 NnNode
-learn_build_cnn(LearnBuilder *builder, NnNode src, const char *name)
+learn_build_cnn(LearnBuilder *builder, NnNode src, const char *name, int field)
 {
 	const LearnNetwork *network = builder->network;
 	size_t		width = (size_t) network->width;
@@ -61,7 +61,7 @@ learn_build_cnn(LearnBuilder *builder, NnNode src, const char *name)
 			node = learn_build_convolution_block(builder, node, part, 3, 1, width, true);
 		}
 	}
-	return nn_global_mean(builder->graph, node, NN_NONE);
+	return learn_build_mean(builder, node, NN_NONE, field);
 }
 
 static NnNode
@@ -88,7 +88,7 @@ residual_block(LearnBuilder *builder, NnNode src, const char *name, size_t strid
 }
 
 NnNode
-learn_build_resnet20(LearnBuilder *builder, NnNode src, const char *name)
+learn_build_resnet20(LearnBuilder *builder, NnNode src, const char *name, int field)
 {
 	const LearnNetwork *network = builder->network;
 	size_t		width = (size_t) network->width;
@@ -107,5 +107,5 @@ learn_build_resnet20(LearnBuilder *builder, NnNode src, const char *name)
 			node = residual_block(builder, node, part, halved ? 2 : 1, width << stage);
 		}
 	}
-	return nn_global_mean(builder->graph, node, NN_NONE);
+	return learn_build_mean(builder, node, NN_NONE, field);
 }

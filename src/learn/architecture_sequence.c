@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 NnNode
-learn_build_fcn(LearnBuilder *builder, NnNode src, NnNode length, const char *name)
+learn_build_fcn(LearnBuilder *builder, NnNode src, NnNode length, const char *name, int field)
 {
 	static const size_t kernels[] = {8, 5, 3};
 	const LearnNetwork *network = builder->network;
@@ -33,7 +33,7 @@ learn_build_fcn(LearnBuilder *builder, NnNode src, NnNode length, const char *na
 		if (length != NN_NONE)
 			node = nn_mask(builder->graph, node, length);
 	}
-	return nn_global_mean(builder->graph, node, length);
+	return learn_build_mean(builder, node, length, field);
 }
 
 static NnParameter
@@ -45,10 +45,10 @@ gates(LearnBuilder *builder, const char *name, const char *part, NnShape shape, 
 	return nn_parameter(builder->graph, full, &shape, role, range > 0 ? NN_INIT_UNIFORM : NN_INIT_ZERO, range, NULL);
 }
 
-static NnNode
-recurrent_layer(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm, bool backward)
+NnNode
+learn_build_recurrence(LearnBuilder *builder, NnNode src, NnNode length, const char *name, size_t hidden, bool lstm,
+					   bool backward)
 {
-	size_t		hidden = (size_t) builder->network->width;
 	size_t		n_gates = lstm ? 4 : 3;
 	float		range = 1.0f / sqrtf((float) hidden);
 	NnParameter from_src;
@@ -82,9 +82,9 @@ learn_build_both_ways(LearnBuilder *builder, NnNode src, NnNode length, const ch
 		if (i > 0 && network->dropout > 0)
 			node = nn_dropout(builder->graph, node, network->dropout);
 		snprintf(part, sizeof(part), "%s.layer%d", name, i);
-		sides[0] = recurrent_layer(builder, node, length, part, lstm, false);
+		sides[0] = learn_build_recurrence(builder, node, length, part, (size_t) network->width, lstm, false);
 		snprintf(part, sizeof(part), "%s.layer%d.backward", name, i);
-		sides[1] = recurrent_layer(builder, node, length, part, lstm, true);
+		sides[1] = learn_build_recurrence(builder, node, length, part, (size_t) network->width, lstm, true);
 		node = nn_concat(builder->graph, sides, 2);
 	}
 	return node;
@@ -107,13 +107,13 @@ learn_build_recurrent(LearnBuilder *builder, NnNode src, NnNode length, const ch
 		if (i > 0 && network->dropout > 0)
 			node = nn_dropout(graph, node, network->dropout);
 		snprintf(part, sizeof(part), "%s.layer%d", name, i);
-		forward = recurrent_layer(builder, node, length, part, lstm, false);
+		forward = learn_build_recurrence(builder, node, length, part, (size_t) network->width, lstm, false);
 		if (both)
 		{
 			NnNode		sides[2];
 
 			snprintf(part, sizeof(part), "%s.layer%d.backward", name, i);
-			backward = recurrent_layer(builder, node, length, part, lstm, true);
+			backward = learn_build_recurrence(builder, node, length, part, (size_t) network->width, lstm, true);
 			sides[0] = forward;
 			sides[1] = backward;
 			node = nn_concat(graph, sides, 2);

@@ -78,13 +78,15 @@ learn_build_text(LearnBuilder *builder, LearnGraph *built, int number, LearnArch
 	const LearnField *field = &network->fields[number];
 	NnNode		codes = built->planes[number][0];
 	NnNode		length = built->lengths[number];
+	/* Positions are added to a Transformer's pieces, which must be heard beside them. */
+	float		deviation = encoder == LEARN_TRANSFORMER ? 1.0f : PIECE_DEVIATION;
 	NnNode		node;
 	char		name[32];
 
 	snprintf(name, sizeof(name), "field%d", number);
 	node = nn_token_embedding(builder->graph, codes,
 							  table(builder, name, "pieces", learn_vocabulary_size(field->vocabulary), (size_t) network->width,
-									NN_INIT_NORMAL, PIECE_DEVIATION, NULL), length);
+									NN_INIT_NORMAL, deviation, NULL), length);
 	built->starts[number][0] = node;
 	if (encoder == LEARN_BAG)
 		return build_bag(builder, field, codes, node, length, name);
@@ -94,7 +96,9 @@ learn_build_text(LearnBuilder *builder, LearnGraph *built, int number, LearnArch
 		return learn_build_recurrent(builder, node, length, name, encoder == LEARN_LSTM, true);
 	if (encoder == LEARN_CNN)
 		return build_text_cnn(builder, node, length, name);
-	return learn_build_fcn(builder, node, length, name);
+	if (encoder == LEARN_TRANSFORMER)
+		return nn_masked_mean(builder->graph, learn_build_transformer(builder, node, length, name), length);
+	return learn_build_fcn(builder, node, length, name, number);
 }
 
 /* ---- Taggers ---- */
@@ -160,7 +164,10 @@ learn_build_tagger(LearnBuilder *builder, LearnGraph *built)
 	NnNode		length = built->lengths[0];
 	NnNode		node = drop(builder, build_tokens(builder, built), network->dropout);
 
-	node = learn_build_both_ways(builder, node, length, "tagger", network->architecture != LEARN_GRU);
+	if (network->architecture == LEARN_TRANSFORMER)
+		node = learn_build_transformer(builder, node, length, "tagger");
+	else
+		node = learn_build_both_ways(builder, node, length, "tagger", network->architecture != LEARN_GRU);
 	node = drop(builder, node, network->dropout);
 	return learn_build_dense(builder, node, "head", network->n_outputs, NN_ROLE_HEAD);
 }

@@ -6,6 +6,7 @@
  */
 #include "idla/learn_augment.h"
 
+#include <assert.h>
 #include <string.h>
 
 const char *const learn_augment_kind_names[] = {
@@ -53,6 +54,8 @@ const LearnAugmentOption learn_augment_options[] = {
 	{LEARN_N_AUGMENT_KINDS, NULL, 0, 0, 0, NULL}
 };
 
+static_assert(sizeof(learn_augment_options) / sizeof(learn_augment_options[0]) <= LEARN_AUGMENT_MOST + 1, "every option has a value");
+
 const LearnAugmentOption *
 learn_augment_find(LearnAugmentKind kind, const char *name)
 {
@@ -70,6 +73,37 @@ learn_augment_number(const LearnAugmentOption *option)
 	while (option - number > learn_augment_options && option[-number - 1].kind == option->kind)
 		number++;
 	return number;
+}
+
+int
+learn_augment_position(const LearnAugmentOption *option)
+{
+	return (int) (option - learn_augment_options);
+}
+
+bool
+learn_augment_any(const LearnAugment *augment, LearnAugmentKind kind)
+{
+	for (const LearnAugmentOption *option = learn_augment_options; option->name != NULL; option++)
+		if (option->kind == kind && augment->values[learn_augment_position(option)] > 0)
+			return true;
+	return false;
+}
+
+float
+learn_augment_value(const LearnAugment *augment, LearnAugmentKind kind, const char *name)
+{
+	const LearnAugmentOption *option = learn_augment_find(kind, name);
+
+	return option == NULL ? 0 : augment->values[learn_augment_position(option)];
+}
+
+void
+learn_augment_usual(LearnAugment *augment, LearnAugmentKind kind)
+{
+	for (const LearnAugmentOption *option = learn_augment_options; option->name != NULL; option++)
+		if (option->kind == kind)
+			augment->values[learn_augment_position(option)] = (float) option->usual;
 }
 
 DevStatus

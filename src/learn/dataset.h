@@ -136,11 +136,11 @@ learn_expand_row(const LearnDataset *dataset, const float *stored, float *number
 		memcpy(codes, stored + dataset->n_scaled, dataset->n_codes * sizeof(int32_t));
 }
 
-/* Number of the class (or 0/1 for the event of survival) that a split keeps balanced; 0 for regression. */
+/* Number of the class (or 0/1 for the event of survival) that a split keeps balanced; 0 where there is no one class. */
 static inline uint32_t
 learn_stratum(const LearnDataset *dataset, LearnTask task, size_t row)
 {
-	if (task == LEARN_REGRESSION || dataset->n_targets == 0)
+	if (task == LEARN_REGRESSION || task == LEARN_MULTILABEL || dataset->n_targets == 0)
 		return 0;
 	return (uint32_t) dataset->targets[row * (size_t) dataset->n_targets + (task == LEARN_SURVIVAL ? 1 : 0)];
 }

@@ -140,19 +140,27 @@ add_outputs(LearnExplainer *explainer, int number, size_t n)
 		explainer->outputs[i] += (double) values[i];
 }
 
-/* Adds a network's slopes at the n points that its run holds. */
+/* Back through the points that a network's run holds. */
 static DevStatus
-add_slopes(LearnExplainer *explainer, int number, size_t n, double *slopes)
+walk_back(LearnExplainer *explainer, int number, size_t n, LearnCollect collect, void *into)
 {
 	const LearnEngine *engine = explainer->predictor->voices[number].engine;
-	const LearnPath *path = &explainer->paths[number];
-	const float *gradient;
 	DevStatus	status;
 
 	nn_run_backward_from(engine->explain_run, engine->built.output, explainer->seeds);
 	status = nn_run_synchronize(engine->explain_run);
-	if (status != DEV_OK)
-		return status;
+	return status != DEV_OK ? status : collect(explainer, number, n, into);
+}
+
+/* Adds a network's slopes to (n, n_groups) of them. */
+static DevStatus
+add_slopes(LearnExplainer *explainer, int number, size_t n, void *into)
+{
+	const LearnEngine *engine = explainer->predictor->voices[number].engine;
+	const LearnPath *path = &explainer->paths[number];
+	const float *gradient;
+	double	   *slopes = into;
+
 	for (int start = 0; start < path->n_starts; start++)
 	{
 		size_t		at = path->first[start];
@@ -167,10 +175,10 @@ add_slopes(LearnExplainer *explainer, int number, size_t n, double *slopes)
 	return DEV_OK;
 }
 
-/* Points [first, first + n), n <= explainer->batch; scores and slopes are of the first of them. */
+/* Points [first, first + n), n <= explainer->batch; scores are of the first of them. collect NULL: nobody walks back. */
 static DevStatus
 explain_block(LearnExplainer *explainer, size_t first, size_t n, LearnFill fill, void *context,
-			  double *scores, double *slopes)
+			  double *scores, LearnCollect collect, void *into)
 {
 	const LearnPredictor *predictor = explainer->predictor;
 	bool		at_once = is_linear_in_outputs(explainer);
@@ -180,28 +188,35 @@ explain_block(LearnExplainer *explainer, size_t first, size_t n, LearnFill fill,
 	if (at_once)
 		score_outputs(explainer, n, scores);	/* the seeds are the same whatever the outputs are */
 	memset(explainer->outputs, 0, n * predictor->n_outputs * sizeof(double));
-	if (slopes != NULL)
-		memset(slopes, 0, n * explainer->n_groups * sizeof(double));
 	for (int i = 0; i < predictor->n_voices && status == DEV_OK; i++)
 	{
 		status = forward(explainer, i, first, n, fill, context);
 		if (status == DEV_OK)
 			add_outputs(explainer, i, n);
-		if (status == DEV_OK && slopes != NULL && at_once)
-			status = add_slopes(explainer, i, n, slopes);
+		if (status == DEV_OK && collect != NULL && at_once)
+			status = walk_back(explainer, i, n, collect, into);
 	}
 	if (status != DEV_OK)
 		return status;
 	score_outputs(explainer, n, scores);
-	for (int i = 0; slopes != NULL && !at_once && i < predictor->n_voices && status == DEV_OK; i++)
+	for (int i = 0; collect != NULL && !at_once && i < predictor->n_voices && status == DEV_OK; i++)
 	{
 		/* Networks may share one run: only the last one's values are still there. */
 		if (predictor->n_voices > 1)
 			status = forward(explainer, i, first, n, fill, context);
 		if (status == DEV_OK)
-			status = add_slopes(explainer, i, n, slopes);
+			status = walk_back(explainer, i, n, collect, into);
 	}
 	return status;
+}
+
+static DevStatus
+check_scores(const LearnExplainer *explainer, size_t n, const double *scores)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!isfinite(scores[i]))
+			return dev_fail(explainer->session, DEV_BAD_DATA, "the model has no finite answer on the way to a row");
+	return DEV_OK;
 }
 
 DevStatus
@@ -210,16 +225,16 @@ learn_explain_points(LearnExplainer *explainer, size_t n, LearnFill fill, void *
 {
 	DevStatus	status = DEV_OK;
 
+	if (slopes != NULL)
+		memset(slopes, 0, n * explainer->n_groups * sizeof(double));
 	for (size_t first = 0; first < n && status == DEV_OK; first += explainer->batch)
 	{
 		size_t		count = n - first < explainer->batch ? n - first : explainer->batch;
 
-		status = explain_block(explainer, first, count, fill, context, scores + first,
+		status = explain_block(explainer, first, count, fill, context, scores + first, slopes == NULL ? NULL : add_slopes,
 							   slopes == NULL ? NULL : slopes + first * explainer->n_groups);
-		for (size_t i = first; i < first + count && status == DEV_OK; i++)
-			if (!isfinite(scores[i]))
-				status = dev_fail(explainer->session, DEV_BAD_DATA,
-								  "the model has no finite answer on the way to a row");
+		if (status == DEV_OK)
+			status = check_scores(explainer, count, scores + first);
 		if (status == DEV_OK)
 			status = dev_poll(explainer->session);
 	}
@@ -255,18 +270,32 @@ map_features(LearnPredictor *predictor, const LearnEngine *engine, int *column_o
 	return DEV_OK;
 }
 
-/* Groups of all values of a path, by column or by the parts of explainer->field. */
-static DevStatus
-map_groups(LearnExplainer *explainer, int number)
+/* The group of value i of n of a field's plane. */
+static int
+group_of_value(const LearnExplainer *explainer, const LearnExplain *how, int field, int plane, size_t i, size_t n)
 {
-	const LearnModel *model = explainer->predictor->model;
+	const LearnField *described = &explainer->predictor->model->fields[field];
+	size_t		part;
+
+	if (!how->by_parts)
+		return described->column;
+	if (how->field != field)
+		return (int) explainer->n_groups - 1;
+	part = learn_field_part(described, plane, i, n);
+	return how->segment_of == NULL ? (int) part : how->segment_of[part];
+}
+
+/* Groups of all values of a path, by column or by the parts of a field. */
+static DevStatus
+map_groups(LearnExplainer *explainer, const LearnExplain *how, int number)
+{
 	const LearnEngine *engine = explainer->predictor->voices[number].engine;
 	LearnPath  *path = &explainer->paths[number];
 	int			rest = (int) explainer->n_groups - 1;
 	int			start = 0;
 	DevStatus	status = map_features(explainer->predictor, engine, path->group_of);
 
-	for (size_t i = 0; i < engine->n_features && explainer->field >= 0; i++)
+	for (size_t i = 0; i < engine->n_features && how->by_parts; i++)
 		path->group_of[i] = rest;
 	start += engine->n_features > 0;
 	for (int field = 0; field < engine->network->n_fields; field++)
@@ -277,8 +306,7 @@ map_groups(LearnExplainer *explainer, int number)
 			if (engine->built.starts[field][plane] == NN_NONE)
 				continue;
 			for (size_t i = 0; i < path->size[start]; i++)
-				group_of[i] = explainer->field < 0 ? model->fields[field].column : explainer->field != field ? rest :
-					(int) learn_field_part(&model->fields[field], plane, i, path->size[start]);
+				group_of[i] = group_of_value(explainer, how, field, plane, i, path->size[start]);
 			start++;
 		}
 	return status;
@@ -349,7 +377,7 @@ create_runs(LearnPredictor *predictor, size_t batch)
 		LearnEngine *engine = &predictor->engines[i];
 
 		if (engine->explain_run == NULL)
-			status = nn_run_create(engine->built.graph, predictor->device, batch, true, &engine->explain_run);
+			status = nn_run_create(engine->built.graph, predictor->device, batch, NN_RUN_WHOLE, &engine->explain_run);
 	}
 	return status;
 }
@@ -392,25 +420,36 @@ open_explainer(LearnPredictor *predictor, LearnExplainer **explainer)
 	return status;
 }
 
+static size_t
+count_groups(const LearnModel *model, const LearnExplain *how)
+{
+	if (!how->by_parts)
+		return (size_t) model->n_columns;
+	return how->segment_of != NULL ? (size_t) how->n_segments + 1 : learn_field_parts(&model->fields[how->field]) + 1;
+}
+
 /* Groups by column, or by the parts of a field. */
 static DevStatus
-set_groups(LearnExplainer *explainer, int field)
+set_groups(LearnExplainer *explainer, const LearnExplain *how)
 {
-	const LearnModel *model = explainer->predictor->model;
+	int			field = how->by_parts ? how->field : -1;
+	bool		segmented = how->by_parts && how->segment_of != NULL;
 	DevStatus	status = DEV_OK;
 
-	if (explainer->field == field)
+	/* Segments may be others each time. */
+	if (explainer->field == field && !explainer->segmented && !segmented)
 		return DEV_OK;
 	learn_explain_gradients_close(explainer);
 	explainer->field = UNGROUPED;
-	explainer->n_groups = field < 0 ? (size_t) model->n_columns : learn_field_parts(&model->fields[field]) + 1;
+	explainer->n_groups = count_groups(explainer->predictor->model, how);
 	dev_release(explainer->session, explainer->moves);
 	explainer->moves = dev_alloc(explainer->session, explainer->n_groups + 1, sizeof(bool));
 	if (explainer->moves == NULL)
 		return DEV_NO_MEMORY;
 	explainer->field = field;
+	explainer->segmented = segmented;
 	for (int i = 0; i < explainer->predictor->n_voices && status == DEV_OK; i++)
-		status = map_groups(explainer, i);
+		status = map_groups(explainer, how, i);
 	if (status != DEV_OK)
 		explainer->field = UNGROUPED;
 	return status;
@@ -528,9 +567,39 @@ check_request(const LearnPredictor *predictor, const LearnExplain *how)
 		return dev_fail(predictor->session, DEV_INVALID, "the model has no output number %d", how->output);
 	if (how->by_parts && (how->field < 0 || how->field >= predictor->model->n_fields))
 		return dev_fail(predictor->session, DEV_INVALID, "the model has no field number %d", how->field);
+	if (how->by_parts && how->segment_of != NULL)
+		for (size_t i = 0; i < learn_field_parts(&predictor->model->fields[how->field]); i++)
+			if (how->segment_of[i] < 0 || how->segment_of[i] > how->n_segments)
+				return dev_fail(predictor->session, DEV_INVALID, "part %zu of field %d belongs to segment %d of %d", i, how->field,
+								how->segment_of[i], how->n_segments);
 	if (predictor->model->task == LEARN_MULTICLASS && predictor->n_outputs < 2)
 		return dev_fail(predictor->session, DEV_CORRUPT, "the model has one class");
 	return DEV_OK;
+}
+
+DevStatus
+learn_explain_open(LearnPredictor *predictor, const float *raw, const LearnBytes *fields, const LearnExplain *how,
+				   LearnExplainer **explainer)
+{
+	DevStatus	status = check_request(predictor, how);
+
+	if (status == DEV_OK)
+		status = open_explainer(predictor, explainer);
+	if (status == DEV_OK)
+		status = set_groups(*explainer, how);
+	if (status != DEV_OK)
+		return status;
+	(*explainer)->output = how->output;
+	return read_row(*explainer, raw, fields);
+}
+
+DevStatus
+learn_explain_row(LearnExplainer *explainer, LearnCollect collect, void *into)
+{
+	double		score;
+	DevStatus	status = explain_block(explainer, 1, 1, fill_end, NULL, &score, collect, into);
+
+	return status == DEV_OK ? check_scores(explainer, 1, &score) : status;
 }
 
 DevStatus
@@ -539,19 +608,11 @@ learn_explain(LearnPredictor *predictor, const float *raw, const LearnBytes *fie
 {
 	LearnExplainer *explainer = NULL;
 	double		sum = 0;
-	DevStatus	status = check_request(predictor, how);
+	DevStatus	status = learn_explain_open(predictor, raw, fields, how, &explainer);
 
-	if (status == DEV_OK)
-		status = open_explainer(predictor, &explainer);
-	if (status == DEV_OK)
-		status = set_groups(explainer, how->by_parts ? how->field : -1);
 	if (status != DEV_OK)
 		return status;
-	explainer->output = how->output;
 	memset(contributions, 0, explainer->n_groups * sizeof(double));
-	status = read_row(explainer, raw, fields);
-	if (status != DEV_OK)
-		return status;
 	if (how->method == LEARN_SHAPLEY)
 		status = learn_explain_shapley(explainer, how, contributions, score, baseline);
 	else if (is_additive(explainer))

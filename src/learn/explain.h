@@ -32,6 +32,7 @@ typedef struct LearnExplainer
 	DevSession *session;
 	int			output;
 	int			field;			/* whose parts are the groups, -1: columns are */
+	bool		segmented;		/* not its parts, but segments of them */
 	size_t		batch;			/* points at once */
 	size_t		n_groups;
 	LearnPath  *paths;			/* (n_voices) */
@@ -54,6 +55,15 @@ typedef void (*LearnFill) (void *context, size_t point, const LearnPath *path, f
  */
 extern DevStatus learn_explain_points(LearnExplainer *explainer, size_t n, LearnFill fill, void *context,
 									  double *scores, double *slopes);
+
+/* Of one network whose run has walked from the points to the score and back. */
+typedef DevStatus (*LearnCollect) (LearnExplainer *explainer, int number, size_t n_points, void *into);
+
+/* The predictor's explainer, ready for this row and this request. */
+extern DevStatus learn_explain_open(LearnPredictor *predictor, const float *raw, const LearnBytes *fields, const LearnExplain *how,
+									LearnExplainer **explainer);
+/* Calls collect for every network, at the row itself. */
+extern DevStatus learn_explain_row(LearnExplainer *explainer, LearnCollect collect, void *into);
 
 /* contributions (n_groups) are zero on entry; explained_score and baseline are scores at the two ends. */
 extern DevStatus learn_explain_gradients(LearnExplainer *explainer, const LearnExplain *how, double *contributions,

@@ -301,6 +301,7 @@ learn_explain_gradients(LearnExplainer *explainer, const LearnExplain *how, doub
 		return status;
 	*baseline = integration->points[0].score;
 	*score = integration->points[FIRST_INTERVALS].score;
+	tolerance = fmax(tolerance, how->relative * fabs(*score - *baseline));
 	while (status == DEV_OK && !is_good(integration, tolerance))
 	{
 		size_t		n_chosen = choose(integration, tolerance);

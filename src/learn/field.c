@@ -100,14 +100,44 @@ first_kept(const LearnField *field, size_t n, size_t most)
 	return field->keep == LEARN_CROP_END ? n - most : (n - most) / 2;
 }
 
+static size_t
+most_positions(const LearnField *field)
+{
+	return field->kind == LEARN_IMAGE ? field->dims[0] * field->dims[1] : field->dims[0];
+}
+
+/* Where the positions that the network sees begin; *n is their number, *first that of the first. */
+static const void *
+find_kept(const LearnField *field, LearnBytes stored, size_t *n, size_t *first)
+{
+	size_t		step = learn_field_depth(field) * sample_bytes(field->sample);
+	size_t		most = most_positions(field);
+
+	*n = stored.bytes == NULL ? 0 : stored.size / step;
+	*first = first_kept(field, *n, most);
+	*n = *n < most ? *n : most;
+	return *n == 0 ? NULL : (const char *) stored.bytes + *first * step;
+}
+
+size_t
+learn_field_values(const LearnField *field, LearnBytes stored, float *values, size_t *first)
+{
+	size_t		n;
+	const void *samples = find_kept(field, stored, &n, first);
+
+	for (size_t i = 0; i < n * learn_field_depth(field); i++)
+		values[i] = sample_at(field->sample, samples, i);
+	return n;
+}
+
 void
 learn_field_load(const LearnField *field, LearnBytes stored, void *const planes[LEARN_MAX_PLANES], int32_t *length)
 {
 	size_t		depth = learn_field_depth(field);
-	size_t		step = field->kind == LEARN_TEXT ? sizeof(int32_t) : depth * sample_bytes(field->sample);
-	size_t		most = field->kind == LEARN_IMAGE ? field->dims[0] * field->dims[1] : field->dims[0];
-	size_t		n = stored.bytes == NULL ? 0 : stored.size / step;
-	size_t		first = first_kept(field, n, most);
+	size_t		most = most_positions(field);
+	size_t		first;
+	size_t		n;
+	const void *samples;
 
 	if (field->tagged)
 	{
@@ -119,9 +149,9 @@ learn_field_load(const LearnField *field, LearnBytes stored, void *const planes[
 		learn_text_load(field, stored, planes[0], length);
 		return;
 	}
-	n = n < most ? n : most;
+	samples = find_kept(field, stored, &n, &first);
 	if (n > 0)
-		load_samples(field, (const char *) stored.bytes + first * step, n, planes[0]);
+		load_samples(field, samples, n, planes[0]);
 	memset((float *) planes[0] + n * depth, 0, (most - n) * depth * sizeof(float));
 	*length = (int32_t) n;
 }

@@ -23,6 +23,8 @@ no_memory(LearnTrouble *trouble, size_t bytes)
 	return false;
 }
 
+_Static_assert(LEARN_SIGNAL_MOST_LEADS == 1024, "a message says so");
+
 static LearnImageWish
 wish_of(const LearnField *field)
 {
@@ -186,8 +188,13 @@ learn_field_take_signal(const LearnField *field, size_t length, size_t leads, co
 	size_t		n;
 
 	*taken = NULL;
+	if (leads > LEARN_SIGNAL_MOST_LEADS)
+		return bad_value(trouble, "the signal has more than 1024 leads");
 	if (learn_signal_check(length, leads, src, &missing, trouble) != DEV_OK)
 		return false;
+	/* Before a size is made of it: rates may be anything. */
+	if (resampled && (double) length * field->to_rate / field->rate > (double) (LEARN_SIGNAL_MOST_VALUES / leads))
+		return bad_value(trouble, "the signal is too long once it is resampled");
 	n = resampled ? learn_signal_resampled(&plan, length) : length;
 	*taken_size = n * leads * sizeof(float);
 	whole = malloc(length * leads * sizeof(float));

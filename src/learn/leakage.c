@@ -423,6 +423,13 @@ check_targets(Sample *sample, LearnTask task, LearnNotes *notes)
 		if (status == DEV_OK)
 			status = check_target(sample, task, leaking, &names, figures);
 	}
+	else if (task == LEARN_MULTILABEL)
+		for (int target = 0; target < dataset->n_targets && status == DEV_OK; target++)
+		{
+			status = load_target(sample, target, false);
+			if (status == DEV_OK)
+				status = check_target(sample, LEARN_BINARY, leaking, &names, figures);
+		}
 	else
 		for (int target = 0; target < (task == LEARN_REGRESSION ? dataset->n_targets : 1) && status == DEV_OK; target++)
 		{

@@ -20,6 +20,7 @@ const char *const learn_task_names[] = {
 	[LEARN_MULTICLASS] = "multiclass",
 	[LEARN_REGRESSION] = "regression",
 	[LEARN_SURVIVAL] = "survival",
+	[LEARN_MULTILABEL] = "multilabel",
 	[LEARN_TAGGING] = "tagging",
 	NULL
 };
@@ -36,6 +37,7 @@ const char *const learn_architecture_names[] = {
 	[LEARN_FCN] = "fcn",
 	[LEARN_LSTM] = "lstm",
 	[LEARN_GRU] = "gru",
+	[LEARN_TRANSFORMER] = "transformer",
 	[LEARN_BAG] = "bag",
 	[LEARN_BILSTM_CRF] = "bilstm_crf",
 	[LEARN_LAYERS] = "layers",
@@ -168,6 +170,7 @@ learn_model_outputs(const LearnModel *model)
 		case LEARN_MULTICLASS:
 			return (size_t) model->n_classes;
 		case LEARN_REGRESSION:
+		case LEARN_MULTILABEL:
 			return (size_t) model->n_targets;
 		case LEARN_TAGGING:
 			return model->labels == NULL ? 0 : (size_t) learn_tag_codes(LEARN_IOBES, learn_labels_size(model->labels));

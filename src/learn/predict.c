@@ -124,13 +124,14 @@ build_engine(LearnPredictor *predictor, const LearnNetwork *network, int number,
 	for (int i = 0; i < engine->stretches.n && status == DEV_OK; i++)
 	{
 		NnGraph    *graph = engine->stretches.stretches[i].built.graph;
+		size_t		rows = PASS_FLOATS / nn_graph_widest(graph) + 1;
 
 		/* Long texts are many numbers: they come in fewer rows at a time. */
-		predictor->rows[i] = engine->stretches.stretches[i].length == 0 ? predictor->max_batch :
-			PASS_FLOATS / nn_graph_widest(graph) + 1;
-		if (predictor->rows[i] > predictor->max_batch)
-			predictor->rows[i] = predictor->max_batch;
-		status = nn_run_create(graph, predictor->device, predictor->rows[i], false, &engine->runs[i]);
+		if (engine->stretches.stretches[i].length == 0 || rows > predictor->max_batch)
+			rows = predictor->max_batch;
+		if (predictor->rows[i] == 0 || predictor->rows[i] > rows)
+			predictor->rows[i] = rows;
+		status = nn_run_create(graph, predictor->device, rows, NN_RUN_FORWARD, &engine->runs[i]);
 	}
 	if (status != DEV_OK)
 		return status;
@@ -219,6 +220,34 @@ set_chain(LearnPredictor *predictor)
 	return DEV_OK;
 }
 
+/* Room for views of images, where the model averages several. */
+static DevStatus
+create_views(LearnPredictor *predictor)
+{
+	const LearnModel *model = predictor->model;
+	size_t		scratch = 0;
+
+	if (model->n_views < 2 || model->augment == NULL || model->n_fields == 0)
+		return DEV_OK;
+	predictor->plain = dev_alloc(predictor->session, (size_t) model->n_fields, sizeof(float *));
+	if (predictor->plain == NULL)
+		return DEV_NO_MEMORY;
+	for (int field = 0; field < model->n_fields; field++)
+	{
+		size_t		wanted = learn_augment_field_scratch(&model->fields[field]);
+
+		if (model->fields[field].kind != LEARN_IMAGE)
+			continue;
+		scratch = wanted > scratch ? wanted : scratch;
+		predictor->plain[field] = dev_alloc(predictor->session, predictor->max_batch,
+											predictor->fields.sizes[field][0] * sizeof(float));
+		if (predictor->plain[field] == NULL)
+			return DEV_NO_MEMORY;
+	}
+	predictor->view_scratch = dev_alloc(predictor->session, scratch + 1, sizeof(float));
+	return predictor->view_scratch == NULL ? DEV_NO_MEMORY : DEV_OK;
+}
+
 DevStatus
 learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_batch, LearnPredictor **predictor)
 {
@@ -245,6 +274,8 @@ learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_
 	status = learn_field_batch_create(session, model->fields, model->n_fields, batch, &made->fields);
 	if (status == DEV_OK && model->task == LEARN_TAGGING)
 		status = create_tagger(made);
+	if (status == DEV_OK)
+		status = create_views(made);
 	/* Inference runs on the device's own products: a backend that only predicts never opens a BLAS. */
 	if (status == DEV_OK)
 		status = dev_cpu_open(session, "", &made->device);
@@ -329,23 +360,50 @@ add_outputs(LearnPredictor *predictor, const LearnVoice *voice, size_t n, double
 	return DEV_OK;
 }
 
+/* Images of the rows become their next view. plain: (n, size) copies of the loaded images of each field. */
+static void
+take_view(LearnPredictor *predictor, int view, size_t n)
+{
+	for (int field = 0; field < predictor->model->n_fields; field++)
+	{
+		size_t		size = predictor->fields.sizes[field][0];
+		float	   *plane = predictor->fields.planes[field][0];
+
+		if (predictor->plain[field] == NULL)
+			continue;
+		if (view == 0)
+			memcpy(predictor->plain[field], plane, n * size * sizeof(float));
+		for (size_t row = 0; row < n && view > 0; row++)
+		{
+			memcpy(plane + row * size, predictor->plain[field] + row * size, size * sizeof(float));
+			learn_augment_view(predictor->model->augment, &predictor->model->fields[field], view, plane + row * size,
+							   predictor->view_scratch);
+		}
+	}
+}
+
 /* Scores of the n <= max_batch rows that lie encoded in the predictor. */
 static DevStatus
 score_encoded(LearnPredictor *predictor, size_t n, double *scores)
 {
 	const size_t n_values = n * predictor->n_outputs;
+	int			n_views = predictor->plain == NULL ? 1 : predictor->model->n_views;
 
 	for (size_t i = 0; i < n_values; i++)
 		scores[i] = 0;
-	for (int i = 0; i < predictor->n_voices; i++)
+	for (int view = 0; view < n_views; view++)
 	{
-		DevStatus	status = add_outputs(predictor, &predictor->voices[i], n, scores);
+		DevStatus	status = view > 0 ? dev_poll(predictor->session) : DEV_OK;
 
+		if (n_views > 1)
+			take_view(predictor, view, n);
+		for (int i = 0; i < predictor->n_voices && status == DEV_OK; i++)
+			status = add_outputs(predictor, &predictor->voices[i], n, scores);
 		if (status != DEV_OK)
 			return status;
 	}
 	for (size_t i = 0; i < n_values; i++)
-		scores[i] /= predictor->n_voices;
+		scores[i] /= predictor->n_voices * n_views;
 	learn_outputs_to_scores(predictor->model, n, scores);
 	for (size_t i = 0; i < n_values; i++)
 		if (!isfinite(scores[i]))
@@ -577,7 +635,7 @@ learn_scores_to_answers(const LearnModel *model, size_t n, double *scores)
 
 	for (size_t i = 0; i < n_values; i++)
 	{
-		if (model->task == LEARN_BINARY)
+		if (model->task == LEARN_BINARY || model->task == LEARN_MULTILABEL)
 			scores[i] = logistic(scores[i]);
 		else if (model->task != LEARN_REGRESSION)
 			scores[i] = exp(scores[i]);

@@ -10,6 +10,8 @@
 #include "field_batch.h"
 #include "stretch.h"
 
+#include "idla/learn_augment.h"
+
 /* A graph with its buffers. Networks of one description share an engine and take turns with their weights. */
 typedef struct LearnEngine
 {
@@ -50,6 +52,8 @@ struct LearnPredictor
 	float	   *emissions;		/* tagging: (longest text, n_outputs) mean over the networks */
 	int32_t    *tags;			/* tagging: (longest text) */
 	float	   *certain;
+	float	  **plain;			/* (n_fields): (max_batch, size) loaded images, NULL for other fields; NULL without views */
+	float	   *view_scratch;
 	void	   *explainer;		/* buffers of explain.c, NULL until something is explained */
 };
 

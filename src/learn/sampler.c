@@ -411,6 +411,12 @@ learn_sampler_copy(const LearnSampler *sampler, size_t first, size_t count,
 	}
 }
 
+size_t
+learn_sampler_row(const LearnSampler *sampler, size_t place)
+{
+	return sampler->picked[place];
+}
+
 LearnBytes
 learn_sampler_field(const LearnSampler *sampler, int field, size_t place)
 {

@@ -41,7 +41,10 @@ learn_check_targets(LearnDataset *dataset, LearnTask task, size_t *n_strata)
 		for (size_t i = 0; i < n_targets; i++)
 			if (!isfinite(target[i]))
 				return bad_target(dataset, row, "target is not finite", target[i]);
-		if (task == LEARN_REGRESSION || task == LEARN_TAGGING)
+		for (size_t i = 0; i < n_targets && task == LEARN_MULTILABEL; i++)
+			if (target[i] != 0 && target[i] != 1)
+				return bad_target(dataset, row, "label is neither 0 nor 1", target[i]);
+		if (task == LEARN_REGRESSION || task == LEARN_MULTILABEL)
 			continue;
 		if (task == LEARN_SURVIVAL && target[0] < 0)
 			return bad_target(dataset, row, "time of survival is negative", target[0]);
@@ -118,7 +121,7 @@ check_classes(LearnDataset *dataset, LearnTask task, const size_t *rows_of, size
 {
 	size_t		present = 0;
 
-	if (task == LEARN_REGRESSION || task == LEARN_TAGGING)
+	if (task == LEARN_REGRESSION || task == LEARN_MULTILABEL || task == LEARN_TAGGING)
 		return DEV_OK;
 	if (task == LEARN_SURVIVAL)
 		return n_strata > 1 && rows_of[1] > 0 ? DEV_OK :
@@ -152,7 +155,7 @@ note_part(LearnDataset *dataset, LearnTask task, int part, size_t size, const si
 		learn_note(dataset->session, notes, false, "What is measured on so few rows is very uncertain.", NULL,
 				   "the %s part has only %zu row%s", part_names[part], size, size == 1 ? "" : "s") != DEV_OK)
 		return DEV_NO_MEMORY;
-	if (absent == 0 || task == LEARN_REGRESSION || task == LEARN_TAGGING)
+	if (absent == 0 || task == LEARN_REGRESSION || task == LEARN_MULTILABEL || task == LEARN_TAGGING)
 		return DEV_OK;
 	if (task == LEARN_SURVIVAL)
 		return learn_note(dataset->session, notes, false, NULL, NULL, "all rows of the %s part are %s", part_names[part],

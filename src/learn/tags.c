@@ -7,7 +7,6 @@
 #include "tags.h"
 #include "text.h"
 
-#define LONGEST_SHOWN 40
 #define SCHEMES 3
 
 struct LearnLabels
@@ -47,12 +46,6 @@ parse_tag(const char *tag, size_t size, ParsedTag *parsed)
 	parsed->label = size == 1 ? "_" : tag + 2;
 	parsed->size = size == 1 ? 1 : size - 2;
 	return parsed->size <= LEARN_MAX_LABEL_BYTES && learn_text_valid(parsed->label, parsed->size);
-}
-
-static int
-shown(size_t size)
-{
-	return (int) (size < LONGEST_SHOWN ? size : LONGEST_SHOWN);
 }
 
 static const char *const tag_hint = "Write \"O\" outside, and a letter and a label inside, such as \"B-Disease\", \"I-Disease\".";
@@ -124,7 +117,7 @@ learn_labels_add(LearnLabels *labels, const char *label, size_t size)
 	if (status != DEV_OK)
 		return status;
 	if (size == 0 || size > LEARN_MAX_LABEL_BYTES || !learn_text_valid(label, size))
-		return dev_fail(labels->session, DEV_BAD_DATA, "label \"%.*s\" is empty, too long or not valid UTF-8", shown(size), label);
+		return dev_fail(labels->session, DEV_BAD_DATA, "label \"%.*s\" is empty, too long or not valid UTF-8", text_shown(label, size), label);
 	return intern_label(labels, label, size, &code);
 }
 
@@ -192,7 +185,7 @@ learn_labels_count(LearnLabels *labels, size_t n, const char *const *tags, const
 
 		if (!parse_tag(tags[i], size, &parsed))
 		{
-			dev_fail(labels->session, DEV_BAD_DATA, "\"%.*s\" is not a tag", shown(size), tags[i]);
+			dev_fail(labels->session, DEV_BAD_DATA, "\"%.*s\" is not a tag", text_shown(tags[i], size), tags[i]);
 			dev_hint(labels->session, "%s", tag_hint);
 			return DEV_BAD_DATA;
 		}
@@ -284,7 +277,7 @@ learn_labels_restore(DevSession *session, int32_t n, const char *const *texts, L
 		else
 			status = intern_label(restored, texts[i], size, &code);
 		if (status == DEV_OK && code != (uint32_t) i)
-			status = dev_fail(session, DEV_CORRUPT, "label \"%.*s\" is there twice", shown(size), texts[i]);
+			status = dev_fail(session, DEV_CORRUPT, "label \"%.*s\" is there twice", text_shown(texts[i], size), texts[i]);
 	}
 	if (status != DEV_OK)
 	{
@@ -353,7 +346,7 @@ parse_known(const LearnLabels *labels, size_t n, const char *const *tags, const 
 		int32_t		label;
 
 		if (!parse_tag(tags[i], size, &parsed))
-			return text_trouble(trouble, DEV_BAD_DATA, NULL, tag_hint, "\"%.*s\" at token %zu is not a tag", shown(size), tags[i],
+			return text_trouble(trouble, DEV_BAD_DATA, NULL, tag_hint, "\"%.*s\" at token %zu is not a tag", text_shown(tags[i], size), tags[i],
 								i + 1);
 		codes[i] = LEARN_OUTSIDE;
 		if (parsed.place < 0)
@@ -361,7 +354,7 @@ parse_known(const LearnLabels *labels, size_t n, const char *const *tags, const 
 		label = learn_labels_find(labels, parsed.label, parsed.size);
 		if (label < 0)
 			return text_trouble(trouble, DEV_BAD_DATA, "The training part has no token with it.", NULL,
-								"label \"%.*s\" of token %zu is not known", shown(parsed.size), parsed.label, i + 1);
+								"label \"%.*s\" of token %zu is not known", text_shown(parsed.label, parsed.size), parsed.label, i + 1);
 		codes[i] = learn_tag_code(LEARN_IOBES, label, (LearnTagPlace) parsed.place);
 	}
 	return true;
@@ -402,8 +395,8 @@ learn_tags_read(const LearnLabels *labels, LearnTagScheme from, LearnTagScheme t
 	{
 		size_t		size = tag_size(tags, sizes, first);
 
-		return text_trouble(trouble, DEV_BAD_DATA, NULL, NULL, "tag \"%.*s\" at token %zu is out of order in scheme %s", shown(size),
-							tags[first], first + 1, names[from]);
+		return text_trouble(trouble, DEV_BAD_DATA, NULL, NULL, "tag \"%.*s\" at token %zu is out of order in scheme %s",
+							text_shown(tags[first], size), tags[first], first + 1, names[from]);
 	}
 	if (repaired != NULL)
 		*repaired = disorder;

@@ -16,6 +16,7 @@
 
 #define MAX_CHARACTER_BYTES 4
 #define MAX_WORD_BYTES (LEARN_WORD_CHARACTERS * MAX_CHARACTER_BYTES)
+#define LONGEST_SHOWN 40		/* bytes of a user's string in a message */
 #define TEXT_POLL 1024			/* words or entries between two questions whether to stop */
 
 /* Fills a trouble and returns false: for functions without a session. detail and hint may be NULL. */
@@ -31,6 +32,17 @@ text_trouble(LearnTrouble *trouble, DevStatus status, const char *detail, const 
 	snprintf(trouble->detail, sizeof(trouble->detail), "%s", detail == NULL ? "" : detail);
 	snprintf(trouble->hint, sizeof(trouble->hint), "%s", hint == NULL ? "" : hint);
 	return false;
+}
+
+/* Bytes of a user's string that a message shows: whole characters. For "%.*s". */
+static inline int
+text_shown(const char *bytes, size_t size)
+{
+	size_t		n = size < LONGEST_SHOWN ? size : LONGEST_SHOWN;
+
+	while (n > 0 && n < size && ((unsigned char) bytes[n] & 0xC0) == 0x80)
+		n--;
+	return (int) n;
 }
 
 /* Hands a trouble on to the session of whoever called. */

@@ -51,31 +51,74 @@ squared_error(size_t n_outputs, const float *outputs, const float *targets)
 	return sum / (double) n_outputs;
 }
 
-/* Adds the losses of `rows` rows and keeps their outputs; position is that of the first among the rows held out. */
-static void
-take(LearnMachine *machine, LearnWorker *worker, size_t position, size_t rows, const float *outputs)
+static double
+label_loss(size_t n_outputs, const float *outputs, const float *targets)
 {
-	LearnHeld  *held = machine->held;
+	const double no_offset = 0;
+	double		sum = 0;
+
+	for (size_t i = 0; i < n_outputs; i++)
+		sum += learn_row_loss(1, &outputs[i], targets[i], &no_offset, 1);
+	return sum / (double) n_outputs;
+}
+
+/* Sum of the losses of the loaded rows with these outputs. */
+static double
+sum_losses(const LearnMachine *machine, const LearnWorker *worker, size_t rows, const float *outputs)
+{
 	LearnTask	task = machine->network.task;
 	size_t		n_outputs = machine->n_outputs;
-	size_t		n_targets = machine->n_targets;
-	size_t		kept = position >= held->keep ? 0 : held->keep - position;
+	double		sum = 0;
 
 	for (size_t row = 0; row < rows; row++)
 	{
 		const float *output = outputs + row * n_outputs;
-		const float *target = worker->targets + row * n_targets;
+		const float *target = worker->targets + row * machine->n_targets;
 
 		if (task == LEARN_BINARY || task == LEARN_MULTICLASS)
-			worker->loss += learn_row_loss(n_outputs, output, target[0], machine->offset, 1);
+			sum += learn_row_loss(n_outputs, output, target[0], machine->offset, 1);
+		else if (task == LEARN_MULTILABEL)
+			sum += label_loss(n_outputs, output, target);
 		else if (task == LEARN_REGRESSION)
-			worker->loss += squared_error(n_outputs, output, target);
+			sum += squared_error(n_outputs, output, target);
 	}
+	return sum;
+}
+
+/* Keeps the outputs of `rows` rows; position is that of the first among the rows held out. */
+static void
+keep(LearnMachine *machine, const LearnWorker *worker, size_t position, size_t rows, const float *outputs)
+{
+	LearnHeld  *held = machine->held;
+	size_t		kept = position >= held->keep ? 0 : held->keep - position;
+
 	if (kept == 0)
 		return;
 	kept = kept < rows ? kept : rows;
-	memcpy(held->outputs + position * n_outputs, outputs, kept * n_outputs * sizeof(float));
-	memcpy(held->targets + position * n_targets, worker->targets, kept * n_targets * sizeof(float));
+	memcpy(held->outputs + position * machine->n_outputs, outputs, kept * machine->n_outputs * sizeof(float));
+	memcpy(held->targets + position * machine->n_targets, worker->targets, kept * machine->n_targets * sizeof(float));
+}
+
+/* A network trained against an attack is judged under it too, in the same proportion. */
+static void
+judge_rows(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
+{
+	double		share = machine->resistance == NULL ? 0 : machine->resistance->share;
+	const float *outputs;
+
+	learn_machine_load(machine, worker, first, rows);
+	learn_machine_set(machine, worker, rows);
+	nn_run_forward(worker->run, machine->built.output, NN_INFER, 0, 0, 0);
+	if (machine->network.task == LEARN_TAGGING)
+	{
+		learn_tagger_take(machine, worker, rows);
+		return;
+	}
+	outputs = nn_run_value(worker->run, machine->built.output);
+	worker->loss += (1 - share) * sum_losses(machine, worker, rows, outputs);
+	keep(machine, worker, machine->position + first, rows, outputs);
+	if (share > 0 && learn_machine_judge_moved(machine, worker, machine->position + first, rows))
+		worker->loss += share * sum_losses(machine, worker, rows, outputs);
 }
 
 static void
@@ -94,12 +137,7 @@ judge_job(void *context, int number)
 	{
 		size_t		rows = machine->max_rows < high - first ? machine->max_rows : high - first;
 
-		learn_machine_load(machine, worker, first, rows);
-		nn_run_forward(worker->run, machine->built.output, NN_INFER, 0, 0, 0);
-		if (machine->network.task == LEARN_TAGGING)
-			learn_tagger_take(machine, worker, rows);
-		else
-			take(machine, worker, machine->position + first, rows, nn_run_value(worker->run, machine->built.output));
+		judge_rows(machine, worker, first, rows);
 		if (number == 0)
 			learn_machine_poll(machine);
 	}

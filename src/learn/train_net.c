@@ -21,6 +21,7 @@ typedef struct Progress
 	const LearnCourse *course;
 	LearnMonitor *monitor;
 	uint64_t	step;
+	uint64_t	epoch;
 	uint64_t	steps;			/* planned */
 	double		loss;			/* summed over the epoch's rows */
 	size_t		rows;			/* of the epoch so far */
@@ -67,6 +68,7 @@ train_batch(Progress *progress, size_t first, size_t count)
 	LearnStep	step = {
 		.seed = progress->course->seed,
 		.number = progress->step,
+		.epoch = progress->epoch,
 		.rate_factor = nn_schedule_factor((NnScheduleKind) training->schedule, at, progress->steps,
 										  (float) training->warm_up),
 		.clip = (float) training->clip,
@@ -113,6 +115,7 @@ train_epoch(Progress *progress, uint64_t epoch)
 
 	progress->loss = 0;
 	progress->rows = 0;
+	progress->epoch = epoch;
 	learn_sampler_epoch(sampler, epoch);
 	do
 	{

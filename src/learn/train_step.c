@@ -20,6 +20,8 @@
 
 #define POLL_SECONDS 0.010
 #define PASS_WORK 4e8			/* flops of the longest pass: some 10 to 20 ms */
+#define FIELD_PASS_WORK 3e9		/* the same with images and sequences, whose kernels run at several times the speed: batch norm
+								 * wants rows, and 20 ms are still soon */
 #define PASS_FLOATS 65536		/* of the widest activation of a pass: 256 kB */
 #define LEAST_PASS 16			/* rows, unless their work forbids */
 #define WORKER_WORK 4e5			/* flops of a worker's part of a step below which handing it out does not pay */
@@ -68,7 +70,7 @@ plan_work(LearnMachine *machine, size_t batch)
 	}
 	/* Passes of equal size: the last one is not a remainder. */
 	rows = min_size(rows, PASS_FLOATS / widest > LEAST_PASS ? PASS_FLOATS / widest : LEAST_PASS);
-	rows = min_size(rows, (size_t) (PASS_WORK / work) + 1);
+	rows = min_size(rows, (size_t) ((network->n_fields > 0 ? FIELD_PASS_WORK : PASS_WORK) / work) + 1);
 	rows = (machine->max_rows + rows - 1) / rows;
 	machine->max_rows = (machine->max_rows + rows - 1) / rows;
 }
@@ -87,7 +89,7 @@ create_worker(LearnMachine *machine, LearnWorker *worker)
 	DevStatus	status = DEV_OK;
 
 	for (int i = 0; i < machine->stretches.n && status == DEV_OK; i++)
-		status = nn_run_create(machine->stretches.stretches[i].built.graph, machine->device, machine->max_rows, true,
+		status = nn_run_create(machine->stretches.stretches[i].built.graph, machine->device, machine->max_rows, NN_RUN_TRAIN,
 							   &worker->runs[i]);
 	if (status != DEV_OK)
 		return status;
@@ -99,13 +101,15 @@ create_worker(LearnMachine *machine, LearnWorker *worker)
 	worker->codes = dev_alloc(session, machine->max_rows * (network->n_codes + 1), sizeof(int32_t));
 	worker->targets = dev_alloc(session, machine->max_rows * (machine->n_targets + 1), sizeof(float));
 	worker->classes = dev_alloc(session, machine->max_rows, sizeof(int32_t));
+	worker->shares = machine->soft ? dev_alloc(session, machine->max_rows, machine->n_outputs * sizeof(float)) : NULL;
 	worker->number_sums = dev_alloc(session, network->n_numbers + 1, sizeof(double));
 	worker->code_counts = dev_alloc(session, machine->n_codes_total + 1, sizeof(uint64_t));
 	status = learn_field_batch_create(session, network->fields, network->n_fields, machine->max_rows, &worker->fields);
 	if (status != DEV_OK)
 		return status;
 	if (worker->diff_weights == NULL || worker->squared == NULL || worker->numbers == NULL || worker->codes == NULL
-		|| worker->targets == NULL || worker->classes == NULL || worker->number_sums == NULL || worker->code_counts == NULL)
+		|| worker->targets == NULL || worker->classes == NULL || worker->number_sums == NULL || worker->code_counts == NULL
+		|| (machine->soft && worker->shares == NULL))
 		return DEV_NO_MEMORY;
 	return network->task == LEARN_TAGGING ? learn_tagger_create(machine, worker) : DEV_OK;
 }
@@ -187,7 +191,8 @@ learn_machine_create(DevSession *session, DevDevice *device, LearnTeam *team, co
 	machine->built = machine->stretches.stretches[machine->stretches.n - 1].built;
 	machine->n_weights = nn_graph_weights(machine->built.graph);
 	machine->n_outputs = network->n_outputs;
-	machine->n_targets = machine->built.target == NN_NONE ? 0 :
+	machine->soft = loss->soft && network->task == LEARN_MULTICLASS;
+	machine->n_targets = machine->soft ? 1 : machine->built.target == NN_NONE ? 0 :
 		nn_shape_size(nn_graph_shape(machine->built.graph, machine->built.target));
 	for (size_t i = 0; i < network->n_codes; i++)
 		machine->n_codes_total += (size_t) network->cardinality[i];
@@ -206,6 +211,12 @@ static void
 free_worker(LearnMachine *machine, LearnWorker *worker)
 {
 	DevSession *session = machine->session;
+	void	   *const buffers[] = {
+		worker->numbers, worker->codes, worker->targets, worker->classes, worker->shares, worker->number_sums,
+		worker->code_counts, worker->augment_scratch, worker->partner, worker->partner_numbers, worker->partner_codes,
+		worker->partner_targets, worker->low, worker->high, worker->attack_scratch, worker->clean, worker->by_clean,
+		worker->by_moved
+	};
 
 	for (int i = 0; i < LEARN_MAX_STRETCHES; i++)
 		nn_run_free(worker->runs[i]);
@@ -214,12 +225,11 @@ free_worker(LearnMachine *machine, LearnWorker *worker)
 		machine->device->primitives->release(machine->device, worker->diff_weights);
 	if (worker->squared != NULL)
 		machine->device->primitives->release(machine->device, worker->squared);
-	dev_release(session, worker->numbers);
-	dev_release(session, worker->codes);
-	dev_release(session, worker->targets);
-	dev_release(session, worker->classes);
-	dev_release(session, worker->number_sums);
-	dev_release(session, worker->code_counts);
+	for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++)
+		dev_release(session, buffers[i]);
+	for (int i = 0; worker->moved != NULL && i < machine->n_moved; i++)
+		dev_release(session, worker->moved[i]);
+	dev_release(session, worker->moved);
 	learn_field_batch_free(session, &worker->fields);
 }
 
@@ -242,6 +252,7 @@ learn_machine_free(LearnMachine *machine)
 	dev_release(machine->session, machine->label_scores);
 	dev_release(machine->session, machine->trained);
 	dev_release(machine->session, machine->statistics);
+	dev_release(machine->session, machine->moved);
 	learn_stretches_free(machine->session, &machine->stretches);
 	memset(machine, 0, sizeof(*machine));
 }
@@ -257,6 +268,7 @@ learn_machine_copy(LearnMachine *machine, const float *src, float *dst)
 void
 learn_machine_bind(LearnMachine *machine, const float *weights)
 {
+	machine->bound = weights;
 	for (int i = 0; i < machine->n_workers; i++)
 		for (int j = 0; j < machine->stretches.n; j++)
 			nn_run_bind(machine->workers[i].runs[j], weights, machine->workers[i].diff_weights);
@@ -359,49 +371,29 @@ choose_stretch(LearnMachine *machine, LearnWorker *worker, size_t first, size_t 
 	learn_field_batch_stretch(&worker->fields, machine->stretches.stretches[stretch].network.fields);
 }
 
-/* Rows into the worker's buffers. */
-static void
-fill_rows(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
+void
+learn_machine_load(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 {
 	learn_sampler_copy(machine->sampler, first, rows, worker->numbers, worker->codes, machine->n_targets > 0 ? worker->targets : NULL);
 	choose_stretch(machine, worker, first, rows);
 	for (int field = 0; field < worker->fields.n_fields; field++)
 		for (size_t row = 0; row < rows; row++)
 			learn_field_batch_load(&worker->fields, field, row, learn_sampler_field(machine->sampler, field, first + row));
+	if (!machine->soft)
+		return;
+	memset(worker->shares, 0, rows * machine->n_outputs * sizeof(float));
+	for (size_t row = 0; row < rows; row++)
+		worker->shares[row * machine->n_outputs + (size_t) worker->targets[row]] = 1;
 }
 
-/* And from there into the inputs of its run. */
 static void
-set_rows(LearnMachine *machine, LearnWorker *worker, size_t rows)
+set_targets(LearnMachine *machine, LearnWorker *worker, size_t rows)
 {
-	if (machine->built.numbers != NN_NONE)
-		nn_run_set(worker->run, machine->built.numbers, rows, worker->numbers);
-	if (machine->built.codes != NN_NONE)
-		nn_run_set_codes(worker->run, machine->built.codes, rows, worker->codes);
-	learn_field_batch_set(&worker->fields, &machine->built, worker->run, rows);
-}
-
-void
-learn_machine_load(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
-{
-	fill_rows(machine, worker, first, rows);
-	set_rows(machine, worker, rows);
-}
-
-/* Rows to learn from; the first one has number `number` in the batch. */
-static void
-load_rows(LearnMachine *machine, LearnWorker *worker, size_t first, size_t number, size_t rows)
-{
-	fill_rows(machine, worker, first, rows);
-	if (machine->step.word_dropout > 0)
-		learn_field_batch_drop(&worker->fields, rows, machine->step.word_dropout, machine->step.seed,
-							   machine->step.number << 36 | (uint64_t) number << 16);
-	set_rows(machine, worker, rows);
 	if (machine->built.target == NN_NONE)
 		return;
-	if (machine->network.task != LEARN_MULTICLASS)
+	if (machine->network.task != LEARN_MULTICLASS || machine->soft)
 	{
-		nn_run_set(worker->run, machine->built.target, rows, worker->targets);
+		nn_run_set(worker->run, machine->built.target, rows, machine->soft ? worker->shares : worker->targets);
 		return;
 	}
 	for (size_t row = 0; row < rows; row++)
@@ -409,15 +401,39 @@ load_rows(LearnMachine *machine, LearnWorker *worker, size_t first, size_t numbe
 	nn_run_set_codes(worker->run, machine->built.target, rows, worker->classes);
 }
 
+void
+learn_machine_set(LearnMachine *machine, LearnWorker *worker, size_t rows)
+{
+	if (machine->built.numbers != NN_NONE)
+		nn_run_set(worker->run, machine->built.numbers, rows, worker->numbers);
+	if (machine->built.codes != NN_NONE)
+		nn_run_set_codes(worker->run, machine->built.codes, rows, worker->codes);
+	learn_field_batch_set(&worker->fields, &machine->built, worker->run, rows);
+	set_targets(machine, worker, rows);
+}
+
 static void
 pass(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 {
 	const LearnStep *step = &machine->step;
+	const LearnResistance *resistance = machine->resistance;
 	const float *losses;
 
-	load_rows(machine, worker, machine->first + first, first, rows);
+	learn_machine_load(machine, worker, machine->first + first, rows);
+	if (step->word_dropout > 0)
+		learn_field_batch_drop(&worker->fields, rows, step->word_dropout, step->seed, step->number << 36 | (uint64_t) first << 16);
 	if (machine->counting)
 		count_inputs(machine, worker, rows);
+	if (machine->augmenter != NULL)
+		learn_machine_change(machine, worker, first, rows);
+	if (resistance != NULL && resistance->adversary.method == LEARN_TRADES)
+	{
+		learn_machine_trades(machine, worker, first, rows);
+		return;
+	}
+	if (resistance != NULL)
+		learn_machine_move(machine, worker, first, rows);
+	learn_machine_set(machine, worker, rows);
 	nn_run_forward(worker->run, machine->built.loss, NN_TRAIN, step->seed, step->number, first);
 	nn_run_backward(worker->run, machine->built.loss, 1.0f / (float) machine->count, NULL);
 	worker->passes++;

@@ -47,6 +47,8 @@ typedef struct Trainer
 	LearnTeam  *team;
 	LearnMachine machine;
 	LearnMachine linear;
+	LearnAugmenter augmenter;
+	LearnResistance resistance;
 
 	/* Outputs of the networks of a row's own fold, for the temperature or the hazard */
 	size_t		pool_capacity;
@@ -316,6 +318,7 @@ prepare_machines(Trainer *trainer)
 	LearnLoss	loss = {
 		.class_weights = trainer->class_weights,
 		.smoothing = (float) trainer->training.smoothing,
+		.soft = learn_augment_mixes(&trainer->training),
 		.huber = (float) trainer->training.huber
 	};
 	size_t		bytes = trainer->network->n_outputs * sizeof(double);
@@ -339,6 +342,36 @@ prepare_machines(Trainer *trainer)
 		if (status == DEV_OK)
 			memcpy(trainer->linear.offset, trainer->model->offset, bytes);
 	}
+	return status;
+}
+
+/* What is done to the rows of both machines before a network sees them. */
+static DevStatus
+prepare_changes(Trainer *trainer)
+{
+	LearnTraining *training = &trainer->training;
+	bool		linear = training->linear > 0;
+	DevStatus	status = DEV_OK;
+
+	if (training->augmented > 0)
+	{
+		status = learn_augment_check_model(trainer->session, &training->augment, trainer->model);
+		if (status == DEV_OK)
+			status = learn_augmenter_create(trainer->session, &training->augment, trainer->model, &trainer->augmenter);
+		if (status == DEV_OK)
+			status = learn_machine_augment(&trainer->machine, &trainer->augmenter);
+		if (status == DEV_OK && linear)
+			status = learn_machine_augment(&trainer->linear, &trainer->augmenter);
+	}
+	if (status != DEV_OK || training->adversary.method == LEARN_NO_ADVERSARY)
+		return status;
+	status = learn_adversary_check(trainer->session, &training->adversary, trainer->model);
+	if (status == DEV_OK)
+		status = learn_resistance_create(trainer->session, &training->adversary, trainer->model, &trainer->resistance);
+	if (status == DEV_OK)
+		status = learn_machine_resist(&trainer->machine, &trainer->resistance);
+	if (status == DEV_OK && linear)
+		status = learn_machine_resist(&trainer->linear, &trainer->resistance);
 	return status;
 }
 
@@ -556,6 +589,7 @@ fit_afterwards(Trainer *trainer)
 {
 	LearnModel *model = trainer->model;
 	bool		classes = model->task == LEARN_BINARY || model->task == LEARN_MULTICLASS;
+	double		no_offset = 0;
 	DevStatus	status;
 
 	trainer->monitor.progress.phase = "calibrating";
@@ -568,6 +602,10 @@ fit_afterwards(Trainer *trainer)
 	if (classes && trainer->training.calibrate && trainer->n_pool >= LEAST_CALIBRATION)
 		model->temperature = learn_temperature(trainer->n_pool, trainer->network->n_outputs, trainer->pool_outputs,
 											   trainer->pool_targets, model->offset);
+	/* Every label of every row is a yes or no of its own. */
+	if (model->task == LEARN_MULTILABEL && trainer->training.calibrate && trainer->n_pool >= LEAST_CALIBRATION)
+		model->temperature = learn_temperature(trainer->n_pool * trainer->n_targets, 1, trainer->pool_outputs,
+											   trainer->pool_targets, &no_offset);
 	return dev_poll(trainer->session);
 }
 
@@ -582,6 +620,8 @@ run(Trainer *trainer, const LearnTraining *training)
 		status = prepare_targets(trainer);
 	if (status == DEV_OK)
 		status = prepare_machines(trainer);
+	if (status == DEV_OK)
+		status = prepare_changes(trainer);
 	if (status == DEV_OK)
 		status = prepare_pool(trainer);
 	if (status == DEV_OK)
@@ -631,7 +671,7 @@ learn_train(DevSession *session, LearnDataset *dataset, LearnModel *model, Learn
 	};
 	model->n_nets = 0;
 	model->n_hazard = 0;
-	trainer.n_targets = model->task == LEARN_REGRESSION ? learn_model_outputs(model)
+	trainer.n_targets = model->task == LEARN_REGRESSION || model->task == LEARN_MULTILABEL ? learn_model_outputs(model)
 		: model->task == LEARN_SURVIVAL ? 2 : model->task == LEARN_TAGGING ? 0 : 1;
 	status = run(&trainer, training);
 	release(&trainer);

@@ -4,6 +4,7 @@
  *     trainer.c      folds, bags and the linear member; what becomes of them
  *     train_net.c    one network: epochs, schedule, early stopping
  *     train_step.c   one batch shared among the threads
+ *     train_augment.c, train_adversary.c   what is done to its rows before the network sees them
  *     train_judge.c  the answers and the loss on rows held out
  *     train_tags.c   the same of taggers: how much of the entities is found
  *     calibrate.c, hazard.c   what is fitted to the answers afterwards
@@ -30,9 +31,43 @@ typedef struct LearnRange
 	size_t		count;
 } LearnRange;
 
+/* Augmentation, shared by the workers; read only while they work. */
+typedef struct LearnAugmenter
+{
+	const LearnAugment *augment;
+	bool		kinds[LEARN_N_AUGMENT_KINDS];	/* which are changed at all */
+	bool		tables;
+	bool		mixed;			/* images, and targets with them */
+	LearnAugmentImage image;
+	LearnAugmentTable table;
+	LearnTableLayout layout;
+} LearnAugmenter;
+
+/* Adversarial training, likewise. */
+typedef struct LearnResistance
+{
+	LearnAdversary adversary;
+	const LearnChannel *channels;
+	int			n_channels;
+	const LearnConstraint *constraints;	/* (n_channels) */
+	double		share;			/* of changed rows in a batch, and of their loss in what is judged by */
+} LearnResistance;
+
+/* An input that attacks change. */
+typedef struct LearnMoved
+{
+	NnNode		node;
+	int			field;			/* -1: the numbers */
+	size_t		size;
+} LearnMoved;
+
+struct LearnMachine;
+
 /* What one thread has of its own. */
 typedef struct LearnWorker
 {
+	int			number;
+	struct LearnMachine *machine;
 	NnRun	   *runs[LEARN_MAX_STRETCHES];
 	NnRun	   *run;			/* of the stretch that the rows now loaded need */
 	DevQueue   *queue;
@@ -42,6 +77,7 @@ typedef struct LearnWorker
 	int32_t    *codes;			/* host (max_rows, n_codes) */
 	float	   *targets;		/* host (max_rows, n_targets) */
 	int32_t    *classes;		/* host (max_rows): targets as codes */
+	float	   *shares;			/* host (max_rows, n_outputs): targets as shares of the classes, NULL unless they are mixed */
 	LearnFieldBatch fields;		/* host (max_rows) */
 	double		loss;			/* sum over its rows of this job */
 	double		norm;			/* squared norm of its share of the gradient */
@@ -51,6 +87,22 @@ typedef struct LearnWorker
 	LearnTagScores *scores;		/* tagging: of its rows of this job */
 	double	   *number_sums;	/* (n_numbers): of the rows seen while the machine counts */
 	uint64_t   *code_counts;	/* (sum of cardinalities) */
+
+	/* Augmentation; NULL without */
+	float	   *augment_scratch;
+	float	   *partner;		/* an image */
+	float	   *partner_numbers;
+	int32_t    *partner_codes;
+	float	   *partner_targets;
+
+	/* Adversarial training; NULL without */
+	float	  **moved;			/* (n_moved): (max_rows, size) each */
+	float	   *low;			/* (max_rows, largest size) */
+	float	   *high;
+	float	   *attack_scratch;
+	float	   *clean;			/* (max_rows, size of heads), and the like */
+	float	   *by_clean;
+	float	   *by_moved;
 } LearnWorker;
 
 /* One step's settings. */
@@ -58,6 +110,7 @@ typedef struct LearnStep
 {
 	uint64_t	seed;
 	uint64_t	number;
+	uint64_t	epoch;
 	float		rate_factor;
 	float		clip;			/* 0: none */
 	float		decay;			/* of the running average in this step */
@@ -103,6 +156,12 @@ typedef struct LearnMachine
 	NnOptimizer *optimizer;
 	double	   *offset;			/* (n_outputs): prior correction, added to outputs when they are judged */
 	LearnClassScore *label_scores;	/* (labels) tagging */
+	bool		soft;			/* targets are shares of the classes */
+	const LearnAugmenter *augmenter;	/* NULL: rows are as they are */
+	const LearnResistance *resistance;	/* NULL: nobody attacks */
+	int			n_moved;
+	LearnMoved *moved;
+	const float *bound;			/* weights that the workers' runs have now */
 	bool		counting;		/* the first epoch: inputs are summed for the baseline */
 
 	/* The job under way; written by the main thread between jobs. */
@@ -152,9 +211,37 @@ extern void learn_machine_run(LearnMachine *machine, LearnJob job);
 /* Worker 0 only: keeps the host's wish to stop in machine->status and ->stop. */
 extern void learn_machine_poll(LearnMachine *machine);
 extern void learn_machine_bind(LearnMachine *machine, const float *weights);
-/* Rows first to first + rows of the window into the worker's buffers and its run's inputs, targets aside. */
+/* Rows first to first + rows of the window into the worker's buffers. */
 extern void learn_machine_load(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows);
+/* The first `rows` loaded rows into its run's inputs, and their targets. */
+extern void learn_machine_set(LearnMachine *machine, LearnWorker *worker, size_t rows);
 extern void learn_machine_copy(LearnMachine *machine, const float *src, float *dst);	/* weights on the device */
+
+/* ---- train_augment.c ---- */
+
+/* Whether two rows are made one, so that targets of classes become shares. */
+extern bool learn_augment_mixes(const LearnTraining *training);
+/* DEV_INVALID for what no input of the model, or its task, could be changed by. */
+extern DevStatus learn_augment_check_model(DevSession *session, const LearnAugment *augment, const LearnModel *model);
+extern DevStatus learn_augmenter_create(DevSession *session, const LearnAugment *augment, const LearnModel *model,
+										LearnAugmenter *augmenter);
+/* The machine's training passes are augmented from now on; takes the workers' memory. augmenter is borrowed. */
+extern DevStatus learn_machine_augment(LearnMachine *machine, const LearnAugmenter *augmenter);
+/* Changes the loaded rows; first is that of the batch. */
+extern void learn_machine_change(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows);
+
+/* ---- train_adversary.c ---- */
+
+extern DevStatus learn_resistance_create(DevSession *session, const LearnAdversary *adversary, const LearnModel *model,
+										 LearnResistance *resistance);
+/* As learn_machine_augment. */
+extern DevStatus learn_machine_resist(LearnMachine *machine, const LearnResistance *resistance);
+/* FGSM, PGD: moves some of the loaded rows, which are set in the run afterwards. */
+extern void learn_machine_move(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows);
+/* TRADES: the whole pass on the loaded rows, forward and backward. */
+extern void learn_machine_trades(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows);
+/* Answers of the loaded rows, moved, are the run's output afterwards; false when the training is stopped. */
+extern bool learn_machine_judge_moved(LearnMachine *machine, LearnWorker *worker, size_t position, size_t rows);
 
 /* ---- train_judge.c ---- */
 

@@ -72,6 +72,7 @@ default_rate(const LearnNetwork *network, int optimizer)
 		case LEARN_BAG:
 			return 5e-3;
 		case LEARN_RESNET:
+		case LEARN_TRANSFORMER:
 			return 1e-3;
 		default:
 			return 2e-3;
@@ -110,6 +111,15 @@ resolve_optimizer(const LearnNetwork *network, LearnTraining *training)
 		training->average = 0.99;
 }
 
+/* Images are moved, turned and lit a little, which changes no diagnosis; mirrored ones are for the user to allow. */
+static void
+resolve_augment(const LearnNetwork *network, LearnTraining *training)
+{
+	memset(&training->augment, 0, sizeof(training->augment));
+	training->augmented = 0;
+	(void) network;
+}
+
 void
 learn_training_resolve(const LearnNetwork *network, size_t n_train, LearnTraining *training)
 {
@@ -133,6 +143,8 @@ learn_training_resolve(const LearnNetwork *network, size_t n_train, LearnTrainin
 		training->linear = 0;
 	if (training->threads < 1)
 		training->threads = 1;
+	if (training->augmented < 0)
+		resolve_augment(network, training);
 }
 
 NnOptimizerSpec

@@ -10,7 +10,6 @@
 #define FIRST_SLOTS 256
 #define FIRST_NODES 128
 #define DEFAULT_WORDS 500000
-#define LONGEST_SHOWN 40
 
 static const char *const special_texts[LEARN_SPECIALS] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
 
@@ -196,12 +195,6 @@ grow_path(LearnVocabulary *vocabulary, const char *bytes, size_t size, uint32_t 
 
 /* ---- Filling ---- */
 
-static int
-shown(size_t size)
-{
-	return (int) (size < LONGEST_SHOWN ? size : LONGEST_SHOWN);
-}
-
 static size_t
 count_characters(const char *bytes, size_t size)
 {
@@ -243,7 +236,7 @@ add_piece(LearnVocabulary *vocabulary, const LearnCounted *piece, size_t number,
 		return status;
 	if (vocabulary->piece_of[node] >= 0)
 	{
-		dev_fail(vocabulary->session, blame, "piece \"%.*s\" is in the vocabulary twice", shown(piece->size), piece->bytes);
+		dev_fail(vocabulary->session, blame, "piece \"%.*s\" is in the vocabulary twice", text_shown(piece->bytes, piece->size), piece->bytes);
 		dev_detail(vocabulary->session, "It is on %s %zu and on %s %zu.", unit, (size_t) vocabulary->piece_of[node] + 1, unit,
 				   number + 1);
 		return blame;

@@ -52,7 +52,6 @@ activation_shape(NnGraph *graph, NnNodeData *node)
 	node->shape = *nn_src_shape(graph, node, 0);
 	node->reads_src = slope_needs_src(function);
 	node->reads_dst = !node->reads_src && function != DEV_MAP_COPY;
-	node->in_place = function == DEV_MAP_RELU || function == DEV_MAP_SELU;
 	return true;
 }
 
@@ -92,5 +91,6 @@ const NnOperator nn_operator_activation = {
 	.shape = activation_shape,
 	.forward = activation_forward,
 	.backward = activation_backward,
+	.in_place = true,
 	.diff_in_place = true
 };

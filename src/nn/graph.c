@@ -446,11 +446,10 @@ nn_codes(NnGraph *graph, const char *name, size_t n)
 
 /* ---- Compiling ---- */
 
-/* Is `node` alone in its buffer's future: read by one node, and so is everything that it is a reshaped view of? */
-static bool
-has_one_reader(const NnGraph *graph, const NnNodeData *node)
+bool
+nn_has_one_reader(const NnGraph *graph, const NnNodeData *node)
 {
-	while (node->n_consumers == 1)
+	while (node->n_consumers == 1 && !node->kept)
 	{
 		if (node->op != &nn_operator_reshape)
 			return true;
@@ -478,6 +477,17 @@ merge_relu(NnNodeData *src, NnNodeData *node)
 	node->done = src->op->relu;
 }
 
+/*
+ * Norms are asked for after the pass, so that a node with parameters shares its gradient's buffer only where nobody below
+ * writes another gradient over it: with what has a buffer of its own, or shares one on the same condition.
+ */
+static bool
+keeps_gradient(const NnNodeData *node, const NnNodeData *maker)
+{
+	return (node->op == &nn_operator_bias || node->op == &nn_operator_position) &&
+		(!maker->diff_in_place || maker->n_parameters > 0);
+}
+
 static void
 choose_buffers(const NnGraph *graph, NnNodeData *node)
 {
@@ -496,13 +506,20 @@ choose_buffers(const NnGraph *graph, NnNodeData *node)
 		return;
 	}
 	maker = behind_reshapes(graph, src);
-	if (src->size != node->size || src->is_codes || !has_one_reader(graph, src))
+	if (src->size != node->size || src->is_codes || !nn_has_one_reader(graph, src))
 		return;
 	if (node->in_place && !node->reads_src && maker->op->overwritable && !maker->reads_dst)
 		node->value_owner = src->value_owner;
-	if (node->diff_in_place && (node->n_parameters == 0 || node->op == &nn_operator_bias))
+	if (node->diff_in_place && (node->n_parameters == 0 || keeps_gradient(node, maker)))
 		node->diff_owner = src->diff_owner;
 	merge_relu(src, node);
+}
+
+void
+nn_graph_keep(NnGraph *graph, NnNode node)
+{
+	if (node >= 0 && node < graph->n_nodes && !graph->compiled)
+		graph->nodes[node]->kept = true;
 }
 
 DevStatus

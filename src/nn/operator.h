@@ -97,7 +97,8 @@ struct NnNodeData
 	int			n_consumers;
 	bool		trained;		/* it or a node below it has a trained parameter */
 	bool		mixed;			/* it or a node below it mixes examples */
-	NnNode		value_owner;	/* the node whose value buffer this node uses, itself by default */
+	bool		kept;			/* see nn_graph_keep */
+	NnNode		value_owner;	/* the node whose value buffer this node uses in every run, itself by default */
 	NnNode		diff_owner;		/* likewise for gradients */
 	bool		relu;			/* does the relu of the node that reads it */
 	NnRelu		done;			/* of a relu: what its source has done for it */
@@ -151,13 +152,19 @@ extern bool nn_role_trained(NnRole role);
 /* Whether the node is an activation by relu (activation.c). */
 extern bool nn_is_relu(const NnNodeData *node);
 
+/*
+ * Is `node` alone in its buffer's future: read by one node and not kept, and so is everything that it is a reshaped view of? Then
+ * that reader may write over it.
+ */
+extern bool nn_has_one_reader(const NnGraph *graph, const NnNodeData *node);
+
 /* ---- For forward, backward and norms: one node in one pass ---- */
 
 typedef struct NnTensor
 {
 	float	   *value;			/* (max_batch, size); int32_t for codes */
-	float	   *diff;			/* the same, or NULL without gradients */
-	bool		written;		/* diff holds a contribution in this backward pass */
+	float	   *diff;			/* the same, or NULL where no gradient is ever wanted */
+	bool		written;		/* of an owner of gradients: diff holds a contribution in this backward pass */
 	bool		wanted;			/* this backward pass wants the gradient of this node */
 } NnTensor;
 
@@ -173,7 +180,7 @@ struct NnPass
 	uint64_t	seed;
 	uint64_t	step;
 	size_t		first_row;		/* number of the pass's first row in the whole batch of all threads */
-	NnTensor   *tensors;		/* by node; the accessors look up owners */
+	NnTensor   *tensors;		/* by node; nodes that share a buffer have the same one */
 	const float *weights;
 	float	   *diff_weights;	/* NULL: no parameter gradients wanted */
 	float	   *workspace;		/* (batch, node->workspace_row) */
@@ -195,7 +202,7 @@ nn_src(const NnPass *pass, int i)
 {
 	const NnNodeData *src = pass->graph->nodes[pass->node->src[i]];
 
-	return pass->tensors[src->value_owner].value + pass->row * src->size;
+	return pass->tensors[src->number].value + pass->row * src->size;
 }
 
 static inline const int32_t *
@@ -208,14 +215,14 @@ nn_src_codes(const NnPass *pass, int i)
 static inline float *
 nn_dst(const NnPass *pass)
 {
-	return pass->tensors[pass->node->value_owner].value + pass->row * pass->node->size;
+	return pass->tensors[pass->node->number].value + pass->row * pass->node->size;
 }
 
 /* Gradient of the node's value, complete when backward is called. */
 static inline const float *
 nn_diff_dst(const NnPass *pass)
 {
-	return pass->tensors[pass->node->diff_owner].diff + pass->row * pass->node->size;
+	return pass->tensors[pass->node->number].diff + pass->row * pass->node->size;
 }
 
 /*
@@ -233,7 +240,7 @@ nn_diff_src(const NnPass *pass, int i, bool *accumulate)
 		return NULL;
 	*accumulate = tensor->written && src->diff_owner != pass->node->diff_owner;
 	tensor->written = true;
-	return tensor->diff + pass->row * src->size;
+	return pass->tensors[src->number].diff + pass->row * src->size;
 }
 
 /* Values of parameter i; NULL when it is NN_NONE. */

@@ -2,10 +2,10 @@
  * run.c: one thread's passes through a graph.
  *
  * All buffers are taken when the run is made: values, gradients, what operators keep between
- * forward and backward, and one scratchpad. Which nodes a pass visits depends
- * on where it starts and ends; such plans are made on first use and kept.
+ * forward and backward, and scratchpads; lifetime.c says which of them share memory. Which nodes a pass
+ * visits depends on where it starts and ends; such plans are made on first use and kept.
  */
-#include "operator.h"
+#include "lifetime.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 typedef struct Plan
 {
 	bool		made;
-	int			n_starts;		/* forward: nodes whose values are taken as they are */
+	int			n_starts;		/* nodes whose values are taken as they are, and behind which no gradient goes */
 	NnNode		starts[NN_MAX_STARTS];
 	NnNode		last;			/* forward: node wanted; backward: node started from */
 	bool		all;			/* backward: gradients of inputs too */
@@ -30,13 +30,14 @@ struct NnRun
 	NnGraph    *graph;
 	DevQueue   *queue;
 	size_t		max_batch;
-	bool		with_gradients;
+	NnRunUse	use;
 	bool		all_gradients;	/* see nn_run_all_gradients */
+	NnLayout	layout;
+	float	   *arena;			/* all buffers of the layout, or NULL where nothing is shared: */
+	float	  **owned;			/* by buffer: one of its own */
+	size_t		n_bytes;		/* of device memory taken */
 	NnTensor   *tensors;		/* by node */
-	float	  **workspace;		/* by node, or NULL */
-	float	  **workspace_fixed;
 	float	  **constants;
-	float	   *scratch;
 	float	   *row_values;		/* max_batch: one value an example */
 	float	   *one_gradient;	/* n_weights: an example's own gradient, where operators have no closed form; or NULL */
 	Plan		forward[PLANS];
@@ -50,6 +51,7 @@ struct NnRun
 	uint64_t	seed;
 	uint64_t	step;
 	size_t		first_row;
+	const Plan *last_forward;	/* whose values the tensors hold, or NULL */
 	const Plan *last_backward;	/* whose gradients the tensors hold, or NULL */
 	bool		misused;		/* a call that a void function could not refuse */
 };
@@ -75,39 +77,31 @@ needs_own_gradient(const NnGraph *graph, const NnNodeData *node)
 	return any && node->op->norms == NULL;
 }
 
-/* Device memory for rows * row + fixed floats; false when there is none. Nothing wanted leaves NULL. */
+/* Device memory for n floats; false when there is none. Nothing wanted leaves NULL. */
 static bool
-take(NnRun *run, size_t rows, size_t row, size_t fixed, float **buffer)
+take(NnRun *run, size_t n, float **buffer)
 {
-	DevDevice  *device = run->queue->device;
-	size_t		n;
-
 	*buffer = NULL;
-	if (row == 0 && fixed == 0)
+	if (n == 0)
 		return true;
-	if ((row != 0 && rows > SIZE_MAX / sizeof(float) / row) || fixed > SIZE_MAX / sizeof(float) - rows * row)
-	{
-		dev_fail(device->session, DEV_NO_MEMORY, "out of memory: a layer has too many values");
-		return false;
-	}
-	n = rows * row + fixed;
-	*buffer = run->queue->primitives->alloc(device, n * sizeof(float));
+	*buffer = run->queue->primitives->alloc(run->queue->device, n * sizeof(float));
+	run->n_bytes += n * sizeof(float);
 	return *buffer != NULL;
 }
 
-static bool
-take_node(NnRun *run, const NnNodeData *node)
+/* Where a buffer of the layout lies, or NULL for -1. */
+static float *
+buffer_of(const NnRun *run, int number)
 {
-	NnTensor   *tensor = &run->tensors[node->number];
-	bool		backward = run->with_gradients && !node->is_codes;
+	if (number < 0)
+		return NULL;
+	return run->arena != NULL ? run->arena + run->layout.buffers[number].offset : run->owned[number];
+}
 
-	if (node->value_owner == node->number && !take(run, run->max_batch, node->size, 0, &tensor->value))
-		return false;
-	if (backward && node->diff_owner == node->number && !take(run, run->max_batch, node->size, 0, &tensor->diff))
-		return false;
-	if (!take(run, run->max_batch, node->workspace_row, 0, &run->workspace[node->number]) ||
-		!take(run, 0, 0, node->workspace_fixed, &run->workspace_fixed[node->number]) ||
-		!take(run, 0, 0, node->n_constants, &run->constants[node->number]))
+static bool
+take_constants(NnRun *run, const NnNodeData *node)
+{
+	if (!take(run, node->n_constants, &run->constants[node->number]))
 		return false;
 	if (node->n_constants > 0)
 		run->queue->primitives->upload(run->queue, run->constants[node->number], node->constants,
@@ -115,29 +109,43 @@ take_node(NnRun *run, const NnNodeData *node)
 	return true;
 }
 
+/* Where buffers share nothing, each is a block of its own, so that tests see what oversteps one. */
+static bool
+take_layout(NnRun *run)
+{
+	DevSession *session = run->queue->device->session;
+	NnLayout   *layout = &run->layout;
+
+	if (nn_layout_create(run->graph, session, run->max_batch, run->use, layout) != DEV_OK)
+		return false;
+	if (run->use != NN_RUN_WHOLE)
+		return take(run, layout->total, &run->arena);
+	run->owned = dev_alloc(session, (size_t) layout->n_buffers, sizeof(*run->owned));
+	if (run->owned == NULL)
+		return false;
+	for (int i = 0; i < layout->n_buffers; i++)
+		if (!take(run, layout->buffers[i].size, &run->owned[i]))
+			return false;
+	return true;
+}
+
 static bool
 take_buffers(NnRun *run)
 {
 	const NnGraph *graph = run->graph;
-	size_t		scratch = 0;
 	bool		own_gradient = false;
 
+	if (!take_layout(run))
+		return false;
 	for (int i = 0; i < graph->n_nodes; i++)
 	{
-		const NnNodeData *node = graph->nodes[i];
-		size_t		wanted;
-
-		if (!take_node(run, node))
+		run->tensors[i].value = buffer_of(run, run->layout.places[i].value);
+		run->tensors[i].diff = buffer_of(run, run->layout.places[i].diff);
+		if (!take_constants(run, graph->nodes[i]))
 			return false;
-		if (node->scratch_row > (SIZE_MAX - node->scratch_fixed) / run->max_batch)
-			wanted = SIZE_MAX;
-		else
-			wanted = run->max_batch * node->scratch_row + node->scratch_fixed;
-		scratch = wanted > scratch ? wanted : scratch;
-		own_gradient |= needs_own_gradient(graph, node);
+		own_gradient |= run->use == NN_RUN_WHOLE && needs_own_gradient(graph, graph->nodes[i]);
 	}
-	return take(run, 0, 0, scratch, &run->scratch) && take(run, run->max_batch, 1, 0, &run->row_values) &&
-		take(run, 0, 0, run->with_gradients && own_gradient ? graph->n_weights : 0, &run->one_gradient);
+	return take(run, run->max_batch, &run->row_values) && take(run, own_gradient ? graph->n_weights : 0, &run->one_gradient);
 }
 
 static void
@@ -148,9 +156,9 @@ release_buffer(NnRun *run, float *buffer)
 }
 
 static void
-release_buffers(NnRun *run, float **buffers)
+release_buffers(NnRun *run, float **buffers, int n)
 {
-	for (int i = 0; buffers != NULL && i < run->graph->n_nodes; i++)
+	for (int i = 0; buffers != NULL && i < n; i++)
 		release_buffer(run, buffers[i]);
 	dev_release(run->queue->device->session, buffers);
 }
@@ -164,16 +172,11 @@ nn_run_free(NnRun *run)
 	if (run == NULL)
 		return;
 	session = run->queue->device->session;
-	for (int i = 0; run->tensors != NULL && i < run->graph->n_nodes; i++)
-	{
-		release_buffer(run, run->tensors[i].value);
-		release_buffer(run, run->tensors[i].diff);
-	}
 	dev_release(session, run->tensors);
-	release_buffers(run, run->workspace);
-	release_buffers(run, run->workspace_fixed);
-	release_buffers(run, run->constants);
-	release_buffer(run, run->scratch);
+	release_buffers(run, run->owned, run->layout.n_buffers);
+	release_buffers(run, run->constants, run->graph->n_nodes);
+	release_buffer(run, run->arena);
+	nn_layout_free(session, &run->layout);
 	release_buffer(run, run->row_values);
 	release_buffer(run, run->one_gradient);
 	for (int i = 0; i < PLANS; i++)
@@ -201,10 +204,8 @@ take_lists(NnRun *run, DevSession *session)
 	size_t		n = (size_t) run->graph->n_nodes;
 
 	run->tensors = dev_alloc(session, n, sizeof(*run->tensors));
-	run->workspace = dev_alloc(session, n, sizeof(*run->workspace));
-	run->workspace_fixed = dev_alloc(session, n, sizeof(*run->workspace_fixed));
 	run->constants = dev_alloc(session, n, sizeof(*run->constants));
-	if (run->tensors == NULL || run->workspace == NULL || run->workspace_fixed == NULL || run->constants == NULL)
+	if (run->tensors == NULL || run->constants == NULL)
 		return false;
 	for (int i = 0; i < PLANS; i++)
 		if (!take_plan(session, n, &run->forward[i]) || !take_plan(session, n, &run->backward[i]))
@@ -213,7 +214,7 @@ take_lists(NnRun *run, DevSession *session)
 }
 
 DevStatus
-nn_run_create(NnGraph *graph, DevDevice *device, size_t max_batch, bool with_gradients, NnRun **run)
+nn_run_create(NnGraph *graph, DevDevice *device, size_t max_batch, NnRunUse use, NnRun **run)
 {
 	DevSession *session = device->session;
 	NnRun	   *created;
@@ -228,7 +229,7 @@ nn_run_create(NnGraph *graph, DevDevice *device, size_t max_batch, bool with_gra
 		return DEV_NO_MEMORY;
 	created->graph = graph;
 	created->max_batch = max_batch;
-	created->with_gradients = with_gradients;
+	created->use = use;
 	if (dev_queue_create(device, &created->queue) != DEV_OK)
 	{
 		dev_release(session, created);
@@ -241,6 +242,12 @@ nn_run_create(NnGraph *graph, DevDevice *device, size_t max_batch, bool with_gra
 	}
 	*run = created;
 	return DEV_OK;
+}
+
+size_t
+nn_run_bytes(const NnRun *run)
+{
+	return run->n_bytes;
 }
 
 DevQueue *
@@ -310,18 +317,20 @@ make_pass(NnRun *run, size_t row, size_t batch)
 	pass.tensors = run->tensors;
 	pass.weights = run->weights;
 	pass.diff_weights = run->diff_weights;
-	pass.scratch = run->scratch;
 	return pass;
 }
 
+/* Makes the pass the node's, on the way there or back. */
 static void
-visit(const NnRun *run, NnPass *pass, const NnNodeData *node)
+visit(const NnRun *run, NnPass *pass, const NnNodeData *node, bool back)
 {
-	float	   *workspace = run->workspace[node->number];
+	const NnPlaces *places = &run->layout.places[node->number];
+	float	   *workspace = buffer_of(run, places->workspace);
 
 	pass->node = node;
 	pass->workspace = workspace == NULL ? NULL : workspace + pass->row * node->workspace_row;
-	pass->workspace_fixed = run->workspace_fixed[node->number];
+	pass->workspace_fixed = buffer_of(run, places->workspace_fixed);
+	pass->scratch = buffer_of(run, places->scratch[back]);
 	pass->constants = run->constants[node->number];
 }
 
@@ -341,9 +350,15 @@ is_given(const NnGraph *graph, const NnNode *starts, int n_starts, NnNode node)
 	return false;
 }
 
-/* What `last` needs, without what lies behind the nodes whose values are given. */
+static bool
+is_plan(const Plan *plan, const NnNode *starts, int n_starts, NnNode last)
+{
+	return plan->made && plan->last == last && plan->n_starts == n_starts &&
+		(n_starts == 0 || memcmp(plan->starts, starts, (size_t) n_starts * sizeof(NnNode)) == 0);
+}
+
 static void
-plan_forward(const NnGraph *graph, const NnNode *starts, int n_starts, NnNode last, Plan *plan)
+begin_plan(const NnGraph *graph, const NnNode *starts, int n_starts, NnNode last, Plan *plan)
 {
 	plan->made = true;
 	plan->n_starts = n_starts;
@@ -353,6 +368,13 @@ plan_forward(const NnGraph *graph, const NnNode *starts, int n_starts, NnNode la
 	plan->n = 0;
 	memset(plan->wanted, 0, (size_t) graph->n_nodes * sizeof(bool));
 	plan->wanted[last] = true;
+}
+
+/* What `last` needs, without what lies behind the nodes whose values are given. */
+static void
+plan_forward(const NnGraph *graph, const NnNode *starts, int n_starts, NnNode last, Plan *plan)
+{
+	begin_plan(graph, starts, n_starts, last, plan);
 	for (NnNode i = last; i >= 0; i--)
 	{
 		const NnNodeData *node = graph->nodes[i];
@@ -382,8 +404,7 @@ find_forward(NnRun *run, const NnNode *starts, int n_starts, NnNode last)
 	for (int i = 0; i < PLANS; i++)
 	{
 		plan = &run->forward[i];
-		if (plan->made && plan->last == last && plan->n_starts == n_starts &&
-			(n_starts == 0 || memcmp(plan->starts, starts, (size_t) n_starts * sizeof(NnNode)) == 0))
+		if (is_plan(plan, starts, n_starts, last))
 			return plan;
 	}
 	plan = &run->forward[run->next_forward];
@@ -401,18 +422,35 @@ are_nodes(const NnRun *run, const NnNode *nodes, int n)
 	return n >= 0 && n <= NN_MAX_STARTS;
 }
 
+/* Does the node's value outlive the pass that computes it? */
+static bool
+is_kept(const NnRun *run, NnNode node)
+{
+	return run->layout.buffers[run->layout.places[node].value].kept;
+}
+
+static bool
+are_kept(const NnRun *run, const NnNode *nodes, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!is_kept(run, nodes[i]))
+			return false;
+	return true;
+}
+
 static void
 forward(NnRun *run, const NnNode *starts, int n_starts, NnNode last)
 {
 	const Plan *plan;
 	NnPass		pass;
 
-	if (!is_node(run, last) || !are_nodes(run, starts, n_starts) ||
+	if (!is_node(run, last) || !are_nodes(run, starts, n_starts) || !are_kept(run, starts, n_starts) ||
 		(run->weights == NULL && run->graph->n_weights > 0))
 	{
 		run->misused = true;
 		return;
 	}
+	run->last_forward = NULL;
 	run->last_backward = NULL;
 	if (run->batch == 0)
 		return;
@@ -420,9 +458,10 @@ forward(NnRun *run, const NnNode *starts, int n_starts, NnNode last)
 	pass = make_pass(run, 0, run->batch);
 	for (int i = 0; i < plan->n && !dev_queue_stopped(run->queue); i++)
 	{
-		visit(run, &pass, run->graph->nodes[plan->nodes[i]]);
+		visit(run, &pass, run->graph->nodes[plan->nodes[i]], false);
 		pass.node->op->forward(&pass);
 	}
+	run->last_forward = plan;
 }
 
 void
@@ -443,24 +482,20 @@ nn_run_forward_from(NnRun *run, const NnNode *from, int n_from, NnNode until, Nn
 }
 
 /*
- * The nodes between `last` and what wants a gradient. In training that is the trained parameters: gradients of
- * plain inputs would cost a product each and serve nobody. At inference every node gets its gradient,
- * since that is what explanations ask for.
+ * The nodes between `last` and what wants a gradient, not behind nodes whose values were given. In training that is the trained
+ * parameters: gradients of plain inputs would cost a product each and serve nobody. At inference every
+ * node gets its gradient, since that is what explanations ask for.
  */
 static void
-plan_backward(const NnGraph *graph, NnNode last, bool all, Plan *plan)
+plan_backward(const NnGraph *graph, const Plan *there, NnNode last, bool all, Plan *plan)
 {
-	plan->made = true;
-	plan->last = last;
+	begin_plan(graph, there->starts, there->n_starts, last, plan);
 	plan->all = all;
-	plan->n = 0;
-	memset(plan->wanted, 0, (size_t) graph->n_nodes * sizeof(bool));
-	plan->wanted[last] = true;
 	for (NnNode i = last; i >= 0; i--)
 	{
 		const NnNodeData *node = graph->nodes[i];
 
-		if (!plan->wanted[i])
+		if (!plan->wanted[i] || is_given(graph, plan->starts, plan->n_starts, i))
 			continue;
 		if (node->op->backward != NULL)
 			plan->nodes[plan->n++] = i;
@@ -476,21 +511,22 @@ plan_backward(const NnGraph *graph, NnNode last, bool all, Plan *plan)
 	}
 }
 
+/* The way back from `last` after the forward pass `there`. */
 static const Plan *
-find_backward(NnRun *run, NnNode last)
+find_backward(NnRun *run, const Plan *there, NnNode last)
 {
-	bool		all = run->all_gradients || run->mode == NN_INFER;
+	bool		all = run->use == NN_RUN_WHOLE && (run->all_gradients || run->mode == NN_INFER);
 	Plan	   *plan;
 
 	for (int i = 0; i < PLANS; i++)
 	{
 		plan = &run->backward[i];
-		if (plan->made && plan->last == last && plan->all == all)
+		if (is_plan(plan, there->starts, there->n_starts, last) && plan->all == all)
 			return plan;
 	}
 	plan = &run->backward[run->next_backward];
 	run->next_backward = (run->next_backward + 1) % PLANS;
-	plan_backward(run->graph, last, all, plan);
+	plan_backward(run->graph, there, last, all, plan);
 	return plan;
 }
 
@@ -505,7 +541,7 @@ static void
 backward(NnRun *run, NnNode last)
 {
 	const NnGraph *graph = run->graph;
-	const Plan *plan = find_backward(run, last);
+	const Plan *plan = find_backward(run, run->last_forward, last);
 	NnPass		pass = make_pass(run, 0, run->batch);
 
 	for (int i = 0; i < graph->n_nodes; i++)
@@ -518,24 +554,32 @@ backward(NnRun *run, NnNode last)
 	{
 		if (!is_written(run, plan->nodes[i]))
 			continue;
-		visit(run, &pass, graph->nodes[plan->nodes[i]]);
+		visit(run, &pass, graph->nodes[plan->nodes[i]], true);
 		pass.node->op->backward(&pass);
 	}
 	run->last_backward = plan;
+	/* Gradients lie over values now. */
+	if (run->use == NN_RUN_TRAIN)
+		run->last_forward = NULL;
 }
 
-/* The gradient buffer of the node a backward pass starts from, or NULL when the pass makes no sense. */
+/* The gradient buffer of the node a backward pass starts from, or NULL when the pass makes no sense or nothing wants it. */
 static float *
 start_backward(NnRun *run, NnNode node)
 {
-	if (!is_node(run, node) || !run->with_gradients || run->graph->nodes[node]->is_codes)
+	if (!is_node(run, node) || run->use == NN_RUN_FORWARD || run->graph->nodes[node]->is_codes)
 	{
 		run->misused = true;
 		return NULL;
 	}
 	if (run->batch == 0)
 		return NULL;
-	return run->tensors[run->graph->nodes[node]->diff_owner].diff;
+	if (run->last_forward == NULL || (run->use == NN_RUN_TRAIN && !run->last_forward->wanted[node]))
+	{
+		run->misused = true;
+		return NULL;
+	}
+	return run->tensors[node].diff;
 }
 
 void
@@ -594,7 +638,7 @@ add_own_gradients(NnRun *run, const Plan *plan)
 
 			if (!is_written(run, node->number) || !needs_own_gradient(graph, node))
 				continue;
-			visit(run, &pass, node);
+			visit(run, &pass, node, true);
 			node->op->backward(&pass);
 		}
 		device->reduce_cols(run->queue, 1, graph->n_weights, run->one_gradient, graph->n_weights,
@@ -613,6 +657,8 @@ nn_run_norms(NnRun *run, float *squared)
 
 	if (run->batch == 0)
 		return DEV_OK;
+	if (run->use != NN_RUN_WHOLE)
+		return dev_fail(graph->session, DEV_INVALID, "norms are asked of a run that does not keep gradients");
 	if (plan == NULL)
 		return dev_fail(graph->session, DEV_INVALID, "norms are asked for before a backward pass");
 	if (run->mode == NN_TRAIN && graph->nodes[plan->last]->mixed)
@@ -629,7 +675,7 @@ nn_run_norms(NnRun *run, float *squared)
 			own_gradients = true;
 		else if (node->op->norms != NULL)
 		{
-			visit(run, &pass, node);
+			visit(run, &pass, node, true);
 			node->op->norms(&pass, run->row_values);
 		}
 	}
@@ -644,9 +690,7 @@ nn_run_norms(NnRun *run, float *squared)
 float *
 nn_run_value(NnRun *run, NnNode node)
 {
-	if (!is_node(run, node))
-		return NULL;
-	return run->tensors[run->graph->nodes[node]->value_owner].value;
+	return is_node(run, node) && is_kept(run, node) ? run->tensors[node].value : NULL;
 }
 
 float *
@@ -654,9 +698,9 @@ nn_run_gradient(NnRun *run, NnNode node)
 {
 	float	   *diff;
 
-	if (!is_node(run, node) || !run->with_gradients || run->graph->nodes[node]->is_codes)
+	if (!is_node(run, node) || run->use != NN_RUN_WHOLE || run->graph->nodes[node]->is_codes)
 		return NULL;
-	diff = run->tensors[run->graph->nodes[node]->diff_owner].diff;
+	diff = run->tensors[node].diff;
 	/* Nothing depends on the node, or nobody walked there: its gradient is zero. */
 	if (!is_written(run, node))
 		run->queue->primitives->fill(run->queue, run->batch * run->graph->nodes[node]->size, 0.0f, diff);

@@ -85,4 +85,19 @@ spread_sum(const NnPass *pass, const float *weights)
 								 accumulate ? 1.0f : 0.0f, diff_src, s.width, s.length * s.width);
 }
 
+/* Source i as (length, width). */
+static inline const NnShape *
+need_sequence(NnGraph *graph, NnNodeData *node, int i)
+{
+	const NnShape *src = nn_src_shape(graph, node, i);
+	char		text[64];
+
+	if (!nn_need_floats(graph, node, i))
+		return NULL;
+	if (src->rank == 2)
+		return src;
+	nn_reject(graph, node, "source %d has shape %s where (length, width) is needed", i + 1, nn_shape_text(src, text, sizeof(text)));
+	return NULL;
+}
+
 #endif							/* IDLA_NN_SEQUENCE_H */

@@ -270,6 +270,17 @@ refuse_type(const char *name, Oid type)
 			 errhint(way_out, name)));
 }
 
+/* Only an image has a height; only a signal has a rate: that says what an array is. */
+static int
+kind_by_keys(const IdlaOverride *override)
+{
+	if (override->height > 0 || override->width > 0 || override->depth > 0 || override->crop > 0 || override->fitting >= 0)
+		return IDLA_IMAGE;
+	if (override->rate > 0 || override->to_rate > 0 || override->part >= 0 || override->normalize >= 0)
+		return IDLA_SIGNAL;
+	return IDLA_ARRAY;
+}
+
 static IdlaKind
 choose_kind(const char *name, Oid type, const IdlaOverride *override)
 {
@@ -281,7 +292,7 @@ choose_kind(const char *name, Oid type, const IdlaOverride *override)
 	{
 		if (natural < 0)
 			refuse_type(name, type);
-		return (IdlaKind) natural;
+		return (IdlaKind) (natural == IDLA_ARRAY && override != NULL ? kind_by_keys(override) : natural);
 	}
 	if (wanted == natural || (wanted == IDLA_CATEGORY && can_be_category(type, family)) ||
 		(wanted == IDLA_NUMBER && natural == IDLA_BOOLEAN) ||
@@ -332,12 +343,12 @@ complain_key(const IdlaColumn *column, const char *key, const char *whose)
 			 errhint("\"%s\" is for %s.", key, whose)));
 }
 
-/* Sizes and the like are for some kinds only; an array may yet turn out to be a signal. */
+/* Sizes and the like are for some kinds only. */
 static void
 check_shape(const IdlaColumn *column, const IdlaOverride *override)
 {
 	bool		image = column->kind == IDLA_IMAGE;
-	bool		signal = column->kind == IDLA_SIGNAL || column->kind == IDLA_ARRAY;
+	bool		signal = column->kind == IDLA_SIGNAL;
 
 	if (override == NULL)
 		return;
@@ -353,6 +364,9 @@ check_shape(const IdlaColumn *column, const IdlaOverride *override)
 		(override->pieces > 0 || override->lowercase >= 0 || override->vocabulary != NULL || override->kept >= 0))
 		complain_key(column, override->pieces > 0 ? "pieces" : override->lowercase >= 0 ? "lowercase" :
 					 override->vocabulary != NULL ? "vocabulary" : "truncate", "texts");
+	if ((image || signal) && override->scaling >= 0)
+		complain_key(column, "scaling", image ? "numbers; images are centred and scaled by channel" :
+					 "numbers; signals have \"normalize\"");
 	if ((override->to_rate > 0) != (override->rate > 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -56,6 +56,10 @@ typedef struct IdlaOverride
 	int			kept;			/* texts: a LearnKeep, -1 when not said */
 	double		rate;			/* signals: samples a second, 0 when not said */
 	double		to_rate;
+	bool		immutable;		/* attacks may not change it */
+	double		low;			/* what attacks may make of it, NaN when not said */
+	double		high;
+	double		step;			/* 0 when not said */
 } IdlaOverride;
 
 /* What the first rows tell of a column whose kind or size its type leaves open. */

@@ -109,7 +109,7 @@ find_targets(Judging *judging, TupleDesc desc)
 
 	judging->n_targets = judging->learn->n_targets;
 	judging->targets = palloc0(judging->n_targets * sizeof(TargetColumn));
-	if (judging->learn->task == LEARN_REGRESSION && judging->n_targets > 1)
+	if (judging->n_targets > 1 && judging->learn->task != LEARN_SURVIVAL)
 		names = idla_output_names(model);
 	for (int i = 0; i < judging->n_targets; i++)
 	{
@@ -213,6 +213,10 @@ target_of(const Judging *judging, int i, Datum value)
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("target \"%s\" is not finite", target->name),
 				 errhint("Leave such rows out in the source: a SELECT with a WHERE.")));
+	if (judging->learn->task == LEARN_MULTILABEL && number != 0 && number != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("label \"%s\" is neither 0 nor 1", target->name)));
 	if (judging->learn->task == LEARN_SURVIVAL && i == 1 && number != 0 && number != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
@@ -478,6 +482,8 @@ idla_evaluate(PG_FUNCTION_ARGS)
 
 /* ---- idla_classification_report ---- */
 
+static const char *const averages_names[] = {"micro avg", "macro avg", "weighted avg"};
+
 static void
 put_class(void *context, const char *name, const LearnClassScore *score)
 {
@@ -493,10 +499,24 @@ put_class(void *context, const char *name, const LearnClassScore *score)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
+/* Of several labels each is found or not; micro average over all yes, macro over the labels. */
+static void
+report_labels(ReturnSetInfo *result, Judging *judging)
+{
+	const char **names = idla_output_names(judging->loaded->model);
+	LearnClassScore *scores = palloc0(judging->n_targets * sizeof(LearnClassScore));
+	LearnClassScore averages[3];
+
+	idla_label_report(judging->n, judging->n_targets, judging->scores, judging->target_values, scores, averages);
+	for (int i = 0; i < judging->n_targets; i++)
+		put_class(result, names[i], &scores[i]);
+	for (int i = 0; i < (int) lengthof(averages); i++)
+		put_class(result, averages_names[i], &averages[i]);
+}
+
 static void
 report_classes(ReturnSetInfo *result, Judging *judging)
 {
-	static const char *const averages_names[] = {"micro avg", "macro avg", "weighted avg"};
 	const LearnModel *learn = judging->learn;
 	size_t		n_outputs = learn_model_outputs(learn);
 	uint32_t   *predicted = MemoryContextAllocHuge(judging->work->context, judging->n * sizeof(uint32_t));
@@ -505,6 +525,11 @@ report_classes(ReturnSetInfo *result, Judging *judging)
 	LearnClassScore averages[3];
 
 	learn_scores_to_answers(learn, judging->n, judging->scores);
+	if (learn->task == LEARN_MULTILABEL)
+	{
+		report_labels(result, judging);
+		return;
+	}
 	for (size_t i = 0; i < judging->n; i++)
 	{
 		predicted[i] = idla_likeliest_class(learn, judging->scores + i * n_outputs, judging->threshold);
@@ -538,7 +563,7 @@ idla_classification_report(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a level is for models that tag")));
 	judging = judge_source(fcinfo, idla_version_argument(fcinfo, 2), false);
-	if (!is_classifier(judging->learn))
+	if (!is_classifier(judging->learn) && judging->learn->task != LEARN_MULTILABEL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("model \"%s\" is a %s model: it knows no classes",
@@ -559,6 +584,7 @@ importance_metric(LearnTask task)
 		case LEARN_BINARY:
 			return "auroc";
 		case LEARN_MULTICLASS:
+		case LEARN_MULTILABEL:
 			return "log_loss";
 		case LEARN_REGRESSION:
 			return "rmse";
@@ -588,6 +614,17 @@ scaled_rmse(const Judging *judging, size_t n, const double *answers)
 	return sqrt(sum / (double) (n * n_targets));
 }
 
+static double
+label_log_loss(const Judging *judging, size_t n, const double *answers)
+{
+	double		sum = 0;
+	size_t		n_values = n * judging->n_targets;
+
+	for (size_t i = 0; i < n_values; i++)
+		sum += learn_log_loss_one(judging->target_values[i] != 0 ? answers[i] : 1 - answers[i]);
+	return sum / (double) n_values;
+}
+
 static DevStatus
 measure(const Judging *judging, DevSession *session, size_t n, double *answers, double *truth, uint32_t *labels,
 		uint8_t *flags, double *value)
@@ -607,6 +644,8 @@ measure(const Judging *judging, DevSession *session, size_t n, double *answers, 
 	learn_scores_to_answers(learn, n, answers);
 	if (learn->task == LEARN_MULTICLASS)
 		*value = -learn_log_loss_classes(n, learn_model_outputs(learn), answers, labels);
+	else if (learn->task == LEARN_MULTILABEL)
+		*value = -label_log_loss(judging, n, answers);
 	else
 		*value = -scaled_rmse(judging, n, answers);
 	return DEV_OK;

@@ -1,22 +1,24 @@
 /*
- * explain.c: idla_explain and idla_importance.
+ * explain.c: idla_explain, and the questions that all explanations of a row begin with.
  *
- * The engine says what each of the user's columns adds to the score of a row, or
- * how much a metric suffers when a column is shuffled; here the answers get
- * the names and values that the user knows, and an order.
+ * The engine says what each of the user's columns adds to the score of a row;
+ * here the answers get the names and values that the user knows, and an order.
  */
-#include "column.h"
+#include "explain.h"
 
 #include <math.h>
 
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "idla/learn_metrics.h"
-
 #define TOLERANCE 5e-4			/* integrated gradients: half of the error that is promised */
+#define RELATIVE 1e-3			/* of models with fields: parts are right to about a hundredth of the largest */
 #define EXACT_COLUMNS 12		/* Shapley values of so many columns are enumerated */
 #define EXPLAIN_SEED 1
+#define TEXT_SHOWN 60			/* characters of a text that stand for it */
 
 PG_FUNCTION_INFO_V1(idla_explain);
 
@@ -29,11 +31,15 @@ typedef struct Share
 	double		contribution;
 } Share;
 
-static LearnExplainMethod
-parse_method(const char *name)
+LearnExplainMethod
+idla_explain_method(FunctionCallInfo fcinfo, int number)
 {
+	const char *name;
 	const char *nearest;
 
+	if (PG_ARGISNULL(number))
+		return LEARN_INTEGRATED_GRADIENTS;
+	name = text_to_cstring(PG_GETARG_TEXT_PP(number));
 	if (strcmp(name, "integrated_gradients") == 0)
 		return LEARN_INTEGRATED_GRADIENTS;
 	if (strcmp(name, "shapley") == 0)
@@ -45,6 +51,19 @@ parse_method(const char *name)
 			 nearest != NULL ? errhint("Perhaps you meant \"%s\". Methods are %s.", nearest, idla_list(method_names)) :
 			 errhint("Methods are %s.", idla_list(method_names))));
 	return LEARN_SHAPLEY;
+}
+
+int
+idla_explain_top(FunctionCallInfo fcinfo, int number)
+{
+	int			top = PG_ARGISNULL(number) ? PG_INT32_MAX : PG_GETARG_INT32(number);
+
+	if (top < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("top is %d: it must be at least 1", top),
+				 errhint("NULL gives all of them.")));
+	return top;
 }
 
 static int
@@ -60,25 +79,77 @@ compare_shares(const void *a, const void *b)
 	return left->column - right->column;
 }
 
-/* The value of a column as the row has it, in text; NULL for NULL. */
+/* ---- values in words ---- */
+
 static char *
-value_text(const IdlaSite *site, const char *name)
+image_words(Datum value, Oid type)
 {
+	struct varlena *bytes;
+	LearnImageInfo info;
+	LearnTrouble trouble;
+
+	if (type != BYTEAOID)
+	{
+		ArrayType  *array = DatumGetArrayTypeP(value);
+
+		return psprintf("image %d x %d, array", ARR_NDIM(array) > 1 ? ARR_DIMS(array)[1] : 0, ARR_NDIM(array) > 0 ? ARR_DIMS(array)[0] : 0);
+	}
+	bytes = pg_detoast_datum_packed((struct varlena *) DatumGetPointer(value));
+	if (!learn_image_info(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), &info, &trouble))
+		return psprintf("%zu bytes", (Size) VARSIZE_ANY_EXHDR(bytes));
+	return psprintf("image %zu x %zu, %s", info.width, info.height, learn_image_format_name(info.format));
+}
+
+static char *
+signal_words(Datum value)
+{
+	ArrayType  *array = DatumGetArrayTypeP(value);
+
+	if (ARR_NDIM(array) == 2)
+		return psprintf("signal of %d leads and %d samples", ARR_DIMS(array)[0], ARR_DIMS(array)[1]);
+	return psprintf("signal of %d samples", ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)));
+}
+
+/* Its beginning. */
+static char *
+text_words(char *text)
+{
+	size_t		length = strlen(text);
+	size_t		shown = (size_t) pg_mbcharcliplen(text, (int) length, TEXT_SHOWN);
+
+	if (shown == length)
+		return text;
+	return psprintf("%.*s...", (int) shown, text);
+}
+
+char *
+idla_value_words(const IdlaSite *site, int column)
+{
+	const IdlaColumn *described = &site->model->columns.columns[column];
+
 	for (int i = 0; i < site->desc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(site->desc, i);
 		Oid			output;
 		bool		is_varlena;
+		char	   *text;
 
-		if (attribute->attisdropped || strcmp(NameStr(attribute->attname), name) != 0)
+		if (attribute->attisdropped || strcmp(NameStr(attribute->attname), described->name) != 0)
 			continue;
 		if (site->isnull[i])
 			return NULL;
+		if (described->kind == IDLA_IMAGE)
+			return image_words(site->values[i], getBaseType(attribute->atttypid));
+		if (described->kind == IDLA_SIGNAL)
+			return signal_words(site->values[i]);
 		getTypeOutputInfo(attribute->atttypid, &output, &is_varlena);
-		return OidOutputFunctionCall(output, site->values[i]);
+		text = OidOutputFunctionCall(output, site->values[i]);
+		return described->kind == IDLA_TEXT ? text_words(text) : text;
 	}
 	return NULL;
 }
+
+/* ---- the question ---- */
 
 /* Which output is explained: the one named, the positive class, the likeliest class, or the only one. */
 static int
@@ -92,7 +163,7 @@ choose_output(IdlaSite *site, const char *name, const double *answers)
 		return learn->positive;
 	if (learn->task == LEARN_MULTICLASS)
 		return (int) idla_likeliest_class(learn, answers, 0.5);
-	if (learn->n_targets > 1 && learn->task == LEARN_REGRESSION)
+	if (learn->n_targets > 1 && learn->task != LEARN_SURVIVAL)
 	{
 		const char **names = idla_output_names(site->model);
 
@@ -104,13 +175,39 @@ choose_output(IdlaSite *site, const char *name, const double *answers)
 	return 0;
 }
 
+bool
+idla_question_ask(FunctionCallInfo fcinfo, int output_argument, int version_argument, IdlaQuestion *question)
+{
+	IdlaSite   *site;
+	const LearnModel *learn;
+
+	memset(question, 0, sizeof(*question));
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		return false;
+	question->site = site = idla_site_row(fcinfo, PG_GETARG_OID(0), idla_version_argument(fcinfo, version_argument),
+										  PG_GETARG_HEAPTUPLEHEADER(1));
+	learn = &site->model->learn;
+	learn_scores_to_answers(learn, 1, idla_site_scores(site));
+	question->output = choose_output(site, PG_ARGISNULL(output_argument) ? NULL :
+									 text_to_cstring(PG_GETARG_TEXT_PP(output_argument)), site->scores);
+	/* A binary model has one score, the positive class's; the other class's is its negative. */
+	question->sign = learn->task == LEARN_BINARY && question->output != learn->positive ? -1 : 1;
+	question->how = (LearnExplain) {
+		.exact = EXACT_COLUMNS, .tolerance = TOLERANCE, .relative = learn->n_fields > 0 ? RELATIVE : 0, .seed = EXPLAIN_SEED,
+		.output = learn->task == LEARN_BINARY ? 0 : question->output
+	};
+	return true;
+}
+
+/* ---- idla_explain ---- */
+
 /* The probability of the chosen class; NaN for models without. */
 static double
 probability_of(const LearnModel *learn, const double *answers, int output)
 {
 	if (learn->task == LEARN_BINARY)
 		return output == learn->positive ? answers[0] : 1 - answers[0];
-	return learn->task == LEARN_MULTICLASS ? answers[output] : NAN;
+	return learn->task == LEARN_MULTICLASS || learn->task == LEARN_MULTILABEL ? answers[output] : NAN;
 }
 
 static void
@@ -122,7 +219,7 @@ return_shares(FunctionCallInfo fcinfo, IdlaSite *site, Share *shares, int n, dou
 	for (int i = 0; i < n; i++)
 	{
 		const char *name = site->model->columns.columns[shares[i].column].name;
-		char	   *text = value_text(site, name);
+		char	   *text = idla_value_words(site, shares[i].column);
 		Datum		values[8];
 		bool		nulls[8] = {false};
 
@@ -143,52 +240,39 @@ return_shares(FunctionCallInfo fcinfo, IdlaSite *site, Share *shares, int n, dou
 Datum
 idla_explain(PG_FUNCTION_ARGS)
 {
+	IdlaQuestion question;
 	IdlaSite   *site;
 	const LearnModel *learn;
-	LearnExplain how = {.exact = EXACT_COLUMNS, .tolerance = TOLERANCE, .seed = EXPLAIN_SEED};
-	int			top = PG_INT32_MAX;
-	int			output;
+	LearnExplainMethod method;
+	int			top;
 	double	   *contributions;
 	Share	   *shares;
 	int			n = 0;
 	double		score;
 	double		baseline;
 	double		error;
-	double		sign = 1;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		return (Datum) 0;
-	how.method = PG_ARGISNULL(2) ? LEARN_INTEGRATED_GRADIENTS : parse_method(text_to_cstring(PG_GETARG_TEXT_PP(2)));
-	if (!PG_ARGISNULL(3))
-		top = PG_GETARG_INT32(3);
-	if (top < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("top is %d: it must be at least 1", top),
-				 errhint("NULL gives every column.")));
-
-	site = idla_site_row(fcinfo, PG_GETARG_OID(0), idla_version_argument(fcinfo, 5), PG_GETARG_HEAPTUPLEHEADER(1));
+	method = idla_explain_method(fcinfo, 2);
+	top = idla_explain_top(fcinfo, 3);
+	idla_question_ask(fcinfo, 4, 5, &question);
+	question.how.method = method;
+	site = question.site;
 	learn = &site->model->learn;
-	learn_scores_to_answers(learn, 1, idla_site_scores(site));
-	output = choose_output(site, PG_ARGISNULL(4) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(4)), site->scores);
-
-	/* A binary model has one score, the positive class's; the other class's is its negative. */
-	how.output = learn->task == LEARN_BINARY ? 0 : output;
-	if (learn->task == LEARN_BINARY && output != learn->positive)
-		sign = -1;
 	contributions = palloc0(Max(learn->n_columns, 1) * sizeof(double));
-	idla_check(site->model->work, learn_explain(site->loaded->predictor, site->raw, site->fields, &how,
+	idla_check(site->model->work, learn_explain(site->loaded->predictor, site->raw, site->fields, &question.how,
 												contributions, &score, &baseline, &error));
 
 	shares = palloc(Max(learn->n_columns, 1) * sizeof(Share));
 	for (int i = 0; i < learn->n_columns; i++)
 	{
 		if (idla_column_used(&site->model->columns, i))
-			shares[n++] = (Share) {.column = i, .contribution = sign * contributions[i]};
+			shares[n++] = (Share) {.column = i, .contribution = question.sign * contributions[i]};
 	}
 	qsort(shares, n, sizeof(Share), compare_shares);
-	return_shares(fcinfo, site, shares, Min(n, top), sign * score, sign * baseline, error,
-				  probability_of(learn, site->scores, output));
+	return_shares(fcinfo, site, shares, Min(n, top), question.sign * score, question.sign * baseline, error,
+				  probability_of(learn, site->scores, question.output));
 	return (Datum) 0;
 }

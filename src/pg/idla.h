@@ -20,6 +20,7 @@
 #include "utils/snapshot.h"
 
 #include "idla/learn_data.h"
+#include "idla/learn_metrics.h"
 #include "idla/learn_model.h"
 #include "idla/learn_predict.h"
 #include "idla/learn_train.h"
@@ -306,6 +307,9 @@ extern IdlaMetric *idla_judge(IdlaWork *work, const LearnModel *model, size_t n,
 /* The same with another probability from which the positive class of a binary model is named. */
 extern IdlaMetric *idla_judge_at(IdlaWork *work, const LearnModel *model, size_t n, const double *scores,
 								 const double *targets, double threshold, int *n_metrics);
+/* Per label precision, recall, F1 and support, answers and targets (n, labels), one half being yes; averages: micro, macro, by support. */
+extern void idla_label_report(size_t n, size_t n_labels, const double *answers, const double *targets,
+							  LearnClassScore *scores, LearnClassScore averages[3]);
 /* The class named for one row's answers; threshold as above. */
 extern uint32_t idla_likeliest_class(const LearnModel *model, const double *answers, double threshold);
 /* The class number behind a target as above. */

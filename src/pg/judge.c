@@ -33,7 +33,7 @@ typedef struct Judged
 	double	   *answers;		/* (n, outputs) */
 	const double *targets;		/* (n, n_targets) */
 	double		threshold;
-	int			target;			/* regression: which one, -1: the mean over all */
+	int			target;			/* regression, labels: which one, -1: the mean over all */
 
 	/* Room for n rows */
 	double	   *first;
@@ -63,8 +63,10 @@ gather_binary(Judged *judged, size_t n, const uint32_t *rows)
 	{
 		size_t		row = row_at(rows, i);
 
-		judged->first[i] = judged->answers[row];
-		judged->flags[i] = judged->targets[row] != 0;
+		size_t		at = judged->target < 0 ? row : row * judged->n_outputs + (size_t) judged->target;
+
+		judged->first[i] = judged->answers[at];
+		judged->flags[i] = judged->targets[at] != 0;
 	}
 }
 
@@ -97,6 +99,156 @@ ece(Judged *judged, size_t n, const uint32_t *rows, double *value)
 	gather_binary(judged, n, rows);
 	*value = learn_ece(n, judged->first, judged->flags, ECE_BINS);
 	return DEV_OK;
+}
+
+/* ---- labels ---- */
+
+/* Mean over the labels of a binary metric; those that say nothing of these rows are left out. */
+static DevStatus
+mean_of_labels(Judged *judged, Metric metric, size_t n, const uint32_t *rows, double *value)
+{
+	double		sum = 0;
+	int			counted = 0;
+	DevStatus	status = DEV_OK;
+
+	for (judged->target = 0; judged->target < judged->model->n_targets && status == DEV_OK; judged->target++)
+	{
+		double		one = NAN;
+
+		status = metric(judged, n, rows, &one);
+		sum += isnan(one) ? 0 : one;
+		counted += !isnan(one);
+	}
+	judged->target = -1;
+	*value = counted == 0 ? NAN : sum / counted;
+	return status;
+}
+
+static DevStatus
+auroc_of_label(Judged *judged, size_t n, const uint32_t *rows, double *value)
+{
+	gather_binary(judged, n, rows);
+	return learn_auroc(judged->session, n, judged->first, judged->flags, value);
+}
+
+static DevStatus
+macro_auroc(Judged *judged, size_t n, const uint32_t *rows, double *value)
+{
+	return mean_of_labels(judged, auroc_of_label, n, rows, value);
+}
+
+static DevStatus
+macro_auprc(Judged *judged, size_t n, const uint32_t *rows, double *value)
+{
+	return mean_of_labels(judged, auprc, n, rows, value);
+}
+
+static DevStatus
+label_log_loss(Judged *judged, size_t n, const uint32_t *rows, double *value)
+{
+	return mean_of_labels(judged, log_loss, n, rows, value);
+}
+
+static DevStatus
+label_brier(Judged *judged, size_t n, const uint32_t *rows, double *value)
+{
+	return mean_of_labels(judged, brier, n, rows, value);
+}
+
+/* Of counts; 0 where nothing is to be found and nothing was, as scikit-learn. */
+static double
+f1_of(uint64_t hits, uint64_t said, uint64_t held)
+{
+	return said + held == 0 ? 0 : 2.0 * (double) hits / (double) (said + held);
+}
+
+static void
+count_label(const Judged *judged, size_t label, size_t n, const uint32_t *rows, uint64_t counts[3])
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		size_t		at = row_at(rows, i) * judged->n_outputs + label;
+		bool		said = judged->answers[at] >= 0.5;
+		bool		held = judged->targets[at] != 0;
+
+		counts[0] += said && held;
+		counts[1] += said;
+		counts[2] += held;
+	}
+}
+
+static DevStatus
+micro_f1(Judged *judged, size_t n, const uint32_t *rows, double *value)
+{
+	uint64_t	counts[3] = {0};
+
+	for (size_t label = 0; label < judged->n_outputs; label++)
+		count_label(judged, label, n, rows, counts);
+	*value = f1_of(counts[0], counts[1], counts[2]);
+	return DEV_OK;
+}
+
+static DevStatus
+label_macro_f1(Judged *judged, size_t n, const uint32_t *rows, double *value)
+{
+	double		sum = 0;
+
+	for (size_t label = 0; label < judged->n_outputs; label++)
+	{
+		uint64_t	counts[3] = {0};
+
+		count_label(judged, label, n, rows, counts);
+		sum += f1_of(counts[0], counts[1], counts[2]);
+	}
+	*value = sum / (double) judged->n_outputs;
+	return DEV_OK;
+}
+
+static LearnClassScore
+score_of(const uint64_t counts[3])
+{
+	LearnClassScore score = {
+		.precision = counts[1] == 0 ? 0 : (double) counts[0] / (double) counts[1],
+		.recall = counts[2] == 0 ? 0 : (double) counts[0] / (double) counts[2],
+		.f1 = f1_of(counts[0], counts[1], counts[2]),
+		.support = counts[2]
+	};
+
+	return score;
+}
+
+static void
+add_score(LearnClassScore *sum, const LearnClassScore *score, double weight)
+{
+	sum->precision += weight * score->precision;
+	sum->recall += weight * score->recall;
+	sum->f1 += weight * score->f1;
+}
+
+void
+idla_label_report(size_t n, size_t n_labels, const double *answers, const double *targets,
+				  LearnClassScore *scores, LearnClassScore averages[3])
+{
+	Judged		judged = {.answers = unconstify(double *, answers), .targets = targets, .n_outputs = n_labels};
+	uint64_t	all[3] = {0};
+
+	memset(averages, 0, 3 * sizeof(averages[0]));
+	for (size_t label = 0; label < n_labels; label++)
+	{
+		uint64_t	counts[3] = {0};
+
+		count_label(&judged, label, n, NULL, counts);
+		count_label(&judged, label, n, NULL, all);
+		scores[label] = score_of(counts);
+	}
+	averages[0] = score_of(all);
+	for (size_t label = 0; label < n_labels; label++)
+	{
+		add_score(&averages[1], &scores[label], 1.0 / (double) n_labels);
+		if (all[2] > 0)
+			add_score(&averages[2], &scores[label], (double) scores[label].support / (double) all[2]);
+	}
+	averages[1].support = averages[2].support = all[2];
 }
 
 /* ---- classes ---- */
@@ -409,6 +561,11 @@ static const Named class_metrics[] = {
 	{"accuracy", NULL}, {"macro_f1", macro_f1}, {"log_loss", log_loss_classes}, {"brier", brier_classes},
 	{"ece", ece_classes}, {NULL, NULL}
 };
+static const Named label_metrics[] = {
+	{"macro_auroc", macro_auroc}, {"macro_auprc", macro_auprc}, {"log_loss", label_log_loss}, {"brier", label_brier},
+	{"micro_f1", micro_f1}, {"macro_f1", label_macro_f1}, {NULL, NULL}
+};
+static const Named one_label_metrics[] = {{"auroc", NULL}, {"auprc", auprc}, {NULL, NULL}};
 static const Named regression_metrics[] = {
 	{"rmse", rmse}, {"mae", mae}, {"r2", r2}, {NULL, NULL}
 };
@@ -427,6 +584,8 @@ metrics_of(LearnTask task)
 			return class_metrics;
 		case LEARN_REGRESSION:
 			return regression_metrics;
+		case LEARN_MULTILABEL:
+			return label_metrics;
 		case LEARN_SURVIVAL:
 		case LEARN_TAGGING:		/* tagging.c judges taggers */
 			break;
@@ -488,7 +647,8 @@ idla_judge_at(IdlaWork *work, const LearnModel *model, size_t n, const double *s
 			  double threshold, int *n_metrics)
 {
 	const Named *named = metrics_of(model->task);
-	bool		several = model->task == LEARN_REGRESSION && model->n_targets > 1;
+	bool		labels = model->task == LEARN_MULTILABEL;
+	bool		several = labels || (model->task == LEARN_REGRESSION && model->n_targets > 1);
 	Judged		judged = {.session = work->session, .model = model, .n = n, .targets = targets,
 	.threshold = threshold, .target = -1, .n_outputs = learn_model_outputs(model)};
 	int			capacity = 8 + (several ? 3 * model->n_targets : 0);
@@ -504,7 +664,7 @@ idla_judge_at(IdlaWork *work, const LearnModel *model, size_t n, const double *s
 	/* "rmse_2": of the second target */
 	for (judged.target = 0; several && judged.target < model->n_targets; judged.target++)
 	{
-		for (named = regression_metrics; named->name != NULL; named++)
+		for (named = labels ? one_label_metrics : regression_metrics; named->name != NULL; named++)
 		{
 			IdlaMetric *metric = &metrics[(*n_metrics)++];
 

@@ -18,6 +18,7 @@
 
 /* Rows a predictor answers at once; its buffers are part of what a loaded model costs. */
 #define PREDICT_BATCH 64
+#define FIELD_BATCH 16			/* images and sequences have large activations, and much work each */
 
 typedef struct CachedModel
 {
@@ -152,7 +153,8 @@ build(IdlaWork *work, const IdlaTable *table, Snapshot snapshot, const IdlaVersi
 	pfree(weights);
 
 	cached->model = model;
-	idla_check(work, learn_predictor_create(work->session, &model->learn, PREDICT_BATCH, &cached->predictor));
+	idla_check(work, learn_predictor_create(work->session, &model->learn,
+											model->learn.n_fields > 0 ? FIELD_BATCH : PREDICT_BATCH, &cached->predictor));
 	return cached;
 }
 

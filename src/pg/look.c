@@ -46,6 +46,13 @@ look_at_array(IdlaLook *look, Datum value)
 	int			n_dims = ARR_NDIM(array);
 	int			samples = n_dims == 2 ? ARR_DIMS(array)[1] : ArrayGetNItems(n_dims, ARR_DIMS(array));
 
+	/* An empty array settles nothing. */
+	if (n_dims == 0)
+	{
+		if ((Pointer) array != DatumGetPointer(value))
+			pfree(array);
+		return;
+	}
 	if (look->n == 0)
 	{
 		look->n_dims = n_dims;
@@ -126,7 +133,8 @@ is_prose(const IdlaLook *look)
 static void
 settle_array(const IdlaLook *look, IdlaColumn *column, const IdlaOverride *override)
 {
-	bool		array = override != NULL && override->kind == IDLA_ARRAY;
+	/* How its numbers are scaled is a question for numbers. */
+	bool		array = override != NULL && (override->kind == IDLA_ARRAY || override->scaling >= 0);
 
 	if (!array && look->n > 0 && look->n_dims == 3)
 		column->kind = IDLA_IMAGE;
@@ -171,14 +179,15 @@ describe_image(const IdlaLook *look, const IdlaColumn *column, const IdlaOverrid
 		width = look->image.width;
 		depth = look->image.channels >= 3 ? 3 : 1;
 	}
-	else if (look->n_dims < 2)
+	else if (look->n > 0 && look->n_dims != 2 && look->n_dims != 3)
 		complain_shape(column, "image", look->n_dims);
 	field->kind = LEARN_IMAGE;
 	field->sample = !file ? LEARN_SAMPLE_F32 : look->image.bits > 8 ? LEARN_SAMPLE_U16 : LEARN_SAMPLE_U8;
 	field->dims[0] = height;
 	field->dims[1] = width;
 	field->dims[2] = (size_t) depth;
-	field->same_size = override == NULL || (override->height == 0 && override->width == 0 && override->crop == 0);
+	field->same_size = override == NULL ||
+		(override->height == 0 && override->width == 0 && override->crop == 0 && override->fitting < 0);
 	field->same_depth = override == NULL || override->depth == 0;
 	if (override == NULL)
 		return;
@@ -208,7 +217,8 @@ describe_signal(const IdlaLook *look, const IdlaColumn *column, const IdlaOverri
 	{
 		field->rate = override->rate;
 		field->to_rate = override->to_rate;
-		length = (size_t) ((double) length * override->to_rate / override->rate + 0.999);
+		/* What is far beyond the limit needs no exact size. */
+		length = (size_t) Min((double) length * override->to_rate / override->rate + 0.999, 2.0 * LONGEST_SIGNAL);
 	}
 	if (override != NULL && override->length > 0)
 		length = (size_t) override->length;
@@ -258,8 +268,8 @@ check_size(const LearnField *field)
 	if (field->kind != LEARN_TEXT && (field->dims[0] == 0 || field->dims[1] == 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("column \"%s\" has no value in any of the first rows that could be taken as an %s", field->name,
-						field->kind == LEARN_IMAGE ? "image" : "signal"),
+				 errmsg("column \"%s\" has no value in any of the first rows that could be taken as %s", field->name,
+						field->kind == LEARN_IMAGE ? "an image" : "a signal"),
 				 errhint("Say its size in the option columns, or leave it out with \"ignore\".")));
 	if (n > MOST_PIXELS || (field->kind == LEARN_SIGNAL && field->dims[0] > LONGEST_SIGNAL) || field->kind == LEARN_TEXT)
 		ereport(ERROR,

@@ -193,6 +193,17 @@ put_fields(StringInfo out, const LearnModel *model)
 	appendStringInfoChar(out, ']');
 }
 
+/* The views of images that predicting averages. */
+static void
+put_views(StringInfo out, const LearnModel *model)
+{
+	if (model->n_views < 2)
+		return;
+	idla_json_put_integer(out, "views", model->n_views);
+	idla_json_key(out, "view_ranges");
+	idla_augment_put(out, model->augment);
+}
+
 static const char *
 activation_name(int activation)
 {
@@ -277,6 +288,7 @@ idla_manifest_build(const IdlaModel *model, Jsonb *extra)
 	put_columns(&out, &model->columns);
 	put_channels(&out, &model->columns);
 	put_fields(&out, &model->learn);
+	put_views(&out, &model->learn);
 	idla_json_put_integer(&out, "n_numbers", (int64) model->learn.n_numbers);
 	idla_json_put_integer(&out, "n_codes", (int64) model->learn.n_codes);
 	put_answers(&out, &model->learn);

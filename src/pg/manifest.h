@@ -11,6 +11,11 @@
 /* Raised when the form of a manifest changes so that an older idla would misread it. */
 #define IDLA_FORMAT 1
 
+/* ---- train_report.c ---- */
+
+/* {"image": {"rotate": 10}}: what is on, kind by kind. */
+extern void idla_augment_put(StringInfo out, const LearnAugment *augment);
+
 /* ---- manifest_field.c ---- */
 
 #define IDLA_LEXICON_FIRST 2	/* number of a lexicon's first entry */

@@ -12,6 +12,7 @@
 #define MOST_SIDE 65536
 #define MOST_TOKENS 8192
 #define MOST_ENTRIES 1000000
+#define MOST_VIEWS 64
 #define MOST_VALUES ((size_t) 1 << 24)
 
 /* By LearnLexiconTable. */
@@ -168,6 +169,35 @@ read_field(IdlaModel *model, JsonbContainer *object, int number)
 	column->field = number;
 }
 
+/* Views of images, and the ranges they are drawn from: none outside the bounds that training has. */
+static void
+read_views(IdlaModel *model, JsonbContainer *root)
+{
+	LearnAugment *augment;
+	JsonbValue *ranges;
+
+	if (idla_json_find(root, "views") == NULL)
+		return;
+	model->learn.n_views = (int) idla_json_integer(root, "views", 2, MOST_VIEWS);
+	augment = keep(model, 1, sizeof(LearnAugment));
+	model->learn.augment = augment;
+	ranges = idla_json_find(idla_json_object_of(idla_json_find(root, "view_ranges"), "view_ranges"), "image");
+	if (ranges == NULL)
+		return;
+	for (const LearnAugmentOption *option = learn_augment_options; option->name != NULL; option++)
+	{
+		JsonbContainer *object = idla_json_object_of(ranges, "view_ranges");
+		double		value;
+
+		if (option->kind != LEARN_AUGMENT_IMAGE || idla_json_find(object, option->name) == NULL)
+			continue;
+		value = idla_json_double(object, option->name);
+		if (!(value >= option->minimum && value <= option->maximum * (1 + 1e-6)))
+			idla_corrupt("Key \"%s\" of the views is \"%g\"", option->name, value);
+		augment->values[learn_augment_position(option)] = (float) value;
+	}
+}
+
 void
 idla_fields_read(IdlaModel *model, JsonbContainer *root)
 {
@@ -181,6 +211,7 @@ idla_fields_read(IdlaModel *model, JsonbContainer *root)
 		for (int i = 0; i < learn->n_fields; i++)
 			read_field(model, idla_json_object_of(&values[i], "fields"), i);
 	}
+	read_views(model, root);
 	model->columns.fields = learn->fields;
 	model->columns.n_fields = learn->n_fields;
 	for (int i = 0; i < model->columns.n; i++)

@@ -303,10 +303,10 @@ read_answers(IdlaModel *model, JsonbContainer *root)
 	model->entity = keep_string(model, idla_json_string(root, "entity", false));
 	model->position = keep_string(model, idla_json_string(root, "position", false));
 	learn->n_targets = (int) idla_json_integer(root, "n_targets", 0, MAX_COLUMNS);
-	if (learn->task == LEARN_REGRESSION ? learn->n_targets < 1 :
+	if (learn->task == LEARN_REGRESSION || learn->task == LEARN_MULTILABEL ? learn->n_targets < 1 :
 		learn->n_targets != (learn->task == LEARN_TAGGING ? 0 : learn->task == LEARN_SURVIVAL ? 2 : 1))
 		idla_corrupt("Key \"n_targets\" does not fit the task");
-	if (learn->task == LEARN_REGRESSION && learn->n_targets > 1 && learn->n_targets != count_names(model->target))
+	if ((learn->task == LEARN_REGRESSION || learn->task == LEARN_MULTILABEL) && learn->n_targets > 1 && learn->n_targets != count_names(model->target))
 		idla_corrupt("Key \"n_targets\" does not fit the target \"%s\"", model->target);
 	if (learn->task == LEARN_BINARY || learn->task == LEARN_MULTICLASS)
 		read_classes(model, root);

@@ -45,7 +45,7 @@ static const char *const column_words[] = {
 };
 static const char *const override_names[] = {
 	"kind", "scaling", "reference", "length", "keep", "height", "width", "depth", "crop", "fitting", "rate", "to_rate", "part",
-	"normalize", "pieces", "lowercase", "vocabulary", "truncate", NULL
+	"normalize", "immutable", "low", "high", "step", "pieces", "lowercase", "vocabulary", "truncate", NULL
 };
 static const char *const bad_input_words[] = {"error", "skip", NULL};
 static const char *const fitting_names[] = {"stretch", "crop", "pad", NULL};	/* by LearnFitting */
@@ -55,8 +55,8 @@ static const char *const normalize_names[] = {"lead", "signal", "together", "non
 
 /* ---- values ---- */
 
-static char *
-value_text(const JsonbValue *value)
+char *
+idla_option_text(const JsonbValue *value)
 {
 	switch (value->type)
 	{
@@ -73,11 +73,11 @@ value_text(const JsonbValue *value)
 	}
 }
 
-static void
-complain(const char *name, const JsonbValue *value, const char *wanted)
+void
+idla_option_complain(const char *name, const JsonbValue *value, const char *wanted)
 {
 	const char *quote = value->type == jbvString ? "\"" : "";
-	char	   *text = value_text(value);
+	char	   *text = idla_option_text(value);
 	int			shown = pg_mbcliplen(text, (int) strlen(text), LONGEST_SHOWN);
 
 	ereport(ERROR,
@@ -86,8 +86,8 @@ complain(const char *name, const JsonbValue *value, const char *wanted)
 					text[shown] != '\0' ? "..." : "", quote)));
 }
 
-static void
-complain_unknown(const char *what, const char *name, const char *const *names)
+void
+idla_option_unknown(const char *what, const char *name, const char *const *names)
 {
 	const char *nearest = idla_nearest(name, names);
 
@@ -99,32 +99,36 @@ complain_unknown(const char *what, const char *name, const char *const *names)
 			 errhint("Valid are %s.", idla_list(names))));
 }
 
-static double
-number_of(const Option *option, const JsonbValue *value)
+double
+idla_option_number(const char *name, const JsonbValue *value, double low, double high, bool integer)
 {
-	bool		integer = option->type == OPTION_INTEGER;
 	double		number = NAN;
 
 	if (value->type == jbvNumeric)
 		number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
-	if (!(number >= option->low && number <= option->high) || (integer && number != floor(number)))
-		complain(option->name, value, psprintf("%s from %g to %g", integer ? "an integer" : "a number",
-											   option->low, option->high));
+	if (!(number >= low && number <= high) || (integer && number != floor(number)))
+		idla_option_complain(name, value, psprintf("%s from %g to %g", integer ? "an integer" : "a number", low, high));
 	return number;
 }
 
-static int
-word_of(const char *name, const JsonbValue *value, const char *const *words)
+static double
+number_of(const Option *option, const JsonbValue *value)
+{
+	return idla_option_number(option->name, value, option->low, option->high, option->type == OPTION_INTEGER);
+}
+
+int
+idla_option_word(const char *name, const JsonbValue *value, const char *const *words)
 {
 	char	   *text;
 	int			found;
 
 	if (value->type != jbvString)
-		complain(name, value, psprintf("one of %s", idla_list(words)));
-	text = value_text(value);
+		idla_option_complain(name, value, psprintf("one of %s", idla_list(words)));
+	text = idla_option_text(value);
 	found = learn_name_find(words, text);
 	if (found < 0)
-		complain_unknown(psprintf("value of option \"%s\":", name), text, words);
+		idla_option_unknown(psprintf("value of option \"%s\":", name), text, words);
 	return found;
 }
 
@@ -132,24 +136,52 @@ static char *
 text_of(const char *name, const JsonbValue *value)
 {
 	if (value->type != jbvString)
-		complain(name, value, "a string");
-	return value_text(value);
+		idla_option_complain(name, value, "a string");
+	return idla_option_text(value);
 }
 
-static bool
-boolean_of(const char *name, const JsonbValue *value)
+bool
+idla_option_boolean(const char *name, const JsonbValue *value)
 {
 	if (value->type != jbvBool)
-		complain(name, value, "true or false");
+		idla_option_complain(name, value, "true or false");
 	return value->val.boolean;
 }
 
-static JsonbContainer *
-object_of(const char *name, const JsonbValue *value, const char *wanted)
+JsonbContainer *
+idla_option_object(const char *name, const JsonbValue *value, const char *wanted)
 {
 	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
-		complain(name, value, wanted);
+		idla_option_complain(name, value, wanted);
 	return value->val.binary.data;
+}
+
+static int
+size_of(const char *name, const JsonbValue *value)
+{
+	Option		size = {name, OPTION_INTEGER, 0, 1, 65536, NULL, NULL};
+
+	return (int) number_of(&size, value);
+}
+
+static double
+rate_of(const char *name, const JsonbValue *value)
+{
+	Option		rate = {name, OPTION_NUMBER, 0, 1e-6, 1e9, NULL, NULL};
+
+	return number_of(&rate, value);
+}
+
+/* Channels of an image: what is between grey and colour cannot be made of either. */
+static int
+depth_of(const char *name, const JsonbValue *value)
+{
+	Option		depth = {name, OPTION_INTEGER, 0, 1, 3, NULL, NULL};
+	int			n = (int) number_of(&depth, value);
+
+	if (n == 2)
+		idla_option_complain(name, value, "1 (grey) or 3 (colour)");
+	return n;
 }
 
 /* ---- options that are more than one value ---- */
@@ -162,11 +194,12 @@ read_override(IdlaOverride *override, const char *path, const JsonbValue *value)
 	JsonbValue	item;
 	char	   *name = NULL;
 
+	override->low = override->high = NAN;
 	override->kind = override->scaling = override->fitting = override->part = override->normalize = -1;
 	override->lowercase = override->kept = -1;
 	if (value->type == jbvString)
 	{
-		int			word = word_of(path, value, column_words);
+		int			word = idla_option_word(path, value, column_words);
 
 		override->ignore = word == 0;
 		override->keep = word == 1;
@@ -174,63 +207,66 @@ read_override(IdlaOverride *override, const char *path, const JsonbValue *value)
 			override->kind = word - 2;
 		return;
 	}
-	iterator = JsonbIteratorInit(object_of(path, value, "\"ignore\", \"keep\", a kind or an object"));
+	iterator = JsonbIteratorInit(idla_option_object(path, value, "\"ignore\", \"keep\", a kind or an object"));
 	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
 	{
-		Option		length = {path, OPTION_INTEGER, 0, 1, 65536, NULL, NULL};
-		Option		rate = {path, OPTION_NUMBER, 0, 1e-6, 1e9, NULL, NULL};
-		Option		pieces = {path, OPTION_INTEGER, 0, 16, LEARN_MAX_PIECES, NULL, NULL};
-		Option		depth = {path, OPTION_INTEGER, 0, 1, 3, NULL, NULL};
-
 		if (token == WJB_KEY)
-			name = value_text(&item);
+			name = idla_option_text(&item);
 		if (token != WJB_VALUE || item.type == jbvNull)
 			continue;
 		if (strcmp(name, "kind") == 0)
-			override->kind = word_of(psprintf("%s.kind", path), &item, idla_kind_names);
+			override->kind = idla_option_word(psprintf("%s.kind", path), &item, idla_kind_names);
 		else if (strcmp(name, "scaling") == 0)
-			override->scaling = word_of(psprintf("%s.scaling", path), &item, learn_scaling_names);
+			override->scaling = idla_option_word(psprintf("%s.scaling", path), &item, learn_scaling_names);
 		else if (strcmp(name, "reference") == 0)
 			override->reference = text_of(psprintf("%s.reference", path), &item);
 		else if (strcmp(name, "keep") == 0)
-			override->keep = boolean_of(psprintf("%s.keep", path), &item);
+			override->keep = idla_option_boolean(psprintf("%s.keep", path), &item);
 		else if (strcmp(name, "length") == 0)
-			override->length = (int) number_of(&length, &item);
+			override->length = size_of(psprintf("%s.length", path), &item);
 		else if (strcmp(name, "height") == 0)
-			override->height = (int) number_of(&length, &item);
+			override->height = size_of(psprintf("%s.height", path), &item);
 		else if (strcmp(name, "width") == 0)
-			override->width = (int) number_of(&length, &item);
+			override->width = size_of(psprintf("%s.width", path), &item);
 		else if (strcmp(name, "depth") == 0)
-			override->depth = (int) number_of(&depth, &item);
+			override->depth = depth_of(psprintf("%s.depth", path), &item);
 		else if (strcmp(name, "crop") == 0)
-			override->crop = (int) number_of(&length, &item);
+			override->crop = size_of(psprintf("%s.crop", path), &item);
 		else if (strcmp(name, "fitting") == 0)
-			override->fitting = word_of(psprintf("%s.fitting", path), &item, fitting_names);
+			override->fitting = idla_option_word(psprintf("%s.fitting", path), &item, fitting_names);
 		else if (strcmp(name, "rate") == 0)
-			override->rate = number_of(&rate, &item);
+			override->rate = rate_of(psprintf("%s.rate", path), &item);
 		else if (strcmp(name, "to_rate") == 0)
-			override->to_rate = number_of(&rate, &item);
+			override->to_rate = rate_of(psprintf("%s.to_rate", path), &item);
 		else if (strcmp(name, "part") == 0)
-			override->part = word_of(psprintf("%s.part", path), &item, part_names);
+			override->part = idla_option_word(psprintf("%s.part", path), &item, part_names);
 		else if (strcmp(name, "pieces") == 0)
-			override->pieces = (int) number_of(&pieces, &item);
+			override->pieces = (int) idla_option_number(psprintf("%s.pieces", path), &item, 16, LEARN_MAX_PIECES, true);
 		else if (strcmp(name, "lowercase") == 0)
-			override->lowercase = boolean_of(psprintf("%s.lowercase", path), &item) ? 1 : 0;
+			override->lowercase = idla_option_boolean(psprintf("%s.lowercase", path), &item) ? 1 : 0;
 		else if (strcmp(name, "vocabulary") == 0)
 			override->vocabulary = text_of(psprintf("%s.vocabulary", path), &item);
 		else if (strcmp(name, "truncate") == 0)
-			override->kept = word_of(psprintf("%s.truncate", path), &item, truncate_names);
+			override->kept = idla_option_word(psprintf("%s.truncate", path), &item, truncate_names);
 		else if (strcmp(name, "normalize") == 0)
-			override->normalize = word_of(psprintf("%s.normalize", path), &item, normalize_names);
+			override->normalize = idla_option_word(psprintf("%s.normalize", path), &item, normalize_names);
+		else if (strcmp(name, "immutable") == 0)
+			override->immutable = idla_option_boolean(psprintf("%s.immutable", path), &item);
+		else if (strcmp(name, "low") == 0)
+			override->low = idla_option_number(psprintf("%s.low", path), &item, -1e300, 1e300, false);
+		else if (strcmp(name, "high") == 0)
+			override->high = idla_option_number(psprintf("%s.high", path), &item, -1e300, 1e300, false);
+		else if (strcmp(name, "step") == 0)
+			override->step = idla_option_number(psprintf("%s.step", path), &item, 1e-12, 1e300, false);
 		else
-			complain_unknown(psprintf("key of option \"%s\":", path), name, override_names);
+			idla_option_unknown(psprintf("key of option \"%s\":", path), name, override_names);
 	}
 }
 
 static void
 read_columns(IdlaOptions *options, const Option *option, const JsonbValue *value)
 {
-	JsonbContainer *object = object_of(option->name, value, "an object of column names");
+	JsonbContainer *object = idla_option_object(option->name, value, "an object of column names");
 	JsonbIterator *iterator = JsonbIteratorInit(object);
 	JsonbIteratorToken token;
 	JsonbValue	item;
@@ -241,7 +277,7 @@ read_columns(IdlaOptions *options, const Option *option, const JsonbValue *value
 		IdlaOverride *override = &options->overrides[options->n_overrides];
 
 		if (token == WJB_KEY)
-			override->name = value_text(&item);
+			override->name = idla_option_text(&item);
 		if (token == WJB_VALUE && item.type != jbvNull)
 		{
 			read_override(override, psprintf("columns.%s", override->name), &item);
@@ -259,17 +295,17 @@ read_group_by(IdlaOptions *options, const Option *option, const JsonbValue *valu
 
 	if (value->type == jbvString)
 	{
-		options->group_by = list_make1(value_text(value));
+		options->group_by = list_make1(idla_option_text(value));
 		return;
 	}
 	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
-		complain(option->name, value, "a column name or an array of column names");
+		idla_option_complain(option->name, value, "a column name or an array of column names");
 	iterator = JsonbIteratorInit(value->val.binary.data);
 	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
 		if (token == WJB_ELEM)
 			options->group_by = lappend(options->group_by, text_of(option->name, &item));
 	if (options->group_by == NIL)
-		complain(option->name, value, "a column name or an array of column names");
+		idla_option_complain(option->name, value, "a column name or an array of column names");
 }
 
 static void
@@ -281,12 +317,12 @@ read_class_weights(IdlaOptions *options, const Option *option, const JsonbValue 
 	JsonbValue	item;
 	int			n = 0;
 
-	if (value->type == jbvString && strcmp(value_text(value), "balanced") == 0)
+	if (value->type == jbvString && strcmp(idla_option_text(value), "balanced") == 0)
 	{
 		options->training.balanced = true;
 		return;
 	}
-	object = object_of(option->name, value, "\"balanced\" or an object of class weights");
+	object = idla_option_object(option->name, value, "\"balanced\" or an object of class weights");
 	options->weighted_classes = palloc0(sizeof(char *) * Max(JsonContainerSize(object), 1));
 	options->class_weights = palloc0(sizeof(double) * Max(JsonContainerSize(object), 1));
 	iterator = JsonbIteratorInit(object);
@@ -295,7 +331,7 @@ read_class_weights(IdlaOptions *options, const Option *option, const JsonbValue 
 		Option		weight = {option->name, OPTION_NUMBER, 0, 1e-6, 1e6, NULL, NULL};
 
 		if (token == WJB_KEY)
-			options->weighted_classes[n] = value_text(&item);
+			options->weighted_classes[n] = idla_option_text(&item);
 		if (token == WJB_VALUE)
 			options->class_weights[n++] = number_of(&weight, &item);
 	}
@@ -307,8 +343,8 @@ static void
 read_positive(IdlaOptions *options, const Option *option, const JsonbValue *value)
 {
 	if (value->type == jbvBinary)
-		complain(option->name, value, "a label");
-	options->positive = value_text(value);
+		idla_option_complain(option->name, value, "a label");
+	options->positive = idla_option_text(value);
 }
 
 /* To the user 0 is "never stop early"; to the engine it is the default. */
@@ -324,13 +360,13 @@ read_patience(IdlaOptions *options, const Option *option, const JsonbValue *valu
 static void
 read_linear(IdlaOptions *options, const Option *option, const JsonbValue *value)
 {
-	options->training.linear = boolean_of(option->name, value) ? 1 : 0;
+	options->training.linear = idla_option_boolean(option->name, value) ? 1 : 0;
 }
 
 static void
 read_activation(IdlaOptions *options, const Option *option, const JsonbValue *value)
 {
-	options->network.activation = learn_activation_map(word_of(option->name, value, learn_activation_names));
+	options->network.activation = learn_activation_map(idla_option_word(option->name, value, learn_activation_names));
 }
 
 static void
@@ -339,6 +375,20 @@ read_seed(IdlaOptions *options, const Option *option, const JsonbValue *value)
 	Option		number = {option->name, OPTION_INTEGER, 0, 0, 9007199254740991.0, NULL, NULL};
 
 	options->training.seed = (uint64_t) number_of(&number, value);
+}
+
+static void
+read_augment(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	(void) option;
+	idla_augment_read(options, value);
+}
+
+static void
+read_adversary(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	(void) option;
+	idla_adversary_read(&options->training.adversary, value);
 }
 
 /* ---- the table ---- */
@@ -403,6 +453,11 @@ static const Option known[] = {
 	SPECIAL("linear", read_linear),
 	INTEGER("threads", training.threads, 1, 1024),
 
+	/* changed rows */
+	SPECIAL("augment", read_augment),
+	INTEGER("augment_predict", views, 0, 64),
+	SPECIAL("adversarial", read_adversary),
+
 	/* the answer and the version */
 	SPECIAL("positive", read_positive),
 	BOOLEAN("deploy", deploy),
@@ -422,7 +477,7 @@ set_defaults(IdlaOptions *options)
 	options->scaling = LEARN_ROBUST;
 	options->network.activation = -1;
 	options->network.dropout = -1;
-	training->optimizer = training->schedule = training->linear = -1;
+	training->optimizer = training->schedule = training->linear = training->augmented = -1;
 	training->decay = training->momentum = training->warm_up = training->clip = training->average = training->word_dropout = -1;
 	training->calibrate = true;
 	training->seed = 1;
@@ -445,13 +500,13 @@ set_option(IdlaOptions *options, const Option *option, const JsonbValue *value)
 			*(float *) place = (float) number_of(option, value);
 			break;
 		case OPTION_BOOLEAN:
-			*(bool *) place = boolean_of(option->name, value);
+			*(bool *) place = idla_option_boolean(option->name, value);
 			break;
 		case OPTION_TEXT:
 			*(char **) place = text_of(option->name, value);
 			break;
 		case OPTION_WORD:
-			*(int *) place = word_of(option->name, value, option->words);
+			*(int *) place = idla_option_word(option->name, value, option->words);
 			break;
 		case OPTION_SPECIAL:
 			option->read(options, option, value);
@@ -471,7 +526,7 @@ find_option(const char *name)
 		names[i] = known[i].name;
 	}
 	names[lengthof(known)] = NULL;
-	complain_unknown("option", name, names);
+	idla_option_unknown("option", name, names);
 	return NULL;
 }
 
@@ -511,7 +566,7 @@ idla_options_read(Jsonb *json)
 	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)
-			option = find_option(value_text(&item));
+			option = find_option(idla_option_text(&item));
 		else if (token == WJB_VALUE && item.type != jbvNull)
 			set_option(options, option, &item);
 	}
@@ -525,7 +580,7 @@ idla_task_find(const char *name)
 	int			found = learn_name_find(learn_task_names, name);
 
 	if (found < 0)
-		complain_unknown("task", name, learn_task_names);
+		idla_option_unknown("task", name, learn_task_names);
 	return found;
 }
 
@@ -542,7 +597,7 @@ idla_architecture_read(const char *text, LearnNetwork *network)
 		return;
 	}
 	if (found < 0)
-		complain_unknown("architecture", text, learn_architecture_names);
+		idla_option_unknown("architecture", text, learn_architecture_names);
 	network->architecture = (LearnArchitecture) found;
 	if (network->layers != NULL && network->architecture == LEARN_AUTO)
 		network->architecture = LEARN_LAYERS;

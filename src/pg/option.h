@@ -6,6 +6,14 @@
 
 #include "column.h"
 
+/* One thing the user said of augmentation. */
+typedef struct IdlaAugmentWish
+{
+	int			kind;			/* a LearnAugmentKind, -1: whichever of the model's inputs has an option of that name */
+	char	   *name;			/* NULL: the usual values of the kind, or of all kinds */
+	double		value;
+} IdlaAugmentWish;
+
 typedef struct IdlaOptions
 {
 	/* columns */
@@ -25,6 +33,11 @@ typedef struct IdlaOptions
 	LearnNetwork network;
 	LearnTraining training;
 	int			scaling;		/* a LearnScaling */
+
+	/* changed rows; what of it depends on the inputs is settled by idla_augment_settle and idla_adversary_settle */
+	int			n_augment;
+	IdlaAugmentWish *augment;
+	int			views;			/* augment_predict */
 
 	/* classes */
 	char	   *positive;
@@ -46,5 +59,25 @@ extern IdlaOptions *idla_options_read(Jsonb *json);
 /* The task or architecture of that name; ERROR with the valid names. An architecture may be a layer text. */
 extern int	idla_task_find(const char *name);
 extern void idla_architecture_read(const char *text, LearnNetwork *network);
+
+/* ---- option_augment.c: augment and adversarial ---- */
+
+extern void idla_augment_read(IdlaOptions *options, const JsonbValue *value);
+extern void idla_adversary_read(LearnAdversary *adversary, const JsonbValue *value);
+/* The wishes as values in options->training, by the inputs that there are: ERROR for what does not fit them. */
+extern void idla_augment_settle(IdlaOptions *options, const LearnModel *model);
+/* Epsilon's default by the inputs, and the constraints (see constrain.c), in the work's memory. */
+extern void idla_adversary_settle(LearnAdversary *adversary, const LearnModel *model);
+
+/* ---- values of options, for readers outside option.c; name is a path like "columns.age.low" ---- */
+
+extern double idla_option_number(const char *name, const JsonbValue *value, double low, double high, bool integer);
+extern int	idla_option_word(const char *name, const JsonbValue *value, const char *const *words);
+extern bool idla_option_boolean(const char *name, const JsonbValue *value);
+extern char *idla_option_text(const JsonbValue *value);	/* whatever it is */
+extern JsonbContainer *idla_option_object(const char *name, const JsonbValue *value, const char *wanted);
+extern void idla_option_complain(const char *name, const JsonbValue *value, const char *wanted) pg_attribute_noreturn();
+/* ERROR with the nearest name. */
+extern void idla_option_unknown(const char *what, const char *name, const char *const *names) pg_attribute_noreturn();
 
 #endif							/* IDLA_OPTION_H */

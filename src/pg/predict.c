@@ -68,7 +68,7 @@ idla_output_names(const IdlaModel *model)
 	const LearnModel *learn = &model->learn;
 	const char **names;
 
-	if (learn->task == LEARN_REGRESSION && learn->n_targets > 1)
+	if ((learn->task == LEARN_REGRESSION || learn->task == LEARN_MULTILABEL) && learn->n_targets > 1)
 		return split_targets(model);
 	if (is_classifier(learn))
 	{
@@ -136,7 +136,7 @@ choose_output(IdlaSite *site, Answering *answering, const char *name)
 							model_name(site), learn->n_classes),
 					 errhint("Use idla_classify for the likeliest class, idla_probabilities for all of them, "
 							 "or output => '%s' for the probability of one.", learn->classes[0])));
-		if (learn->task == LEARN_REGRESSION && learn->n_targets > 1)
+		if ((learn->task == LEARN_REGRESSION || learn->task == LEARN_MULTILABEL) && learn->n_targets > 1)
 		{
 			const char **names = idla_output_names(site->model);
 
@@ -284,10 +284,18 @@ idla_probabilities(PG_FUNCTION_ARGS)
 
 	if (site == NULL)
 		PG_RETURN_NULL();
-	require_classifier(site, "idla_probabilities");
 	learn = &site->model->learn;
+	if (learn->task != LEARN_MULTILABEL)
+		require_classifier(site, "idla_probabilities");
 	answers = compute(site);
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	if (learn->task == LEARN_MULTILABEL)
+	{
+		const char **names = idla_output_names(site->model);
+
+		for (int i = 0; i < learn->n_targets; i++)
+			idla_json_push_number(&state, names[i], answers[i]);
+	}
 	for (int i = 0; i < learn->n_classes; i++)
 	{
 		if (learn->task == LEARN_BINARY)

@@ -175,6 +175,15 @@ check_types(const IdlaTarget *target)
 	}
 }
 
+static bool
+all_boolean(const IdlaTarget *target)
+{
+	for (int i = 0; i < target->n; i++)
+		if (target->types[i] != BOOLOID)
+			return false;
+	return true;
+}
+
 static void
 start_labels(IdlaTarget *target)
 {
@@ -222,7 +231,12 @@ idla_target_open(IdlaTarget *target, const char *text, int task, const IdlaOptio
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("task \"%s\" has one target column, not %d", learn_task_names[task], target->n)));
 	if (task < 0 && target->n > 1)
-		target->task = LEARN_REGRESSION;
+		target->task = all_boolean(target) ? LEARN_MULTILABEL : LEARN_REGRESSION;
+	if (task == LEARN_MULTILABEL && target->n < 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("task \"multilabel\" needs several target columns, one for each label"),
+				 errhint("Write them as 'a,b,c'; for one yes or no use task => 'binary'.")));
 
 	target->numeric = is_numeric_label(target->types[0]);
 	target->inferred = target->task < 0;
@@ -575,6 +589,36 @@ close_survival(const IdlaTarget *target, const IdlaReading *reading)
 				 errmsg("event \"%s\" happened in only %zu of %zu rows", target->names[1], n_events, n)));
 }
 
+/* Each label is a yes or no, and holds in some rows and not in others. */
+static void
+close_labels(const IdlaTarget *target, const IdlaReading *reading)
+{
+	const float *targets = learn_dataset_targets(reading->dataset);
+	size_t		n = learn_dataset_rows(reading->dataset);
+
+	for (int i = 0; i < target->n; i++)
+	{
+		size_t		held = 0;
+
+		for (size_t row = 0; row < n; row++)
+		{
+			float		value = targets[row * (size_t) target->n + (size_t) i];
+
+			if (value != 0 && value != 1)
+				ereport(ERROR,
+						(errcode(ERRCODE_DATA_EXCEPTION),
+						 errmsg("label \"%s\" must be a boolean or 0 or 1, not %g", target->names[i], value)));
+			held += value == 1;
+		}
+		if (held < FEWEST_OF_CLASS || n - held < FEWEST_OF_CLASS)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("label \"%s\" holds in %zu of %zu rows", target->names[i], held, n),
+					 errhint("Each label needs at least %d rows with it and as many without; leave it out of the targets.",
+							 FEWEST_OF_CLASS)));
+	}
+}
+
 static void
 close_regression(const IdlaTarget *target, const IdlaReading *reading)
 {
@@ -616,6 +660,8 @@ idla_target_close(IdlaTarget *target, const IdlaReading *reading, LearnModel *mo
 	}
 	else if (target->task == LEARN_SURVIVAL)
 		close_survival(target, reading);
+	else if (target->task == LEARN_MULTILABEL)
+		close_labels(target, reading);
 	else
 		close_regression(target, reading);
 	model->task = (LearnTask) target->task;

@@ -264,6 +264,8 @@ learn(IdlaTraining *run)
 	char	   *words;
 
 	run->network = run->options->network;
+	idla_augment_settle(run->options, &model->learn);
+	idla_adversary_settle(&run->options->training.adversary, &model->learn);
 	run->training = run->options->training;
 	run->training.threads = choose_threads(run->options);
 	set_class_weights(run);
@@ -275,6 +277,8 @@ learn(IdlaTraining *run)
 								 &run->options->split, report, NULL, &notes, &run->outcome));
 	idla_report_notes(&notes);
 	learn_training_resolve(&run->network, run->parts[LEARN_TRAIN], &run->training);
+	model->learn.n_views = run->options->views;
+	model->learn.augment = &run->training.augment;
 
 	words = learn_network_words(work->session, &run->network);
 	if (words == NULL)

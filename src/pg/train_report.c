@@ -10,13 +10,14 @@
 
 #include <math.h>
 
-#include "json.h"
+#include "manifest.h"
 #include "pgtime.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "version.h"
 
 #define PREDICT_BATCH 256
+#define FIELD_BATCH 32			/* of images and sequences */
 
 /* ---- judging ---- */
 
@@ -123,7 +124,8 @@ idla_training_judge(IdlaTraining *run)
 	if (n == 0)
 		return;
 	run->judged_on = part == LEARN_TEST ? "test" : "validation";
-	idla_check(work, learn_predictor_create(work->session, &model->learn, PREDICT_BATCH, &predictor));
+	idla_check(work, learn_predictor_create(work->session, &model->learn,
+											model->learn.n_fields > 0 ? FIELD_BATCH : PREDICT_BATCH, &predictor));
 	if (model->learn.task == LEARN_TAGGING)
 	{
 		judge_tags(run, predictor, rows, n);
@@ -220,6 +222,64 @@ put_parts(StringInfo out, const IdlaTraining *run)
 	idla_json_put_integer(out, "validation", (int64) run->parts[LEARN_VALIDATION]);
 	idla_json_put_integer(out, "test", (int64) run->parts[LEARN_TEST]);
 	appendStringInfoChar(out, '}');
+}
+
+/* ---- what was done to the rows ---- */
+
+/* {"image": {"rotate": 10}}: what is on, kind by kind */
+void
+idla_augment_put(StringInfo out, const LearnAugment *augment)
+{
+	appendStringInfoChar(out, '{');
+	for (int kind = 0; kind < LEARN_N_AUGMENT_KINDS; kind++)
+	{
+		if (!learn_augment_any(augment, (LearnAugmentKind) kind))
+			continue;
+		idla_json_key(out, learn_augment_kind_names[kind]);
+		appendStringInfoChar(out, '{');
+		for (const LearnAugmentOption *option = learn_augment_options; option->name != NULL; option++)
+			if (option->kind == (LearnAugmentKind) kind && augment->values[learn_augment_position(option)] > 0)
+				idla_json_put_float(out, option->name, augment->values[learn_augment_position(option)]);
+		appendStringInfoChar(out, '}');
+	}
+	appendStringInfoChar(out, '}');
+}
+
+static void
+put_adversary(StringInfo out, const LearnAdversary *adversary)
+{
+	if (adversary->method == LEARN_NO_ADVERSARY)
+		return;
+	idla_json_key(out, "adversarial");
+	appendStringInfoChar(out, '{');
+	idla_json_put_string(out, "method", learn_adversary_names[adversary->method]);
+	idla_json_put_string(out, "norm", learn_norm_names[adversary->norm]);
+	idla_json_put_double(out, "epsilon", adversary->epsilon);
+	if (adversary->method != LEARN_FGSM)
+		idla_json_put_integer(out, "steps", adversary->steps);
+	if (adversary->step > 0)
+		idla_json_put_double(out, "step", adversary->step);
+	if (adversary->method == LEARN_PGD)
+		idla_json_put_integer(out, "restarts", adversary->restarts);
+	if (adversary->method == LEARN_TRADES)
+		idla_json_put_double(out, "beta", adversary->beta);
+	else
+		idla_json_put_double(out, "share", adversary->share);
+	appendStringInfoChar(out, '}');
+}
+
+/* What was done to the rows; nothing where nothing was. */
+static void
+put_changes(StringInfo out, const IdlaTraining *run)
+{
+	if (run->training.augmented > 0)
+	{
+		idla_json_key(out, "augment");
+		idla_augment_put(out, &run->training.augment);
+	}
+	if (run->options->views > 1)
+		idla_json_put_integer(out, "augment_predict", run->options->views);
+	put_adversary(out, &run->training.adversary);
 }
 
 /* ---- the card ---- */
@@ -340,6 +400,7 @@ idla_training_card(const IdlaTraining *run, const char *digest)
 	if (run->options->on_bad_input == 1)
 		idla_json_put_string(&out, "on_bad_input", "skip");
 	put_json(&out, "options", run->given);
+	put_changes(&out, run);
 	idla_json_put_integer(&out, "seed", (int64) run->training.seed);
 	idla_json_put_integer(&out, "epochs", run->outcome.epochs);
 	idla_json_put_double(&out, "reading_seconds", run->reading_seconds);
@@ -386,6 +447,7 @@ put_used(StringInfo out, const IdlaTraining *run)
 	idla_json_put_integer(out, "folds", training->folds);
 	idla_json_put_integer(out, "bags", training->bags);
 	idla_json_put_bool(out, "linear", training->linear > 0);
+	put_changes(out, run);
 	idla_json_put_integer(out, "threads", training->threads);
 	idla_json_put_integer(out, "seed", (int64) training->seed);
 	appendStringInfoChar(out, '}');

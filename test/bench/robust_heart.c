@@ -240,7 +240,7 @@ build(Heart *heart)
 	require(session, learn_network_resolve(session, &heart->network, n_rows), "the network");
 	require(session, learn_network_build(session, &heart->network, &loss, &heart->built), "the graph");
 	require(session, dev_cpu_open(session, NULL, &device), "the device");
-	require(session, nn_run_create(heart->built.graph, device, MOST_BATCH, true, &heart->run), "the run");
+	require(session, nn_run_create(heart->built.graph, device, MOST_BATCH, NN_RUN_WHOLE, &heart->run), "the run");
 	heart->n_weights = nn_graph_weights(heart->built.graph);
 	heart->weights = floats(heart, heart->n_weights);
 	heart->diff_weights = floats(heart, heart->n_weights);

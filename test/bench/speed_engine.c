@@ -268,7 +268,7 @@ main(void)
 
 	/* The device opens OpenBLAS with one thread; this finds the same library. */
 	require(NULL, dev_session_open(NULL, 1, &session), "session");
-	require(session, dev_cpu_open(session, NULL, &device), "device");
+	require(session, dev_cpu_open(session, "libopenblas.so.0", &device), "device");
 	printf("device: %s\n", dev_cpu_description(device));
 	library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_NOLOAD);
 	if (library == NULL)

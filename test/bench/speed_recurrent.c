@@ -95,7 +95,7 @@ make_runs(Bench *bench, DevDevice *device, size_t size, size_t batch)
 		bench->diff[i] = dev_alloc(bench->session, bench->n_weights, sizeof(float));
 		if (bench->diff[i] == NULL)
 			require(bench->session, DEV_NO_MEMORY, "gradients");
-		require(bench->session, nn_run_create(bench->graph, device, part, true, &bench->runs[i]), "run");
+		require(bench->session, nn_run_create(bench->graph, device, part, NN_RUN_TRAIN, &bench->runs[i]), "run");
 		nn_run_bind(bench->runs[i], bench->weights, bench->diff[i]);
 		nn_run_set(bench->runs[i], bench->input, part, rows);
 	}

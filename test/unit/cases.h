@@ -194,6 +194,14 @@ build_cross_entropy(NnGraph *graph, const Nodes *n, const Case *c)
 }
 
 static NnNode
+build_soft_cross_entropy(NnGraph *graph, const Nodes *n, const Case *c)
+{
+	static const float weights[] = {1.0f, 0.5f, 2.0f, 0.25f};
+
+	return nn_soft_cross_entropy(graph, n->src[0], n->src[1], c->option ? weights : NULL, c->option ? 0.125f : 0.0f);
+}
+
+static NnNode
 build_binary_cross_entropy(NnGraph *graph, const Nodes *n, const Case *c)
 {
 	return nn_binary_cross_entropy(graph, n->src[0], n->src[1], c->option ? 2.5f : 1.0f, c->option ? 0.25f : 0.0f);
@@ -279,6 +287,8 @@ static const Case operator_cases[] = {
 static const Case loss_cases[] = {
 	{&cross_entropy, build_cross_entropy, 0, BOTH},
 	{&cross_entropy_weighted, build_cross_entropy, 1, BOTH},
+	{&soft_cross_entropy, build_soft_cross_entropy, 0, BOTH, .n_targets = 1},
+	{&soft_cross_entropy_weighted, build_soft_cross_entropy, 1, BOTH, .n_targets = 1},
 	{&binary_cross_entropy, build_binary_cross_entropy, 0, BOTH, .n_targets = 1},
 	{&binary_cross_entropy_members, build_binary_cross_entropy, 0, BOTH, .n_targets = 1},
 	{&binary_cross_entropy_weighted, build_binary_cross_entropy, 1, BOTH, .n_targets = 1},
@@ -359,7 +369,7 @@ bench_open(Bench *bench, const Case *c, const DevHost *host)
 	status = nn_graph_compile(bench->graph);
 	if (status != DEV_OK)
 		return status;
-	status = nn_run_create(bench->graph, bench->device, r->batch, true, &bench->run);
+	status = nn_run_create(bench->graph, bench->device, r->batch, NN_RUN_WHOLE, &bench->run);
 	if (status != DEV_OK)
 		return status;
 

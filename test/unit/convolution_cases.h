@@ -22,7 +22,8 @@ static const NnWindow case_windows[] = {
 	{.kernel = {2, 3}, .stride = {2, 1}, .before = {0, 1}, .after = {0, 1}},
 	{.kernel = {3}, .stride = {2}, .before = {1}, .after = {1}},
 	{.before = {0, 1}, .after = {1, 2}},
-	{.before = {2}, .after = {1}}
+	{.before = {2}, .after = {1}},
+	{.kernel = {3}, .before = {1}}
 };
 
 static NnNode
@@ -89,6 +90,7 @@ static const Case convolution_cases[] = {
 	{&convolution_point, build_convolution, 6, BOTH},
 	{&convolution_point_stride, build_convolution, 7, BOTH},
 	{&convolution_sequence, build_convolution, 8, BOTH},
+	{&convolution_sequence_wide, build_convolution, 14, BOTH},
 	{&max_pool, build_max_pool, 2, BOTH},
 	{&max_pool_sequence, build_max_pool, 9, BOTH},
 	{&average_pool, build_average_pool, 10, BOTH},

@@ -27,6 +27,8 @@ typedef struct ModelSpec
 	int			bins;			/* 0: no embedding; else piecewise-linear */
 	int			activation;		/* a DevMap, or -1 */
 	const char *layers;
+	const LearnField *fields;	/* columns after the others; center and scale are made here, their columns numbered */
+	int			n_fields;
 	double		gain;			/* of the weights, 1: activations keep their size; 0: 1.5 */
 	uint64_t	seed;
 } ModelSpec;
@@ -117,7 +119,7 @@ make_net(DevSession *session, const ModelSpec *spec, const LearnModel *model, co
 	if (status != DEV_OK)
 		return status;
 	net->n_weights = nn_graph_weights(built.graph);
-	net->n_features = nn_shape_size(nn_graph_shape(built.graph, built.features));
+	net->n_features = built.features == NN_NONE ? 0 : nn_shape_size(nn_graph_shape(built.graph, built.features));
 	net->weights = dev_alloc(session, net->n_weights + 1, sizeof(float));
 	net->baseline = dev_alloc(session, net->n_features + 1, sizeof(float));
 	if (net->weights == NULL || net->baseline == NULL)
@@ -130,6 +132,32 @@ make_net(DevSession *session, const ModelSpec *spec, const LearnModel *model, co
 			shares[n_shares++] = 1.0 / network->cardinality[code];
 	learn_features_mean(network, &built, net->weights, means, shares, net->baseline);
 	return DEV_OK;
+}
+
+static inline DevStatus
+make_fields(DevSession *session, const ModelSpec *spec, LearnModel *model)
+{
+	model->n_fields = spec->n_fields;
+	model->fields = dev_alloc(session, (size_t) spec->n_fields + 1, sizeof(LearnField));
+	for (int i = 0; i < spec->n_fields && model->fields != NULL; i++)
+	{
+		LearnField *field = &model->fields[i];
+		size_t		depth;
+
+		*field = spec->fields[i];
+		field->column = model->n_columns++;
+		depth = learn_field_depth(field);
+		field->center = dev_alloc(session, depth, sizeof(float));
+		field->scale = dev_alloc(session, depth, sizeof(float));
+		if (field->center == NULL || field->scale == NULL)
+			return DEV_NO_MEMORY;
+		for (size_t d = 0; d < depth; d++)
+		{
+			field->center[d] = 0.25f + 0.125f * (float) d;
+			field->scale[d] = 2 + (float) d;
+		}
+	}
+	return model->fields == NULL ? DEV_NO_MEMORY : DEV_OK;
 }
 
 static inline DevStatus
@@ -182,6 +210,10 @@ make_model(DevSession *session, const ModelSpec *spec, LearnModel **model)
 	for (int i = 0; i < made->n_channels; i++)
 		make_channel(&made->channels[i], i, spec, made, &network);
 	status = make_outputs(session, spec, made);
+	if (status == DEV_OK)
+		status = make_fields(session, spec, made);
+	network.n_fields = made->n_fields;
+	network.fields = made->fields;
 	network.n_numbers = made->n_numbers;
 	network.n_codes = made->n_codes;
 	network.n_outputs = status == DEV_OK ? learn_model_outputs(made) : 0;

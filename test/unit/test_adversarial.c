@@ -238,7 +238,7 @@ train_toy(LearnTask task, LearnArchitecture architecture)
 	CHECK_STATUS(session, learn_network_resolve(session, &toy->network, 1000), DEV_OK, "a network");
 	CHECK_STATUS(session, learn_network_build(session, &toy->network, &loss, &toy->built), DEV_OK, "its graph");
 	CHECK_STATUS(session, dev_cpu_open(session, "", &toy->device), DEV_OK, "a device");
-	CHECK_STATUS(session, nn_run_create(toy->built.graph, toy->device, BATCH, true, &toy->run), DEV_OK, "a run");
+	CHECK_STATUS(session, nn_run_create(toy->built.graph, toy->device, BATCH, NN_RUN_WHOLE, &toy->run), DEV_OK, "a run");
 	toy->n_weights = nn_graph_weights(toy->built.graph);
 	toy->weights = dev_alloc(session, toy->n_weights, sizeof(float));
 	toy->diff_weights = dev_alloc(session, toy->n_weights, sizeof(float));

@@ -52,7 +52,7 @@ place_run(Place *place, size_t batch)
 
 	CHECK_STATUS(place->session, nn_graph_compile(place->graph), DEV_OK, "the graph compiles");
 	CHECK_OR_STOP(nn_graph_weights(place->graph) <= MAX_WEIGHTS &&
-				  nn_run_create(place->graph, place->device, batch, true, &run) == DEV_OK, "a run is created");
+				  nn_run_create(place->graph, place->device, batch, NN_RUN_WHOLE, &run) == DEV_OK, "a run is created");
 	nn_graph_initialize(place->graph, 3, place->weights);
 	nn_run_bind(run, place->weights, place->diff_weights);
 	return run;
@@ -260,7 +260,7 @@ check_refusals(void)
 		CHECK(nn_graph_compile(place.graph) == DEV_INVALID, "%s: refused", refused[i].what);
 		CHECK(strstr(dev_message_text(place.session), refused[i].says) != NULL, "%s: \"%s\"", refused[i].what,
 			  dev_message_text(place.session));
-		CHECK(nn_run_create(place.graph, place.device, 1, true, &run) == DEV_INVALID && run == NULL,
+		CHECK(nn_run_create(place.graph, place.device, 1, NN_RUN_WHOLE, &run) == DEV_INVALID && run == NULL,
 			  "%s: nothing to run", refused[i].what);
 		dev_session_close(place.session);
 	}
@@ -698,7 +698,7 @@ build_everything(const DevHost *host, DevSession **session)
 	dst = nn_dropout(place.graph, dst, 0.5f);
 	dst = nn_squared_error(place.graph, dst, x);
 	status = nn_graph_compile(place.graph);
-	return status != DEV_OK ? status : nn_run_create(place.graph, device, 3, true, &run);
+	return status != DEV_OK ? status : nn_run_create(place.graph, device, 3, NN_RUN_WHOLE, &run);
 }
 
 static void
@@ -771,9 +771,9 @@ check_impossible_run(void)
 	nn_dropout(place.graph, x, 0.5f);
 	CHECK_STATUS(place.session, nn_graph_compile(place.graph), DEV_OK, "a wide graph compiles");
 	before = dev_session_used(place.session);
-	CHECK(nn_run_create(place.graph, place.device, SIZE_MAX / 1000, true, &run) == DEV_NO_MEMORY && run == NULL,
+	CHECK(nn_run_create(place.graph, place.device, SIZE_MAX / 1000, NN_RUN_WHOLE, &run) == DEV_NO_MEMORY && run == NULL,
 		  "a run beyond all memory is refused: %s", dev_message_text(place.session));
-	CHECK(nn_run_create(place.graph, place.device, 0, true, &run) == DEV_INVALID, "so is one without rows");
+	CHECK(nn_run_create(place.graph, place.device, 0, NN_RUN_WHOLE, &run) == DEV_INVALID, "so is one without rows");
 	CHECK(dev_session_used(place.session) == before, "a refused run leaves nothing");
 	dev_session_close(place.session);
 }
@@ -821,7 +821,7 @@ check_threads(void)
 	{
 		workers[i] = (Worker) {.x = chain.x, .dst = chain.dst, .rows = x};
 		diff_weights[i] = dev_alloc(chain.place.session, n, sizeof(float));
-		CHECK_OR_STOP(diff_weights[i] != NULL && nn_run_create(chain.place.graph, chain.place.device, 6, true,
+		CHECK_OR_STOP(diff_weights[i] != NULL && nn_run_create(chain.place.graph, chain.place.device, 6, NN_RUN_WHOLE,
 															  &workers[i].run) == DEV_OK, "a run for thread %d", i);
 		nn_run_bind(workers[i].run, chain.place.weights, diff_weights[i]);
 	}

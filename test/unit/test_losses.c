@@ -36,7 +36,7 @@ place_run(Place *place, size_t batch, const float *values, const float *target, 
 	if (place->run == NULL)
 	{
 		CHECK_STATUS(place->session, nn_graph_compile(place->graph), DEV_OK, "the graph compiles");
-		CHECK_OR_STOP(nn_run_create(place->graph, place->device, batch, true, &place->run) == DEV_OK, "a run is created");
+		CHECK_OR_STOP(nn_run_create(place->graph, place->device, batch, NN_RUN_WHOLE, &place->run) == DEV_OK, "a run is created");
 		nn_run_bind(place->run, no_weights, no_weights);
 	}
 	nn_run_set(place->run, place->values, batch, values);

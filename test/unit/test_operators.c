@@ -31,7 +31,7 @@ place_compile(Place *place, size_t batch)
 {
 	CHECK_STATUS(place->session, nn_graph_compile(place->graph), DEV_OK, "the graph compiles");
 	CHECK_OR_STOP(nn_graph_weights(place->graph) <= 512 &&
-				  nn_run_create(place->graph, place->device, batch, true, &place->run) == DEV_OK, "a run is created");
+				  nn_run_create(place->graph, place->device, batch, NN_RUN_WHOLE, &place->run) == DEV_OK, "a run is created");
 	nn_graph_initialize(place->graph, 3, place->weights);
 	nn_run_bind(place->run, place->weights, place->diff_weights);
 }

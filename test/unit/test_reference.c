@@ -6,6 +6,7 @@
 #include "cases.h"
 #include "convolution_cases.h"
 #include "cases_sequence.h"
+#include "cases_attention.h"
 
 #define TOLERANCE 2e-6
 
@@ -110,5 +111,6 @@ main(void)
 	check_table(loss_cases, N_CASES(loss_cases));
 	check_table(convolution_cases, N_CASES(convolution_cases));
 	check_table(sequence_cases, N_CASES(sequence_cases));
+	check_table(attention_cases, N_CASES(attention_cases));
 	return check_done();
 }

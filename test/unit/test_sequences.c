@@ -44,7 +44,7 @@ static void
 place_compile(Place *place, size_t batch)
 {
 	CHECK_STATUS(place->session, nn_graph_compile(place->graph), DEV_OK, "the graph compiles");
-	CHECK_OR_STOP(nn_run_create(place->graph, place->device, batch, true, &place->run) == DEV_OK, "a run is created");
+	CHECK_OR_STOP(nn_run_create(place->graph, place->device, batch, NN_RUN_WHOLE, &place->run) == DEV_OK, "a run is created");
 	place->n_weights = nn_graph_weights(place->graph);
 	place->weights = calloc(place->n_weights + 1, sizeof(float));
 	place->diff_weights = calloc(place->n_weights + 1, sizeof(float));

@@ -229,6 +229,11 @@ def cross_entropy(weights, smoothing):
                                                          reduction="none"))
 
 
+def soft_cross_entropy(weights, smoothing):
+    return over_members(lambda z, shares: F.cross_entropy(z, shares.detach(), weight=weights, label_smoothing=smoothing,
+                                                          reduction="none"))
+
+
 def binary_cross_entropy(positive_weight, smoothing):
     def loss(z, target):
         smooth = target * (1 - smoothing) + smoothing / 2
@@ -268,6 +273,10 @@ def losses():
     survival = torch.tensor([[2, 1], [5, 0], [2, 1], [1, 1], [7, 1], [2, 0], [4, 1], [5, 1]], dtype=torch.float64)
     case.add("cox", over_members(cox), [f(8, 1), survival], batch=8)
     case.add("cox_members", over_members(cox), [f(8, 3, 1, scale=3), survival], batch=8)
+    shares = torch.tensor([[1, 0, 0, 0], [0.25, 0.75, 0, 0], [0, 0.5, 0.125, 0.375], [0, 0, 0, 1], [0.25] * 4],
+                          dtype=torch.float64)
+    case.add("soft_cross_entropy", soft_cross_entropy(None, 0.0), [f(BATCH, 4, scale=3), shares])
+    case.add("soft_cross_entropy_weighted", soft_cross_entropy(weights, 0.125), [f(BATCH, 3, 4, scale=3), shares])
     header.write()
 
 

@@ -31,6 +31,12 @@ def padding(before, after):
     return [n for pair in reversed(pairs) for n in pair]
 
 
+def distinct(case, *shape):
+    """Numbers so far apart that a small step changes no maximum."""
+    n = int(np.prod(shape))
+    return torch.tensor(((case.random.permutation(n) - n / 2) / 16).reshape(shape))
+
+
 def convolution(before, after, stride=1, dilation=1, groups=1):
     def apply(x, w):
         kernel = w.movedim(-1, 0).movedim(-1, 1)
@@ -87,16 +93,17 @@ def main():
     add("convolution_point", convolution((0, 0), (0, 0)), [f(BATCH, 3, 2, 4)], [f(1, 1, 4, 3)])
     add("convolution_point_stride", convolution((0, 0), (0, 0), stride=2), [f(BATCH, 3, 4, 4)], [f(1, 1, 4, 3)])
     add("convolution_sequence", convolution((2,), (1,), dilation=2), [f(BATCH, 7, 3)], [f(3, 3, 4)])
+    add("convolution_sequence_wide", convolution((1,), (0,)), [f(BATCH, 6, 9)], [f(3, 9, 8)])
 
-    add("max_pool", max_pool(3, 2, 1), [f(BATCH, 5, 6, 2)])
-    add("max_pool_sequence", max_pool(2, 1, 1, dilation=2), [f(BATCH, 6, 3)])
+    add("max_pool", max_pool(3, 2, 1), [distinct(case, BATCH, 5, 6, 2)])
+    add("max_pool_sequence", max_pool(2, 1, 1, dilation=2), [distinct(case, BATCH, 6, 3)])
     add("average_pool", average_pool((2, 3), (2, 1), (0, 1)), [f(BATCH, 4, 3, 2)])
     add("average_pool_sequence", average_pool(3, 2, 1), [f(BATCH, 7, 3)])
     none = lambda *lengths: np.array([[n] for n in lengths], np.int64)
     add("global_mean", lambda x: x.mean((1, 2)), [f(BATCH, 2, 3, 4)])
     add("global_mean_lengths", global_mean, [f(BATCH, 5, 3)], codes=none(3, 0, 9))
-    add("global_max", lambda x: x.amax((1, 2)), [f(BATCH, 2, 3, 4)])
-    add("global_max_lengths", global_max, [f(BATCH, 5, 3)], codes=none(2, -1, 5))
+    add("global_max", lambda x: x.amax((1, 2)), [distinct(case, BATCH, 2, 3, 4)])
+    add("global_max_lengths", global_max, [distinct(case, BATCH, 5, 3)], codes=none(2, -1, 5))
 
     add("group_norm", group_norm(3), [f(BATCH, 2, 3, 6) * 2 + 3], [f(6), f(6)])
     add("group_norm_sequence", group_norm(1), [f(BATCH, 4, 3, scale=5)], [f(3), f(3)])

@@ -408,3 +408,92 @@ static const Reference cox_members = {
 	.n_parameters = 0, .parameters = {{{0}}},
 	.dst = {{1, {1}}, cox_members_dst, cox_members_dst_diff},
 };
+
+static const float soft_cross_entropy_src0[] = {
+	2.28898573f, -0.253597975f, 0.689367533f, -3.24120545f, 0.429668725f, 2.18450093f, 0.109344065f,
+	5.72404385f, -0.623380721f, -3.12405062f, -4.85297775f, 3.45601773f, -0.177054733f, 3.03486538f, 1.3730067f,
+	4.87525272f, 3.7983222f, -1.13266373f, 0.821654677f, 3.25611591f
+};
+
+static const float soft_cross_entropy_src0_diff[] = {
+	0.273850739f, -0.0756913573f, -0.194343939f, -0.00381544209f, -0.35570541f, -1.04758716f, 0.005094897f,
+	1.39819765f, 0.0201306101f, -0.604345381f, -0.151206106f, 0.735420823f, 0.00525849964f, 0.130551249f,
+	0.0247767847f, -0.160586521f, -0.0723130405f, 0.049348332f, 0.0439877994f, -0.0210230909f
+};
+
+static const float soft_cross_entropy_src1[] = {
+	1.0f, 0.0f, 0.0f, 0.0f, 0.25f, 0.75f, 0.0f, 0.0f, 0.0f, 0.5f, 0.125f, 0.375f, 0.0f, 0.0f, 0.0f, 1.0f, 0.25f,
+	0.25f, 0.25f, 0.25f
+};
+
+static const float soft_cross_entropy_src1_diff[] = {
+	0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f,
+	0.0f, 0.0f
+};
+
+static const float soft_cross_entropy_dst[] = {
+	0.250448734f, 4.0152483f, 4.34704018f, 0.178380564f, 2.60694504f
+};
+
+static const float soft_cross_entropy_dst_diff[] = {
+	-1.23607516f, 1.45089602f, 1.21199334f, 0.982925892f, -0.20093216f
+};
+
+static const Reference soft_cross_entropy = {
+	.name = "soft_cross_entropy",
+	.batch = 5,
+	.n_src = 2, .src = {{{1, {4}}, soft_cross_entropy_src0, soft_cross_entropy_src0_diff}, {{1, {4}}, soft_cross_entropy_src1, soft_cross_entropy_src1_diff}},
+	.n_parameters = 0, .parameters = {{{0}}},
+	.dst = {{1, {1}}, soft_cross_entropy_dst, soft_cross_entropy_dst_diff},
+};
+
+static const float soft_cross_entropy_weighted_src0[] = {
+	0.906423092f, -3.35171771f, 0.173862517f, -1.76213861f, 0.259691894f, -1.48387873f, 0.851410508f,
+	3.53799653f, -3.92880964f, 2.77617264f, -5.97543764f, -6.48309994f, -0.358106017f, 0.0201881453f,
+	1.32840252f, -4.94215584f, -0.179815933f, 0.37957409f, 3.76561499f, -0.311518759f, 1.58697522f,
+	-2.93227673f, -0.562663913f, -1.33660591f, 2.10991311f, -2.96645784f, -2.50296736f, 1.72796452f,
+	5.36830997f, 1.14811003f, 0.91068089f, -1.03842723f, 3.26527572f, 1.61975086f, 5.19957829f, 0.992134511f,
+	-2.84603071f, -1.70982456f, -2.96221375f, -3.75246263f, 3.79115224f, 2.42201066f, -3.71593308f, 5.34396219f,
+	0.733682156f, -2.87067604f, 1.15866578f, -0.207582772f, -2.31796432f, -5.82880306f, 0.11015971f,
+	0.87598753f, -7.73723221f, 1.66472197f, 1.85289991f, -1.40938687f, 0.336369157f, -0.841974497f,
+	-2.51130772f, -1.08016491f
+};
+
+static const float soft_cross_entropy_weighted_src0_diff[] = {
+	-0.122514255f, -0.00299618253f, 0.109210663f, 0.0162997749f, -0.393150508f, -0.00439055869f,
+	-0.000787298428f, 0.398328364f, -0.407750309f, 0.439315408f, -0.0280877985f, -0.00347729772f, 0.0800873265f,
+	0.106660768f, -0.190109059f, 0.00336096622f, 0.115080848f, 0.156061992f, -0.26983279f, -0.00131006527f,
+	-0.15096578f, 0.163254142f, -0.00145652075f, -0.0108318403f, 0.0271646827f, -0.0183456484f, -0.0219426993f,
+	0.0131236631f, 0.0465027206f, -0.0178109482f, -0.0216691829f, -0.00702258898f, 0.00365716917f,
+	-0.0173485018f, 0.0201636441f, -0.00647231145f, 0.00189363863f, 0.0109137017f, -0.000442332937f,
+	-0.0123650078f, 0.00153005391f, -8.20468267e-05f, -0.00383389299f, 0.00238588592f, 0.00507838139f,
+	-0.000768613652f, 0.006865473f, -0.0111752413f, 0.0529522635f, 0.0293048583f, 0.0497209206f, -0.13197805f,
+	0.058961086f, -0.0686507672f, -0.000515740598f, 0.0102054207f, -0.0785248578f, -0.0128344409f, 0.109966628f,
+	-0.0186073296f
+};
+
+static const float soft_cross_entropy_weighted_src1[] = {
+	1.0f, 0.0f, 0.0f, 0.0f, 0.25f, 0.75f, 0.0f, 0.0f, 0.0f, 0.5f, 0.125f, 0.375f, 0.0f, 0.0f, 0.0f, 1.0f, 0.25f,
+	0.25f, 0.25f, 0.25f
+};
+
+static const float soft_cross_entropy_weighted_src1_diff[] = {
+	0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f,
+	0.0f, 0.0f
+};
+
+static const float soft_cross_entropy_weighted_dst[] = {
+	3.53240943f, 1.73961639f, 2.36053014f, 0.702533007f, 2.57314563f
+};
+
+static const float soft_cross_entropy_weighted_dst_diff[] = {
+	1.35160387f, -1.45061707f, 0.237192288f, 0.184117749f, -0.707630277f
+};
+
+static const Reference soft_cross_entropy_weighted = {
+	.name = "soft_cross_entropy_weighted",
+	.batch = 5,
+	.n_src = 2, .src = {{{2, {3, 4}}, soft_cross_entropy_weighted_src0, soft_cross_entropy_weighted_src0_diff}, {{1, {4}}, soft_cross_entropy_weighted_src1, soft_cross_entropy_weighted_src1_diff}},
+	.n_parameters = 0, .parameters = {{{0}}},
+	.dst = {{1, {1}}, soft_cross_entropy_weighted_dst, soft_cross_entropy_weighted_dst_diff},
+};

@@ -1,0 +1,235 @@
+/*
+ * architecture_layers.c: the user's own layers, from their text to nodes.
+ *
+ * A text whose layers work on places or moments (convolutions, pools, recurrences) begins at the one
+ * image or sequence; the ordinary columns come in where it says "join", or before the head. Any other text begins
+ * at the joined columns, each field encoded as is usual for its kind.
+ */
+#include "architecture.h"
+
+#include <stdio.h>
+
+#define NAME_SIZE 64
+
+/* What a text's layers know of where they are. */
+typedef struct LayerState
+{
+	LearnBuilder *builder;
+	NnNode		node;
+	NnNode		length;			/* of a sequence; NN_NONE once a pool or stride has changed it */
+	bool		joined;
+} LayerState;
+
+static DevStatus
+read_layers(DevSession *session, const LearnNetwork *network, LearnLayer **layers, int *n, bool *places)
+{
+	DevStatus	status = learn_layers_parse(session, network->layers, layers, n);
+
+	*places = false;
+	for (int i = 0; i < *n && status == DEV_OK; i++)
+		*places = *places || learn_layer_has_places((*layers)[i].kind);
+	return status;
+}
+
+bool
+learn_layers_encode(DevSession *session, const LearnNetwork *network)
+{
+	LearnLayer *layers;
+	bool		places = false;
+	int			n;
+
+	if (network->architecture != LEARN_LAYERS || read_layers(session, network, &layers, &n, &places) != DEV_OK)
+		return false;
+	dev_release(session, layers);
+	return places;
+}
+
+static NnNode
+refuse(LayerState *state, int number, const char *what, const char *hint)
+{
+	dev_fail(state->builder->session, DEV_INVALID, "layer %d of the layer text %s", number + 1, what);
+	dev_hint(state->builder->session, "%s", hint);
+	return NN_NONE;
+}
+
+static int
+rank_of(const LayerState *state)
+{
+	return nn_graph_shape(state->builder->graph, state->node)->rank;
+}
+
+static NnNode
+build_pool(LayerState *state, const LearnLayer *layer, int number)
+{
+	NnGraph    *graph = state->builder->graph;
+	const NnShape *shape = nn_graph_shape(graph, state->node);
+	size_t		size = (size_t) layer->arguments[0];
+	NnWindow	window = {.kernel = {size, size}, .stride = {size, size}};
+
+	for (int i = 0; i < shape->rank - 1; i++)
+		if (shape->dims[i] < size)
+			return refuse(state, number, "has a window larger than what is left of the input", "Leave a pool out, or make it smaller.");
+	state->length = NN_NONE;
+	return layer->kind == LEARN_LAYER_MAX_POOL ? nn_max_pool(graph, state->node, &window) : nn_average_pool(graph, state->node, &window);
+}
+
+static NnNode
+build_convolution(LayerState *state, const LearnLayer *layer, const char *name, int number)
+{
+	const NnShape *shape = nn_graph_shape(state->builder->graph, state->node);
+	size_t		kernel = layer->n_arguments > 1 ? (size_t) layer->arguments[1] : 3;
+	size_t		stride = layer->n_arguments > 2 ? (size_t) layer->arguments[2] : 1;
+	NnNode		node;
+
+	for (int i = 0; i < shape->rank - 1; i++)
+		if (shape->dims[i] < (kernel + 1) / 2)
+			return refuse(state, number, "has a kernel larger than what is left of the input", "Make the kernel smaller.");
+	node = learn_build_convolution(state->builder, state->node, name, kernel, stride, (size_t) layer->arguments[0]);
+	if (stride > 1)
+		state->length = NN_NONE;
+	/* Padding is nothing to the next layer, as it was nothing to this one. */
+	return state->length == NN_NONE ? node : nn_mask(state->builder->graph, node, state->length);
+}
+
+static NnNode
+build_recurrent(LayerState *state, const LearnLayer *layer, const char *name)
+{
+	bool		lstm = layer->kind == LEARN_LAYER_LSTM || layer->kind == LEARN_LAYER_BILSTM;
+	size_t		width = (size_t) layer->arguments[0];
+	NnNode		sides[2];
+	char		backward[NAME_SIZE + 16];
+
+	sides[0] = learn_build_recurrence(state->builder, state->node, state->length, name, width, lstm, false);
+	if (layer->kind == LEARN_LAYER_LSTM || layer->kind == LEARN_LAYER_GRU)
+		return sides[0];
+	snprintf(backward, sizeof(backward), "%s.backward", name);
+	sides[1] = learn_build_recurrence(state->builder, state->node, state->length, backward, width, lstm, true);
+	return nn_concat(state->builder->graph, sides, 2);
+}
+
+static NnNode
+build_join(LayerState *state, int number)
+{
+	NnNode		parts[2] = {state->node, state->builder->features};
+
+	if (rank_of(state) > 1)
+		return refuse(state, number, "joins columns with places", "Let global_mean, global_max, last or flatten come before join.");
+	if (state->joined)
+		return refuse(state, number, "joins the columns again", "Write join once.");
+	state->joined = true;
+	return state->builder->features == NN_NONE ? state->node : nn_concat(state->builder->graph, parts, 2);
+}
+
+static NnNode
+build_group_norm(LayerState *state, const LearnLayer *layer, const char *name, int number)
+{
+	NnGraph    *graph = state->builder->graph;
+	const NnShape *shape = nn_graph_shape(graph, state->node);
+	size_t		width = shape->dims[shape->rank - 1];
+	NnShape		vector = nn_shape(1, width, 0, 0, 0);
+	size_t		groups = (size_t) layer->arguments[0];
+	char		part[NAME_SIZE + 16];
+	NnParameter gain;
+
+	if (width % groups != 0)
+		return refuse(state, number, "has groups that do not divide its channels", "For example conv(32) group_norm(8).");
+	snprintf(part, sizeof(part), "%s.gain", name);
+	gain = nn_parameter(graph, part, &vector, NN_ROLE_VECTOR, NN_INIT_ONE, 0, NULL);
+	snprintf(part, sizeof(part), "%s.bias", name);
+	return nn_group_norm(graph, state->node, groups, gain,
+						 nn_parameter(graph, part, &vector, NN_ROLE_VECTOR, NN_INIT_ZERO, 0, NULL), 1e-5f);
+}
+
+static NnNode
+build_layer(LayerState *state, const LearnLayer *layer, int number)
+{
+	NnGraph    *graph = state->builder->graph;
+	bool		sequence = rank_of(state) == 2;
+	char		name[NAME_SIZE];
+	NnShape		flat;
+
+	snprintf(name, sizeof(name), "layer%d", number);
+	if (learn_layer_has_places(layer->kind) && layer->kind != LEARN_LAYER_JOIN && rank_of(state) < 2)
+		return refuse(state, number, "needs an image or a sequence, and what comes before it has neither places nor moments",
+					  "Layers such as conv, pools, lstm and global_mean come before dense layers.");
+	switch (layer->kind)
+	{
+		case LEARN_LAYER_DENSE:
+			return learn_build_dense(state->builder, state->node, name, (size_t) layer->arguments[0], NN_ROLE_MATRIX);
+		case LEARN_LAYER_ACTIVATION:
+			return nn_activation(graph, state->node, layer->activation);
+		case LEARN_LAYER_DROPOUT:
+			return layer->arguments[0] > 0 ? nn_dropout(graph, state->node, (float) layer->arguments[0]) : state->node;
+		case LEARN_LAYER_LAYER_NORM:
+			return learn_build_layer_norm(state->builder, state->node, name);
+		case LEARN_LAYER_BATCH_NORM:
+			return learn_build_batch_norm(state->builder, state->node, name);
+		case LEARN_LAYER_GROUP_NORM:
+			return build_group_norm(state, layer, name, number);
+		case LEARN_LAYER_CONVOLUTION:
+			return build_convolution(state, layer, name, number);
+		case LEARN_LAYER_MAX_POOL:
+		case LEARN_LAYER_AVERAGE_POOL:
+			return build_pool(state, layer, number);
+		case LEARN_LAYER_GLOBAL_MEAN:
+			return state->builder->encoded[0] = learn_build_mean(state->builder, state->node, state->length, 0);
+		case LEARN_LAYER_GLOBAL_MAX:
+			return nn_global_max(graph, state->node, state->length);
+		case LEARN_LAYER_FLATTEN:
+			flat = nn_shape(1, nn_shape_size(nn_graph_shape(graph, state->node)), 0, 0, 0);
+			return nn_reshape(graph, state->node, &flat);
+		case LEARN_LAYER_JOIN:
+			return build_join(state, number);
+		case LEARN_LAYER_LAST:
+		case LEARN_LAYER_LSTM:
+		case LEARN_LAYER_GRU:
+		case LEARN_LAYER_BILSTM:
+		case LEARN_LAYER_BIGRU:
+			if (!sequence)
+				return refuse(state, number, "needs a sequence, and an image has two directions", "For images take conv and pools.");
+			return layer->kind == LEARN_LAYER_LAST ? nn_last(graph, state->node, state->length, false) :
+				build_recurrent(state, layer, name);
+	}
+	return NN_NONE;
+}
+
+/* Where a text with places begins. */
+static NnNode
+start_at_field(LayerState *state, const LearnGraph *built)
+{
+	const LearnNetwork *network = state->builder->network;
+
+	if (network->n_fields != 1)
+	{
+		dev_fail(state->builder->session, DEV_INVALID, "a layer text with places needs one image, signal or series, and there are %d",
+				 network->n_fields);
+		dev_hint(state->builder->session, "Leave the others out, or write dense layers alone: each field is encoded as is usual then.");
+		return NN_NONE;
+	}
+	state->length = built->lengths[0];
+	return built->planes[0][0];
+}
+
+NnNode
+learn_build_layers(LearnBuilder *builder, const LearnGraph *built)
+{
+	LayerState	state = {.builder = builder, .length = NN_NONE};
+	LearnLayer *layers;
+	bool		places;
+	int			n;
+
+	if (read_layers(builder->session, builder->network, &layers, &n, &places) != DEV_OK)
+		return NN_NONE;
+	state.node = places ? start_at_field(&state, built) : learn_build_joined(builder);
+	for (int i = 0; i < n && state.node != NN_NONE; i++)
+		state.node = build_layer(&state, &layers[i], i);
+	dev_release(builder->session, layers);
+	if (state.node == NN_NONE)
+		return NN_NONE;
+	if (places && rank_of(&state) > 1)
+		return refuse(&state, n - 1, "leaves places or moments, and the head needs one vector",
+					  "End with global_mean, global_max, last or flatten.");
+	if (places && !state.joined)
+		state.node = build_join(&state, n);
+	return learn_build_dense(builder, state.node, "head", builder->network->n_outputs, NN_ROLE_HEAD);
+}

@@ -1,0 +1,360 @@
+/*
+ * train_adversary.c: rows of a pass moved against the network that is trained.
+ *
+ * The inner maximisation runs on each worker, over the worker's own run, within the time a pass has: every
+ * oracle call is a pass, between two of which cancelling is asked for. Inputs are moved one after
+ * another, numbers first, then images and signals. FGSM and PGD move the first rows of a pass, as many as the share says; the order of
+ * rows is random anyway. TRADES moves all and adds the divergence of their answers from the clean ones.
+ */
+#include "trainer.h"
+
+#include <math.h>
+#include <string.h>
+
+#define JUDGE_SEED UINT64_C(0x6a75646765)
+#define TRADES_SHARE 0.5		/* of changed rows in what a TRADES network is judged by */
+
+const char *const learn_adversary_names[] = {
+	[LEARN_NO_ADVERSARY] = "off",
+	[LEARN_FGSM] = "fgsm",
+	[LEARN_PGD] = "pgd",
+	[LEARN_TRADES] = "trades",
+	NULL
+};
+
+/* ---- What is asked for ---- */
+
+static LearnAttack
+attack_of(const LearnAdversary *adversary)
+{
+	LearnAttack how = learn_attack_pgd(adversary->norm, adversary->epsilon, adversary->steps);
+
+	if (adversary->method == LEARN_FGSM)
+		return learn_attack_fgsm(adversary->norm, adversary->epsilon);
+	how.rate = adversary->step;
+	how.restarts = adversary->restarts;
+	how.keep_best = adversary->restarts > 1;
+	return how;
+}
+
+static bool
+is_moved(const LearnField *field)
+{
+	return field->kind == LEARN_IMAGE || field->kind == LEARN_SIGNAL;
+}
+
+DevStatus
+learn_adversary_check(DevSession *session, const LearnAdversary *adversary, const LearnModel *model)
+{
+	LearnAttack how = attack_of(adversary);
+	bool		any = model->n_numbers > 0;
+
+	if (adversary->method == LEARN_NO_ADVERSARY)
+		return DEV_OK;
+	for (int i = 0; i < model->n_fields; i++)
+		any = any || is_moved(&model->fields[i]);
+	if (model->task == LEARN_SURVIVAL)
+		return dev_fail(session, DEV_INVALID, "a survival model has no wrong answer that an attack could look for");
+	if (!any)
+		return dev_fail(session, DEV_INVALID, "there is no number, image or signal that an attack could change");
+	if (!(adversary->epsilon > 0) || !isfinite(adversary->epsilon))
+		return dev_fail(session, DEV_INVALID, "epsilon \"%g\" of adversarial training is not above 0", adversary->epsilon);
+	if (!(adversary->share > 0 && adversary->share <= 1))
+		return dev_fail(session, DEV_INVALID, "share \"%g\" of adversarial training is not above 0 and at most 1",
+						adversary->share);
+	if (!(adversary->beta >= 0) || !isfinite(adversary->beta))
+		return dev_fail(session, DEV_INVALID, "beta \"%g\" of adversarial training is not at least 0", adversary->beta);
+	return learn_attack_check(session, &how);
+}
+
+/* ---- Making ---- */
+
+DevStatus
+learn_resistance_create(DevSession *session, const LearnAdversary *adversary, const LearnModel *model,
+						LearnResistance *resistance)
+{
+	LearnConstraint *constraints = dev_alloc(session, (size_t) model->n_channels + 1, sizeof(LearnConstraint));
+
+	memset(resistance, 0, sizeof(*resistance));
+	if (constraints == NULL)
+		return DEV_NO_MEMORY;
+	for (int i = 0; i < model->n_channels; i++)
+		constraints[i] = adversary->constraints == NULL ? learn_constraint_free() : adversary->constraints[i];
+	*resistance = (LearnResistance) {
+		.adversary = *adversary, .channels = model->channels, .n_channels = model->n_channels, .constraints = constraints,
+		.share = adversary->method == LEARN_TRADES ? TRADES_SHARE : adversary->share
+	};
+	return DEV_OK;
+}
+
+static DevStatus
+create_moved(LearnMachine *machine, LearnWorker *worker)
+{
+	DevSession *session = machine->session;
+	size_t		rows = machine->max_rows;
+	size_t		answers = rows * nn_shape_size(nn_graph_shape(machine->built.graph, machine->built.heads));
+	size_t		widest = 0;
+
+	for (int i = 0; i < machine->n_moved; i++)
+	{
+		size_t		size = machine->moved[i].size;
+
+		widest = size > widest ? size : widest;
+		worker->moved[i] = dev_alloc(session, rows, size * sizeof(float));
+		if (worker->moved[i] == NULL)
+			return DEV_NO_MEMORY;
+	}
+	worker->low = dev_alloc(session, rows, widest * sizeof(float) + 1);
+	worker->high = dev_alloc(session, rows, widest * sizeof(float) + 1);
+	worker->attack_scratch = dev_alloc(session, learn_attack_scratch(rows, widest), sizeof(float));
+	worker->clean = dev_alloc(session, answers, sizeof(float));
+	worker->by_clean = dev_alloc(session, answers, sizeof(float));
+	worker->by_moved = dev_alloc(session, answers, sizeof(float));
+	if (worker->low == NULL || worker->high == NULL || worker->attack_scratch == NULL || worker->clean == NULL ||
+		worker->by_clean == NULL || worker->by_moved == NULL)
+		return DEV_NO_MEMORY;
+	return DEV_OK;
+}
+
+DevStatus
+learn_machine_resist(LearnMachine *machine, const LearnResistance *resistance)
+{
+	const LearnNetwork *network = &machine->network;
+	DevStatus	status = DEV_OK;
+
+	machine->moved = dev_alloc(machine->session, (size_t) network->n_fields + 1, sizeof(LearnMoved));
+	if (machine->moved == NULL)
+		return DEV_NO_MEMORY;
+	if (machine->built.numbers != NN_NONE)
+		machine->moved[machine->n_moved++] = (LearnMoved) {machine->built.numbers, -1, network->n_numbers};
+	for (int i = 0; i < network->n_fields; i++)
+		if (is_moved(&network->fields[i]))
+			machine->moved[machine->n_moved++] = (LearnMoved) {
+				machine->built.planes[i][0], i, nn_shape_size(nn_graph_shape(machine->built.graph, machine->built.planes[i][0]))
+			};
+	for (int i = 0; i < machine->n_workers && status == DEV_OK; i++)
+	{
+		LearnWorker *worker = &machine->workers[i];
+
+		worker->number = i;
+		worker->machine = machine;
+		worker->moved = dev_alloc(machine->session, (size_t) machine->n_moved + 1, sizeof(float *));
+		status = worker->moved == NULL ? DEV_NO_MEMORY : create_moved(machine, worker);
+	}
+	machine->resistance = resistance;
+	return status;
+}
+
+/* ---- What may change ---- */
+
+static float *
+clean_input(const LearnWorker *worker, const LearnMoved *moved)
+{
+	return moved->field < 0 ? worker->numbers : worker->fields.planes[moved->field][0];
+}
+
+/* The box of a field's loaded values: of pixels within their range, of a signal as far as it goes. */
+static void
+field_box(const LearnMachine *machine, LearnWorker *worker, const LearnMoved *moved, size_t rows, double epsilon)
+{
+	const LearnField *field = &machine->network.fields[moved->field];
+	const float *plane = clean_input(worker, moved);
+	bool		pixels = field->kind == LEARN_IMAGE && field->sample != LEARN_SAMPLE_F32;
+	size_t		depth = learn_field_depth(field);
+
+	for (size_t i = 0; i < rows * moved->size; i++)
+	{
+		size_t		d = i % depth;
+		float		reach = (float) epsilon * (pixels ? field->scale[d] : 1);
+		bool		padding = field->kind != LEARN_IMAGE &&
+			i % moved->size / depth >= (size_t) worker->fields.lengths[moved->field][i / moved->size];
+
+		worker->low[i] = padding ? plane[i] : plane[i] - reach;
+		worker->high[i] = padding ? plane[i] : plane[i] + reach;
+		if (pixels)
+		{
+			worker->low[i] = fmaxf(worker->low[i], -field->center[d] * field->scale[d]);
+			worker->high[i] = fminf(worker->high[i], (1 - field->center[d]) * field->scale[d]);
+		}
+	}
+}
+
+/* Epsilon in units of the loaded values, for a ball over all channels of an image together. */
+static double
+ball_radius(const LearnMachine *machine, const LearnMoved *moved, double epsilon)
+{
+	const LearnField *field;
+	double		sum = 0;
+
+	if (moved->field < 0)
+		return epsilon;
+	field = &machine->network.fields[moved->field];
+	if (field->kind != LEARN_IMAGE || field->sample == LEARN_SAMPLE_F32)
+		return epsilon;
+	for (size_t d = 0; d < field->dims[2]; d++)
+		sum += (double) field->scale[d];
+	return epsilon * sum / (double) field->dims[2];
+}
+
+/* ---- One attack ---- */
+
+/* The run's oracle, which stops when the training does. */
+typedef struct Watched
+{
+	LearnOracle oracle;
+	LearnWorker *worker;
+} Watched;
+
+static DevStatus
+watched_score(void *context, size_t n, const float *inputs, float *losses, uint8_t *wrong, float *diff)
+{
+	Watched    *watched = context;
+	LearnMachine *machine = watched->worker->machine;
+
+	if (watched->worker->number == 0)
+		learn_machine_poll(machine);
+	if (atomic_load(&machine->stop))
+		return DEV_CANCELLED;
+	return watched->oracle.score(watched->oracle.context, n, inputs, losses, wrong, diff);
+}
+
+static NnMean
+answer_scale(LearnTask task)
+{
+	return task == LEARN_BINARY || task == LEARN_MULTILABEL ? NN_MEAN_BINARY : task == LEARN_MULTICLASS ? NN_MEAN_CLASSES : NN_MEAN_VALUE;
+}
+
+static LearnRunOracle
+run_oracle(const LearnMachine *machine, LearnWorker *worker, NnNode input, const float *clean)
+{
+	return (LearnRunOracle) {
+		.run = worker->run, .weights = machine->bound, .diff_weights = worker->diff_weights, .input = input,
+		.loss = machine->built.loss, .mode = NN_INFER, .answer = machine->built.heads,
+		.scale = answer_scale(machine->network.task), .clean = clean, .seeds = worker->by_moved
+	};
+}
+
+/*
+ * Moves every input of the first n rows, which are set in the run together with their targets: worker->moved. The run is
+ * left with the moved inputs. clean: answers to lead away from, NULL: the loss is to rise.
+ */
+static DevStatus
+attack(LearnMachine *machine, LearnWorker *worker, size_t n, const float *clean, uint64_t seed, uint64_t counter)
+{
+	const LearnResistance *resistance = machine->resistance;
+	double		epsilon = resistance->adversary.epsilon;
+	DevStatus	status = DEV_OK;
+
+	for (int i = 0; i < machine->n_moved && status == DEV_OK; i++)
+	{
+		const LearnMoved *moved = &machine->moved[i];
+		LearnRunOracle run = run_oracle(machine, worker, moved->node, clean);
+		Watched		watched = {.oracle = learn_run_oracle(&run, machine->built.graph), .worker = worker};
+		LearnOracle oracle = {.context = &watched, .n_inputs = moved->size, .score = watched_score};
+		LearnBox	box = {.low = worker->low, .high = worker->high, .by_row = true};
+		LearnAttack how = attack_of(&resistance->adversary);
+
+		if (moved->field < 0)
+			learn_table_box(resistance->channels, resistance->n_channels, resistance->constraints, epsilon, n, moved->size,
+							worker->numbers, worker->low, worker->high);
+		else
+			field_box(machine, worker, moved, n, how.norm == LEARN_NORM_MAX ? epsilon : INFINITY);
+		how.epsilon = how.norm == LEARN_NORM_MAX ? INFINITY : ball_radius(machine, moved, epsilon);
+		status = learn_attack(&how, &oracle, &box, n, clean_input(worker, moved), NULL, seed + (uint64_t) i, counter,
+							  worker->moved[i], NULL, NULL, worker->attack_scratch);
+		nn_run_set(worker->run, moved->node, n, worker->moved[i]);
+	}
+	return status;
+}
+
+/* Moved inputs of the first n rows become the rows' own. */
+static void
+adopt(LearnMachine *machine, LearnWorker *worker, size_t n)
+{
+	for (int i = 0; i < machine->n_moved; i++)
+		memcpy(clean_input(worker, &machine->moved[i]), worker->moved[i], n * machine->moved[i].size * sizeof(float));
+}
+
+/* How many of `rows` rows from `first` of the batch on are changed: in the end the share of all, however passes are cut. */
+static size_t
+count_changed(double share, size_t first, size_t rows)
+{
+	return (size_t) floor((double) (first + rows) * share) - (size_t) floor((double) first * share);
+}
+
+/* ---- In a training step ---- */
+
+static uint64_t
+step_counter(const LearnMachine *machine, size_t first)
+{
+	return machine->step.number << 20 | first;
+}
+
+void
+learn_machine_move(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
+{
+	size_t		n = count_changed(machine->resistance->share, first, rows);
+
+	if (n == 0)
+		return;
+	learn_machine_set(machine, worker, n);
+	if (attack(machine, worker, n, NULL, machine->step.seed, step_counter(machine, first)) == DEV_OK)
+		adopt(machine, worker, n);
+	learn_machine_set(machine, worker, rows);
+}
+
+static void
+forward(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows, bool moved)
+{
+	const LearnStep *step = &machine->step;
+
+	for (int i = 0; i < machine->n_moved; i++)
+		nn_run_set(worker->run, machine->moved[i].node, rows,
+				   moved ? worker->moved[i] : clean_input(worker, &machine->moved[i]));
+	nn_run_forward(worker->run, machine->built.loss, NN_TRAIN, step->seed, step->number, first);
+}
+
+/* loss(clean) + beta * divergence(clean, moved), with the gradient through both answers. */
+void
+learn_machine_trades(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
+{
+	const NnShape *shape = nn_graph_shape(machine->built.graph, machine->built.heads);
+	size_t		outputs = shape->dims[shape->rank - 1];
+	size_t		size = nn_shape_size(shape);
+	float		each = 1.0f / (float) machine->count;
+	float		weight = (float) machine->resistance->adversary.beta * each;
+	const float *answers = nn_run_value(worker->run, machine->built.heads);
+	const float *losses = nn_run_value(worker->run, machine->built.loss);
+
+	learn_machine_set(machine, worker, rows);
+	nn_run_forward(worker->run, machine->built.heads, NN_INFER, 0, 0, 0);
+	memcpy(worker->clean, answers, rows * size * sizeof(float));
+	if (attack(machine, worker, rows, worker->clean, machine->step.seed, step_counter(machine, first)) != DEV_OK)
+		return;
+	forward(machine, worker, first, rows, false);
+	memcpy(worker->clean, answers, rows * size * sizeof(float));
+	forward(machine, worker, first, rows, true);
+	for (size_t row = 0; row < rows; row++)
+		worker->loss += (double) machine->resistance->adversary.beta *
+			learn_divergence(answer_scale(machine->network.task), size / outputs, outputs, worker->clean + row * size,
+							 answers + row * size, weight, worker->by_clean + row * size, worker->by_moved + row * size);
+	nn_run_backward_from(worker->run, machine->built.heads, worker->by_moved);
+	forward(machine, worker, first, rows, false);
+	nn_run_backward(worker->run, machine->built.loss, each, NULL);
+	nn_run_backward_from(worker->run, machine->built.heads, worker->by_clean);
+	worker->passes += 3;
+	for (size_t row = 0; row < rows; row++)
+		worker->loss += losses[row];
+}
+
+/* ---- In judging ---- */
+
+bool
+learn_machine_judge_moved(LearnMachine *machine, LearnWorker *worker, size_t position, size_t rows)
+{
+	learn_machine_set(machine, worker, rows);
+	if (attack(machine, worker, rows, NULL, JUDGE_SEED, position) != DEV_OK)
+		return false;
+	nn_run_forward(worker->run, machine->built.output, NN_INFER, 0, 0, 0);
+	return true;
+}

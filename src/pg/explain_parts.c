@@ -1,0 +1,394 @@
+/*
+ * explain_parts.c: idla_explain_parts: which places of an image, which moments of a signal.
+ *
+ * A kind of field says how it is divided and what its segments are called; everything else is the same for
+ * all of them. Contributions add up as those of columns do: whatever is not listed stands together in the last row.
+ */
+#include "explain.h"
+
+#include <math.h>
+
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#define MOST_SEGMENTS 4096		/* of a field: each is a row, and slopes are kept of all at every point of the way */
+#define SHOWN_DEPTH 4			/* channels of a patch that are shown by their means */
+
+PG_FUNCTION_INFO_V1(idla_explain_parts);
+
+/* One segment as the user is told of it; NULL: nothing to tell. */
+typedef struct Segment
+{
+	char	   *part;
+	int			first;
+	int			last;
+	char	   *channel;
+	char	   *value;
+} Segment;
+
+typedef struct Division
+{
+	int			n;
+	Segment    *segments;		/* (n) */
+	int		   *segment_of;		/* (learn_field_parts); n: to none of them */
+} Division;
+
+/* How fields of a kind are divided. */
+typedef struct Divider
+{
+	const char *what;			/* a field of this kind, in a message */
+	int			by_default;		/* segments */
+	int			most;			/* that may be asked for */
+	void		(*divide) (const LearnField *field, LearnBytes stored, int segments, Division *division);
+} Divider;
+
+/* ---- images ---- */
+
+/* Where segment number i of n begins among `size` places: sizes differ by one at most. */
+static int
+edge(int i, int n, size_t size)
+{
+	return (int) ((uint64) i * size / (uint64) n);
+}
+
+void
+idla_image_segments(const LearnField *field, int n_rows, int n_columns, int *segment_of)
+{
+	for (int row = 0; row < n_rows; row++)
+		for (int column = 0; column < n_columns; column++)
+			for (int y = edge(row, n_rows, field->dims[0]); y < edge(row + 1, n_rows, field->dims[0]); y++)
+				for (int x = edge(column, n_columns, field->dims[1]); x < edge(column + 1, n_columns, field->dims[1]); x++)
+					segment_of[(size_t) y * field->dims[1] + (size_t) x] = row * n_columns + column;
+}
+
+/* Means of a patch's channels, or of all of them when they are many. */
+static char *
+patch_words(const LearnField *field, const float *values, int top, int bottom, int left, int right)
+{
+	size_t		depth = field->dims[2];
+	size_t		shown = depth <= SHOWN_DEPTH ? depth : 1;
+	double		sums[SHOWN_DEPTH] = {0};
+	double		n = (double) (bottom - top) * (double) (right - left) * (double) (depth / shown);
+	StringInfoData words;
+
+	for (int y = top; y < bottom; y++)
+		for (int x = left; x < right; x++)
+			for (size_t d = 0; d < depth; d++)
+				sums[shown > 1 ? d : 0] += (double) values[((size_t) y * field->dims[1] + (size_t) x) * depth + d];
+	initStringInfo(&words);
+	appendStringInfoString(&words, "mean ");
+	for (size_t d = 0; d < shown; d++)
+		appendStringInfo(&words, "%s%.3g", d > 0 ? ", " : "", sums[d] / n);
+	return words.data;
+}
+
+static char *
+span_words(const char *one, const char *many, int first, int last)
+{
+	return first == last ? psprintf("%s %d", one, first) : psprintf("%s %d to %d", many, first, last);
+}
+
+/* A grid of patches; places are counted row by row, as pixels are. */
+static void
+divide_image(const LearnField *field, LearnBytes stored, int segments, Division *division)
+{
+	int			n_rows = (int) Min((size_t) segments, field->dims[0]);
+	int			n_columns = (int) Min((size_t) segments, field->dims[1]);
+	float	   *values = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * field->dims[0] * field->dims[1] * field->dims[2]);
+	size_t		start;
+
+	(void) learn_field_values(field, stored, values, &start);
+	idla_image_segments(field, n_rows, n_columns, division->segment_of);
+	division->n = n_rows * n_columns;
+	division->segments = palloc0(division->n * sizeof(Segment));
+	for (int i = 0; i < division->n; i++)
+	{
+		Segment    *segment = &division->segments[i];
+		int			top = edge(i / n_columns, n_rows, field->dims[0]);
+		int			bottom = edge(i / n_columns + 1, n_rows, field->dims[0]);
+		int			left = edge(i % n_columns, n_columns, field->dims[1]);
+		int			right = edge(i % n_columns + 1, n_columns, field->dims[1]);
+
+		segment->part = psprintf("%s, %s", span_words("row", "rows", top + 1, bottom),
+								 span_words("column", "columns", left + 1, right));
+		segment->first = top * (int) field->dims[1] + left + 1;
+		segment->last = (bottom - 1) * (int) field->dims[1] + right;
+		segment->value = patch_words(field, values, top, bottom, left, right);
+	}
+	pfree(values);
+}
+
+/* ---- signals ---- */
+
+/* Mean of one lead's samples, those without a value left out; NULL when none has one. */
+static char *
+samples_words(const float *values, size_t leads, size_t lead, int first, int last)
+{
+	double		sum = 0;
+	int			n = 0;
+
+	for (int i = first; i < last; i++)
+	{
+		float		value = values[(size_t) i * leads + lead];
+
+		if (!isfinite(value))
+			continue;
+		sum += (double) value;
+		n++;
+	}
+	return n == 0 ? NULL : psprintf("mean %.3g", sum / n);
+}
+
+/* Places in the user's own samples, whatever was resampled and cropped; and in seconds where the rate is known. */
+static void
+describe_moment(const LearnField *field, size_t start, int first, int last, Segment *segment)
+{
+	double		ratio = field->rate > 0 ? field->rate / field->to_rate : 1;
+
+	segment->first = (int) ((double) (start + (size_t) first) * ratio) + 1;
+	segment->last = Max((int) ((double) (start + (size_t) last) * ratio), segment->first);
+	if (field->rate > 0)
+		segment->part = psprintf("%.3f to %.3f s", (double) (start + (size_t) first) / field->to_rate,
+								 (double) (start + (size_t) last) / field->to_rate);
+	else
+		segment->part = span_words("sample", "samples", segment->first, segment->last);
+}
+
+/* Stretches of time, each lead by itself; what lies behind the end belongs to none. */
+static void
+divide_signal(const LearnField *field, LearnBytes stored, int segments, Division *division)
+{
+	size_t		leads = field->dims[1];
+	float	   *values = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * field->dims[0] * leads);
+	size_t		start;
+	size_t		length = learn_field_values(field, stored, values, &start);
+	int			n = (int) Min((size_t) Min(segments, Max(MOST_SEGMENTS / (int) leads, 1)), length);
+
+	division->n = n * (int) leads;
+	division->segments = palloc0(Max(division->n, 1) * sizeof(Segment));
+	for (size_t i = length * leads; i < learn_field_parts(field); i++)
+		division->segment_of[i] = division->n;
+	for (int i = 0; i < division->n; i++)
+	{
+		Segment    *segment = &division->segments[i];
+		int			first = edge(i / (int) leads, n, length);
+		int			last = edge(i / (int) leads + 1, n, length);
+		size_t		lead = (size_t) i % leads;
+
+		describe_moment(field, start, first, last, segment);
+		if (leads > 1)
+			segment->channel = psprintf("lead %zu", lead + 1);
+		segment->value = samples_words(values, leads, lead, first, last);
+		for (int j = first; j < last; j++)
+			division->segment_of[(size_t) j * leads + lead] = i;
+	}
+	pfree(values);
+}
+
+/* ---- kinds ---- */
+
+/* A kind that is not divided has no parts that could be told apart. */
+static const Divider dividers[LEARN_TEXT + 1] = {
+	[LEARN_IMAGE] = {"an image", 7, 64, divide_image},
+	[LEARN_SIGNAL] = {"a signal", 16, MOST_SEGMENTS, divide_signal}
+};
+
+/* ---- which field ---- */
+
+static bool
+is_wanted(const LearnField *field, bool images)
+{
+	return images ? field->kind == LEARN_IMAGE : dividers[field->kind].divide != NULL;
+}
+
+/* Names of the fields that could be meant; NULL-terminated. */
+static const char **
+wanted_names(const LearnModel *learn, bool images, int *n)
+{
+	const char **names = palloc0((learn->n_fields + 1) * sizeof(char *));
+
+	*n = 0;
+	for (int i = 0; i < learn->n_fields; i++)
+		if (is_wanted(&learn->fields[i], images))
+			names[(*n)++] = learn->fields[i].name;
+	return names;
+}
+
+/* The field called `name`, or the only one. */
+static int
+find_field(const IdlaSite *site, const char *name, bool images)
+{
+	const LearnModel *learn = &site->model->learn;
+	const char *what = images ? "an image" : "an image or a signal";
+	int			n;
+	const char **names = wanted_names(learn, images, &n);
+	const char *nearest;
+
+	for (int i = 0; i < learn->n_fields; i++)
+		if (is_wanted(&learn->fields[i], images) && (name == NULL ? n == 1 : strcmp(learn->fields[i].name, name) == 0))
+			return i;
+	if (n == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" has no column that is %s", get_rel_name(site->loaded->relid), what),
+				 learn->n_fields > 0 ? errhint("Use idla_explain_parts.") :
+				 errhint("Use idla_explain, which says what each column adds.")));
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the model has %d such columns: say which one to explain", n),
+				 errhint("Name one of %s, as in \"column\" => '%s'.", idla_list(names), names[0])));
+	for (int i = 0; i < site->model->columns.n; i++)
+		if (strcmp(site->model->columns.columns[i].name, name) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("column \"%s\" is not %s", name, what),
+					 errdetail("The model has %s.", idla_list(names)),
+					 errhint("idla_explain says what each column adds.")));
+	nearest = idla_nearest(name, names);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("the model has no column \"%s\" that is %s", name, what),
+			 errdetail("It has %s.", idla_list(names)),
+			 nearest != NULL ? errhint("Perhaps you meant \"%s\".", nearest) : 0));
+	return -1;
+}
+
+int
+idla_explain_field(FunctionCallInfo fcinfo, int number, const IdlaSite *site, bool images)
+{
+	int			field = find_field(site, PG_ARGISNULL(number) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(number)), images);
+	const LearnField *found = &site->model->learn.fields[field];
+
+	if (site->fields[field].bytes == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("column \"%s\" is NULL in this row: it has no parts", found->name),
+				 errhint("Leave such rows out: WHERE %s IS NOT NULL.", quote_identifier(found->name))));
+	return field;
+}
+
+/* ---- idla_explain_parts ---- */
+
+static int
+wanted_segments(FunctionCallInfo fcinfo, int number, const Divider *divider)
+{
+	int			segments;
+
+	if (PG_ARGISNULL(number))
+		return divider->by_default;
+	segments = PG_GETARG_INT32(number);
+	if (segments < 1 || segments > divider->most)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("segments is %d: for %s it must be between 1 and %d", segments, divider->what, divider->most)));
+	return segments;
+}
+
+/* A segment and what it adds. */
+typedef struct Share
+{
+	int			segment;
+	double		contribution;
+} Share;
+
+static int
+compare_shares(const void *a, const void *b)
+{
+	const Share *left = a;
+	const Share *right = b;
+	double		size_left = fabs(left->contribution);
+	double		size_right = fabs(right->contribution);
+
+	if (size_left != size_right)
+		return size_left > size_right ? -1 : 1;
+	return left->segment - right->segment;
+}
+
+static void
+put_text(Datum *values, bool *nulls, int at, const char *text)
+{
+	nulls[at] = text == NULL;
+	values[at] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
+/* rank 0, segment NULL: the rest. */
+static void
+return_part(FunctionCallInfo fcinfo, int rank, const Segment *segment, double contribution, double error)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Datum		values[8] = {0};
+	bool		nulls[8] = {false};
+
+	nulls[0] = nulls[2] = nulls[3] = segment == NULL;
+	if (segment != NULL)
+	{
+		values[0] = Int32GetDatum(rank);
+		values[2] = Int32GetDatum(segment->first);
+		values[3] = Int32GetDatum(segment->last);
+	}
+	put_text(values, nulls, 1, segment != NULL ? segment->part : "everything else");
+	put_text(values, nulls, 4, segment != NULL ? segment->channel : NULL);
+	put_text(values, nulls, 5, segment != NULL ? segment->value : NULL);
+	values[6] = Float8GetDatum(contribution);
+	values[7] = Float8GetDatum(error);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+static void
+return_parts(FunctionCallInfo fcinfo, const Division *division, const double *contributions, int top, double sign, double error)
+{
+	Share	   *shares = palloc(Max(division->n, 1) * sizeof(Share));
+	double		rest = sign * contributions[division->n];
+
+	for (int i = 0; i < division->n; i++)
+		shares[i] = (Share) {.segment = i, .contribution = sign * contributions[i]};
+	qsort(shares, division->n, sizeof(Share), compare_shares);
+	for (int i = 0; i < division->n; i++)
+	{
+		if (i < top)
+			return_part(fcinfo, i + 1, &division->segments[shares[i].segment], shares[i].contribution, error);
+		else
+			rest += shares[i].contribution;
+	}
+	return_part(fcinfo, 0, NULL, rest, error);
+}
+
+Datum
+idla_explain_parts(PG_FUNCTION_ARGS)
+{
+	IdlaQuestion question;
+	IdlaSite   *site;
+	const LearnField *field;
+	const Divider *divider;
+	Division	division = {0};
+	LearnExplainMethod method;
+	int			top;
+	double	   *contributions;
+	double		score;
+	double		baseline;
+	double		error;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		return (Datum) 0;
+	method = idla_explain_method(fcinfo, 3);
+	top = idla_explain_top(fcinfo, 4);
+	idla_question_ask(fcinfo, 5, 7, &question);
+	site = question.site;
+	question.how.method = method;
+	question.how.by_parts = true;
+	question.how.field = idla_explain_field(fcinfo, 2, site, false);
+	field = &site->model->learn.fields[question.how.field];
+	divider = &dividers[field->kind];
+	division.segment_of = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int) * learn_field_parts(field));
+	divider->divide(field, site->fields[question.how.field], wanted_segments(fcinfo, 6, divider), &division);
+	question.how.segment_of = division.segment_of;
+	question.how.n_segments = division.n;
+	contributions = palloc0(((Size) division.n + 1) * sizeof(double));
+	idla_check(site->model->work, learn_explain(site->loaded->predictor, site->raw, site->fields, &question.how,
+												contributions, &score, &baseline, &error));
+	return_parts(fcinfo, &division, contributions, top, question.sign, error);
+	return (Datum) 0;
+}
