@@ -124,6 +124,9 @@ extern bool learn_field_take_pixels(const LearnField *field, size_t height, size
 									void **taken, size_t *taken_size, LearnTrouble *trouble);
 extern bool learn_field_take_signal(const LearnField *field, size_t length, size_t leads, const float *src,
 									void **taken, size_t *taken_size, LearnTrouble *trouble);
+/* Stored form of a series (learn_series.h): the host has gathered the events already. */
+extern bool learn_field_take_series(const LearnField *field, size_t n, const float *src, void **taken, size_t *taken_size,
+									LearnTrouble *trouble);
 /*
  * The part of a stored image, signal or series that the network sees, its numbers as they were stored: values (dims). Returns how many
  * positions (pixels, samples) there are; *first is the place of the first one in the whole value.
@@ -142,8 +145,21 @@ extern bool learn_field_take_text(const LearnField *field, const char *text, siz
 extern bool learn_field_take_tokens(const LearnField *field, const char *text, size_t size, size_t n, const LearnWord *tokens,
 									const char *const *tags, bool stored, void **taken, size_t *taken_size,
 									LearnTrouble *trouble);
-/* A stored value as the network takes it: planes[i] has the shape of plane i, floats or int32 codes. Missing: zeros. */
-extern void learn_field_load(const LearnField *field, LearnBytes stored, void *const planes[LEARN_MAX_PLANES], int32_t *length);
+/*
+ * A stored value as the network takes it: planes[i] has the shape of plane i, floats or int32 codes. Missing: zeros. scratch:
+ * learn_field_scratch floats, each thread's own.
+ */
+extern void learn_field_load(const LearnField *field, LearnBytes stored, float *scratch, void *const planes[LEARN_MAX_PLANES],
+							 int32_t *length);
+extern size_t learn_field_scratch(const LearnField *field);
+
+/*
+ * What was fitted to a field and is too large for words, as floats that are stored among the weights: 0 of them for most. Reading
+ * checks everything: DEV_CORRUPT when the n floats are not what storing writes. The field's dims and kind are known then.
+ */
+extern size_t learn_field_state_size(const LearnField *field);
+extern void learn_field_state_store(const LearnField *field, float *state);
+extern DevStatus learn_field_state_load(DevSession *session, LearnField *field, const float *state, size_t n);
 
 /* ---- Split (src/learn/split.c) ---- */
 

@@ -16,6 +16,8 @@
 #define IDLA_LEARN_MODEL_H
 
 #include "idla/learn_image.h"
+#include "idla/learn_rocket.h"
+#include "idla/learn_series.h"
 #include "idla/learn_signal.h"
 #include "idla/learn_text.h"
 #include "idla/nn.h"
@@ -119,6 +121,7 @@ typedef struct LearnField
 	double		rate;			/* signal: samples a second as they come and as they are stored, both 0: not resampled */
 	double		to_rate;
 	LearnSignalScaling scaling; /* signal */
+	LearnSeriesPlan *series;	/* series: its bins and channels; dims are (n_bins, n_channels) */
 
 	/* Text: dims[0] is the most tokens, 0 before fitting: by what the training part has */
 	bool		lowercase;
@@ -134,6 +137,13 @@ typedef struct LearnField
 	/* Fitted on the training part: what the network sees is (value - center) * scale */
 	float	   *center;			/* (depth) */
 	float	   *scale;			/* (depth) */
+	/*
+	 * Signals under architecture rocket: the network sees features in place of samples, each as (feature - center) * scale. Fitted
+	 * on what would have been seen otherwise. NULL: none.
+	 */
+	LearnRocket *rocket;
+	float	   *feature_center; /* (rocket->n_features) */
+	float	   *feature_scale;
 } LearnField;
 
 #define LEARN_MAX_PLANES 6
@@ -166,6 +176,7 @@ typedef enum LearnArchitecture
 	LEARN_FCN,					/* signals and other sequences */
 	LEARN_LSTM,
 	LEARN_GRU,
+	LEARN_ROCKET,				/* signals: a linear model on MiniRocket's features */
 	LEARN_TRANSFORMER,			/* signals, series, texts, taggers */
 	LEARN_BAG,					/* texts: a weighted mean of their pieces */
 	LEARN_BILSTM_CRF,			/* taggers */
@@ -279,6 +290,7 @@ typedef struct LearnGraph
 	NnNode	  (*starts)[LEARN_MAX_PLANES];	/* (n_fields): where explanations start: a plane of floats itself, or what its codes
 								 * are embedded as; NN_NONE where a plane is none or has none */
 	NnNode	   *lengths;		/* (n_fields): codes (1), NN_NONE for images */
+	NnNode		joined;			/* what the heads of a linear model multiply; NN_NONE for all others */
 	NnNode	   *encoded;		/* (n_fields): what the encoder makes of each field, (width) */
 	NnNode	   *maps;			/* (n_fields): (positions, channels) whose mean over positions is `encoded`; NN_NONE where it is no such mean */
 	bool	   *map_has_length; /* (n_fields): the mean is over the first positions alone, as many as the length says */
@@ -304,6 +316,8 @@ typedef struct LearnLoss
 
 /* Fills defaults by task, shape and n_rows; LEARN_AUTO becomes a named architecture. DEV_INVALID for what cannot be. */
 extern DevStatus learn_network_resolve(DevSession *session, LearnNetwork *network, size_t n_rows);
+/* What LEARN_AUTO would become; any other architecture is itself. */
+extern LearnArchitecture learn_network_pick(const LearnNetwork *network, size_t n_rows);
 /* loss NULL: a graph to predict with only. */
 extern DevStatus learn_network_build(DevSession *session, const LearnNetwork *network, const LearnLoss *loss, LearnGraph *built);
 /* "tabm: 32 members of 3 x 64, piecewise-linear numbers (16 bins)", for the card; in the session's memory */

@@ -15,8 +15,8 @@ typedef struct LearnPredictor LearnPredictor;
 extern DevStatus learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_batch, LearnPredictor **predictor);
 
 /*
- * raw (n, n_channels), fields (n, n_fields) stored values (NULL for a model without) -> scores (n, outputs): the calibrated logit of the positive class, the log
- * probabilities, the values in the target's unit, or the log hazard ratio. Any n. DEV_BAD_DATA when a score is not finite.
+ * raw (n, n_channels), fields (n, n_fields) stored values (NULL for a model without) -> scores (n, outputs): the
+ * calibrated logit of the positive class or of each label, the log probabilities, the values in the target's unit, or the log hazard ratio. Any n. DEV_BAD_DATA when a score is not finite.
  */
 extern DevStatus learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields,
 									  double *scores);
@@ -80,8 +80,8 @@ extern DevStatus learn_explain_cam(LearnPredictor *predictor, const float *raw, 
 
 /*
  * Permutation importance: how much worse `metric` gets when a column's values are shuffled among the rows.
- * raw (n, n_channels), fields (n, n_fields) as for learn_predict_scores; importance and deviation (n_columns), mean and standard deviation over repeats. Of metric more
- * is better; it gets all n rows' scores.
+ * raw (n, n_channels), fields (n, n_fields) as for learn_predict_scores; importance and deviation (n_columns), mean and
+ * standard deviation over repeats. Of metric more is better; it gets all n rows' scores.
  */
 typedef DevStatus (*LearnMetric) (void *context, size_t n, const double *scores, double *value);
 extern DevStatus learn_importance(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields, int repeats, uint64_t seed,

@@ -113,4 +113,10 @@ extern DevStatus learn_train(DevSession *session, LearnDataset *dataset, LearnMo
 /* The training options as they will be used, defaults filled in; what the manifest records. */
 extern void learn_training_resolve(const LearnNetwork *network, size_t n_train, LearnTraining *training);
 
+/*
+ * Whether such a training solves equations in place of taking steps: rocket's linear model by ridge regression, the
+ * penalty chosen by leaving rows out. Then no validation part is needed. training as the user gave it, not resolved.
+ */
+extern bool learn_training_solves(const LearnNetwork *network, size_t n_train, const LearnTraining *training);
+
 #endif							/* IDLA_LEARN_TRAIN_H */

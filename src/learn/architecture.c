@@ -12,6 +12,8 @@
 #include "architecture.h"
 #include "names.h"
 
+#include "idla/learn_ridge.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +22,7 @@
 #define ONE_HOT_MOST_LINEAR 64	/* the linear model's and the additive one's: each category has its own say */
 #define CODE_WIDTH 8			/* of an embedded code */
 #define NORM_EPSILON 1e-5f
+#define ROCKET_FEATURES 9996	/* as many as the authors of MiniRocket take */
 #define EMBEDDED_MOST 64		/* features beyond which embedding each costs more than it gives */
 
 /* ---- What a description says ---- */
@@ -27,7 +30,7 @@
 static bool
 is_additive(const LearnNetwork *network)
 {
-	return network->architecture == LEARN_LINEAR || network->architecture == LEARN_NAM;
+	return network->architecture == LEARN_LINEAR || network->architecture == LEARN_NAM || network->architecture == LEARN_ROCKET;
 }
 
 size_t
@@ -83,6 +86,20 @@ check_range(DevSession *session, const char *what, double value, double low, dou
 }
 
 static DevStatus
+check_signals(DevSession *session, const LearnNetwork *network)
+{
+	bool		good = network->n_fields > 0;
+
+	for (int i = 0; i < network->n_fields; i++)
+		good = good && network->fields[i].kind == LEARN_SIGNAL;
+	if (good)
+		return DEV_OK;
+	dev_fail(session, DEV_INVALID, "architecture \"rocket\" is for signals, beside ordinary columns");
+	dev_hint(session, "For images take \"cnn\" or \"resnet20\", for a mixture of kinds \"auto\".");
+	return DEV_INVALID;
+}
+
+static DevStatus
 check_inputs(DevSession *session, const LearnNetwork *network)
 {
 	if (network->n_numbers + network->n_codes == 0 && network->n_fields == 0)
@@ -117,6 +134,8 @@ check_inputs(DevSession *session, const LearnNetwork *network)
 		dev_hint(session, "Leave such columns out, or take another architecture.");
 		return DEV_INVALID;
 	}
+	if (network->architecture == LEARN_ROCKET && check_signals(session, network) != DEV_OK)
+		return DEV_INVALID;
 	if (network->n_codes > 0 && network->cardinality == NULL)
 		return dev_fail(session, DEV_INVALID, "the network does not say how many categories its inputs have");
 	for (size_t i = 0; i < network->n_codes; i++)
@@ -164,13 +183,27 @@ check(DevSession *session, const LearnNetwork *network)
 
 /* ---- Defaults ---- */
 
+/* One signal and few rows: a linear model on fixed convolutions is as good as a deep network, and takes a second. */
+static bool
+suits_rocket(const LearnNetwork *network, size_t n_rows)
+{
+	return network->n_fields == 1 && network->fields[0].kind == LEARN_SIGNAL && network->task != LEARN_SURVIVAL &&
+		network->task != LEARN_MULTILABEL && n_rows <= LEARN_RIDGE_MOST;
+}
+
 /*
  * The rule of "auto": below 40 rows nothing but a line can be learned; up to two million a parameter-shared
  * ensemble, smaller the more rows there are to pass through it; beyond that a plain perceptron.
  */
-static LearnArchitecture
-pick(const LearnNetwork *network, size_t n_rows)
+LearnArchitecture
+learn_network_pick(const LearnNetwork *network, size_t n_rows)
 {
+	if (network->architecture != LEARN_AUTO)
+		return network->architecture;
+	if (network->layers != NULL)
+		return LEARN_LAYERS;
+	if (suits_rocket(network, n_rows))
+		return LEARN_ROCKET;
 	if (network->n_fields > 0)
 		return learn_field_encoder(network, &network->fields[0]);
 	if (n_rows < 40)
@@ -217,9 +250,20 @@ default_width(const LearnNetwork *network, size_t n_rows)
 		case LEARN_BAG:
 		case LEARN_TRANSFORMER:
 			return 128;
+		case LEARN_ROCKET:
+			return ROCKET_FEATURES;
 		default:
 			return n_rows < 10000 ? 64 : n_rows < 100000 ? 128 : 256;
 	}
+}
+
+void
+learn_encoder_sizes(LearnArchitecture encoder, LearnNetwork *network)
+{
+	LearnNetwork alone = {.architecture = encoder, .task = network->task};
+
+	network->depth = default_depth(&alone);
+	network->width = default_width(&alone, 0);
 }
 
 static int
@@ -265,11 +309,12 @@ resolve_sizes(LearnNetwork *network, size_t n_rows)
 {
 	bool		linear = network->architecture == LEARN_LINEAR;
 	bool		layers = network->architecture == LEARN_LAYERS;
+	bool		rocket = network->architecture == LEARN_ROCKET;
 
-	if (linear || layers)
+	if (linear || layers || rocket)
 	{
 		network->depth = 0;
-		network->width = 0;
+		network->width = !rocket ? 0 : network->width > 0 ? network->width : default_width(network, n_rows);
 		network->dropout = 0;
 		network->activation = -1;
 	}
@@ -303,8 +348,7 @@ learn_network_resolve(DevSession *session, LearnNetwork *network, size_t n_rows)
 	status = check(session, network);
 	if (status != DEV_OK)
 		return status;
-	if (network->architecture == LEARN_AUTO)
-		network->architecture = pick(network, n_rows);
+	network->architecture = learn_network_pick(network, n_rows);
 	if (network->architecture == LEARN_LAYERS)
 	{
 		LearnLayer *layers;
@@ -607,6 +651,7 @@ build_heads(LearnBuilder *builder, LearnGraph *built)
 	switch (builder->network->architecture)
 	{
 		case LEARN_LINEAR:
+		case LEARN_ROCKET:
 			return learn_build_linear(builder);
 		case LEARN_MLP:
 			return learn_build_mlp(builder);
@@ -699,6 +744,13 @@ check_complete(DevSession *session, const LearnNetwork *network)
 	if (deep && (network->depth < 1 || network->width < 1 || network->activation < 0
 				 || (network->architecture == LEARN_TABM && network->members < 1)))
 		return dev_fail(session, DEV_INVALID, "the network's sizes are incomplete");
+	for (int i = 0; i < network->n_fields; i++)
+	{
+		if ((network->architecture == LEARN_ROCKET) != (network->fields[i].rocket != NULL))
+			return dev_fail(session, DEV_INVALID, "the network does not take signal \"%s\" as it is given", network->fields[i].name);
+		if ((network->fields[i].kind == LEARN_SERIES) != (network->fields[i].series != NULL))
+			return dev_fail(session, DEV_INVALID, "series \"%s\" has no plan", network->fields[i].name);
+	}
 	return DEV_OK;
 }
 
@@ -706,7 +758,7 @@ check_complete(DevSession *session, const LearnNetwork *network)
 static void
 keep_results(const LearnGraph *built, int n_fields)
 {
-	const NnNode kept[] = {built->features, built->heads, built->output, built->loss, built->parts};
+	const NnNode kept[] = {built->features, built->joined, built->heads, built->output, built->loss, built->parts};
 
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		nn_graph_keep(built->graph, kept[i]);
@@ -722,7 +774,8 @@ learn_network_build(DevSession *session, const LearnNetwork *network, const Lear
 	DevStatus	status;
 
 	memset(built, 0, sizeof(*built));
-	built->numbers = built->codes = built->features = built->heads = NN_NONE;
+	builder.joined = NN_NONE;
+	built->numbers = built->codes = built->features = built->heads = built->joined = NN_NONE;
 	built->output = built->target = built->loss = built->parts = NN_NONE;
 	status = check(session, network);
 	if (status == DEV_OK)
@@ -740,6 +793,7 @@ learn_network_build(DevSession *session, const LearnNetwork *network, const Lear
 	built->heads = build_heads(&builder, built);
 	if (built->heads == NN_NONE && dev_status(session) != DEV_OK)
 		return dev_status(session);
+	built->joined = builder.joined;
 	built->output = build_output(&builder, built->heads);
 	if (network->task == LEARN_TAGGING)
 		learn_build_crf(&builder, built, loss != NULL);
@@ -810,6 +864,9 @@ learn_network_words(DevSession *session, const LearnNetwork *network)
 		case LEARN_LSTM:
 		case LEARN_GRU:
 			snprintf(text, 256, "%s: %d layers of %d units", name, network->depth, network->width);
+			break;
+		case LEARN_ROCKET:
+			snprintf(text, 256, "%s: %d features of fixed convolutions, one weight for each", name, network->width);
 			break;
 		case LEARN_TRANSFORMER:
 			snprintf(text, 256, "%s: %d layers of width %d%s", name, network->depth, network->width,

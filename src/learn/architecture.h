@@ -18,6 +18,7 @@ typedef struct LearnBuilder
 	NnGraph    *graph;
 	NnNode		features;		/* (n_features), or NN_NONE */
 	size_t		n_features;
+	NnNode		joined;			/* what learn_build_linear multiplies */
 	NnNode	   *encoded;		/* (network->n_fields): what an encoder made of each field, (width) */
 	LearnGraph *built;			/* while there are fields: where encoders leave their maps */
 } LearnBuilder;
@@ -28,6 +29,8 @@ typedef struct LearnBuilder
 extern bool learn_is_deep(LearnArchitecture architecture);
 /* How a network encodes a field. */
 extern LearnArchitecture learn_field_encoder(const LearnNetwork *network, const LearnField *field);
+/* An encoder's usual depth and width, whatever the network's own are. */
+extern void learn_encoder_sizes(LearnArchitecture encoder, LearnNetwork *network);
 /* From joined fields to heads, for architectures made for fields. */
 extern NnNode learn_build_deep(LearnBuilder *builder);
 

@@ -15,7 +15,8 @@
 NnNode
 learn_build_linear(LearnBuilder *builder)
 {
-	return learn_build_dense(builder, learn_build_joined(builder), "head", builder->network->n_outputs, NN_ROLE_HEAD);
+	builder->joined = learn_build_joined(builder);
+	return learn_build_dense(builder, builder->joined, "head", builder->network->n_outputs, NN_ROLE_HEAD);
 }
 
 NnNode

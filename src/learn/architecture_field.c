@@ -131,6 +131,9 @@ build_encoder(LearnBuilder *builder, LearnGraph *built, int number)
 	NnNode		length = built->lengths[number];
 	char		name[32];
 
+	/* Features already. */
+	if (field->rocket != NULL)
+		return src;
 	if (field->kind == LEARN_TEXT)
 		return learn_build_text(builder, built, number, encoder);
 	snprintf(name, sizeof(name), "field%d", number);
@@ -148,6 +151,26 @@ build_encoder(LearnBuilder *builder, LearnGraph *built, int number)
 		default:
 			return learn_build_resnet20(builder, src, name, number);
 	}
+}
+
+/*
+ * Sizes are those of the architecture that was named, and of its counterpart for sequences; a field that is encoded otherwise has its
+ * encoder's usual ones: a table's hundreds of units would be an image's hundreds of channels.
+ */
+static NnNode
+build_sized(LearnBuilder *builder, LearnGraph *built, int number)
+{
+	const LearnNetwork *network = builder->network;
+	LearnNetwork sized = *network;
+	LearnArchitecture encoder = learn_field_encoder(network, &network->fields[number]);
+	NnNode		node;
+
+	if (encoder != network->architecture && !(encoder == LEARN_FCN && network->architecture == LEARN_CNN))
+		learn_encoder_sizes(encoder, &sized);
+	builder->network = &sized;
+	node = build_encoder(builder, built, number);
+	builder->network = network;
+	return node;
 }
 
 DevStatus
@@ -170,7 +193,7 @@ learn_build_fields(LearnBuilder *builder, LearnGraph *built)
 		build_planes(builder, built, i);
 		built->maps[i] = builder->encoded[i] = NN_NONE;
 		if (builder->network->task != LEARN_TAGGING && !learn_layers_encode(builder->session, builder->network))
-			builder->encoded[i] = build_encoder(builder, built, i);
+			builder->encoded[i] = build_sized(builder, built, i);
 	}
 	return DEV_OK;
 }

@@ -57,7 +57,7 @@ learn_augment_field_scratch(const LearnField *field)
 {
 	if (field->kind == LEARN_IMAGE)
 		return image_size(field) + learn_augment_image_scratch(field->dims[0], field->dims[1], field->dims[2]);
-	return field->kind == LEARN_SIGNAL ? field->dims[0] * field->dims[1] : 0;
+	return field->kind == LEARN_SIGNAL && field->rocket == NULL ? field->dims[0] * field->dims[1] : 0;
 }
 
 /* Outside an image, and where it is erased, is the mean of the training part. */

@@ -31,7 +31,7 @@ sample_bytes(LearnSample sample)
 bool
 learn_field_has_length(const LearnField *field)
 {
-	return field->kind != LEARN_IMAGE;
+	return field->kind != LEARN_IMAGE && field->rocket == NULL;
 }
 
 int
@@ -46,6 +46,10 @@ learn_field_planes(const LearnField *field, LearnPlane planes[LEARN_MAX_PLANES])
 		planes[0].shape = nn_shape(1, field->dims[0], 0, 0, 0);
 	else if (field->kind == LEARN_IMAGE)
 		planes[0].shape = nn_shape(3, field->dims[0], field->dims[1], field->dims[2], 0);
+	else if (field->rocket != NULL)
+		planes[0].shape = nn_shape(1, field->rocket->n_features, 0, 0, 0);
+	else if (field->kind == LEARN_SERIES)
+		planes[0].shape = nn_shape(2, field->dims[0], 3 * field->dims[1], 0, 0);
 	else
 		planes[0].shape = nn_shape(2, field->dims[0], field->dims[1], 0, 0);
 	return 1;
@@ -54,14 +58,23 @@ learn_field_planes(const LearnField *field, LearnPlane planes[LEARN_MAX_PLANES])
 size_t
 learn_field_parts(const LearnField *field)
 {
-	return field->kind == LEARN_TEXT ? field->dims[0] : field->dims[0] * field->dims[1];
+	return field->rocket != NULL ? 1 : field->kind == LEARN_TEXT ? field->dims[0] : field->dims[0] * field->dims[1];
 }
 
-/* Channels of a pixel are one part; samples of a signal are told apart by lead. */
+/*
+ * Channels of a pixel are one part; samples of a signal are told apart by lead. Of a series' channel in a bin value, mask and time
+ * since are one part. A feature of rocket is of the whole signal.
+ */
 size_t
 learn_field_part(const LearnField *field, int plane, size_t i, size_t n)
 {
+	size_t		depth = learn_field_depth(field);
+
 	(void) plane;
+	if (field->rocket != NULL)
+		return 0;
+	if (field->kind == LEARN_SERIES)
+		return i / (3 * depth) * depth + i % depth;
 	return i / (n / learn_field_parts(field));
 }
 
@@ -130,30 +143,57 @@ learn_field_values(const LearnField *field, LearnBytes stored, float *values, si
 	return n;
 }
 
-void
-learn_field_load(const LearnField *field, LearnBytes stored, void *const planes[LEARN_MAX_PLANES], int32_t *length)
+size_t
+learn_field_load_samples(const LearnField *field, LearnBytes stored, float *dst)
 {
-	size_t		depth = learn_field_depth(field);
-	size_t		most = most_positions(field);
 	size_t		first;
 	size_t		n;
-	const void *samples;
+	const void *samples = find_kept(field, stored, &n, &first);
 
-	if (field->tagged)
-	{
-		learn_tagged_load(field, stored, planes, length);
-		return;
-	}
-	if (field->kind == LEARN_TEXT)
-	{
-		learn_text_load(field, stored, planes[0], length);
-		return;
-	}
-	samples = find_kept(field, stored, &n, &first);
 	if (n > 0)
-		load_samples(field, samples, n, planes[0]);
-	memset((float *) planes[0] + n * depth, 0, (most - n) * depth * sizeof(float));
-	*length = (int32_t) n;
+		load_samples(field, samples, n, dst);
+	return n;
+}
+
+static void
+load_series(const LearnField *field, LearnBytes stored, float *dst)
+{
+	size_t		size = learn_series_stored_size(field->series) * sizeof(float);
+
+	if (stored.bytes != NULL && stored.size == size)
+		learn_series_load(field->series, stored.bytes, dst);
+	else
+		memset(dst, 0, field->dims[0] * 3 * field->dims[1] * sizeof(float));
+}
+
+size_t
+learn_field_scratch(const LearnField *field)
+{
+	return field->rocket == NULL ? 0 : learn_field_rocket_scratch(field);
+}
+
+void
+learn_field_load(const LearnField *field, LearnBytes stored, float *scratch, void *const planes[LEARN_MAX_PLANES],
+				 int32_t *length)
+{
+	size_t		depth = learn_field_depth(field);
+	size_t		n;
+
+	*length = (int32_t) field->dims[0];
+	if (field->rocket != NULL)
+		learn_field_load_rocket(field, stored, scratch, planes[0]);
+	else if (field->tagged)
+		learn_tagged_load(field, stored, planes, length);
+	else if (field->kind == LEARN_TEXT)
+		learn_text_load(field, stored, planes[0], length);
+	else if (field->kind == LEARN_SERIES)
+		load_series(field, stored, planes[0]);
+	else
+	{
+		n = learn_field_load_samples(field, stored, planes[0]);
+		memset((float *) planes[0] + n * depth, 0, (most_positions(field) - n) * depth * sizeof(float));
+		*length = (int32_t) n;
+	}
 }
 
 /* ---- Fitting ---- */
@@ -215,6 +255,31 @@ largest_record(const LearnStore *store)
 	return largest;
 }
 
+/* A stored series begins with what was known before its window, which is no part of it. */
+static void
+add_record(const LearnField *field, const void *record, size_t size, Moments *moments)
+{
+	size_t		step = learn_field_depth(field) * sample_bytes(field->sample);
+	size_t		before = field->kind == LEARN_SERIES ? 2 : 0;
+	size_t		positions = size / step;
+
+	if (positions > before)
+		add_moments(field, (const char *) record + before * step, positions - before, moments);
+}
+
+static void
+set_series(LearnField *field, const Moments *moments)
+{
+	for (size_t d = 0; d < field->dims[1]; d++)
+	{
+		LearnSeriesChannel *channel = &field->series->channels[d];
+
+		channel->n = (uint64_t) moments[d].n;
+		channel->mean = (double) field->center[d];
+		channel->deviation = 1 / (double) field->scale[d];
+	}
+}
+
 static DevStatus
 fit_samples(LearnDataset *dataset, int number)
 {
@@ -253,10 +318,12 @@ fit_samples(LearnDataset *dataset, int number)
 		if (status == DEV_OK)
 			status = learn_store_read(store, row, buffer);
 		if (status == DEV_OK)
-			add_moments(field, buffer, learn_store_size(store, row) / (depth * sample_bytes(field->sample)), moments);
+			add_record(field, buffer, learn_store_size(store, row), moments);
 	}
 	if (status == DEV_OK)
 		set_scale(field, moments);
+	if (status == DEV_OK && field->kind == LEARN_SERIES)
+		set_series(field, moments);
 	dev_release(session, moments);
 	dev_release(session, buffer);
 	return status;

@@ -27,5 +27,16 @@ extern void learn_tagged_load(const LearnField *field, LearnBytes stored, void *
 /* Planes of a tagger, and numbers in the tables that they look up. */
 extern int	learn_tagged_planes(const LearnField *field, LearnPlane planes[LEARN_MAX_PLANES]);
 extern size_t learn_affix_rows(const LearnField *field);
+/* Samples as the network would see them into dst (positions, depth); returns how many positions there are, 0 when missing. */
+extern size_t learn_field_load_samples(const LearnField *field, LearnBytes stored, float *dst);
+
+/* ---- field_rocket.c ---- */
+
+/* Fits field `number` to the training rows (n), which are borrowed; about `wish` features. Statistics are of those rows too. */
+extern DevStatus learn_field_fit_rocket(LearnDataset *dataset, int number, const uint32_t *rows, size_t n, size_t wish,
+										uint64_t seed);
+extern size_t learn_field_rocket_scratch(const LearnField *field);
+/* Centred and scaled features, zeros when missing. */
+extern void learn_field_load_rocket(const LearnField *field, LearnBytes stored, float *scratch, float *dst);
 
 #endif							/* IDLA_LEARN_FIELD_H */

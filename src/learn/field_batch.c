@@ -10,6 +10,7 @@ learn_field_batch_create(DevSession *session, const LearnField *fields, int n_fi
 						 LearnFieldBatch *batch)
 {
 	size_t		n = (size_t) n_fields;
+	size_t		scratch = 0;
 
 	memset(batch, 0, sizeof(*batch));
 	if (n_fields == 0)
@@ -22,6 +23,11 @@ learn_field_batch_create(DevSession *session, const LearnField *fields, int n_fi
 	batch->planes = dev_alloc(session, n, sizeof(*batch->planes));
 	batch->lengths = dev_alloc(session, n, sizeof(*batch->lengths));
 	if (batch->sizes == NULL || batch->codes == NULL || batch->planes == NULL || batch->lengths == NULL)
+		return DEV_NO_MEMORY;
+	for (size_t i = 0; i < n; i++)
+		scratch = learn_field_scratch(&fields[i]) > scratch ? learn_field_scratch(&fields[i]) : scratch;
+	batch->scratch = dev_alloc(session, scratch + 1, sizeof(float));
+	if (batch->scratch == NULL)
 		return DEV_NO_MEMORY;
 	for (size_t i = 0; i < n; i++)
 	{
@@ -54,6 +60,7 @@ learn_field_batch_free(DevSession *session, LearnFieldBatch *batch)
 		if (batch->lengths != NULL)
 			dev_release(session, batch->lengths[i]);
 	}
+	dev_release(session, batch->scratch);
 	dev_release(session, batch->sizes);
 	dev_release(session, batch->codes);
 	dev_release(session, batch->planes);
@@ -101,7 +108,7 @@ learn_field_batch_load(LearnFieldBatch *batch, int field, size_t row, LearnBytes
 	for (int p = 0; p < LEARN_MAX_PLANES; p++)
 		planes[p] = batch->planes[field][p] == NULL ? NULL :
 			(float *) batch->planes[field][p] + row * batch->sizes[field][p];
-	learn_field_load(&batch->fields[field], stored, planes, &batch->lengths[field][row]);
+	learn_field_load(&batch->fields[field], stored, batch->scratch, planes, &batch->lengths[field][row]);
 }
 
 void

@@ -16,6 +16,7 @@ typedef struct LearnFieldBatch
 	bool	  (*codes)[LEARN_MAX_PLANES];
 	void	 *(*planes)[LEARN_MAX_PLANES];	/* (max_rows, size) floats or int32 codes */
 	int32_t   **lengths;		/* (max_rows) each */
+	float	   *scratch;		/* to load with */
 } LearnFieldBatch;
 
 extern DevStatus learn_field_batch_create(DevSession *session, const LearnField *fields, int n_fields, size_t max_rows,

@@ -189,7 +189,11 @@ learn_field_take_signal(const LearnField *field, size_t length, size_t leads, co
 
 	*taken = NULL;
 	if (leads > LEARN_SIGNAL_MOST_LEADS)
-		return bad_value(trouble, "the signal has more than 1024 leads");
+	{
+		bad_value(trouble, "the signal has more than 1024 leads");
+		snprintf(trouble->hint, sizeof(trouble->hint), "Of a signal's two dimensions leads are the first, and samples the second.");
+		return false;
+	}
 	if (learn_signal_check(length, leads, src, &missing, trouble) != DEV_OK)
 		return false;
 	/* Before a size is made of it: rates may be anything. */
@@ -220,6 +224,21 @@ learn_field_take_signal(const LearnField *field, size_t length, size_t leads, co
 	if (field->scaling == LEARN_SIGNAL_BY_SIGNAL || field->scaling == LEARN_SIGNAL_TOGETHER)
 		scale_signal(field->scaling, n, leads, dst);
 	*taken = dst;
+	return true;
+}
+
+bool
+learn_field_take_series(const LearnField *field, size_t n, const float *src, void **taken, size_t *taken_size,
+						LearnTrouble *trouble)
+{
+	*taken = NULL;
+	*taken_size = n * sizeof(float);
+	if (n != learn_series_stored_size(field->series))
+		return bad_value(trouble, "the bins are not as many as the series has");
+	*taken = malloc(*taken_size);
+	if (*taken == NULL)
+		return no_memory(trouble, *taken_size);
+	memcpy(*taken, src, *taken_size);
 	return true;
 }
 

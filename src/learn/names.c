@@ -37,6 +37,7 @@ const char *const learn_architecture_names[] = {
 	[LEARN_FCN] = "fcn",
 	[LEARN_LSTM] = "lstm",
 	[LEARN_GRU] = "gru",
+	[LEARN_ROCKET] = "rocket",
 	[LEARN_TRANSFORMER] = "transformer",
 	[LEARN_BAG] = "bag",
 	[LEARN_BILSTM_CRF] = "bilstm_crf",

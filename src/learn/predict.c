@@ -73,7 +73,8 @@ static DevStatus
 check_network(DevSession *session, const LearnModel *model, const LearnNetwork *network, int number)
 {
 	if (network->task != model->task || network->n_numbers != model->n_numbers ||
-		network->n_codes != model->n_codes || (network->n_fields > 0 && network->n_fields != model->n_fields) || network->n_outputs != learn_model_outputs(model))
+		network->n_codes != model->n_codes || (network->n_fields > 0 && network->n_fields != model->n_fields) ||
+		network->n_outputs != learn_model_outputs(model))
 		return dev_fail(session, DEV_CORRUPT, "network %d does not take the model's inputs or give its outputs",
 						number);
 	return DEV_OK;

@@ -40,7 +40,7 @@ attack_of(const LearnAdversary *adversary)
 static bool
 is_moved(const LearnField *field)
 {
-	return field->kind == LEARN_IMAGE || field->kind == LEARN_SIGNAL;
+	return field->kind == LEARN_IMAGE || (field->kind == LEARN_SIGNAL && field->rocket == NULL);
 }
 
 DevStatus
@@ -140,6 +140,9 @@ learn_machine_resist(LearnMachine *machine, const LearnResistance *resistance)
 		worker->machine = machine;
 		worker->moved = dev_alloc(machine->session, (size_t) machine->n_moved + 1, sizeof(float *));
 		status = worker->moved == NULL ? DEV_NO_MEMORY : create_moved(machine, worker);
+		/* An attack reads gradients of inputs. */
+		if (status == DEV_OK)
+			status = learn_worker_run(machine, worker, NN_RUN_WHOLE);
 	}
 	machine->resistance = resistance;
 	return status;

@@ -52,6 +52,13 @@ learn_augment_check_model(DevSession *session, const LearnAugment *augment, cons
 			return dev_fail(session, DEV_INVALID, "there is no input that augmentation of kind \"%s\" could change",
 							learn_augment_kind_names[kind]);
 	}
+	for (int i = 0; i < model->n_fields; i++)
+		if (model->fields[i].rocket != NULL && learn_augment_any(augment, LEARN_AUGMENT_SIGNAL))
+		{
+			dev_fail(session, DEV_INVALID, "architecture \"rocket\" sees no samples that augmentation could change");
+			dev_hint(session, "Take \"fcn\" to have signals augmented.");
+			return DEV_INVALID;
+		}
 	if (is_mixed(augment) && model->task == LEARN_SURVIVAL)
 		return dev_fail(session, DEV_INVALID, "survival times of two rows cannot be mixed");
 	if (is_mixed(augment) && model->n_fields != 1)
@@ -171,7 +178,7 @@ mix_image(LearnMachine *machine, LearnWorker *worker, int number, const LearnMix
 	void	   *planes[LEARN_MAX_PLANES] = {worker->partner};
 	int32_t		length;
 
-	learn_field_load(field, learn_sampler_field(machine->sampler, number, place), planes, &length);
+	learn_field_load(field, learn_sampler_field(machine->sampler, number, place), worker->fields.scratch, planes, &length);
 	change_plane(machine, worker, number, place, worker->partner, (size_t) length);
 	learn_mix_images(mix, field->dims[0], field->dims[1], field->dims[2], plane, worker->partner, plane);
 }

@@ -217,8 +217,8 @@ keep_baseline(LearnMachine *machine, size_t n_rows, LearnNet *net)
 	return DEV_OK;
 }
 
-static DevStatus
-keep_net(LearnMachine *machine, size_t n_rows, LearnNet *net)
+DevStatus
+learn_net_keep(LearnMachine *machine, size_t n_rows, LearnNet *net)
 {
 	DevQueue   *queue = machine->workers[0].queue;
 	DevStatus	status;
@@ -312,5 +312,5 @@ learn_net_train(LearnMachine *machine, const LearnCourse *course, LearnMonitor *
 	if (status != DEV_OK)
 		return status;
 	outcome->validation_loss += course->held->n > 0 ? progress.best : NAN;
-	return keep_net(machine, course->n_train, net);
+	return learn_net_keep(machine, course->n_train, net);
 }

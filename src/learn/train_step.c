@@ -81,20 +81,36 @@ device_floats(LearnMachine *machine, size_t n)
 	return machine->device->primitives->alloc(machine->device, n * sizeof(float));
 }
 
+DevStatus
+learn_worker_run(LearnMachine *machine, LearnWorker *worker, NnRunUse use)
+{
+	DevStatus	status = DEV_OK;
+
+	for (int i = 0; i < machine->stretches.n && status == DEV_OK; i++)
+	{
+		nn_run_free(worker->runs[i]);
+		worker->runs[i] = NULL;
+		status = nn_run_create(machine->stretches.stretches[i].built.graph, machine->device, machine->max_rows, use, &worker->runs[i]);
+		if (status == DEV_OK)
+			nn_run_bind(worker->runs[i], machine->bound, worker->diff_weights);
+	}
+	if (status == DEV_OK)
+	{
+		worker->run = worker->runs[machine->stretches.n - 1];
+		worker->queue = nn_run_queue(worker->run);
+	}
+	return status;
+}
+
 static DevStatus
 create_worker(LearnMachine *machine, LearnWorker *worker)
 {
 	DevSession *session = machine->session;
 	const LearnNetwork *network = &machine->network;
-	DevStatus	status = DEV_OK;
+	DevStatus	status = learn_worker_run(machine, worker, NN_RUN_TRAIN);
 
-	for (int i = 0; i < machine->stretches.n && status == DEV_OK; i++)
-		status = nn_run_create(machine->stretches.stretches[i].built.graph, machine->device, machine->max_rows, NN_RUN_TRAIN,
-							   &worker->runs[i]);
 	if (status != DEV_OK)
 		return status;
-	worker->run = worker->runs[machine->stretches.n - 1];
-	worker->queue = nn_run_queue(worker->run);
 	worker->diff_weights = device_floats(machine, machine->n_weights);
 	worker->squared = device_floats(machine, 1);
 	worker->numbers = dev_alloc(session, machine->max_rows * (network->n_numbers + 1), sizeof(float));
@@ -325,8 +341,8 @@ learn_machine_run(LearnMachine *machine, LearnJob job)
 }
 
 /* Sums of the inputs, for the mean of the features. */
-static void
-count_inputs(LearnMachine *machine, LearnWorker *worker, size_t rows)
+void
+learn_machine_count(LearnMachine *machine, LearnWorker *worker, size_t rows)
 {
 	const LearnNetwork *network = &machine->network;
 	size_t		n_numbers = network->n_numbers;
@@ -423,7 +439,7 @@ pass(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 	if (step->word_dropout > 0)
 		learn_field_batch_drop(&worker->fields, rows, step->word_dropout, step->seed, step->number << 36 | (uint64_t) first << 16);
 	if (machine->counting)
-		count_inputs(machine, worker, rows);
+		learn_machine_count(machine, worker, rows);
 	if (machine->augmenter != NULL)
 		learn_machine_change(machine, worker, first, rows);
 	if (resistance != NULL && resistance->adversary.method == LEARN_TRADES)

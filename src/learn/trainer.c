@@ -11,6 +11,8 @@
  */
 #include "trainer.h"
 
+#include "field.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -47,6 +49,7 @@ typedef struct Trainer
 	LearnTeam  *team;
 	LearnMachine machine;
 	LearnMachine linear;
+	bool		solves;			/* equations instead of steps: see train_solve.c */
 	LearnAugmenter augmenter;
 	LearnResistance resistance;
 
@@ -156,6 +159,7 @@ resolve(Trainer *trainer, const LearnTraining *training)
 	status = learn_network_resolve(trainer->session, trainer->network, sizes[LEARN_TRAIN]);
 	if (status != DEV_OK)
 		return status;
+	trainer->solves = learn_training_solves(trainer->network, sizes[LEARN_TRAIN], training);
 	learn_training_resolve(trainer->network, sizes[LEARN_TRAIN], &trainer->training);
 	trainer->linear_training = learn_linear_training(&trainer->training, sizes[LEARN_TRAIN]);
 	status = check_training(trainer->session, &trainer->training);
@@ -312,6 +316,30 @@ prepare_linear(Trainer *trainer, const LearnLoss *loss)
 								(size_t) trainer->linear_training.batch, &trainer->linear);
 }
 
+/* Rocket's convolutions are drawn from the training part. */
+static DevStatus
+prepare_rockets(Trainer *trainer)
+{
+	const uint8_t *parts = learn_dataset_parts(trainer->dataset);
+	uint32_t   *rows;
+	size_t		n = 0;
+	DevStatus	status = DEV_OK;
+
+	if (trainer->network->architecture != LEARN_ROCKET)
+		return DEV_OK;
+	rows = dev_alloc(trainer->session, trainer->n_rows + 1, sizeof(uint32_t));
+	if (rows == NULL)
+		return DEV_NO_MEMORY;
+	for (size_t row = 0; row < trainer->n_rows; row++)
+		if (parts[row] == LEARN_TRAIN)
+			rows[n++] = (uint32_t) row;
+	for (int i = 0; i < trainer->network->n_fields && status == DEV_OK; i++)
+		status = learn_field_fit_rocket(trainer->dataset, i, rows, n, (size_t) trainer->network->width,
+										trainer->training.seed + (uint64_t) i);
+	dev_release(trainer->session, rows);
+	return status;
+}
+
 static DevStatus
 prepare_machines(Trainer *trainer)
 {
@@ -331,6 +359,8 @@ prepare_machines(Trainer *trainer)
 		status = learn_team_create(trainer->session, trainer->training.threads, &trainer->team);
 	if (status == DEV_OK)
 		status = prepare_edges(trainer);
+	if (status == DEV_OK)
+		status = prepare_rockets(trainer);
 	if (status == DEV_OK)
 		status = learn_machine_create(trainer->session, trainer->device, trainer->team, trainer->network, &loss,
 									  batch, &trainer->machine);
@@ -490,11 +520,29 @@ pool(Trainer *trainer, const LearnHeld *held)
 	trainer->n_pool += n;
 }
 
+/* The one network of a model that is solved; nothing is held out but by leaving rows out one by one. */
+static DevStatus
+solve(Trainer *trainer, LearnSampler *sampler, size_t n_train)
+{
+	LearnModel *model = trainer->model;
+	DevStatus	status;
+
+	trainer->monitor.progress.net = 1;
+	trainer->monitor.progress.epochs = 1;
+	status = learn_net_solve(&trainer->machine, sampler, n_train, net_seed(trainer, 0), &trainer->monitor,
+							 &model->nets[0], trainer->outcome);
+	if (status == DEV_OK)
+		model->n_nets = 1;
+	return status;
+}
+
 static DevStatus
 train_members(Trainer *trainer, LearnSampler *sampler, size_t n_train, LearnHeld *held, LearnHeld *seen)
 {
 	DevStatus	status = DEV_OK;
 
+	if (trainer->solves)
+		return solve(trainer, sampler, n_train);
 	for (int bag = 0; bag < trainer->training.bags && status == DEV_OK; bag++)
 		status = train_net(trainer, &trainer->machine, &trainer->training, sampler, n_train, held, seen);
 	if (status == DEV_OK && trainer->training.linear > 0)
@@ -532,6 +580,7 @@ train_fold(Trainer *trainer, int number)
 	DevStatus	status;
 
 	list_rows(trainer, number, &n_train, &n_held);
+	n_held = trainer->solves ? 0 : n_held;
 	status = learn_sampler_create(trainer->dataset, trainer->train_rows, n_train,
 								  trainer->training.seed + (uint64_t) number, &sampler);
 	if (status == DEV_OK)

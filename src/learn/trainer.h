@@ -3,6 +3,7 @@
  *
  *     trainer.c      folds, bags and the linear member; what becomes of them
  *     train_net.c    one network: epochs, schedule, early stopping
+ *     train_solve.c  one network by equations
  *     train_step.c   one batch shared among the threads
  *     train_augment.c, train_adversary.c   what is done to its rows before the network sees them
  *     train_judge.c  the answers and the loss on rows held out
@@ -213,6 +214,10 @@ extern void learn_machine_poll(LearnMachine *machine);
 extern void learn_machine_bind(LearnMachine *machine, const float *weights);
 /* Rows first to first + rows of the window into the worker's buffers. */
 extern void learn_machine_load(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows);
+/* The worker's run made anew, for that use: NN_RUN_TRAIN at first. */
+extern DevStatus learn_worker_run(LearnMachine *machine, LearnWorker *worker, NnRunUse use);
+/* Adds the worker's `rows` loaded rows to the sums that the baseline is made of. */
+extern void learn_machine_count(LearnMachine *machine, LearnWorker *worker, size_t rows);
 /* The first `rows` loaded rows into its run's inputs, and their targets. */
 extern void learn_machine_set(LearnMachine *machine, LearnWorker *worker, size_t rows);
 extern void learn_machine_copy(LearnMachine *machine, const float *src, float *dst);	/* weights on the device */
@@ -275,6 +280,18 @@ typedef struct LearnCourse
 /* Trains one network; machine->best holds its weights then, and *net gets a copy with the baseline. */
 extern DevStatus learn_net_train(LearnMachine *machine, const LearnCourse *course, LearnMonitor *monitor,
 								 LearnNet *net, LearnOutcome *outcome);
+
+/* What an epoch's inputs were counted for, and the weights in machine->best, of n_rows rows: into *net. */
+extern DevStatus learn_net_keep(LearnMachine *machine, size_t n_rows, LearnNet *net);
+
+/* ---- train_solve.c ---- */
+
+/*
+ * Ridge regression on what the machine's heads multiply: *net gets the weights, scaled so that outputs are calibrated logits (or
+ * values). The sampler's rows are at most LEARN_RIDGE_MOST. outcome gets the mean loss of rows left out.
+ */
+extern DevStatus learn_net_solve(LearnMachine *machine, LearnSampler *sampler, size_t n_train, uint64_t seed,
+								 LearnMonitor *monitor, LearnNet *net, LearnOutcome *outcome);
 
 /* ---- calibrate.c ---- */
 

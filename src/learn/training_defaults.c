@@ -8,6 +8,8 @@
  */
 #include "trainer.h"
 
+#include "idla/learn_ridge.h"
+
 #include <string.h>
 
 #define FEW 5000				/* rows below which networks are trained on folds and blended */
@@ -74,6 +76,8 @@ default_rate(const LearnNetwork *network, int optimizer)
 		case LEARN_RESNET:
 		case LEARN_TRANSFORMER:
 			return 1e-3;
+		case LEARN_ROCKET:
+			return 1e-4;
 		default:
 			return 2e-3;
 	}
@@ -111,6 +115,21 @@ resolve_optimizer(const LearnNetwork *network, LearnTraining *training)
 		training->average = 0.99;
 }
 
+/* Options that say how steps are taken, or what a squared error cannot do, are wishes for steps. */
+bool
+learn_training_solves(const LearnNetwork *network, size_t n_train, const LearnTraining *training)
+{
+	bool		steps = training->epochs > 0 || training->batch > 0 || training->rate > 0 || training->patience != 0 ||
+		training->optimizer >= 0 || training->schedule >= 0 || training->decay >= 0 || training->average >= 0 ||
+		training->clip >= 0 || training->warm_up >= 0;
+	bool		other = training->folds > 1 || training->bags > 1 || training->linear > 0 || training->balanced ||
+		training->class_weights != NULL || training->smoothing > 0 || training->huber > 0 || training->augmented > 0 ||
+		training->adversary.method != LEARN_NO_ADVERSARY;
+
+	return learn_network_pick(network, n_train) == LEARN_ROCKET && network->task != LEARN_SURVIVAL &&
+		network->task != LEARN_MULTILABEL && n_train <= LEARN_RIDGE_MOST && !steps && !other;
+}
+
 /* Images are moved, turned and lit a little, which changes no diagnosis; mirrored ones are for the user to allow. */
 static void
 resolve_augment(const LearnNetwork *network, LearnTraining *training)
@@ -123,6 +142,11 @@ resolve_augment(const LearnNetwork *network, LearnTraining *training)
 void
 learn_training_resolve(const LearnNetwork *network, size_t n_train, LearnTraining *training)
 {
+	if (learn_training_solves(network, n_train, training))
+	{
+		training->epochs = training->folds = 1;
+		training->linear = 0;
+	}
 	resolve_optimizer(network, training);
 	if (training->epochs <= 0)
 		training->epochs = default_epochs(network, n_train);

@@ -20,7 +20,7 @@
 
 const char *const idla_kind_names[] = {
 	"number", "boolean", "category", "date", "timestamp", "timestamptz", "time", "interval", "array",
-	"image", "signal", "text", NULL
+	"image", "signal", "text", "series", "summary", NULL
 };
 
 static const char *const date_parts[] = {"days", "month", "weekday", "hour"};
@@ -143,7 +143,7 @@ idla_type_fits(const IdlaColumn *column, Oid actual)
 	}
 	if (column->kind == IDLA_TEXT)
 		return family == IDLA_FAMILY_STRING || family == IDLA_FAMILY_TOKENS;
-	if (column->kind == IDLA_SIGNAL)
+	if (column->kind == IDLA_SIGNAL || column->kind == IDLA_SERIES || column->kind == IDLA_SUMMARY)
 		return family == IDLA_FAMILY_ARRAY;
 	if (column->kind == IDLA_IMAGE)
 		return family == (column->type == BYTEAOID ? IDLA_FAMILY_BYTES : IDLA_FAMILY_ARRAY);
@@ -165,7 +165,10 @@ idla_kind_channels(const IdlaColumn *column)
 		case IDLA_IMAGE:
 		case IDLA_SIGNAL:
 		case IDLA_TEXT:
+		case IDLA_SERIES:
 			return 0;
+		case IDLA_SUMMARY:
+			return LEARN_SERIES_STATISTICS;
 		case IDLA_NUMBER:
 		case IDLA_BOOLEAN:
 		case IDLA_CATEGORY:
@@ -181,6 +184,8 @@ idla_channel_name(const IdlaColumn *column, int i)
 {
 	if (column->kind == IDLA_ARRAY)
 		return psprintf("%s[%d]", column->name, i + 1);
+	if (column->kind == IDLA_SUMMARY)
+		return psprintf("%s.%s", column->name, learn_series_statistic_names[i]);
 	if (column->kind == IDLA_DATE || column->kind == IDLA_TIMESTAMP || column->kind == IDLA_TIMESTAMPTZ)
 		return psprintf("%s.%s", column->name, date_parts[i]);
 	return pstrdup(column->name);

@@ -75,6 +75,8 @@ typedef struct IdlaLook
 	uint64		n_different;
 	void	   *seen;			/* hashes of texts */
 	LearnImageInfo image;		/* of the first one */
+	bool		unreadable;		/* images: there was one that could not be read ... */
+	LearnTrouble trouble;		/* ... and why the first of them could not */
 } IdlaLook;
 
 /*

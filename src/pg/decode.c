@@ -259,11 +259,13 @@ set_reading(Slot *slot, const IdlaDecoder *decoder, TupleDesc desc)
 		case IDLA_IMAGE:
 		case IDLA_SIGNAL:
 		case IDLA_TEXT:
+		case IDLA_SERIES:
 			slot->reading = READ_FIELD;
 			slot->field = idla_field_reader_create(column, &decoder->columns->fields[column->field], slot->type,
 												   decoder->dataset == NULL);
 			break;
 		case IDLA_ARRAY:
+		case IDLA_SUMMARY:
 			slot->reading = READ_ARRAY;
 			slot->element_type = get_element_type(slot->type);
 			get_typlenbyvalalign(slot->element_type, &slot->element_length,

@@ -130,7 +130,9 @@ read_array(IdlaFieldReader *reader, Datum value, LearnBytes *bytes, LearnTrouble
 	float	   *values = idla_array_floats(value, &n_dims, dims);
 	bool		good;
 
-	if (field->kind == LEARN_IMAGE)
+	if (field->kind == LEARN_SERIES)
+		good = learn_field_take_series(field, n_dims == 1 ? (size_t) dims[0] : 0, values, &reader->taken, &bytes->size, trouble);
+	else if (field->kind == LEARN_IMAGE)
 	{
 		if (n_dims < 2 || n_dims > 3)
 			return bad_shape(trouble, "the array has %d dimensions where an image has 2 or 3", n_dims, 0);

@@ -8,6 +8,7 @@
  * cannot be judged: they are left out, and the user is told how many.
  */
 #include "column.h"
+#include "series.h"
 #include "tokens.h"
 
 #include <math.h>
@@ -102,7 +103,7 @@ check_number(const TargetColumn *target)
 }
 
 static void
-find_targets(Judging *judging, TupleDesc desc)
+name_targets(Judging *judging)
 {
 	const IdlaModel *model = judging->loaded->model;
 	const char **names = NULL;
@@ -113,11 +114,19 @@ find_targets(Judging *judging, TupleDesc desc)
 		names = idla_output_names(model);
 	for (int i = 0; i < judging->n_targets; i++)
 	{
+		judging->targets[i].name = names != NULL ? names[i] : model->target;
+		if (judging->learn->task == LEARN_SURVIVAL)
+			judging->targets[i].name = i == 0 ? model->time_column : model->event_column;
+	}
+}
+
+static void
+find_targets(Judging *judging, TupleDesc desc)
+{
+	for (int i = 0; i < judging->n_targets; i++)
+	{
 		TargetColumn *target = &judging->targets[i];
 
-		target->name = names != NULL ? names[i] : model->target;
-		if (judging->learn->task == LEARN_SURVIVAL)
-			target->name = i == 0 ? model->time_column : model->event_column;
 		find_target(target, desc);
 		if (!is_classifier(judging->learn))
 			check_number(target);
@@ -345,14 +354,45 @@ take_row(void *context, const Datum *values, const bool *isnull)
 		score(judging);
 }
 
+/* The rows of the source, gathered if the model is of series, into judging. */
+static void
+read_source(Judging *judging, const char *text)
+{
+	const IdlaColumns *columns = &judging->loaded->model->columns;
+	IdlaSeriesRows *series = NULL;
+	IdlaRows   *rows = NULL;
+	char	  **targets = palloc(judging->n_targets * sizeof(char *));
+	TupleDesc	desc;
+
+	for (int i = 0; i < judging->n_targets; i++)
+		targets[i] = unconstify(char *, judging->targets[i].name);
+	if (columns->series != NULL)
+		series = idla_series_open_model(text, columns->series, columns, targets, judging->n_targets, judging->skip_bad);
+	else
+		rows = idla_rows_open(text);
+	desc = series != NULL ? idla_series_desc(series) : idla_rows_desc(rows);
+	find_targets(judging, desc);
+	judging->decoder = idla_decoder_create(columns, desc, NULL, judging->loaded->model->work);
+	if (series != NULL)
+		idla_series_read(series, take_row, judging);
+	else
+		idla_rows_read(rows, take_row, judging);
+	score(judging);
+	if (series != NULL)
+	{
+		idla_series_report(series);
+		idla_series_close(series);
+	}
+	else
+		idla_rows_close(rows);
+}
+
 /* Arguments 0 and 1: model, source. Everything is below the current context and goes with idla_work_close. */
 static Judging *
 judge_source(FunctionCallInfo fcinfo, int version, bool keep_rows)
 {
 	IdlaWork   *work;
 	Judging    *judging;
-	IdlaRows *source;
-	TupleDesc	desc;
 	MemoryContext caller;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
@@ -375,16 +415,11 @@ judge_source(FunctionCallInfo fcinfo, int version, bool keep_rows)
 	(void) idla_card_number(judging->loaded->model->card, "threshold", &judging->threshold);
 	judging->skip_bad = idla_card_text(judging->loaded->model->card, "on_bad_input") != NULL;
 
-	source = idla_rows_open(text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	desc = idla_rows_desc(source);
-	find_targets(judging, desc);
+	name_targets(judging);
 	if (is_classifier(judging->learn))
 		order_classes(judging);
-	judging->decoder = idla_decoder_create(&judging->loaded->model->columns, desc, NULL, judging->loaded->model->work);
 	allocate(judging);
-	idla_rows_read(source, take_row, judging);
-	score(judging);
-	idla_rows_close(source);
+	read_source(judging, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	MemoryContextSwitchTo(caller);
 
 	if (judging->n_skipped > 0)

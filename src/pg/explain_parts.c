@@ -12,7 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#define MOST_SEGMENTS 4096		/* of a field: each is a row, and slopes are kept of all at every point of the way */
+#define MOST_SEGMENTS 4096		/* of a field, about: each is a row, and slopes are kept of all at every point of the way */
 #define SHOWN_DEPTH 4			/* channels of a patch that are shown by their means */
 
 PG_FUNCTION_INFO_V1(idla_explain_parts);
@@ -39,11 +39,19 @@ typedef struct Divider
 {
 	const char *what;			/* a field of this kind, in a message */
 	int			by_default;		/* segments */
-	int			most;			/* that may be asked for */
+	int			(*most) (const LearnField *field);	/* that may be asked for */
 	void		(*divide) (const LearnField *field, LearnBytes stored, int segments, Division *division);
 } Divider;
 
 /* ---- images ---- */
+
+/* Patches along a side. */
+static int
+most_patches(const LearnField *field)
+{
+	(void) field;
+	return 64;
+}
 
 /* Where segment number i of n begins among `size` places: sizes differ by one at most. */
 static int
@@ -121,6 +129,12 @@ divide_image(const LearnField *field, LearnBytes stored, int segments, Division 
 
 /* ---- signals ---- */
 
+static int
+most_stretches(const LearnField *field)
+{
+	return Max(MOST_SEGMENTS / (int) field->dims[1], 1);
+}
+
 /* Mean of one lead's samples, those without a value left out; NULL when none has one. */
 static char *
 samples_words(const float *values, size_t leads, size_t lead, int first, int last)
@@ -163,7 +177,7 @@ divide_signal(const LearnField *field, LearnBytes stored, int segments, Division
 	float	   *values = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * field->dims[0] * leads);
 	size_t		start;
 	size_t		length = learn_field_values(field, stored, values, &start);
-	int			n = (int) Min((size_t) Min(segments, Max(MOST_SEGMENTS / (int) leads, 1)), length);
+	int			n = (int) Min((size_t) segments, length);
 
 	division->n = n * (int) leads;
 	division->segments = palloc0(Max(division->n, 1) * sizeof(Segment));
@@ -190,8 +204,8 @@ divide_signal(const LearnField *field, LearnBytes stored, int segments, Division
 
 /* A kind that is not divided has no parts that could be told apart. */
 static const Divider dividers[LEARN_TEXT + 1] = {
-	[LEARN_IMAGE] = {"an image", 7, 64, divide_image},
-	[LEARN_SIGNAL] = {"a signal", 16, MOST_SEGMENTS, divide_signal}
+	[LEARN_IMAGE] = {"an image", 7, most_patches, divide_image},
+	[LEARN_SIGNAL] = {"a signal", 16, most_stretches, divide_signal}
 };
 
 /* ---- which field ---- */
@@ -272,17 +286,20 @@ idla_explain_field(FunctionCallInfo fcinfo, int number, const IdlaSite *site, bo
 /* ---- idla_explain_parts ---- */
 
 static int
-wanted_segments(FunctionCallInfo fcinfo, int number, const Divider *divider)
+wanted_segments(FunctionCallInfo fcinfo, int number, const Divider *divider, const LearnField *field)
 {
+	int			most = divider->most(field);
 	int			segments;
 
 	if (PG_ARGISNULL(number))
-		return divider->by_default;
+		return Min(divider->by_default, most);
 	segments = PG_GETARG_INT32(number);
-	if (segments < 1 || segments > divider->most)
+	if (segments < 1 || segments > most)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("segments is %d: for %s it must be between 1 and %d", segments, divider->what, divider->most)));
+				 errmsg("segments is %d: for %s it must be between 1 and %d", segments,
+						field->kind == LEARN_SIGNAL && field->dims[1] > 1 ? psprintf("%s of %zu leads", divider->what, field->dims[1]) :
+						divider->what, most)));
 	return segments;
 }
 
@@ -381,9 +398,15 @@ idla_explain_parts(PG_FUNCTION_ARGS)
 	question.how.by_parts = true;
 	question.how.field = idla_explain_field(fcinfo, 2, site, false);
 	field = &site->model->learn.fields[question.how.field];
+	if (field->rocket != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("under architecture \"rocket\" signal \"%s\" has no parts", field->name),
+				 errdetail("Its features are shares of time over the whole signal, which have no slope."),
+				 errhint("Train with architecture => 'fcn' to have segments explained.")));
 	divider = &dividers[field->kind];
 	division.segment_of = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int) * learn_field_parts(field));
-	divider->divide(field, site->fields[question.how.field], wanted_segments(fcinfo, 6, divider), &division);
+	divider->divide(field, site->fields[question.how.field], wanted_segments(fcinfo, 6, divider, field), &division);
 	question.how.segment_of = division.segment_of;
 	question.how.n_segments = division.n;
 	contributions = palloc0(((Size) division.n + 1) * sizeof(double));

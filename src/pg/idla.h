@@ -75,7 +75,9 @@ typedef enum IdlaKind
 	IDLA_ARRAY,					/* numbers, fixed length */
 	IDLA_IMAGE,					/* bytea of a PNG, JPEG or DICOM file; an array of two or three dimensions */
 	IDLA_SIGNAL,				/* an array (samples) or (leads, samples) of any length */
-	IDLA_TEXT					/* free text */
+	IDLA_TEXT,					/* free text */
+	IDLA_SERIES,				/* an entity's events in bins; made of long rows, see series.h */
+	IDLA_SUMMARY				/* statistics of one channel of them */
 } IdlaKind;
 
 typedef struct IdlaColumn
@@ -99,6 +101,7 @@ typedef struct IdlaColumns
 	LearnChannel *channels;
 	int			n_fields;
 	LearnField *fields;
+	struct IdlaSeries *series;	/* the rows are gathered from long ones; NULL: they are not */
 } IdlaColumns;
 
 /* ---- decode.c: a tuple into channels ---- */
@@ -284,7 +287,14 @@ extern TupleDesc idla_rows_desc(IdlaRows *rows);
 /* Calls take for every row, in memory that is emptied every few rows; returns their number. */
 extern uint64 idla_rows_read(IdlaRows *rows,
 							 void (*take) (void *context, const Datum *values, const bool *isnull), void *context);
+/* The same for at most so many of them; the next call goes on. */
+extern uint64 idla_rows_read_some(IdlaRows *rows, long most,
+								  void (*take) (void *context, const Datum *values, const bool *isnull), void *context);
 extern void idla_rows_close(IdlaRows *rows);
+/* Opens it with rows of equal values in the column beside each other. */
+extern IdlaRows *idla_rows_open_ordered(const char *source, const char *column);
+/* The different texts of a column in rows where `value` is not NULL, in C order; palloc'd */
+extern char **idla_rows_words(const char *source, const char *column, const char *value, int *n);
 
 /* ---- judge.c: how good a model's answers are; used by idla_train, idla_evaluate and idla_importance ---- */
 

@@ -5,6 +5,7 @@
  * handful of numbers, a signal, or the pixels of an image; an image has the size of the first one unless the user wants another.
  */
 #include "column.h"
+#include "series.h"
 
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
@@ -77,7 +78,12 @@ look_at_image(IdlaLook *look, Datum value)
 	bytes = pg_detoast_datum_packed((struct varlena *) DatumGetPointer(value));
 	/* A first image that cannot be read settles nothing; the next one may. */
 	if (!learn_image_info(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), &look->image, &trouble))
+	{
 		look->n = 0;
+		if (!look->unreadable)
+			look->trouble = trouble;
+		look->unreadable = true;
+	}
 	if ((Pointer) bytes != DatumGetPointer(value))
 		pfree(bytes);
 }
@@ -259,7 +265,17 @@ describe_text(const IdlaColumn *column, const IdlaOverride *override, LearnField
 }
 
 static void
-check_size(const LearnField *field)
+describe_series(LearnSeriesPlan *plan, LearnField *field)
+{
+	field->kind = LEARN_SERIES;
+	field->sample = LEARN_SAMPLE_F32;
+	field->dims[0] = plan->n_bins;
+	field->dims[1] = (size_t) plan->n_channels;
+	field->series = plan;
+}
+
+static void
+check_size(const IdlaLook *look, const LearnField *field)
 {
 	int64		n = field->kind == LEARN_TEXT ? (int64) field->dims[0] : (int64) field->dims[0] * (int64) field->dims[1] * (field->kind == LEARN_IMAGE ? (int64) field->dims[2] : 1);
 
@@ -270,7 +286,8 @@ check_size(const LearnField *field)
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("column \"%s\" has no value in any of the first rows that could be taken as %s", field->name,
 						field->kind == LEARN_IMAGE ? "an image" : "a signal"),
-				 errhint("Say its size in the option columns, or leave it out with \"ignore\".")));
+				 look->unreadable ? errdetail("The first one: %s.", look->trouble.message) : 0,
+				 errhint("Leave it out with the option columns => {\"%s\": \"ignore\"}.", field->name)));
 	if (n > MOST_PIXELS || (field->kind == LEARN_SIGNAL && field->dims[0] > LONGEST_SIGNAL) || field->kind == LEARN_TEXT)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -295,7 +312,7 @@ idla_columns_fields(IdlaColumns *columns, const IdlaLook *looks, const IdlaOverr
 		LearnField *field = &columns->fields[columns->n_fields];
 
 		column->field = -1;
-		if (column->kind != IDLA_IMAGE && column->kind != IDLA_SIGNAL && column->kind != IDLA_TEXT)
+		if (column->kind != IDLA_IMAGE && column->kind != IDLA_SIGNAL && column->kind != IDLA_SERIES && column->kind != IDLA_TEXT)
 			continue;
 		memset(field, 0, sizeof(*field));
 		field->name = dev_strdup(work->session, column->name);
@@ -306,9 +323,11 @@ idla_columns_fields(IdlaColumns *columns, const IdlaLook *looks, const IdlaOverr
 			describe_image(&looks[i], column, override, field);
 		else if (column->kind == IDLA_TEXT)
 			describe_text(column, override, field, work);
+		else if (column->kind == IDLA_SERIES)
+			describe_series(&columns->series->plan, field);
 		else
 			describe_signal(&looks[i], column, override, field);
-		check_size(field);
+		check_size(&looks[i], field);
 		column->field = columns->n_fields++;
 	}
 }

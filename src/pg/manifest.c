@@ -6,6 +6,7 @@
  * back. Reading it is manifest_read.c; both change together, and with them IDLA_FORMAT.
  */
 #include "manifest.h"
+#include "series.h"
 
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -193,6 +194,36 @@ put_fields(StringInfo out, const LearnModel *model)
 	appendStringInfoChar(out, ']');
 }
 
+/* How rows are gathered, and what training has learned of the channels beside the field's centers and scales. */
+static void
+put_series(StringInfo out, const IdlaSeries *series)
+{
+	if (series == NULL)
+		return;
+	idla_json_key(out, "series");
+	appendStringInfoChar(out, '{');
+	idla_json_put_string(out, "entity", series->entity);
+	idla_json_put_string(out, "time", series->time);
+	idla_json_put_string(out, "label_at", series->label_at);
+	idla_json_put_string(out, "value", series->value);
+	idla_json_put_string(out, "name", series->name);
+	idla_json_put_string(out, "field", series->field);
+	idla_json_put_integer(out, "clock", series->clock);
+	idla_json_put_string(out, "use", idla_series_use_names[series->use]);
+	idla_json_put_integer(out, "bins", (int64) series->plan.n_bins);
+	idla_json_put_double(out, "width", series->plan.width);
+	idla_json_put_bool(out, "average", series->plan.average);
+	idla_json_open_array(out, "channels");
+	for (int i = 0; i < series->plan.n_channels; i++)
+	{
+		idla_json_open_object(out);
+		idla_json_put_string(out, "name", series->plan.channels[i].name);
+		idla_json_put_integer(out, "n", (int64) series->plan.channels[i].n);
+		appendStringInfoChar(out, '}');
+	}
+	appendStringInfoString(out, "]}");
+}
+
 /* The views of images that predicting averages. */
 static void
 put_views(StringInfo out, const LearnModel *model)
@@ -285,6 +316,7 @@ idla_manifest_build(const IdlaModel *model, Jsonb *extra)
 	idla_json_put_string(&out, "event_column", model->event_column);
 	idla_json_put_string(&out, "entity", model->entity);
 	idla_json_put_string(&out, "position", model->position);
+	put_series(&out, model->columns.series);
 	put_columns(&out, &model->columns);
 	put_channels(&out, &model->columns);
 	put_fields(&out, &model->learn);

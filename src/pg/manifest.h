@@ -24,6 +24,11 @@ extern const char *const idla_lexicon_keys[LEARN_TABLES];
 /* The model's images and their like; columns are read already. */
 extern void idla_fields_read(IdlaModel *model, JsonbContainer *root);
 
+/* ---- manifest_series.c ---- */
+
+/* How rows are gathered, when they are; columns are read already. */
+extern void idla_series_manifest(IdlaModel *model, JsonbContainer *root);
+
 /* ---- safetensors.c ---- */
 
 /*

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "column.h"
+#include "series.h"
 
 #include "mb/pg_wchar.h"
 
@@ -121,7 +122,8 @@ read_text(IdlaModel *model, JsonbContainer *object, LearnField *field)
 static void
 check_kind(const LearnField *field, const IdlaColumn *column)
 {
-	IdlaKind	kind = field->kind == LEARN_IMAGE ? IDLA_IMAGE : field->kind == LEARN_TEXT ? IDLA_TEXT : IDLA_SIGNAL;
+	static const IdlaKind kinds[] = {IDLA_IMAGE, IDLA_SIGNAL, IDLA_SERIES, IDLA_TEXT};	/* by LearnFieldKind */
+	IdlaKind	kind = kinds[field->kind];
 	size_t		size = field->dims[0] * field->dims[1];
 
 	if (column->kind != kind || column->field >= 0)
@@ -132,8 +134,26 @@ check_kind(const LearnField *field, const IdlaColumn *column)
 		size *= field->dims[2];
 	if (size == 0 || size > MOST_VALUES)
 		idla_corrupt("Key \"dims\" of a field makes %zu values", size);
-	if (field->kind == LEARN_SIGNAL && field->sample != LEARN_SAMPLE_F32)
+	if (field->kind != LEARN_IMAGE && field->sample != LEARN_SAMPLE_F32)
 		idla_corrupt("Key \"sample\" of a signal is not a float");
+}
+
+/* The plan's channels are scaled as the field says. */
+static void
+join_series(LearnField *field, IdlaSeries *series)
+{
+	LearnSeriesPlan *plan = &series->plan;
+
+	if (field->dims[0] != plan->n_bins || field->dims[1] != (size_t) plan->n_channels)
+		idla_corrupt("Key \"dims\" of a field is not that of the series");
+	for (int i = 0; i < plan->n_channels; i++)
+	{
+		if (!(field->scale[i] > 0))
+			idla_corrupt("Key \"scale\" of a field is not positive");
+		plan->channels[i].mean = (double) field->center[i];
+		plan->channels[i].deviation = 1 / (double) field->scale[i];
+	}
+	field->series = plan;
 }
 
 static void
@@ -157,8 +177,6 @@ read_field(IdlaModel *model, JsonbContainer *object, int number)
 		(field->rate > 0) != (field->to_rate > 0))
 		idla_corrupt("Keys \"rate\" and \"to_rate\" of a field make no sense");
 	field->scaling = (LearnSignalScaling) idla_json_integer(object, "scaling", LEARN_SIGNAL_BY_LEAD, LEARN_SIGNAL_UNSCALED);
-	if (field->kind == LEARN_SERIES)
-		idla_corrupt("Key \"kind\" of a field is of no column");
 	if (field->kind == LEARN_TEXT)
 		read_text(model, object, field);
 	column = &model->columns.columns[field->column];
@@ -166,6 +184,8 @@ read_field(IdlaModel *model, JsonbContainer *object, int number)
 	field->name = column->name;
 	field->center = read_floats(model, object, "center", learn_field_depth(field));
 	field->scale = read_floats(model, object, "scale", learn_field_depth(field));
+	if (field->kind == LEARN_SERIES)
+		join_series(field, model->columns.series);
 	column->field = number;
 }
 
@@ -218,7 +238,7 @@ idla_fields_read(IdlaModel *model, JsonbContainer *root)
 	{
 		const IdlaColumn *column = &model->columns.columns[i];
 
-		if (column->kind >= IDLA_IMAGE && column->field < 0)
+		if (column->kind >= IDLA_IMAGE && column->kind != IDLA_SUMMARY && column->field < 0)
 			idla_corrupt("Column \"%s\" has no field", column->name);
 	}
 }

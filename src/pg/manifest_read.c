@@ -122,11 +122,13 @@ read_columns(IdlaModel *model, JsonbContainer *root)
 		column->name = keep_string(model, idla_json_string(object, "name", true));
 		column->type_name = keep_string(model, idla_json_string(object, "type", true));
 		column->type = find_builtin_type(column->type_name);
-		column->kind = (IdlaKind) idla_json_integer(object, "kind", IDLA_NUMBER, IDLA_TEXT);
+		column->kind = (IdlaKind) idla_json_integer(object, "kind", IDLA_NUMBER, IDLA_SUMMARY);
 		column->field = -1;
 		column->reference = keep_string(model, idla_json_string(object, "reference", false));
 		if (column->kind == IDLA_ARRAY)
 			column->array_length = (int) idla_json_integer(object, "length", 1, MAX_INPUTS);
+		if (column->kind == IDLA_SUMMARY)
+			column->array_length = LEARN_SERIES_STATISTICS;
 		for (int j = 0; j < i; j++)
 			if (strcmp(columns->columns[j].name, column->name) == 0)
 				idla_corrupt("Column \"%s\" is listed twice", column->name);
@@ -446,6 +448,7 @@ idla_manifest_read(IdlaModel *model, Jsonb *manifest, const char *weights, Size 
 	check_digests(model, manifest, weights, size);
 	model->learn.task = (LearnTask) find_name(learn_task_names, root, "task");
 	read_columns(model, root);
+	idla_series_manifest(model, root);
 	read_channels(model, root);
 	idla_fields_read(model, root);
 	if (model->learn.n_numbers + model->learn.n_codes == 0 && model->learn.n_fields == 0)

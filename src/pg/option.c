@@ -338,6 +338,13 @@ read_class_weights(IdlaOptions *options, const Option *option, const JsonbValue 
 	options->n_class_weights = n;
 }
 
+static void
+read_series(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	(void) option;
+	idla_series_options_read(options, value);
+}
+
 /* A label, in whatever type the target has it. */
 static void
 read_positive(IdlaOptions *options, const Option *option, const JsonbValue *value)
@@ -407,11 +414,13 @@ static const Option known[] = {
 	SPECIAL("columns", read_columns),
 	SPECIAL("group_by", read_group_by),
 	TEXT("order_by", order_by),
-	TEXT("entity", entity),
 	TEXT("part", part),
 	WORD("on_bad_input", on_bad_input, bad_input_words),
 	TEXT("time", time),
 	TEXT("event", event),
+	TEXT("entity", entity),
+	TEXT("label_at", label_at),
+	SPECIAL("series", read_series),
 	NUMBER("validation", split.validation, 0, 0.9),
 	NUMBER("test", split.test, 0, 0.9),
 	INTEGER("folds", training.folds, 0, 100),
@@ -531,9 +540,11 @@ find_option(const char *name)
 }
 
 static void
-check_together(const IdlaOptions *options)
+check_together(IdlaOptions *options)
 {
 	const LearnSplit *split = &options->split;
+
+	idla_series_options_check(options);
 
 	if (Max(split->validation, 0) + Max(split->test, 0) >= 0.95)
 		ereport(ERROR,

@@ -23,9 +23,22 @@ typedef struct IdlaOptions
 	char	   *order_by;
 	char	   *part;
 	int			on_bad_input;	/* 0: an error, 1: the row is left out */
-	char	   *entity;			/* tagging, one token a row: its sentence */
 	char	   *time;			/* survival */
 	char	   *event;
+
+	/* long rows, see series.h; entity NULL: a row is a row. Tagging, one token a row: its sentence */
+	char	   *entity;
+	char	   *label_at;
+	char	   *series_time;
+	char	   *series_value;
+	char	   *series_name;
+	int			series_use;		/* an IdlaSeriesUse */
+	int			series_bins;	/* 0: default */
+	double		series_width;	/* number or seconds, 0: default */
+	bool		series_width_is_time;	/* it came as an interval */
+	bool		series_average;
+	bool		series_static_given;
+	List	   *series_static;	/* of char * */
 
 	/* engine */
 	LearnSplit	split;
@@ -51,6 +64,7 @@ typedef struct IdlaOptions
 } IdlaOptions;
 
 extern const char *const idla_optimizer_names[];	/* by NnOptimizerKind; ends with NULL */
+extern const char *const idla_series_use_names[];	/* by IdlaSeriesUse; ends with NULL */
 extern const char *const idla_schedule_names[];	/* by NnScheduleKind; ends with NULL */
 
 /* ERROR with the nearest name for an unknown option, with the bounds for a bad value. Memory of the current context. */
@@ -63,6 +77,10 @@ extern void idla_architecture_read(const char *text, LearnNetwork *network);
 /* ---- option_augment.c: augment and adversarial ---- */
 
 extern void idla_augment_read(IdlaOptions *options, const JsonbValue *value);
+/* option_series.c */
+extern void idla_series_options_read(IdlaOptions *options, const JsonbValue *value);
+/* What belongs together, once all are read: settles whose time option time is. */
+extern void idla_series_options_check(IdlaOptions *options);
 extern void idla_adversary_read(LearnAdversary *adversary, const JsonbValue *value);
 /* The wishes as values in options->training, by the inputs that there are: ERROR for what does not fit them. */
 extern void idla_augment_settle(IdlaOptions *options, const LearnModel *model);

@@ -167,6 +167,7 @@ require_classifier(const IdlaSite *site, const char *function)
 				 errmsg("model \"%s\" is a %s model: it knows no classes", model_name(site),
 						learn_task_names[site->model->learn.task]),
 				 errdetail("%s is for classification.", function),
+				 site->model->learn.task == LEARN_MULTILABEL ? errhint("Use idla_probabilities, or idla_predict for one label.") :
 				 errhint("Use idla_predict.")));
 }
 

@@ -6,6 +6,7 @@
  * the first values, so the first rows wait in a tuplestore until it is.
  */
 #include "reading.h"
+#include "series.h"
 #include "tokens.h"
 
 #include <math.h>
@@ -162,6 +163,8 @@ columns_to_skip(const Reader *reader)
 		candidates = lappend(candidates, options->order_by);
 	if (options->part != NULL)
 		candidates = lappend(candidates, options->part);
+	if (options->entity != NULL)
+		candidates = lappend(candidates, options->entity);
 	foreach(cell, candidates)
 		if (idla_override_find(options->overrides, options->n_overrides, lfirst(cell)) == NULL)
 			skip = lappend(skip, lfirst(cell));
@@ -266,6 +269,7 @@ join_sentences(Reader *reader, IdlaRows *rows, const char *target)
 	reading->entity = options->entity;
 	reading->position = options->order_by;
 	options->order_by = NULL;
+	options->entity = NULL;
 	idla_rows_close(rows);
 	rows = idla_rows_open(idla_sentences_query(reading->source, token, target, reading->entity, reading->position, kept));
 	reader->desc = CreateTupleDescCopy(idla_rows_desc(rows));
@@ -589,6 +593,40 @@ take_row(void *context, const Datum *values, const bool *isnull)
 		wait_for_look(reader, values, isnull);
 }
 
+/* What is ignored of long rows is not gathered. */
+static int
+gathered_overrides(const IdlaOptions *options, IdlaOverride *left)
+{
+	int			n = 0;
+
+	for (int i = 0; i < options->n_overrides; i++)
+		if (!options->overrides[i].ignore)
+			left[n++] = options->overrides[i];
+	return n;
+}
+
+static void
+plan_columns(Reader *reader, IdlaSeriesRows *series)
+{
+	IdlaReading *reading = reader->reading;
+	const IdlaOptions *options = reading->options;
+	IdlaOverride *overrides = options->overrides;
+	int			n = options->n_overrides;
+
+	if (series != NULL)
+	{
+		overrides = palloc0(sizeof(IdlaOverride) * (Size) Max(n, 1));
+		n = gathered_overrides(options, overrides);
+	}
+	idla_columns_plan(reader->desc, reading->target.task == LEARN_TAGGING ? all_but_text(reader) : columns_to_skip(reader),
+					  overrides, n, &reading->columns);
+	/* Whatever the text looks like, it is one. */
+	if (reading->target.task == LEARN_TAGGING)
+		reading->columns.columns[0].kind = IDLA_TEXT;
+	if (series != NULL)
+		idla_series_mark(&reading->columns, idla_series_of(series));
+}
+
 static void
 report_bad(const IdlaReading *reading)
 {
@@ -603,16 +641,20 @@ void
 idla_reading_run(IdlaReading *reading, const char *target, int task)
 {
 	Reader		reader;
-	IdlaRows   *rows;
+	IdlaRows   *rows = NULL;
+	IdlaSeriesRows *series = NULL;
 	uint64		n_rows;
 
 	memset(&reader, 0, sizeof(reader));
 	reader.reading = reading;
 	reader.context = CurrentMemoryContext;
 	reading->spill = idla_spill_create(reading->work);
-	rows = idla_rows_open(reading->source);
+	if (reading->options->entity != NULL && task != LEARN_TAGGING)
+		series = idla_series_open(reading->source, reading->options, target, task, reading->work);
+	else
+		rows = idla_rows_open(reading->source);
 	/* The cursor's descriptor goes with the cursor; messages and planned columns stay. */
-	reader.desc = CreateTupleDescCopy(idla_rows_desc(rows));
+	reader.desc = CreateTupleDescCopy(series != NULL ? idla_series_desc(series) : idla_rows_desc(rows));
 	if (task == LEARN_TAGGING)
 		rows = join_sentences(&reader, rows, target);
 	idla_target_open(&reading->target, target, task, reading->options, reader.desc);
@@ -620,20 +662,22 @@ idla_reading_run(IdlaReading *reading, const char *target, int task)
 	find_groups(&reader);
 	find_order(&reader);
 	find_part(&reader);
-	idla_columns_plan(reader.desc, reading->target.task == LEARN_TAGGING ? all_but_text(&reader) : columns_to_skip(&reader),
-					  reading->options->overrides, reading->options->n_overrides, &reading->columns);
-	/* Whatever the text looks like, it is one. */
-	if (reading->target.task == LEARN_TAGGING)
-		reading->columns.columns[0].kind = IDLA_TEXT;
+	plan_columns(&reader, series);
 	reader.looks = palloc0(sizeof(IdlaLook) * (Size) reading->columns.n);
 	if (columns_known(&reader))
 		create_dataset(&reader);
 
-	n_rows = idla_rows_read(rows, take_row, &reader);
+	n_rows = series != NULL ? idla_series_read(series, take_row, &reader) : idla_rows_read(rows, take_row, &reader);
 	if (reader.decoder == NULL && n_rows > 0)
 		settle(&reader);
 	idla_batch_flush(reader.batch);
-	idla_rows_close(rows);
+	if (series != NULL)
+	{
+		reading->gathered = *idla_series_report(series);
+		idla_series_close(series);
+	}
+	else
+		idla_rows_close(rows);
 	reading->n_read = Max(reading->n_read, n_rows);
 	report_bad(reading);
 }

@@ -117,11 +117,13 @@ parse(const char *text)
 	return statements;
 }
 
-static void
+/* The one statement of the text, without what ends it. */
+static char *
 check_query(const char *text)
 {
 	List	   *statements = parse(text);
-	Node	   *statement = list_length(statements) == 1 ? linitial_node(RawStmt, statements)->stmt : NULL;
+	RawStmt    *raw = list_length(statements) == 1 ? linitial_node(RawStmt, statements) : NULL;
+	Node	   *statement = raw != NULL ? raw->stmt : NULL;
 	bool		reads = statement != NULL && IsA(statement, SelectStmt) && ((SelectStmt *) statement)->intoClause == NULL;
 
 	if (reads && ((SelectStmt *) statement)->withClause != NULL)
@@ -132,7 +134,7 @@ check_query(const char *text)
 			reads &= IsA(((CommonTableExpr *) lfirst(cell))->ctequery, SelectStmt);
 	}
 	if (reads)
-		return;
+		return raw->stmt_len > 0 ? pnstrdup(text + raw->stmt_location, raw->stmt_len) : pstrdup(text + raw->stmt_location);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("the source is not a single SELECT that only reads"),
@@ -168,34 +170,13 @@ check_names(TupleDesc desc)
 						 errhint("Columns are known by name; give them different ones with AS.")));
 }
 
-char *
-idla_rows_query(const char *text)
-{
-	char	   *query;
-	size_t		size;
-
-	if (!is_query(text))
-		return query_of_name(text);
-	check_query(text);
-	query = pstrdup(text);
-	for (size = strlen(query); size > 0 && (query[size - 1] == ';' || scanner_isspace(query[size - 1])); size--)
-		query[size - 1] = '\0';
-	return query;
-}
-
-IdlaRows *
-idla_rows_open(const char *text)
+static IdlaRows *
+open_query(const char *query)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	IdlaRows *rows = palloc0(sizeof(IdlaRows));
-	const char *query = text;
 	SPIPlanPtr	plan;
 	int			level;
-
-	if (is_query(text))
-		check_query(text);
-	else
-		query = query_of_name(text);
 
 	level = NewGUCNestLevel();
 	/* Compiling a plan cannot be interrupted, and takes longer than a cancel may. */
@@ -212,6 +193,59 @@ idla_rows_open(const char *text)
 	AtEOXact_GUC(false, level);
 	MemoryContextSwitchTo(caller);
 	return rows;
+}
+
+char *
+idla_rows_query(const char *text)
+{
+	return is_query(text) ? check_query(text) : query_of_name(text);
+}
+
+IdlaRows *
+idla_rows_open(const char *text)
+{
+	if (!is_query(text))
+		return open_query(query_of_name(text));
+	check_query(text);
+	return open_query(text);
+}
+
+/* A comment may end the text: hence the line break. */
+static char *
+as_table(const char *text)
+{
+	return psprintf("(%s\n) AS idla_source", is_query(text) ? check_query(text) : query_of_name(text));
+}
+
+IdlaRows *
+idla_rows_open_ordered(const char *text, const char *column)
+{
+	return open_query(psprintf("SELECT * FROM %s ORDER BY %s", as_table(text), quote_identifier(column)));
+}
+
+char **
+idla_rows_words(const char *text, const char *column, const char *value, int *n)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	char	   *query = psprintf("SELECT DISTINCT %s::pg_catalog.text COLLATE \"C\" FROM %s WHERE %s IS NOT NULL AND %s IS NOT NULL ORDER BY 1",
+								 quote_identifier(column), as_table(text), quote_identifier(column), quote_identifier(value));
+	char	  **words;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute(query, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "reading the names of the source failed");
+	*n = (int) Min(SPI_processed, (uint64) PG_INT32_MAX);
+	words = MemoryContextAlloc(caller, sizeof(char *) * (Size) Max(*n, 1));
+	for (int i = 0; i < *n; i++)
+	{
+		char	   *word = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+
+		words[i] = MemoryContextStrdup(caller, word);
+	}
+	SPI_finish();
+	MemoryContextSwitchTo(caller);
+	return words;
 }
 
 TupleDesc
@@ -264,6 +298,13 @@ stop_receiving(DestReceiver *self)
 uint64
 idla_rows_read(IdlaRows *rows, void (*take) (void *context, const Datum *values, const bool *isnull), void *context)
 {
+	return idla_rows_read_some(rows, FETCH_ALL, take, context);
+}
+
+uint64
+idla_rows_read_some(IdlaRows *rows, long most, void (*take) (void *context, const Datum *values, const bool *isnull),
+					void *context)
+{
 	int			level = NewGUCNestLevel();
 	Receiver	receiver;
 
@@ -278,7 +319,7 @@ idla_rows_read(IdlaRows *rows, void (*take) (void *context, const Datum *values,
 	receiver.row_context = AllocSetContextCreate(CurrentMemoryContext, "idla row", ALLOCSET_DEFAULT_SIZES);
 
 	(void) set_config_option("synchronize_seqscans", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	PortalRunFetch(rows->portal, FETCH_FORWARD, FETCH_ALL, &receiver.callbacks);
+	PortalRunFetch(rows->portal, FETCH_FORWARD, most, &receiver.callbacks);
 	AtEOXact_GUC(false, level);
 	MemoryContextDelete(receiver.row_context);
 	return receiver.n_rows;

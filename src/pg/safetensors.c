@@ -94,6 +94,15 @@ has_edges(const LearnNetwork *network)
 }
 
 static Tensor
+state_of(int field, size_t size, float *state)
+{
+	Tensor		made = tensor(0, "", 1, &size, state);
+
+	snprintf(made.name, sizeof(made.name), "field%d/state", field);
+	return made;
+}
+
+static Tensor
 parameter_of(int n, const NnGraph *graph, int parameter, float *weights)
 {
 	const NnParameterInfo *info = nn_graph_parameter(graph, parameter);
@@ -122,10 +131,32 @@ write_tensor(Image *image, const Tensor *what)
 	image->used += bytes;
 }
 
+/* What was fitted to fields beyond what the manifest says. */
+static void
+write_states(const IdlaModel *model, Image *image)
+{
+	for (int i = 0; i < model->learn.n_fields; i++)
+	{
+		const LearnField *field = &model->learn.fields[i];
+		size_t		size = learn_field_state_size(field);
+		float	   *state;
+		Tensor		one;
+
+		if (size == 0)
+			continue;
+		state = MemoryContextAllocHuge(CurrentMemoryContext, size * sizeof(float));
+		learn_field_state_store(field, state);
+		one = state_of(i, size, state);
+		write_tensor(image, &one);
+		pfree(state);
+	}
+}
+
 static void
 write_nets(const IdlaModel *model, IdlaWork *scratch, Image *image)
 {
 	image->used = 0;
+	write_states(model, image);
 	for (int n = 0; n < model->learn.n_nets; n++)
 	{
 		LearnNet   *net = &model->learn.nets[n];
@@ -323,12 +354,36 @@ read_net(IdlaModel *model, IdlaWork *scratch, const Source *source, int n)
 	read_tensor(source, &one);
 }
 
+/* Before networks, which are built on what they say. */
+static void
+read_states(IdlaModel *model, const Source *source)
+{
+	for (int i = 0; i < model->learn.n_fields; i++)
+	{
+		Tensor		one = state_of(i, 0, NULL);
+		JsonbValue *entry = idla_json_find(&source->header->root, one.name);
+		JsonbValue *values;
+		int			n;
+
+		if (entry == NULL)
+			continue;
+		values = idla_json_array(idla_json_object_of(entry, one.name), "shape", 1, 1, &n);
+		one.dims[0] = one.size = (size_t) idla_json_integer_of(&values[0], 1, PG_INT32_MAX, "shape");
+		one.values = floats_for(model, source, one.size, 0);
+		read_tensor(source, &one);
+		if (learn_field_state_load(model->work->session, &model->learn.fields[i], one.values, one.size) != DEV_OK)
+			idla_corrupt("Tensor \"%s\" cannot be read: %s", one.name, dev_message_text(model->work->session));
+		dev_release(model->work->session, one.values);
+	}
+}
+
 void
 idla_weights_read(IdlaModel *model, const char *bytes, Size size)
 {
 	IdlaWork   *scratch = idla_work_open(CurrentMemoryContext, "idla weights", 0, 0);
 	Source		source = open_source(bytes, size);
 
+	read_states(model, &source);
 	for (int n = 0; n < model->learn.n_nets; n++)
 		read_net(model, scratch, &source, n);
 	idla_work_close(scratch);

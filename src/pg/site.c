@@ -7,7 +7,7 @@
  * statement and no earlier, and a privilege is checked once a query. The decoder
  * follows the record's type, which may be altered between two rows of a session.
  */
-#include "idla.h"
+#include "series.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -236,11 +236,27 @@ find_state(FunctionCallInfo fcinfo, Oid relid, int version)
 	return state;
 }
 
+/* One row of many is no case. */
+static void
+refuse_series(const IdlaSite *site)
+{
+	if (site->model->columns.series == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("model \"%s\" answers for all rows of one \"%s\" together", get_rel_name(site->loaded->relid),
+					site->model->columns.series->entity),
+			 errhint("Aggregate them: SELECT %s, idla_predict_series('%s', e) FROM ... e GROUP BY %s.",
+					 quote_identifier(site->model->columns.series->entity), get_rel_name(site->loaded->relid),
+					 quote_identifier(site->model->columns.series->entity))));
+}
+
 IdlaSite *
 idla_site_row(FunctionCallInfo fcinfo, Oid relid, int version, HeapTupleHeader row)
 {
 	SiteState  *state = find_state(fcinfo, relid, version);
 
+	refuse_series(&state->site);
 	deform(state, row);
 	idla_decode(state->decoder, state->site.values, state->site.isnull, state->site.raw, state->site.fields, false);
 	return &state->site;
@@ -252,6 +268,7 @@ idla_site_arguments(FunctionCallInfo fcinfo, Oid relid, int version, int names_a
 	SiteState  *state = find_state(fcinfo, relid, version);
 	const NullableDatum *arguments = &fcinfo->args[names_argument + 1];
 
+	refuse_series(&state->site);
 	if (unlikely(state->type != ANYOID))
 		create_argument_decoder(state, fcinfo, names_argument);
 	for (int i = 0; i < state->site.desc->natts; i++)

@@ -88,6 +88,12 @@ settle_shares(IdlaTraining *run)
 	if (split->validation < 0)
 	{
 		probe.folds = options->training.folds;
+		options->network.task = run->model->learn.task;
+		if (learn_training_solves(&options->network, (size_t) ((double) n * (1 - split->test)), &probe))
+		{
+			split->validation = 0;
+			return;
+		}
 		learn_training_resolve(&options->network, (size_t) ((double) n * (1 - split->test)), &probe);
 		split->validation = probe.folds > 1 ? 0 : 0.15;
 		/* settled here, so that the engine, which counts the rows that are left, does not think otherwise */

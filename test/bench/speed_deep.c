@@ -242,7 +242,7 @@ prepare(Trainer *trainer, const Network *network)
 		worker->diff_weights = dev_alloc(trainer->session, trainer->n_weights, sizeof(float));
 		require(trainer->session, worker->diff_weights != NULL &&
 				nn_run_create(trainer->graph, trainer->device,
-							  trainer->rows > 0 && trainer->rows < worker->rows ? trainer->rows : worker->rows, true,
+							  trainer->rows > 0 && trainer->rows < worker->rows ? trainer->rows : worker->rows, NN_RUN_TRAIN,
 							  &worker->run) == DEV_OK, "run");
 		nn_run_bind(worker->run, trainer->weights, worker->diff_weights);
 	}

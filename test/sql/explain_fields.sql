@@ -95,6 +95,7 @@ SELECT * FROM one s, idla_explain_parts('both_model', s, 'age');
 SELECT * FROM one s, idla_explain_parts('scan_model', s, method => 'grad_cam');
 SELECT * FROM one s, idla_explain_parts('scan_model', s, segments => 0);
 SELECT * FROM one s, idla_explain_parts('scan_model', s, segments => 65);
+SELECT * FROM one s, idla_explain_parts('ecg_model', s, segments => 2049);
 SELECT * FROM one s, idla_explain_parts('scan_model', s, top => 0);
 SELECT * FROM one s, idla_explain_parts('photo_model', s, output => 'lo');
 SELECT * FROM one s, idla_explain_parts('scan_model', s, version => 9);

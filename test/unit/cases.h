@@ -337,9 +337,9 @@ bench_add_src(Bench *bench, int i)
 												   NN_INIT_ZERO, 0, NULL));
 }
 
-/* One graph, device and run in a session of its own; failures are those of the engine. */
+/* One graph and device in a session of its own; failures are those of the engine. */
 static inline DevStatus
-bench_open(Bench *bench, const Case *c, const DevHost *host)
+bench_build(Bench *bench, const Case *c, const DevHost *host)
 {
 	const Reference *r = c->reference;
 	DevStatus	status;
@@ -366,10 +366,18 @@ bench_open(Bench *bench, const Case *c, const DevHost *host)
 												  NN_INIT_GIVEN, 0, r->parameters[i].values);
 	}
 	bench->dst = c->build(bench->graph, &bench->nodes, c);
-	status = nn_graph_compile(bench->graph);
+	return DEV_OK;
+}
+
+/* The graph compiled, its weights and a run for the whole batch. */
+static inline DevStatus
+bench_start(Bench *bench, NnRunUse use)
+{
+	DevStatus	status = nn_graph_compile(bench->graph);
+
 	if (status != DEV_OK)
 		return status;
-	status = nn_run_create(bench->graph, bench->device, r->batch, NN_RUN_WHOLE, &bench->run);
+	status = nn_run_create(bench->graph, bench->device, bench->c->reference->batch, use, &bench->run);
 	if (status != DEV_OK)
 		return status;
 
@@ -383,6 +391,14 @@ bench_open(Bench *bench, const Case *c, const DevHost *host)
 	nn_run_bind(bench->run, bench->weights, bench->diff_weights);
 	nn_run_all_gradients(bench->run, true);
 	return DEV_OK;
+}
+
+static inline DevStatus
+bench_open(Bench *bench, const Case *c, const DevHost *host)
+{
+	DevStatus	status = bench_build(bench, c, host);
+
+	return status != DEV_OK ? status : bench_start(bench, NN_RUN_WHOLE);
 }
 
 static inline void

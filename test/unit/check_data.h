@@ -134,6 +134,8 @@ check_target(LearnTask task, size_t row, int target)
 			return (float) (age + 10 * noise);
 		case LEARN_SURVIVAL:
 			return target == 1 ? (float) (noise > 0) : (float) (100 / age);
+		case LEARN_MULTILABEL:
+			return target == 1 ? noise > 0.5 : age + 15 * noise > 60;
 	}
 	return 0;
 }

@@ -433,7 +433,7 @@ static void
 open_run(Graph *g, size_t batch)
 {
 	CHECK_STATUS(session, nn_graph_compile(g->graph), DEV_OK, "the graph compiles");
-	CHECK_OR_STOP(nn_run_create(g->graph, device, batch, true, &g->run) == DEV_OK, "a run is created");
+	CHECK_OR_STOP(nn_run_create(g->graph, device, batch, NN_RUN_WHOLE, &g->run) == DEV_OK, "a run is created");
 	g->weights = take(nn_graph_weights(g->graph));
 	g->diff_weights = take(nn_graph_weights(g->graph));
 	nn_graph_initialize(g->graph, 1, g->weights);

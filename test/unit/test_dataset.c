@@ -89,7 +89,8 @@ test_append(void)
 	float		code;
 
 	dev_session_open(NULL, 1, &session);
-	CHECK(learn_dataset_create(session, &channel, -1, 1, 1 << 20, NULL, &dataset) == DEV_INVALID && dataset == NULL, "a negative number of channels is refused");
+	CHECK(learn_dataset_create(session, &channel, -1, 1, 1 << 20, NULL, &dataset) == DEV_INVALID && dataset == NULL,
+		  "a negative number of channels is refused");
 	learn_dataset_create(session, &channel, 1, 1, 1 << 20, NULL, &dataset);
 	for (int i = 0; i < 5; i++)
 	{

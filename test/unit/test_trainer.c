@@ -62,6 +62,10 @@ make_targets(LearnTask task, size_t row, const float *x, float *targets)
 			targets[0] = (float) (-log(u) * exp(-risk) * 10);
 			targets[1] = dev_random_uniform(44, 903, row) < 0.7 ? 1 : 0;
 			break;
+		case LEARN_MULTILABEL:
+			targets[0] = u < 1 / (1 + exp(-2 * risk + 3)) ? 1 : 0;
+			targets[1] = x[1] + 0.3f * (float) normal(904, row) > 0.4f;
+			break;
 	}
 }
 
@@ -110,7 +114,7 @@ make_table(DevSession *session, LearnTask task, size_t n, double validation, Tab
 	table->n = n;
 	*model = (LearnModel) {.task = task, .n_columns = N_CHANNELS, .n_channels = N_CHANNELS, .channels = channels,
 	.n_classes = task == LEARN_MULTICLASS ? 3 : task == LEARN_BINARY ? 2 : 0, .positive = 1,
-	.n_targets = task == LEARN_REGRESSION || task == LEARN_SURVIVAL ? 2 : 1, .temperature = 1};
+	.n_targets = task == LEARN_BINARY || task == LEARN_MULTICLASS ? 1 : 2, .temperature = 1};
 	table->split = (LearnSplit) {.validation = validation, .test = 0, .task = task, .seed = 5};
 	status = learn_dataset_create(session, channels, N_CHANNELS, model->n_targets, (size_t) 1 << 26, NULL, &table->dataset);
 	if (status == DEV_OK)

@@ -1,0 +1,230 @@
+/*
+ * field_rocket.c: signals as MiniRocket's features.
+ *
+ * A signal stays what it was in the store and becomes features when a batch is loaded: ten thousand floats a row would
+ * be a hundred times the signal. The convolutions see what a network would see, scaled and cut to length, and features
+ * are centred and scaled by the training part's, so that a missing signal can be zeros as everywhere.
+ */
+#include "field.h"
+
+#include <math.h>
+#include <string.h>
+
+#define FIT_SIGNALS 2000		/* signals that biases are drawn from, at most */
+#define FIT_FLOATS ((size_t) 64 << 20)	/* and their samples in memory */
+#define MOMENT_SIGNALS 4096		/* signals that features' means and deviations are taken of, at most */
+#define LEAST_DEVIATION 1e-4
+
+size_t
+learn_field_rocket_scratch(const LearnField *field)
+{
+	return field->dims[0] * field->dims[1] + learn_rocket_scratch(field->rocket, field->dims[0]);
+}
+
+/* Raw features into dst; false for a missing signal. */
+static bool
+transform(const LearnField *field, LearnBytes stored, float *scratch, float *dst)
+{
+	size_t		n = learn_field_load_samples(field, stored, scratch);
+
+	return n > 0 && learn_rocket_transform(field->rocket, n, scratch, scratch + field->dims[0] * field->dims[1], dst, NULL);
+}
+
+void
+learn_field_load_rocket(const LearnField *field, LearnBytes stored, float *scratch, float *dst)
+{
+	size_t		n = field->rocket->n_features;
+
+	if (!transform(field, stored, scratch, dst))
+	{
+		memset(dst, 0, n * sizeof(float));
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		dst[i] = (dst[i] - field->feature_center[i]) * field->feature_scale[i];
+}
+
+/* ---- Fitting ---- */
+
+/* An even sample of some signals, as the convolutions see them. */
+typedef struct Sample
+{
+	size_t		n;
+	float	   *values;
+	size_t	   *lengths;
+	const float **signals;
+} Sample;
+
+static DevStatus
+draw_sample(LearnDataset *dataset, int number, const uint32_t *rows, size_t n, Sample *sample)
+{
+	const LearnField *field = &dataset->fields[number];
+	size_t		size = field->dims[0] * field->dims[1];
+	size_t		most = FIT_FLOATS / size + 1;
+	size_t		wanted = n < FIT_SIGNALS ? n : FIT_SIGNALS;
+	DevStatus	status = DEV_OK;
+
+	wanted = wanted < most ? wanted : most;
+	sample->values = dev_alloc(dataset->session, wanted * size, sizeof(float));
+	sample->lengths = dev_alloc(dataset->session, wanted, sizeof(size_t));
+	sample->signals = dev_alloc(dataset->session, wanted, sizeof(float *));
+	if (sample->values == NULL || sample->lengths == NULL || sample->signals == NULL)
+		return DEV_NO_MEMORY;
+	for (size_t i = 0; i < wanted && status == DEV_OK; i++)
+	{
+		float	   *values = sample->values + sample->n * size;
+		LearnBytes	stored;
+
+		status = learn_dataset_field(dataset, number, rows[i * n / wanted], &stored);
+		if (status != DEV_OK)
+			break;
+		sample->lengths[sample->n] = learn_field_load_samples(field, stored, values);
+		sample->signals[sample->n] = values;
+		sample->n += sample->lengths[sample->n] > 0;
+	}
+	return status;
+}
+
+static DevStatus
+fit_convolutions(LearnDataset *dataset, int number, const uint32_t *rows, size_t n, size_t wish, uint64_t seed)
+{
+	LearnField *field = &dataset->fields[number];
+	DevSession *session = dataset->session;
+	Sample		sample = {0};
+	LearnRocket *rocket = dev_alloc(session, 1, sizeof(LearnRocket));
+	DevStatus	status = rocket == NULL ? DEV_NO_MEMORY : draw_sample(dataset, number, rows, n, &sample);
+
+	if (status == DEV_OK && sample.n == 0)
+		status = dev_fail(session, DEV_BAD_DATA, "signal \"%s\" is missing in every training row", field->name);
+	if (status == DEV_OK)
+		status = learn_rocket_fit(session, sample.n, sample.lengths, sample.signals, field->dims[1], wish, seed, rocket);
+	dev_release(session, sample.values);
+	dev_release(session, sample.lengths);
+	dev_release(session, (void *) sample.signals);
+	if (status == DEV_OK)
+		field->rocket = rocket;
+	return status;
+}
+
+/* Welford's recurrence for every feature. */
+static void
+add_features(size_t n_features, size_t n, const float *features, double *mean, double *squares)
+{
+	for (size_t i = 0; i < n_features; i++)
+	{
+		double		difference = (double) features[i] - mean[i];
+
+		mean[i] += difference / (double) n;
+		squares[i] += difference * ((double) features[i] - mean[i]);
+	}
+}
+
+static DevStatus
+fit_moments(LearnDataset *dataset, int number, const uint32_t *rows, size_t n, float *scratch, double *mean, double *squares)
+{
+	LearnField *field = &dataset->fields[number];
+	size_t		n_features = field->rocket->n_features;
+	size_t		wanted = n < MOMENT_SIGNALS ? n : MOMENT_SIGNALS;
+	size_t		taken = 0;
+	float	   *features = field->feature_center;
+
+	for (size_t i = 0; i < wanted; i++)
+	{
+		LearnBytes	stored;
+		DevStatus	status = learn_dataset_field(dataset, number, rows[i * n / wanted], &stored);
+
+		if (status == DEV_OK)
+			status = dev_poll(dataset->session);
+		if (status != DEV_OK)
+			return status;
+		if (transform(field, stored, scratch, features))
+			add_features(n_features, ++taken, features, mean, squares);
+	}
+	for (size_t i = 0; i < n_features; i++)
+	{
+		double		deviation = taken > 0 ? sqrt(squares[i] / (double) taken) : 0;
+
+		field->feature_center[i] = (float) mean[i];
+		field->feature_scale[i] = deviation > LEAST_DEVIATION ? (float) (1 / deviation) : 0.0f;
+	}
+	return DEV_OK;
+}
+
+DevStatus
+learn_field_fit_rocket(LearnDataset *dataset, int number, const uint32_t *rows, size_t n, size_t wish, uint64_t seed)
+{
+	LearnField *field = &dataset->fields[number];
+	DevSession *session = dataset->session;
+	DevStatus	status = fit_convolutions(dataset, number, rows, n, wish, seed);
+	size_t		n_features;
+	double	   *mean;
+	double	   *squares;
+	float	   *scratch;
+
+	if (status != DEV_OK)
+		return status;
+	n_features = field->rocket->n_features;
+	field->feature_center = dev_alloc(session, n_features, sizeof(float));
+	field->feature_scale = dev_alloc(session, n_features, sizeof(float));
+	mean = dev_alloc(session, n_features, sizeof(double));
+	squares = dev_alloc(session, n_features, sizeof(double));
+	scratch = dev_alloc(session, learn_field_rocket_scratch(field), sizeof(float));
+	if (field->feature_center == NULL || field->feature_scale == NULL || mean == NULL || squares == NULL || scratch == NULL)
+		return DEV_NO_MEMORY;
+	status = fit_moments(dataset, number, rows, n, scratch, mean, squares);
+	dev_release(session, mean);
+	dev_release(session, squares);
+	dev_release(session, scratch);
+	return status;
+}
+
+/* ---- As floats ---- */
+
+size_t
+learn_field_state_size(const LearnField *field)
+{
+	return field->rocket == NULL ? 0 : 1 + 2 * field->rocket->n_features + learn_rocket_state_size(field->rocket);
+}
+
+void
+learn_field_state_store(const LearnField *field, float *state)
+{
+	size_t		n_features = field->rocket->n_features;
+
+	*state++ = (float) n_features;
+	memcpy(state, field->feature_center, n_features * sizeof(float));
+	memcpy(state + n_features, field->feature_scale, n_features * sizeof(float));
+	learn_rocket_store(field->rocket, state + 2 * n_features);
+}
+
+DevStatus
+learn_field_state_load(DevSession *session, LearnField *field, const float *state, size_t n)
+{
+	LearnRocket *rocket = dev_alloc(session, 1, sizeof(LearnRocket));
+	size_t		n_features;
+	DevStatus	status;
+
+	if (rocket == NULL)
+		return DEV_NO_MEMORY;
+	/* The first number says how many features there are. */
+	if (field->kind != LEARN_SIGNAL || n < 1 || !(state[0] >= 1 && state[0] <= LEARN_ROCKET_MOST_FEATURES) ||
+		state[0] != floorf(state[0]) || n <= 1 + 2 * (size_t) state[0])
+		return dev_fail(session, DEV_CORRUPT, "stored signal features are damaged");
+	n_features = (size_t) state[0];
+	status = learn_rocket_load(session, state + 1 + 2 * n_features, n - 1 - 2 * n_features, rocket);
+	if (status != DEV_OK)
+		return status;
+	if (rocket->n_features != n_features || rocket->leads != field->dims[1] || rocket->length > field->dims[0])
+		return dev_fail(session, DEV_CORRUPT, "stored signal features do not fit the signal");
+	field->rocket = rocket;
+	field->feature_center = dev_alloc(session, n_features, sizeof(float));
+	field->feature_scale = dev_alloc(session, n_features, sizeof(float));
+	if (field->feature_center == NULL || field->feature_scale == NULL)
+		return DEV_NO_MEMORY;
+	for (size_t i = 1; i <= 2 * n_features; i++)
+		if (!isfinite(state[i]))
+			return dev_fail(session, DEV_CORRUPT, "stored signal features are damaged");
+	memcpy(field->feature_center, state + 1, n_features * sizeof(float));
+	memcpy(field->feature_scale, state + 1 + n_features, n_features * sizeof(float));
+	return DEV_OK;
+}
