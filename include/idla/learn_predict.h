@@ -25,6 +25,12 @@ extern DevStatus learn_predict_scores(LearnPredictor *predictor, size_t n, const
 extern void learn_scores_to_answers(const LearnModel *model, size_t n, double *scores);
 /* The same as learn_predict_scores for rows of an encoded data set. */
 extern DevStatus learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const uint32_t *rows, size_t n, double *scores);
+/*
+ * Tagging: codes of LEARN_IOBES for the *n tokens of a stored text (no more than the model reads at a time), how sure each is (the posterior
+ * of its code), and the codes it was stored with, LEARN_NO_TAG where it came without. All are the predictor's until its next call.
+ */
+extern DevStatus learn_predict_tags(LearnPredictor *predictor, LearnBytes text, const int32_t **tags, const int32_t **actual,
+									const float **certain, size_t *n);
 /* Survival: probability of being event-free at `time`. */
 extern double learn_survival_at(const LearnModel *model, double log_hazard, double time);
 

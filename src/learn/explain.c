@@ -487,7 +487,6 @@ read_row(LearnExplainer *explainer, const float *raw, const LearnBytes *fields)
 		DevStatus	status = DEV_OK;
 
 		nn_run_bind(engine->run, voice->weights, NULL);
-		engine->bound = voice->weights;
 		learn_predictor_set(predictor, engine, engine->run, 1);
 		for (int start = 0; start < path->n_starts && status == DEV_OK; start++)
 			status = read_start(engine, path, start);

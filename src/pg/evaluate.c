@@ -9,6 +9,7 @@
  */
 #include "judging.h"
 #include "series.h"
+#include "tokens.h"
 
 #include <math.h>
 
@@ -370,6 +371,11 @@ idla_judging_read(FunctionCallInfo fcinfo, int version, bool keep_rows)
 	judging->keep_rows = keep_rows;
 	judging->loaded = idla_load(PG_GETARG_OID(0), version, GetActiveSnapshot(), work->context);
 	judging->learn = &judging->loaded->model->learn;
+	if (judging->learn->task == LEARN_TAGGING)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" tags: it has one column, whose importance is all there is",
+						get_rel_name(judging->loaded->relid))));
 	judging->threshold = 0.5;
 	(void) idla_card_number(judging->loaded->model->card, "threshold", &judging->threshold);
 	judging->skip_bad = idla_card_text(judging->loaded->model->card, "on_bad_input") != NULL;
@@ -406,18 +412,32 @@ put_number(Datum *values, bool *nulls, int column, double value)
 	values[column] = Float8GetDatum(value);
 }
 
-Datum
-idla_evaluate(PG_FUNCTION_ARGS)
+/* A tagger is judged sentence by sentence: judge_tags.c. False for another model. */
+static bool
+is_tagger(FunctionCallInfo fcinfo, int version, IdlaTagJudge **judge, IdlaWork **work, const LearnModel **model)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	IdlaJudging *judging;
-	IdlaMetric *metrics;
-	int			n;
+	IdlaLoaded *loaded;
+	MemoryContext caller;
 
-	InitMaterializedSRF(fcinfo, 0);
-	judging = idla_judging_read(fcinfo, idla_version_argument(fcinfo, 2), false);
-	metrics = idla_judge_at(judging->work, judging->learn, judging->n, judging->scores, judging->target_values,
-							judging->threshold, &n);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		return false;
+	*work = idla_work_open(CurrentMemoryContext, "judging tags", 0, 0);
+	loaded = idla_load(PG_GETARG_OID(0), version, GetActiveSnapshot(), (*work)->context);
+	*model = &loaded->model->learn;
+	if ((*model)->task != LEARN_TAGGING)
+	{
+		idla_work_close(*work);
+		return false;
+	}
+	caller = MemoryContextSwitchTo((*work)->context);
+	*judge = idla_tag_judge_source(*work, loaded, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	MemoryContextSwitchTo(caller);
+	return true;
+}
+
+static void
+put_metrics(ReturnSetInfo *result, const IdlaMetric *metrics, int n)
+{
 	for (int i = 0; i < n; i++)
 	{
 		Datum		values[5];
@@ -430,6 +450,31 @@ idla_evaluate(PG_FUNCTION_ARGS)
 		values[4] = Int64GetDatum((int64) metrics[i].n);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
+}
+
+Datum
+idla_evaluate(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	IdlaJudging *judging;
+	IdlaMetric *metrics;
+	int			n;
+	IdlaTagJudge *tags;
+	IdlaWork   *work;
+	const LearnModel *model;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (is_tagger(fcinfo, idla_version_argument(fcinfo, 2), &tags, &work, &model))
+	{
+		metrics = idla_tag_judge_metrics(tags, &n);
+		put_metrics(result, metrics, n);
+		idla_work_close(work);
+		return (Datum) 0;
+	}
+	judging = idla_judging_read(fcinfo, idla_version_argument(fcinfo, 2), false);
+	metrics = idla_judge_at(judging->work, judging->learn, judging->n, judging->scores, judging->target_values,
+							judging->threshold, &n);
+	put_metrics(result, metrics, n);
 	idla_work_close(judging->work);
 	return (Datum) 0;
 }
@@ -439,8 +484,9 @@ idla_evaluate(PG_FUNCTION_ARGS)
 static const char *const averages_names[] = {"micro avg", "macro avg", "weighted avg"};
 
 static void
-put_class(ReturnSetInfo *result, const char *name, const LearnClassScore *score)
+put_class(void *context, const char *name, const LearnClassScore *score)
 {
+	ReturnSetInfo *result = context;
 	Datum		values[5];
 	bool		nulls[5] = {false};
 
@@ -498,9 +544,23 @@ report_classes(ReturnSetInfo *result, IdlaJudging *judging)
 Datum
 idla_classification_report(PG_FUNCTION_ARGS)
 {
+	char	   *level = PG_NARGS() < 4 || PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
 	IdlaJudging *judging;
+	IdlaTagJudge *tags;
+	IdlaWork   *work;
+	const LearnModel *model;
 
 	InitMaterializedSRF(fcinfo, 0);
+	if (is_tagger(fcinfo, idla_version_argument(fcinfo, 2), &tags, &work, &model))
+	{
+		idla_tag_judge_report(tags, model, level, put_class, fcinfo->resultinfo);
+		idla_work_close(work);
+		return (Datum) 0;
+	}
+	if (level != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a level is for models that tag")));
 	judging = idla_judging_read(fcinfo, idla_version_argument(fcinfo, 2), false);
 	if (!is_classifier(judging->learn) && judging->learn->task != LEARN_MULTILABEL)
 		ereport(ERROR,
@@ -528,6 +588,7 @@ importance_metric(LearnTask task)
 		case LEARN_REGRESSION:
 			return "rmse";
 		case LEARN_SURVIVAL:
+		case LEARN_TAGGING:		/* refused before */
 			break;
 	}
 	return "concordance";

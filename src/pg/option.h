@@ -26,7 +26,7 @@ typedef struct IdlaOptions
 	char	   *time;			/* survival */
 	char	   *event;
 
-	/* long rows, see series.h; entity NULL: a row is a row */
+	/* long rows, see series.h; entity NULL: a row is a row. Tagging, one token a row: its sentence */
 	char	   *entity;
 	char	   *label_at;
 	char	   *series_time;

@@ -203,6 +203,12 @@ open_query(const char *query)
 	return rows;
 }
 
+char *
+idla_rows_query(const char *text)
+{
+	return is_query(text) ? check_query(text) : query_of_name(text);
+}
+
 IdlaRows *
 idla_rows_open(const char *text)
 {

@@ -151,6 +151,7 @@ name_columns(IdlaTraining *run)
 	/* What a network has to do with decides how it is trained. */
 	run->options->network.fields = learn->fields;
 	run->options->network.n_fields = learn->n_fields;
+	run->options->network.task = learn->task;
 	learn->n_columns = model->columns.n;
 	learn->columns = allocate(model->work, (size_t) model->columns.n, sizeof(char *));
 	for (int i = 0; i < model->columns.n; i++)
@@ -160,6 +161,8 @@ name_columns(IdlaTraining *run)
 	for (int i = 0; i < run->reading.target.n; i++)
 		appendStringInfo(&names, "%s%s", i > 0 ? "," : "", run->reading.target.names[i]);
 	model->target = names.data;
+	model->entity = run->reading.entity;
+	model->position = run->reading.position;
 	if (learn->task == LEARN_SURVIVAL)
 	{
 		model->time_column = run->reading.target.names[0];
@@ -234,6 +237,8 @@ prepare(IdlaTraining *run)
 	run->options->fit.task = learn->task;
 	idla_check(work, learn_fit(dataset, &run->options->fit, &notes, &learn->n_numbers, &learn->n_codes));
 	idla_report_notes(&notes);
+	if (learn->task == LEARN_TAGGING)
+		learn->labels = learn->fields[0].labels;
 	if (learn->n_numbers + learn->n_codes == 0 && learn->n_fields == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
