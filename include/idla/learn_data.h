@@ -114,6 +114,8 @@ extern void learn_taker_free(LearnTaker *taker);	/* NULL is allowed */
 /* Places of a field that explanations tell apart (pixels, samples, bins by channel, tokens), and that of a plane's value i of n. */
 extern size_t learn_field_parts(const LearnField *field);
 extern size_t learn_field_part(const LearnField *field, int plane, size_t i, size_t n);
+/* Places that can be grouped into segments: the parts, or the samples of a signal whose features are one part. */
+extern size_t learn_field_places(const LearnField *field);
 /*
  * Values as the host has them, taken: src is a file's bytes, or an array's numbers (height, width, depth) or (length, leads).
  * *taken is in memory of malloc, to be freed by the caller; NULL after a failure. A file's sample type is U8 or U16, an array's F32.

@@ -16,7 +16,8 @@ extern DevStatus learn_predictor_create(DevSession *session, const LearnModel *m
 
 /*
  * raw (n, n_channels), fields (n, n_fields) stored values (NULL for a model without) -> scores (n, outputs): the
- * calibrated logit of the positive class or of each label, the log probabilities, the values in the target's unit, or the log hazard ratio. Any n. DEV_BAD_DATA when a score is not finite.
+ * calibrated logit of the positive class or of each label, the log probabilities, the values in the target's unit, or the log hazard
+ * ratio. Any n. DEV_BAD_DATA when a score is not finite.
  */
 extern DevStatus learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields,
 									  double *scores);
@@ -53,7 +54,7 @@ typedef struct LearnExplain
 	uint64_t	seed;
 	bool		by_parts;		/* contributions of the parts of one field instead of columns, and of all the rest as the last */
 	int			field;
-	const int  *segment_of;		/* by_parts: (learn_field_parts) the segment that each part belongs to, n_segments: to the rest; */
+	const int  *segment_of;		/* by_parts: (learn_field_places) the segment that each belongs to, n_segments: to the rest; */
 	int			n_segments;		/* contributions are of segments then. NULL: every part by itself */
 } LearnExplain;
 
@@ -64,6 +65,8 @@ typedef struct LearnExplain
  * *error. The baseline is the score at the mean of the training rows' features. Columns the model does not use get 0.
  * Of several classes the score is the chosen one's log odds against all others. A row that integrated gradients
  * cannot bring within the tolerance comes back with the error that is left.
+ * Segments of a signal that the network sees as features have no slopes: their Shapley values are found by putting
+ * the training part's means in their place, and what the mean signal's features differ from the mean features by is in the rest.
  */
 extern DevStatus learn_explain(LearnPredictor *predictor, const float *raw, const LearnBytes *fields, const LearnExplain *how,
 							   double *contributions, double *score, double *baseline, double *error);

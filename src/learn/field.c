@@ -78,6 +78,12 @@ learn_field_part(const LearnField *field, int plane, size_t i, size_t n)
 	return i / (n / learn_field_parts(field));
 }
 
+size_t
+learn_field_places(const LearnField *field)
+{
+	return field->rocket != NULL ? field->dims[0] * field->dims[1] : learn_field_parts(field);
+}
+
 /* Number i of stored samples. */
 static inline float
 sample_at(LearnSample sample, const void *stored, size_t i)

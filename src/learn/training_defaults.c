@@ -134,9 +134,19 @@ learn_training_solves(const LearnNetwork *network, size_t n_train, const LearnTr
 static void
 resolve_augment(const LearnNetwork *network, LearnTraining *training)
 {
+	static const struct
+	{
+		const char *name;
+		float		value;
+	}			usual[] = {{"rotate", 10}, {"shift", 0.08f}, {"scale", 0.1f}, {"brightness", 0.15f}, {"contrast", 0.2f}};
+
 	memset(&training->augment, 0, sizeof(training->augment));
 	training->augmented = 0;
-	(void) network;
+	for (int i = 0; i < network->n_fields; i++)
+		if (network->fields[i].kind == LEARN_IMAGE)
+			training->augmented = 1;
+	for (size_t i = 0; training->augmented && i < sizeof(usual) / sizeof(usual[0]); i++)
+		training->augment.values[learn_augment_position(learn_augment_find(LEARN_AUGMENT_IMAGE, usual[i].name))] = usual[i].value;
 }
 
 void

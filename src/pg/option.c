@@ -263,27 +263,35 @@ read_override(IdlaOverride *override, const char *path, const JsonbValue *value)
 	}
 }
 
-static void
-read_columns(IdlaOptions *options, const Option *option, const JsonbValue *value)
+IdlaOverride *
+idla_overrides_read(const char *name, const JsonbValue *value, int *n)
 {
-	JsonbContainer *object = idla_option_object(option->name, value, "an object of column names");
+	JsonbContainer *object = idla_option_object(name, value, "an object of column names");
 	JsonbIterator *iterator = JsonbIteratorInit(object);
+	IdlaOverride *overrides = palloc0(sizeof(IdlaOverride) * Max(JsonContainerSize(object), 1));
 	JsonbIteratorToken token;
 	JsonbValue	item;
 
-	options->overrides = palloc0(sizeof(IdlaOverride) * Max(JsonContainerSize(object), 1));
+	*n = 0;
 	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
 	{
-		IdlaOverride *override = &options->overrides[options->n_overrides];
+		IdlaOverride *override = &overrides[*n];
 
 		if (token == WJB_KEY)
 			override->name = idla_option_text(&item);
 		if (token == WJB_VALUE && item.type != jbvNull)
 		{
-			read_override(override, psprintf("columns.%s", override->name), &item);
-			options->n_overrides++;
+			read_override(override, psprintf("%s.%s", name, override->name), &item);
+			(*n)++;
 		}
 	}
+	return overrides;
+}
+
+static void
+read_columns(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	options->overrides = idla_overrides_read(option->name, value, &options->n_overrides);
 }
 
 static void

@@ -141,6 +141,14 @@ check_query(const char *text)
 			 errhint("A source is the name of a table or view, or one SELECT, WITH, VALUES or TABLE query.")));
 }
 
+Oid
+idla_rows_relation(const char *source)
+{
+	if (is_query(source))
+		return InvalidOid;
+	return RangeVarGetRelid(makeRangeVarFromNameList(idla_compat_name_list(source)), NoLock, false);
+}
+
 static char *
 query_of_name(const char *name)
 {

@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "catalog.h"
+#include "constrain.h"
 #include "progress.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -272,6 +273,10 @@ learn(IdlaTraining *run)
 	run->network = run->options->network;
 	idla_augment_settle(run->options, &model->learn);
 	idla_adversary_settle(&run->options->training.adversary, &model->learn);
+	if (run->options->training.adversary.method != LEARN_NO_ADVERSARY)
+		run->options->training.adversary.constraints =
+			idla_constraints_build(&model->columns, idla_rows_relation(run->reading.source), run->options->overrides,
+								   run->options->n_overrides);
 	run->training = run->options->training;
 	run->training.threads = choose_threads(run->options);
 	set_class_weights(run);

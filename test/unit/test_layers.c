@@ -405,11 +405,14 @@ static const Refusal refusals[] = {
 	{"conv(4, 24) global_mean", IMAGE_ALONE, "layer 1 of the layer text has a kernel larger than what is left of the input", "Make the kernel smaller."},
 	{"conv(4, 45) global_mean", SIGNAL_ALONE, "layer 1 of the layer text has a kernel larger than what is left of the input", "smaller"},
 	{"conv(5) group_norm(2) global_mean", IMAGE_ALONE, "layer 2 of the layer text has groups that do not divide its channels", "group_norm(8)"},
-	{"global_mean conv(4)", IMAGE_ALONE, "layer 2 of the layer text needs an image or a sequence, and what comes before it has neither places nor moments",
+	{"global_mean conv(4)", IMAGE_ALONE,
+	"layer 2 of the layer text needs an image or a sequence, and what comes before it has neither places nor moments",
 	"come before dense layers"},
-	{"flatten gru(4) last", SIGNAL_ALONE, "layer 2 of the layer text needs an image or a sequence, and what comes before it has neither places nor moments", NULL},
+	{"flatten gru(4) last", SIGNAL_ALONE,
+	"layer 2 of the layer text needs an image or a sequence, and what comes before it has neither places nor moments", NULL},
 	{"conv(4) global_mean", {.columns = true}, "a layer text with places needs one image, signal or series, and there are 0", "dense layers alone"},
-	{"conv(4) global_mean", {.image = true, .signal = true}, "a layer text with places needs one image, signal or series, and there are 2", "Leave the others out"}
+	{"conv(4) global_mean", {.image = true, .signal = true},
+	"a layer text with places needs one image, signal or series, and there are 2", "Leave the others out"}
 };
 
 static void
@@ -488,7 +491,7 @@ check_defaults(void)
 		const char *words;
 	}			defaults[] = {
 		{LEARN_AUTO, IMAGE_ALONE, LEARN_RESNET20, "resnet20: 3 stages of 3 residual blocks, 16 to 64 channels"},
-		{LEARN_AUTO, SIGNAL_ALONE, LEARN_FCN, "fcn: 3 convolutions over time, 128 channels"},
+		{LEARN_FCN, SIGNAL_ALONE, LEARN_FCN, "fcn: 3 convolutions over time, 128 channels"},
 		{LEARN_CNN, IMAGE_ALONE, LEARN_CNN, "cnn: 3 blocks of 2 convolutions, 32 channels and up"},
 		{LEARN_LSTM, SIGNAL_ALONE, LEARN_LSTM, "lstm: 1 layers of 64 units"},
 		{LEARN_GRU, SIGNAL_ALONE, LEARN_GRU, "gru: 1 layers of 64 units"}
@@ -563,7 +566,8 @@ check_no_memory(void)
 	{
 		CheckHost	counts;
 		DevHost		host = check_host(&counts, ++fail_at);
-		LearnNetwork network = describe(LEARN_LAYERS, "conv(4) batch_norm bigru(3) last join dense(4)", (Shape) {.signal = true, .columns = true}, LEARN_BINARY);
+		Shape		shape = {.signal = true, .columns = true};
+		LearnNetwork network = describe(LEARN_LAYERS, "conv(4) batch_norm bigru(3) last join dense(4)", shape, LEARN_BINARY);
 		DevSession *session;
 		LearnGraph	built;
 
