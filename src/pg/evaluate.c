@@ -52,7 +52,7 @@ find_target(IdlaTargetColumn *target, TupleDesc desc)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("the source has no column \"%s\", the target of the model", target->name),
 				 errdetail("The source has: %s.", idla_attribute_list(desc)),
-				 errhint("IdlaJudging compares answers with the truth: the source needs the target's column.")));
+				 errhint("Judging compares answers with the truth: the source needs the target's column.")));
 	target->type = getBaseType(TupleDescAttr(desc, target->attribute)->atttypid);
 }
 

@@ -281,10 +281,10 @@ typedef struct IdlaRows IdlaRows;
 
 /* Opens it with the caller's rights and search_path. ERROR for what is no source, and for duplicate column names. */
 extern IdlaRows *idla_rows_open(const char *source);
-/* A source as a query that may stand in parentheses; palloc'd. */
-extern char *idla_rows_query(const char *source);
 /* The table or view that a source names; InvalidOid for a SELECT. */
 extern Oid	idla_rows_relation(const char *source);
+/* A source as a query that may stand in parentheses; palloc'd. */
+extern char *idla_rows_query(const char *source);
 extern TupleDesc idla_rows_desc(IdlaRows *rows);
 /* Calls take for every row, in memory that is emptied every few rows; returns their number. */
 extern uint64 idla_rows_read(IdlaRows *rows,
