@@ -299,7 +299,7 @@ add_fields(IdlaReading *reading)
 	spills = palloc(sizeof(LearnSpill *) * (Size) n);
 	reading->field_spills = palloc(sizeof(LearnSpill *) * (Size) n);
 	for (int i = 0; i < n; i++)
-		spills[i] = reading->field_spills[i] = idla_spill_create(reading->work);
+		spills[i] = reading->field_spills[i] = idla_spill_another(reading->spill);
 	idla_check(reading->work, learn_dataset_add_fields(reading->dataset, reading->columns.fields, n,
 													   memory - memory_for_rows(&reading->columns), spills));
 }
