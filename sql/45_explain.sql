@@ -13,7 +13,7 @@ COMMENT ON FUNCTION idla_explain(regclass, record, text, int, text, int) IS
 'What each column of a row adds to its prediction, largest first; prediction and baseline are log odds (classes), values (regression) or log hazard ratios (survival).';
 
 CREATE FUNCTION idla_explain_parts(
-	model regclass, input record, "column" text DEFAULT NULL, method text DEFAULT 'integrated_gradients', top int DEFAULT NULL,
+	model regclass, input record, "column" text DEFAULT NULL, method text DEFAULT NULL, top int DEFAULT NULL,
 	output text DEFAULT NULL, segments int DEFAULT NULL, version int DEFAULT NULL)
 RETURNS TABLE (
 	rank int, part text, first int, last int, channel text, value text, contribution float8, completeness_error float8)
@@ -21,7 +21,7 @@ LANGUAGE c STABLE PARALLEL SAFE COST 1000000 ROWS 50
 AS 'MODULE_PATHNAME', 'idla_explain_parts';
 
 COMMENT ON FUNCTION idla_explain_parts(regclass, record, text, text, int, text, int, int) IS
-'What each part of an image or a signal adds to a row''s prediction, largest first; the last row, without a rank, is everything else, so that all rows add up to prediction - baseline of idla_explain. segments: patches along each side of an image (7 by default), stretches of a signal''s time (16). first and last count pixels row by row, or samples of a lead, from 1.';
+'What each part of an image or a signal adds to a row''s prediction, largest first; the last row, without a rank, is everything else, so that all rows add up to prediction - baseline of idla_explain. segments: patches along each side of an image (7 by default), stretches of a signal''s time (16). first and last count pixels row by row, or samples of a lead, from 1. method: integrated_gradients or shapley; by default the first, but the second for rocket, whose features have no gradients.';
 
 CREATE FUNCTION idla_explain_image(
 	model regclass, input record, "column" text DEFAULT NULL, method text DEFAULT 'grad_cam', output text DEFAULT NULL,

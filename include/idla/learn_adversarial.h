@@ -194,6 +194,18 @@ extern DevStatus learn_table_attack(LearnTableAttacker *attacker, const LearnTab
 									const LearnRowOracle *oracle, size_t n, const float *raw, const float *epsilons,
 									uint64_t seed, uint64_t counter, float *changed, float *losses, uint8_t *fooled);
 
+/* ---- Images and signals (src/learn/adversarial_field.c) ---- */
+
+/* Whether attacks change a field's values: images and signals. */
+extern bool learn_field_is_attacked(const LearnField *field);
+/*
+ * low and high of one loaded plane (as learn_field_load gives it): epsilon in [0, 1] pixel units, and pixels stay in [0, 1];
+ * for arrays and signals in the scaled values, where padding beyond length stays. INFINITY leaves the range alone as the bound.
+ */
+extern void learn_field_box(const LearnField *field, size_t length, double epsilon, const float *plane, float *low, float *high);
+/* A Euclidean epsilon of the same unit in loaded values: of colours the mean of the channels' scales counts. */
+extern double learn_field_radius(const LearnField *field, double epsilon);
+
 /* ---- A predictor as the oracle (src/learn/adversarial_predict.c) ---- */
 
 /*
@@ -205,6 +217,11 @@ extern DevStatus learn_table_attack(LearnTableAttacker *attacker, const LearnTab
 typedef struct LearnPredictorOracle LearnPredictorOracle;
 extern DevStatus learn_predictor_oracle_create(LearnPredictor *predictor, double tolerance, LearnPredictorOracle **oracle);
 extern void learn_predictor_oracle_set(LearnPredictorOracle *oracle, const float *labels);	/* borrowed, for the next batch */
+/* Stored fields of the next batch's rows (n, n_fields), borrowed; needed by a model that has fields. */
+extern void learn_predictor_oracle_fields(LearnPredictorOracle *oracle, const LearnBytes *fields);
+/* The oracle over the first plane of one field; the rows' encoded numbers and codes are borrowed for the batch. */
+extern LearnOracle learn_predictor_field_oracle(LearnPredictorOracle *oracle, int field, const float *numbers,
+												const int32_t *codes);
 extern LearnRowOracle learn_predictor_oracle(LearnPredictorOracle *oracle);
 
 #endif							/* IDLA_LEARN_ADVERSARIAL_H */

@@ -114,6 +114,8 @@ extern void learn_taker_free(LearnTaker *taker);	/* NULL is allowed */
 /* Places of a field that explanations tell apart (pixels, samples, bins by channel, tokens), and that of a plane's value i of n. */
 extern size_t learn_field_parts(const LearnField *field);
 extern size_t learn_field_part(const LearnField *field, int plane, size_t i, size_t n);
+/* Places that can be grouped into segments: the parts, or the samples of a signal whose features are one part. */
+extern size_t learn_field_places(const LearnField *field);
 /*
  * Values as the host has them, taken: src is a file's bytes, or an array's numbers (height, width, depth) or (length, leads).
  * *taken is in memory of malloc, to be freed by the caller; NULL after a failure. A file's sample type is U8 or U16, an array's F32.
@@ -132,6 +134,19 @@ extern bool learn_field_take_series(const LearnField *field, size_t n, const flo
  * positions (pixels, samples) there are; *first is the place of the first one in the whole value.
  */
 extern size_t learn_field_values(const LearnField *field, LearnBytes stored, float *values, size_t *first);
+/*
+ * A text, checked to be UTF-8: as it is, or `stored`, as a predictor takes it (the field is fitted then). *taken stays NULL for a text without
+ * words, which counts as missing.
+ */
+extern bool learn_field_take_text(const LearnField *field, const char *text, size_t size, bool stored, void **taken,
+								  size_t *taken_size, LearnTrouble *trouble);
+/*
+ * A text cut into tokens (ascending ranges of it), for a tagger. tags (n), NUL-terminated, or NULL where none are known; they must be known
+ * labels when `stored`. Otherwise as above.
+ */
+extern bool learn_field_take_tokens(const LearnField *field, const char *text, size_t size, size_t n, const LearnWord *tokens,
+									const char *const *tags, bool stored, void **taken, size_t *taken_size,
+									LearnTrouble *trouble);
 /*
  * A stored value as the network takes it: planes[i] has the shape of plane i, floats or int32 codes. Missing: zeros. scratch:
  * learn_field_scratch floats, each thread's own.
@@ -213,6 +228,11 @@ extern DevStatus learn_bin_edges(LearnDataset *dataset, int bins, float *edges);
 extern DevStatus learn_sampler_create(LearnDataset *dataset, const uint32_t *rows, size_t n, uint64_t seed, LearnSampler **sampler);
 extern void learn_sampler_free(LearnSampler *sampler);	/* NULL is allowed */
 extern void learn_sampler_epoch(LearnSampler *sampler, uint64_t epoch);	/* starts epoch's order */
+/*
+ * From the next epoch on, rows of a window that follow each other within a batch of `batch` have texts of about the same length, so that none
+ * is made much longer than it is; batches stay in random order. Nothing changes without texts.
+ */
+extern DevStatus learn_sampler_group(LearnSampler *sampler, size_t batch);
 /* Makes the next window ready; *n = 0 at the end of the epoch. Main thread only. */
 extern DevStatus learn_sampler_next(LearnSampler *sampler, size_t *n);
 /* Copies `count` rows of the window from position `first`. Any thread. */
@@ -222,5 +242,12 @@ extern void learn_sampler_copy(const LearnSampler *sampler, size_t first, size_t
 extern size_t learn_sampler_row(const LearnSampler *sampler, size_t place);
 /* The stored value of a field in row `place` of the window; valid as long as the window is. Any thread. */
 extern LearnBytes learn_sampler_field(const LearnSampler *sampler, int field, size_t place);
+
+/* Where batch `i` of n_batches begins in a window of n rows: their sizes differ by one at most. */
+static inline size_t
+learn_batch_start(size_t n, size_t n_batches, size_t i)
+{
+	return n / n_batches * i + n % n_batches * i / n_batches;
+}
 
 #endif							/* IDLA_LEARN_DATA_H */

@@ -19,6 +19,7 @@
 #include "idla/learn_rocket.h"
 #include "idla/learn_series.h"
 #include "idla/learn_signal.h"
+#include "idla/learn_text.h"
 #include "idla/nn.h"
 
 typedef enum LearnTask
@@ -27,7 +28,8 @@ typedef enum LearnTask
 	LEARN_MULTICLASS,			/* classes outputs: log probabilities up to a constant */
 	LEARN_REGRESSION,			/* targets outputs */
 	LEARN_SURVIVAL,				/* 1 output: log hazard ratio */
-	LEARN_MULTILABEL			/* targets outputs: the logit of each label, any number of which may hold */
+	LEARN_MULTILABEL,			/* targets outputs: the logit of each label, any number of which may hold */
+	LEARN_TAGGING				/* for every token of a text one output a tag: emissions of a CRF */
 } LearnTask;
 
 typedef enum LearnChannelKind
@@ -121,6 +123,17 @@ typedef struct LearnField
 	LearnSignalScaling scaling; /* signal */
 	LearnSeriesPlan *series;	/* series: its bins and channels; dims are (n_bins, n_channels) */
 
+	/* Text: dims[0] is the most tokens, 0 before fitting: by what the training part has */
+	bool		lowercase;
+	size_t		wanted_pieces;	/* pieces of the vocabulary at most, 0: by the number of texts */
+	LearnKeep	kept;			/* which tokens of a longer text */
+	LearnVocabulary *vocabulary;	/* given, or fitted on the training part; NULL for a tagger */
+	float	   *piece_weights;	/* (pieces): log of the inverse document frequency; NULL for a stored model */
+	bool		tagged;			/* what a tagger reads: words with their characters, shapes and affixes */
+	size_t		characters;		/* of a word */
+	LearnLexicon *lexicon;		/* fitted on the training part */
+	struct LearnLabels *labels; /* of a tagger, the model's */
+
 	/* Fitted on the training part: what the network sees is (value - center) * scale */
 	float	   *center;			/* (depth) */
 	float	   *scale;			/* (depth) */
@@ -164,6 +177,9 @@ typedef enum LearnArchitecture
 	LEARN_LSTM,
 	LEARN_GRU,
 	LEARN_ROCKET,				/* signals: a linear model on MiniRocket's features */
+	LEARN_TRANSFORMER,			/* signals, series, texts, taggers */
+	LEARN_BAG,					/* texts: a weighted mean of their pieces */
+	LEARN_BILSTM_CRF,			/* taggers */
 	LEARN_LAYERS				/* the user's own layer text */
 } LearnArchitecture;
 
@@ -242,6 +258,8 @@ typedef struct LearnModel
 	double		temperature;	/* classification: outputs are divided by it; else 1 */
 	double	   *offset;			/* classification: added after that (prior correction), n_outputs values */
 
+	struct LearnLabels *labels; /* tagging; scheme LEARN_IOBES */
+
 	int			n_hazard;		/* survival: Breslow's cumulative baseline hazard at event times */
 	double	   *hazard_time;
 	double	   *hazard;
@@ -280,6 +298,7 @@ typedef struct LearnGraph
 	NnNode		output;			/* (outputs): logit, log probabilities, value, log hazard */
 	NnNode		target;			/* input; NN_NONE without loss */
 	NnNode		loss;			/* (1) */
+	NnParameter crf[3];			/* tagging: transitions, start, end */
 	/* Where channel c's values lie in the features node: number_first = number_input; codes: */
 	size_t	   *code_first;		/* (n_codes) */
 	size_t	   *code_width;		/* (n_codes) */

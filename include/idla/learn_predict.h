@@ -16,7 +16,8 @@ extern DevStatus learn_predictor_create(DevSession *session, const LearnModel *m
 
 /*
  * raw (n, n_channels), fields (n, n_fields) stored values (NULL for a model without) -> scores (n, outputs): the
- * calibrated logit of the positive class or of each label, the log probabilities, the values in the target's unit, or the log hazard ratio. Any n. DEV_BAD_DATA when a score is not finite.
+ * calibrated logit of the positive class or of each label, the log probabilities, the values in the target's unit, or the log hazard
+ * ratio. Any n. DEV_BAD_DATA when a score is not finite.
  */
 extern DevStatus learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields,
 									  double *scores);
@@ -24,6 +25,12 @@ extern DevStatus learn_predict_scores(LearnPredictor *predictor, size_t n, const
 extern void learn_scores_to_answers(const LearnModel *model, size_t n, double *scores);
 /* The same as learn_predict_scores for rows of an encoded data set. */
 extern DevStatus learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const uint32_t *rows, size_t n, double *scores);
+/*
+ * Tagging: codes of LEARN_IOBES for the *n tokens of a stored text (no more than the model reads at a time), how sure each is (the posterior
+ * of its code), and the codes it was stored with, LEARN_NO_TAG where it came without. All are the predictor's until its next call.
+ */
+extern DevStatus learn_predict_tags(LearnPredictor *predictor, LearnBytes text, const int32_t **tags, const int32_t **actual,
+									const float **certain, size_t *n);
 /* Survival: probability of being event-free at `time`. */
 extern double learn_survival_at(const LearnModel *model, double log_hazard, double time);
 
@@ -47,7 +54,7 @@ typedef struct LearnExplain
 	uint64_t	seed;
 	bool		by_parts;		/* contributions of the parts of one field instead of columns, and of all the rest as the last */
 	int			field;
-	const int  *segment_of;		/* by_parts: (learn_field_parts) the segment that each part belongs to, n_segments: to the rest; */
+	const int  *segment_of;		/* by_parts: (learn_field_places) the segment that each belongs to, n_segments: to the rest; */
 	int			n_segments;		/* contributions are of segments then. NULL: every part by itself */
 } LearnExplain;
 
@@ -58,6 +65,8 @@ typedef struct LearnExplain
  * *error. The baseline is the score at the mean of the training rows' features. Columns the model does not use get 0.
  * Of several classes the score is the chosen one's log odds against all others. A row that integrated gradients
  * cannot bring within the tolerance comes back with the error that is left.
+ * Segments of a signal that the network sees as features have no slopes: their Shapley values are found by putting
+ * the training part's means in their place, and what the mean signal's features differ from the mean features by is in the rest.
  */
 extern DevStatus learn_explain(LearnPredictor *predictor, const float *raw, const LearnBytes *fields, const LearnExplain *how,
 							   double *contributions, double *score, double *baseline, double *error);

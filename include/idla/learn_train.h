@@ -56,6 +56,7 @@ typedef struct LearnTraining
 	double		warm_up;		/* share of steps; -1: default */
 	double		clip;			/* largest gradient norm; 0: none, -1: default */
 	double		average;		/* decay of the running average of the weights (EMA); 0: off, -1: default */
+	double		word_dropout;	/* share of a text's tokens that become unknown in training; negative: default */
 	double		smoothing;		/* of labels */
 	double		huber;			/* regression; 0: squared error */
 	bool		balanced;		/* class weights inverse to frequency, probabilities corrected back */

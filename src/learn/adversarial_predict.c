@@ -19,6 +19,13 @@ struct LearnPredictorOracle
 	size_t		n_labels;		/* of a row */
 	double	   *outputs;		/* (LEARN_EXPLAIN_BATCH, n_outputs) mean over networks, then scores */
 	float	   *seeds;			/* the same: d loss / d output of one network */
+	const LearnBytes *fields;	/* (n, n_fields) stored, of the batch's rows */
+
+	/* An attack on one field's plane */
+	int			field;			/* -1: on the numbers */
+	const float *planes;		/* (n, size) as they are tried */
+	const float *numbers;		/* (n, n_numbers) encoded rows */
+	const int32_t *codes;
 };
 
 static DevStatus
@@ -47,12 +54,15 @@ learn_predictor_oracle_create(LearnPredictor *predictor, double tolerance, Learn
 	*oracle = NULL;
 	if (model->task == LEARN_SURVIVAL)
 		return dev_fail(session, DEV_INVALID, "a survival model has no wrong answer that an attack could look for");
+	if (model->task == LEARN_MULTILABEL)
+		return dev_fail(session, DEV_INVALID, "a model of several labels has no single wrong answer that an attack could look for");
 	if (model->task == LEARN_REGRESSION && !(tolerance > 0))
 		return dev_fail(session, DEV_INVALID, "tolerance \"%g\" is not above 0", tolerance);
 	made = dev_alloc(session, 1, sizeof(LearnPredictorOracle));
 	if (made == NULL)
 		return DEV_NO_MEMORY;
 	made->predictor = predictor;
+	made->field = -1;
 	made->tolerance = tolerance;
 	made->n_labels = model->task == LEARN_REGRESSION ? predictor->n_outputs : 1;
 	made->outputs = dev_alloc(session, LEARN_EXPLAIN_BATCH * predictor->n_outputs, sizeof(double));
@@ -67,6 +77,12 @@ void
 learn_predictor_oracle_set(LearnPredictorOracle *oracle, const float *labels)
 {
 	oracle->labels = labels;
+}
+
+void
+learn_predictor_oracle_fields(LearnPredictorOracle *oracle, const LearnBytes *fields)
+{
+	oracle->fields = fields;
 }
 
 /* ---- Losses ---- */
@@ -155,7 +171,7 @@ judge(LearnPredictorOracle *oracle, size_t first, size_t n, float *losses, uint8
 /* ---- Passes ---- */
 
 static DevStatus
-forward(const LearnVoice *voice, size_t n, const float *numbers, const int32_t *codes)
+forward(const LearnVoice *voice, const LearnFieldBatch *fields, size_t n, const float *numbers, const int32_t *codes)
 {
 	const LearnGraph *built = &voice->engine->built;
 	NnRun	   *run = voice->engine->explain_run;
@@ -165,6 +181,8 @@ forward(const LearnVoice *voice, size_t n, const float *numbers, const int32_t *
 		nn_run_set(run, built->numbers, n, numbers);
 	if (built->codes != NN_NONE)
 		nn_run_set_codes(run, built->codes, n, codes);
+	if (voice->engine->network->n_fields > 0)
+		learn_field_batch_set(fields, built, run, n);
 	nn_run_forward(run, built->output, NN_INFER, 0, 0, 0);
 	return nn_run_synchronize(run);
 }
@@ -173,7 +191,7 @@ static DevStatus
 add_gradients(LearnPredictorOracle *oracle, size_t n, const float *numbers, const int32_t *codes, float *diff)
 {
 	LearnPredictor *predictor = oracle->predictor;
-	size_t		size = n * predictor->model->n_numbers;
+	size_t		size = n * (oracle->field < 0 ? predictor->model->n_numbers : predictor->fields.sizes[oracle->field][0]);
 	DevStatus	status = DEV_OK;
 
 	memset(diff, 0, size * sizeof(float));
@@ -182,20 +200,41 @@ add_gradients(LearnPredictorOracle *oracle, size_t n, const float *numbers, cons
 		const LearnVoice *voice = &predictor->voices[i];
 		NnRun	   *run = voice->engine->explain_run;
 		const float *gradient;
+		NnNode		input = voice->engine->built.numbers;
 
-		if (voice->engine->built.numbers == NN_NONE)
+		if (oracle->field >= 0)
+			input = voice->engine->network->n_fields > 0 ? voice->engine->built.planes[oracle->field][0] : NN_NONE;
+		if (input == NN_NONE)
 			continue;
 		if (predictor->n_voices > 1)
-			status = forward(voice, n, numbers, codes);
+			status = forward(voice, &predictor->fields, n, numbers, codes);
 		if (status != DEV_OK)
 			return status;
 		nn_run_backward_from(run, voice->engine->built.output, oracle->seeds);
 		status = nn_run_synchronize(run);
-		gradient = nn_run_gradient(run, voice->engine->built.numbers);
+		gradient = nn_run_gradient(run, input);
 		for (size_t j = 0; j < size; j++)
 			diff[j] += gradient[j];
 	}
 	return status;
+}
+
+/* The fields of rows first to first + n into the predictor's buffers. */
+static void
+load_fields(LearnPredictorOracle *oracle, size_t first, size_t n)
+{
+	LearnPredictor *predictor = oracle->predictor;
+	size_t		n_fields = (size_t) predictor->model->n_fields;
+
+	for (size_t row = 0; row < n; row++)
+		for (size_t field = 0; field < n_fields; field++)
+			learn_field_batch_load(&predictor->fields, (int) field, row, oracle->fields[(first + row) * n_fields + field]);
+	if (oracle->field >= 0)
+	{
+		size_t		size = predictor->fields.sizes[oracle->field][0];
+
+		memcpy(predictor->fields.planes[oracle->field][0], oracle->planes + first * size, n * size * sizeof(float));
+	}
 }
 
 static DevStatus
@@ -206,13 +245,15 @@ score_block(LearnPredictorOracle *oracle, size_t first, size_t n, const float *n
 	size_t		n_values = n * predictor->n_outputs;
 	DevStatus	status = DEV_OK;
 
+	if (predictor->model->n_fields > 0)
+		load_fields(oracle, first, n);
 	for (size_t i = 0; i < n_values; i++)
 		oracle->outputs[i] = 0;
 	for (int i = 0; i < predictor->n_voices && status == DEV_OK; i++)
 	{
 		const LearnVoice *voice = &predictor->voices[i];
 
-		status = forward(voice, n, numbers, codes);
+		status = forward(voice, &predictor->fields, n, numbers, codes);
 		for (size_t j = 0; j < n_values && status == DEV_OK; j++)
 			oracle->outputs[j] += (double) nn_run_value(voice->engine->explain_run, voice->engine->built.output)[j];
 	}
@@ -224,28 +265,64 @@ score_block(LearnPredictorOracle *oracle, size_t first, size_t n, const float *n
 	return diff == NULL ? DEV_OK : add_gradients(oracle, n, numbers, codes, diff);
 }
 
+static size_t
+min_size(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* diff: by the numbers, or by the plane under attack. */
+static DevStatus
+score_rows(LearnPredictorOracle *oracle, size_t n, const float *numbers, const int32_t *codes, float *losses, uint8_t *wrong,
+		   float *diff)
+{
+	LearnPredictor *predictor = oracle->predictor;
+	const LearnModel *model = predictor->model;
+	size_t		block = model->n_fields > 0 ? min_size(LEARN_EXPLAIN_BATCH, predictor->max_batch) : LEARN_EXPLAIN_BATCH;
+	size_t		width = oracle->field < 0 ? model->n_numbers : predictor->fields.sizes[oracle->field][0];
+	DevStatus	status = DEV_OK;
+
+	for (size_t first = 0; first < n && status == DEV_OK; first += block)
+	{
+		size_t		count = min_size(n - first, block);
+
+		status = score_block(oracle, first, count, numbers + first * model->n_numbers, codes + first * model->n_codes,
+							 losses + first, wrong == NULL ? NULL : wrong + first, diff == NULL ? NULL : diff + first * width);
+		if (status == DEV_OK)
+			status = dev_poll(predictor->session);
+	}
+	return status;
+}
+
 static DevStatus
 score(void *context, size_t n, const float *numbers, const int32_t *codes, float *losses, uint8_t *wrong, float *diff)
 {
 	LearnPredictorOracle *oracle = context;
-	const LearnModel *model = oracle->predictor->model;
-	DevStatus	status = DEV_OK;
 
-	for (size_t first = 0; first < n && status == DEV_OK; first += LEARN_EXPLAIN_BATCH)
-	{
-		size_t		count = n - first < LEARN_EXPLAIN_BATCH ? n - first : LEARN_EXPLAIN_BATCH;
-
-		status = score_block(oracle, first, count, numbers + first * model->n_numbers, codes + first * model->n_codes,
-							 losses + first, wrong == NULL ? NULL : wrong + first,
-							 diff == NULL ? NULL : diff + first * model->n_numbers);
-		if (status == DEV_OK)
-			status = dev_poll(oracle->predictor->session);
-	}
-	return status;
+	oracle->field = -1;
+	return score_rows(oracle, n, numbers, codes, losses, wrong, diff);
 }
 
 LearnRowOracle
 learn_predictor_oracle(LearnPredictorOracle *oracle)
 {
 	return (LearnRowOracle) {.context = oracle, .score = score};
+}
+
+static DevStatus
+score_planes(void *context, size_t n, const float *inputs, float *losses, uint8_t *wrong, float *diff)
+{
+	LearnPredictorOracle *oracle = context;
+
+	oracle->planes = inputs;
+	return score_rows(oracle, n, oracle->numbers, oracle->codes, losses, wrong, diff);
+}
+
+LearnOracle
+learn_predictor_field_oracle(LearnPredictorOracle *oracle, int field, const float *numbers, const int32_t *codes)
+{
+	oracle->field = field;
+	oracle->numbers = numbers;
+	oracle->codes = codes;
+	return (LearnOracle) {.context = oracle, .n_inputs = oracle->predictor->fields.sizes[field][0], .score = score_planes};
 }

@@ -111,6 +111,23 @@ check_inputs(DevSession *session, const LearnNetwork *network)
 		dev_hint(session, "For columns of numbers and categories take \"tabm\", \"mlp\", \"resnet\", \"linear\" or \"nam\".");
 		return DEV_INVALID;
 	}
+	if ((network->task == LEARN_TAGGING) != (network->n_fields == 1 && network->fields[0].tagged) ||
+		(network->task == LEARN_TAGGING && network->n_numbers + network->n_codes > 0))
+		return dev_fail(session, DEV_INVALID, "tagging has one text cut into tokens as its input, and no other");
+	if (network->task == LEARN_TAGGING && network->architecture != LEARN_AUTO && network->architecture != LEARN_BILSTM_CRF &&
+		network->architecture != LEARN_LSTM && network->architecture != LEARN_GRU &&
+		network->architecture != LEARN_TRANSFORMER)
+	{
+		dev_fail(session, DEV_INVALID, "architecture \"%s\" does not tag", learn_architecture_names[network->architecture]);
+		dev_hint(session, "For tagging take \"bilstm_crf\", or \"gru\" or \"transformer\" in its place.");
+		return DEV_INVALID;
+	}
+	if (network->task != LEARN_TAGGING && network->architecture == LEARN_BILSTM_CRF)
+	{
+		dev_fail(session, DEV_INVALID, "architecture \"bilstm_crf\" is for tagging");
+		dev_hint(session, "For texts as a whole take \"bag\", \"cnn\", \"lstm\", \"gru\" or \"transformer\".");
+		return DEV_INVALID;
+	}
 	if (network->n_fields > 0 && network->architecture == LEARN_NAM)
 	{
 		dev_fail(session, DEV_INVALID, "architecture \"nam\" takes no images, signals or texts");
@@ -136,7 +153,7 @@ check(DevSession *session, const LearnNetwork *network)
 
 	if (status == DEV_OK && (network->architecture < LEARN_AUTO || network->architecture > LEARN_LAYERS))
 		status = dev_fail(session, DEV_INVALID, "unknown architecture number %d", (int) network->architecture);
-	if (status == DEV_OK && (network->task < LEARN_BINARY || network->task > LEARN_MULTILABEL))
+	if (status == DEV_OK && (network->task < LEARN_BINARY || network->task > LEARN_TAGGING))
 		status = dev_fail(session, DEV_INVALID, "unknown task number %d", (int) network->task);
 	if (status == DEV_OK && (network->embedding < LEARN_EMBEDDING_AUTO
 							 || network->embedding > LEARN_EMBEDDING_PERIODIC))
@@ -206,6 +223,8 @@ default_depth(const LearnNetwork *network)
 			return 3;
 		case LEARN_LSTM:
 		case LEARN_GRU:
+		case LEARN_BAG:
+		case LEARN_BILSTM_CRF:
 			return 1;
 		default:
 			return 2;
@@ -215,6 +234,8 @@ default_depth(const LearnNetwork *network)
 static int
 default_width(const LearnNetwork *network, size_t n_rows)
 {
+	if (network->task == LEARN_TAGGING)
+		return 160;
 	switch (network->architecture)
 	{
 		case LEARN_NAM:
@@ -226,6 +247,8 @@ default_width(const LearnNetwork *network, size_t n_rows)
 		case LEARN_RESNET20:
 			return 16;
 		case LEARN_FCN:
+		case LEARN_BAG:
+		case LEARN_TRANSFORMER:
 			return 128;
 		case LEARN_ROCKET:
 			return ROCKET_FEATURES;
@@ -255,6 +278,8 @@ default_dropout(const LearnNetwork *network, size_t n_rows)
 {
 	if (network->n_fields > 0 && network->fields[0].kind == LEARN_SERIES)
 		return 0.3f;
+	if (network->task == LEARN_TAGGING || network->architecture == LEARN_BAG)
+		return 0.5f;
 	return network->architecture == LEARN_TABM && n_rows < 5000 ? 0.0f : 0.1f;
 }
 
@@ -623,6 +648,8 @@ learn_features_mean(const LearnNetwork *network, const LearnGraph *built, const 
 static NnNode
 build_heads(LearnBuilder *builder, LearnGraph *built)
 {
+	if (builder->network->task == LEARN_TAGGING)
+		return learn_build_tagger(builder, built);
 	switch (builder->network->architecture)
 	{
 		case LEARN_LINEAR:
@@ -643,6 +670,9 @@ build_heads(LearnBuilder *builder, LearnGraph *built)
 		case LEARN_FCN:
 		case LEARN_LSTM:
 		case LEARN_GRU:
+		case LEARN_TRANSFORMER:
+		case LEARN_BAG:
+		case LEARN_BILSTM_CRF:
 			return learn_build_deep(builder);
 		case LEARN_AUTO:
 			break;
@@ -695,6 +725,8 @@ build_loss(LearnBuilder *builder, const LearnLoss *loss, LearnGraph *built)
 			break;
 		case LEARN_SURVIVAL:
 			built->loss = nn_cox(graph, built->heads, built->target);
+			break;
+		case LEARN_TAGGING:
 			break;
 	}
 }
@@ -765,7 +797,9 @@ learn_network_build(DevSession *session, const LearnNetwork *network, const Lear
 		return dev_status(session);
 	built->joined = builder.joined;
 	built->output = build_output(&builder, built->heads);
-	if (loss != NULL)
+	if (network->task == LEARN_TAGGING)
+		learn_build_crf(&builder, built, loss != NULL);
+	else if (loss != NULL)
 		build_loss(&builder, loss, built);
 	keep_results(built, network->n_fields);
 	return nn_graph_compile(built->graph);
@@ -835,6 +869,17 @@ learn_network_words(DevSession *session, const LearnNetwork *network)
 			break;
 		case LEARN_ROCKET:
 			snprintf(text, 256, "%s: %d features of fixed convolutions, one weight for each", name, network->width);
+			break;
+		case LEARN_TRANSFORMER:
+			snprintf(text, 256, "%s: %d layers of width %d%s", name, network->depth, network->width,
+					 network->task == LEARN_TAGGING ? "; words, characters, affixes; CRF" : "");
+			break;
+		case LEARN_BAG:
+			snprintf(text, 256, "%s: weighted mean and maximum of pieces, %d wide", name, network->width);
+			break;
+		case LEARN_BILSTM_CRF:
+			snprintf(text, 256, "%s: words, characters, affixes; %d layers of %d units each way; CRF", name, network->depth,
+					 network->width);
 			break;
 		case LEARN_LAYERS:
 			snprintf(text, length + 256, "%s: %s%s", name, network->layers, embedding);

@@ -47,6 +47,15 @@ extern NnNode learn_build_cnn(LearnBuilder *builder, NnNode src, const char *nam
 extern NnNode learn_build_resnet20(LearnBuilder *builder, NnNode src, const char *name, int field);
 extern NnNode learn_build_fcn(LearnBuilder *builder, NnNode src, NnNode length, const char *name, int field);
 extern NnNode learn_build_recurrent(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm, bool both);
+/* Encoder layers of attention: (length, width') -> (length, the network's width). (architecture_transformer.c) */
+extern NnNode learn_build_transformer(LearnBuilder *builder, NnNode src, NnNode length, const char *name);
+/* Layers of recurrence in both directions: (length, width) -> (length, 2 * the network's width). */
+extern NnNode learn_build_both_ways(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm);
+
+/* Of a text's pieces to one vector; emissions of a tagger, (length, n_outputs); its CRF's parameters and its loss. (architecture_text.c) */
+extern NnNode learn_build_text(LearnBuilder *builder, LearnGraph *built, int number, LearnArchitecture encoder);
+extern NnNode learn_build_tagger(LearnBuilder *builder, LearnGraph *built);
+extern void learn_build_crf(LearnBuilder *builder, LearnGraph *built, bool loss);
 
 /* The mean over positions that ends the encoder of a field; explanations find them as its map. */
 extern NnNode learn_build_mean(LearnBuilder *builder, NnNode src, NnNode length, int field);

@@ -20,7 +20,11 @@ learn_field_encoder(const LearnNetwork *network, const LearnField *field)
 
 	if (field->kind == LEARN_IMAGE)
 		return wanted == LEARN_CNN ? LEARN_CNN : LEARN_RESNET20;
-	if (wanted == LEARN_FCN || wanted == LEARN_LSTM || wanted == LEARN_GRU)
+	if (field->kind == LEARN_TEXT)
+		return wanted == LEARN_CNN || wanted == LEARN_FCN || wanted == LEARN_LSTM || wanted == LEARN_GRU ||
+			wanted == LEARN_TRANSFORMER ? wanted :
+			field->tagged ? LEARN_BILSTM_CRF : LEARN_BAG;
+	if (wanted == LEARN_FCN || wanted == LEARN_LSTM || wanted == LEARN_GRU || wanted == LEARN_TRANSFORMER)
 		return wanted;
 	if (wanted == LEARN_CNN)
 		return LEARN_FCN;
@@ -31,7 +35,8 @@ bool
 learn_is_deep(LearnArchitecture architecture)
 {
 	return architecture == LEARN_CNN || architecture == LEARN_RESNET20 || architecture == LEARN_FCN ||
-		architecture == LEARN_LSTM || architecture == LEARN_GRU;
+		architecture == LEARN_LSTM || architecture == LEARN_GRU || architecture == LEARN_TRANSFORMER || architecture == LEARN_BAG ||
+		architecture == LEARN_BILSTM_CRF;
 }
 
 /* ---- Parts that encoders share ---- */
@@ -118,7 +123,7 @@ build_planes(LearnBuilder *builder, LearnGraph *built, int number)
 }
 
 static NnNode
-build_encoder(LearnBuilder *builder, const LearnGraph *built, int number)
+build_encoder(LearnBuilder *builder, LearnGraph *built, int number)
 {
 	const LearnField *field = &builder->network->fields[number];
 	LearnArchitecture encoder = learn_field_encoder(builder->network, field);
@@ -129,6 +134,8 @@ build_encoder(LearnBuilder *builder, const LearnGraph *built, int number)
 	/* Features already. */
 	if (field->rocket != NULL)
 		return src;
+	if (field->kind == LEARN_TEXT)
+		return learn_build_text(builder, built, number, encoder);
 	snprintf(name, sizeof(name), "field%d", number);
 	switch (encoder)
 	{
@@ -136,6 +143,8 @@ build_encoder(LearnBuilder *builder, const LearnGraph *built, int number)
 			return learn_build_cnn(builder, src, name, number);
 		case LEARN_FCN:
 			return learn_build_fcn(builder, src, length, name, number);
+		case LEARN_TRANSFORMER:
+			return nn_masked_mean(builder->graph, learn_build_transformer(builder, src, length, name), length);
 		case LEARN_LSTM:
 		case LEARN_GRU:
 			return learn_build_recurrent(builder, src, length, name, encoder == LEARN_LSTM, field->kind != LEARN_SERIES);
@@ -183,7 +192,7 @@ learn_build_fields(LearnBuilder *builder, LearnGraph *built)
 	{
 		build_planes(builder, built, i);
 		built->maps[i] = builder->encoded[i] = NN_NONE;
-		if (!learn_layers_encode(builder->session, builder->network))
+		if (builder->network->task != LEARN_TAGGING && !learn_layers_encode(builder->session, builder->network))
 			builder->encoded[i] = build_sized(builder, built, i);
 	}
 	return DEV_OK;

@@ -58,6 +58,16 @@ rank_of(const LayerState *state)
 	return nn_graph_shape(state->builder->graph, state->node)->rank;
 }
 
+/*
+ * What a layer that reads across a sequence's end is given: norms and biases have made something of the padding, which is nothing to
+ * that layer, however much there is of it.
+ */
+static NnNode
+without_padding(LayerState *state)
+{
+	return state->length == NN_NONE ? state->node : nn_mask(state->builder->graph, state->node, state->length);
+}
+
 static NnNode
 build_pool(LayerState *state, const LearnLayer *layer, int number)
 {
@@ -65,12 +75,14 @@ build_pool(LayerState *state, const LearnLayer *layer, int number)
 	const NnShape *shape = nn_graph_shape(graph, state->node);
 	size_t		size = (size_t) layer->arguments[0];
 	NnWindow	window = {.kernel = {size, size}, .stride = {size, size}};
+	NnNode		node;
 
 	for (int i = 0; i < shape->rank - 1; i++)
 		if (shape->dims[i] < size)
 			return refuse(state, number, "has a window larger than what is left of the input", "Leave a pool out, or make it smaller.");
+	node = without_padding(state);
 	state->length = NN_NONE;
-	return layer->kind == LEARN_LAYER_MAX_POOL ? nn_max_pool(graph, state->node, &window) : nn_average_pool(graph, state->node, &window);
+	return layer->kind == LEARN_LAYER_MAX_POOL ? nn_max_pool(graph, node, &window) : nn_average_pool(graph, node, &window);
 }
 
 static NnNode
@@ -84,11 +96,10 @@ build_convolution(LayerState *state, const LearnLayer *layer, const char *name, 
 	for (int i = 0; i < shape->rank - 1; i++)
 		if (shape->dims[i] < (kernel + 1) / 2)
 			return refuse(state, number, "has a kernel larger than what is left of the input", "Make the kernel smaller.");
-	node = learn_build_convolution(state->builder, state->node, name, kernel, stride, (size_t) layer->arguments[0]);
+	node = learn_build_convolution(state->builder, without_padding(state), name, kernel, stride, (size_t) layer->arguments[0]);
 	if (stride > 1)
 		state->length = NN_NONE;
-	/* Padding is nothing to the next layer, as it was nothing to this one. */
-	return state->length == NN_NONE ? node : nn_mask(state->builder->graph, node, state->length);
+	return node;
 }
 
 static NnNode
@@ -177,7 +188,7 @@ build_layer(LayerState *state, const LearnLayer *layer, int number)
 			return nn_global_max(graph, state->node, state->length);
 		case LEARN_LAYER_FLATTEN:
 			flat = nn_shape(1, nn_shape_size(nn_graph_shape(graph, state->node)), 0, 0, 0);
-			return nn_reshape(graph, state->node, &flat);
+			return nn_reshape(graph, without_padding(state), &flat);
 		case LEARN_LAYER_JOIN:
 			return build_join(state, number);
 		case LEARN_LAYER_LAST:

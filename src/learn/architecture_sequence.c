@@ -69,6 +69,28 @@ learn_build_recurrence(LearnBuilder *builder, NnNode src, NnNode length, const c
 }
 
 NnNode
+learn_build_both_ways(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm)
+{
+	const LearnNetwork *network = builder->network;
+	NnNode		node = src;
+	char		part[64];
+
+	for (int i = 0; i < network->depth && node != NN_NONE; i++)
+	{
+		NnNode		sides[2];
+
+		if (i > 0 && network->dropout > 0)
+			node = nn_dropout(builder->graph, node, network->dropout);
+		snprintf(part, sizeof(part), "%s.layer%d", name, i);
+		sides[0] = learn_build_recurrence(builder, node, length, part, (size_t) network->width, lstm, false);
+		snprintf(part, sizeof(part), "%s.layer%d.backward", name, i);
+		sides[1] = learn_build_recurrence(builder, node, length, part, (size_t) network->width, lstm, true);
+		node = nn_concat(builder->graph, sides, 2);
+	}
+	return node;
+}
+
+NnNode
 learn_build_recurrent(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm, bool both)
 {
 	const LearnNetwork *network = builder->network;

@@ -17,9 +17,8 @@
 
 /* ---- The score ---- */
 
-/* Log odds of a class: u_c - log(sum of exp(u_j), j other than c), and its derivatives by u. */
-static double
-log_odds(size_t n, const double *u, size_t class, double *diff)
+double
+learn_log_odds(size_t n, const double *u, size_t class, double *diff)
 {
 	double		largest = -INFINITY;
 	double		sum = 0;
@@ -30,7 +29,7 @@ log_odds(size_t n, const double *u, size_t class, double *diff)
 	for (size_t j = 0; j < n; j++)
 		if (j != class)
 			sum += exp(u[j] - largest);
-	for (size_t j = 0; j < n; j++)
+	for (size_t j = 0; j < n && diff != NULL; j++)
 		diff[j] = j == class ? 1 : -exp(u[j] - largest) / sum;
 	return u[class] - largest - log(sum);
 }
@@ -62,7 +61,7 @@ explained_score(LearnExplainer *explainer, double *outputs)
 		explainer->diff[output] = 1 / model->temperature;
 		return outputs[output];
 	}
-	score = log_odds(n, outputs, output, explainer->diff);
+	score = learn_log_odds(n, outputs, output, explainer->diff);
 	for (size_t i = 0; i < n; i++)
 		explainer->diff[i] /= model->temperature;
 	return score;
@@ -231,8 +230,11 @@ learn_explain_points(LearnExplainer *explainer, size_t n, LearnFill fill, void *
 	{
 		size_t		count = n - first < explainer->batch ? n - first : explainer->batch;
 
-		status = explain_block(explainer, first, count, fill, context, scores + first, slopes == NULL ? NULL : add_slopes,
-							   slopes == NULL ? NULL : slopes + first * explainer->n_groups);
+		if (explainer->occlusion != NULL)
+			status = learn_occluded_scores(explainer, first, count, fill, context, scores + first);
+		else
+			status = explain_block(explainer, first, count, fill, context, scores + first, slopes == NULL ? NULL : add_slopes,
+								   slopes == NULL ? NULL : slopes + first * explainer->n_groups);
 		if (status == DEV_OK)
 			status = check_scores(explainer, count, scores + first);
 		if (status == DEV_OK)
@@ -485,7 +487,6 @@ read_row(LearnExplainer *explainer, const float *raw, const LearnBytes *fields)
 		DevStatus	status = DEV_OK;
 
 		nn_run_bind(engine->run, voice->weights, NULL);
-		engine->bound = voice->weights;
 		learn_predictor_set(predictor, engine, engine->run, 1);
 		for (int start = 0; start < path->n_starts && status == DEV_OK; start++)
 			status = read_start(engine, path, start);
@@ -529,6 +530,12 @@ fill_end(void *context, size_t point, const LearnPath *path, float *features)
 	memcpy(features, point == 0 ? path->baseline : path->row, path->n_values * sizeof(float));
 }
 
+DevStatus
+learn_explain_ends(LearnExplainer *explainer, double ends[2])
+{
+	return learn_explain_points(explainer, 2, fill_end, NULL, ends, NULL);
+}
+
 /* What each part gains from the baseline to the row is its column's contribution, exactly. */
 static DevStatus
 explain_parts(LearnExplainer *explainer, double *contributions, double *score, double *baseline)
@@ -537,7 +544,7 @@ explain_parts(LearnExplainer *explainer, double *contributions, double *score, d
 	size_t		n_outputs = predictor->n_outputs;
 	size_t		output = (size_t) explainer->output;
 	double		ends[2];
-	DevStatus	status = learn_explain_points(explainer, 2, fill_end, NULL, ends, NULL);
+	DevStatus	status = learn_explain_ends(explainer, ends);
 
 	for (int i = 0; i < predictor->n_voices && status == DEV_OK; i++)
 	{
@@ -569,7 +576,7 @@ check_request(const LearnPredictor *predictor, const LearnExplain *how)
 	if (how->by_parts && (how->field < 0 || how->field >= predictor->model->n_fields))
 		return dev_fail(predictor->session, DEV_INVALID, "the model has no field number %d", how->field);
 	if (how->by_parts && how->segment_of != NULL)
-		for (size_t i = 0; i < learn_field_parts(&predictor->model->fields[how->field]); i++)
+		for (size_t i = 0; i < learn_field_places(&predictor->model->fields[how->field]); i++)
 			if (how->segment_of[i] < 0 || how->segment_of[i] > how->n_segments)
 				return dev_fail(predictor->session, DEV_INVALID, "part %zu of field %d belongs to segment %d of %d", i, how->field,
 								how->segment_of[i], how->n_segments);
@@ -609,8 +616,12 @@ learn_explain(LearnPredictor *predictor, const float *raw, const LearnBytes *fie
 {
 	LearnExplainer *explainer = NULL;
 	double		sum = 0;
-	DevStatus	status = learn_explain_open(predictor, raw, fields, how, &explainer);
+	DevStatus	status = check_request(predictor, how);
 
+	if (status == DEV_OK && how->by_parts && how->segment_of != NULL && predictor->model->fields[how->field].rocket != NULL)
+		return learn_explain_occluded(predictor, raw, fields, how, contributions, score, baseline, error);
+	if (status == DEV_OK)
+		status = learn_explain_open(predictor, raw, fields, how, &explainer);
 	if (status != DEV_OK)
 		return status;
 	memset(contributions, 0, explainer->n_groups * sizeof(double));

@@ -26,6 +26,8 @@ typedef struct LearnPath
 	int		   *group_of;		/* (n_values) */
 } LearnPath;
 
+struct LearnOcclusion;			/* explain_occlusion.c */
+
 typedef struct LearnExplainer
 {
 	LearnPredictor *predictor;
@@ -44,6 +46,7 @@ typedef struct LearnExplainer
 	float	   *no_numbers;		/* (batch, n_numbers) zeros: inputs below the features node */
 	int32_t    *no_codes;
 	void	   *work;			/* buffers of explain_gradients.c, kept for the next row */
+	struct LearnOcclusion *occlusion;	/* points are rows with parts of a field replaced, and not in the networks' spaces; or NULL */
 } LearnExplainer;
 
 /* Writes point number `point` of a network's path: (n_values) values. */
@@ -64,6 +67,17 @@ extern DevStatus learn_explain_open(LearnPredictor *predictor, const float *raw,
 									LearnExplainer **explainer);
 /* Calls collect for every network, at the row itself. */
 extern DevStatus learn_explain_row(LearnExplainer *explainer, LearnCollect collect, void *into);
+
+/* Scores at the baseline and at the row. */
+extern DevStatus learn_explain_ends(LearnExplainer *explainer, double ends[2]);
+/* Log odds of a class: u_c - log(sum of exp(u_j), j other than c), and its derivatives by u in diff (n) unless NULL. */
+extern double learn_log_odds(size_t n, const double *u, size_t class, double *diff);
+
+/* learn_explain for segments of a field that the networks do not see as places. */
+extern DevStatus learn_explain_occluded(LearnPredictor *predictor, const float *raw, const LearnBytes *fields, const LearnExplain *how,
+										double *contributions, double *score, double *baseline, double *error);
+/* Scores of n points, number `first` and on, of an explainer with an occlusion. */
+extern DevStatus learn_occluded_scores(LearnExplainer *explainer, size_t first, size_t n, LearnFill fill, void *context, double *scores);
 
 /* contributions (n_groups) are zero on entry; explained_score and baseline are scores at the two ends. */
 extern DevStatus learn_explain_gradients(LearnExplainer *explainer, const LearnExplain *how, double *contributions,

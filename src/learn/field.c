@@ -17,6 +17,8 @@
 size_t
 learn_field_depth(const LearnField *field)
 {
+	if (field->kind == LEARN_TEXT)
+		return 0;
 	return field->kind == LEARN_IMAGE ? field->dims[2] : field->dims[1];
 }
 
@@ -36,8 +38,13 @@ int
 learn_field_planes(const LearnField *field, LearnPlane planes[LEARN_MAX_PLANES])
 {
 	memset(planes, 0, LEARN_MAX_PLANES * sizeof(LearnPlane));
+	if (field->tagged)
+		return learn_tagged_planes(field, planes);
 	planes[0].name = "";
-	if (field->kind == LEARN_IMAGE)
+	planes[0].codes = field->kind == LEARN_TEXT;
+	if (field->kind == LEARN_TEXT)
+		planes[0].shape = nn_shape(1, field->dims[0], 0, 0, 0);
+	else if (field->kind == LEARN_IMAGE)
 		planes[0].shape = nn_shape(3, field->dims[0], field->dims[1], field->dims[2], 0);
 	else if (field->rocket != NULL)
 		planes[0].shape = nn_shape(1, field->rocket->n_features, 0, 0, 0);
@@ -51,7 +58,7 @@ learn_field_planes(const LearnField *field, LearnPlane planes[LEARN_MAX_PLANES])
 size_t
 learn_field_parts(const LearnField *field)
 {
-	return field->rocket != NULL ? 1 : field->dims[0] * field->dims[1];
+	return field->rocket != NULL ? 1 : field->kind == LEARN_TEXT ? field->dims[0] : field->dims[0] * field->dims[1];
 }
 
 /*
@@ -69,6 +76,12 @@ learn_field_part(const LearnField *field, int plane, size_t i, size_t n)
 	if (field->kind == LEARN_SERIES)
 		return i / (3 * depth) * depth + i % depth;
 	return i / (n / learn_field_parts(field));
+}
+
+size_t
+learn_field_places(const LearnField *field)
+{
+	return field->rocket != NULL ? field->dims[0] * field->dims[1] : learn_field_parts(field);
 }
 
 /* Number i of stored samples. */
@@ -175,6 +188,10 @@ learn_field_load(const LearnField *field, LearnBytes stored, float *scratch, voi
 	*length = (int32_t) field->dims[0];
 	if (field->rocket != NULL)
 		learn_field_load_rocket(field, stored, scratch, planes[0]);
+	else if (field->tagged)
+		learn_tagged_load(field, stored, planes, length);
+	else if (field->kind == LEARN_TEXT)
+		learn_text_load(field, stored, planes[0], length);
 	else if (field->kind == LEARN_SERIES)
 		load_series(field, stored, planes[0]);
 	else
@@ -324,13 +341,50 @@ learn_fields_fit(LearnDataset *dataset)
 	DevStatus	status = DEV_OK;
 
 	for (int i = 0; i < dataset->n_fields && status == DEV_OK; i++)
-		status = fit_samples(dataset, i);
+		status = dataset->fields[i].tagged ? learn_tagged_fit(dataset, i) :
+			dataset->fields[i].kind == LEARN_TEXT ? learn_text_fit(dataset, i) : fit_samples(dataset, i);
 	return status;
+}
+
+/* Every record of a field's store in its other form, in a store of its own. */
+static DevStatus
+encode_field(LearnDataset *dataset, int number)
+{
+	LearnStore *store;
+	DevStatus	status = learn_store_succeed(dataset->stores[number], &store);
+
+	for (size_t row = 0; row < dataset->n_rows && status == DEV_OK; row++)
+	{
+		LearnBytes	value;
+
+		status = row % 64 == 0 ? dev_poll(dataset->session) : DEV_OK;
+		if (status == DEV_OK)
+			status = learn_dataset_field(dataset, number, row, &value);
+		if (status != DEV_OK)
+			break;
+		if (value.bytes == NULL)
+			status = learn_store_append(store, NULL, 0);
+		else
+			status = dataset->fields[number].tagged ? learn_tagged_store(dataset, number, value, store) :
+				learn_text_store(dataset, number, value, store);
+	}
+	if (status != DEV_OK)
+	{
+		learn_store_free(store);
+		return status;
+	}
+	learn_store_free(dataset->stores[number]);
+	dataset->stores[number] = store;
+	return DEV_OK;
 }
 
 DevStatus
 learn_fields_encode(LearnDataset *dataset)
 {
-	(void) dataset;
-	return DEV_OK;
+	DevStatus	status = DEV_OK;
+
+	for (int i = 0; i < dataset->n_fields && status == DEV_OK; i++)
+		if (dataset->fields[i].kind == LEARN_TEXT)
+			status = encode_field(dataset, i);
+	return status;
 }

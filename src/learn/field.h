@@ -15,6 +15,18 @@ extern DevStatus learn_fields_fit(LearnDataset *dataset);
 /* Taken records become stored ones. */
 extern DevStatus learn_fields_encode(LearnDataset *dataset);
 
+/* ---- field_text.c, field_tags.c: the same of one field, and one taken value (not missing) as a stored one at the end of a store ---- */
+
+extern DevStatus learn_text_fit(LearnDataset *dataset, int number);
+extern DevStatus learn_text_store(LearnDataset *dataset, int number, LearnBytes value, LearnStore *store);
+extern void learn_text_load(const LearnField *field, LearnBytes stored, int32_t *ids, int32_t *length);
+
+extern DevStatus learn_tagged_fit(LearnDataset *dataset, int number);
+extern DevStatus learn_tagged_store(LearnDataset *dataset, int number, LearnBytes value, LearnStore *store);
+extern void learn_tagged_load(const LearnField *field, LearnBytes stored, void *const planes[LEARN_MAX_PLANES], int32_t *length);
+/* Planes of a tagger, and numbers in the tables that they look up. */
+extern int	learn_tagged_planes(const LearnField *field, LearnPlane planes[LEARN_MAX_PLANES]);
+extern size_t learn_affix_rows(const LearnField *field);
 /* Samples as the network would see them into dst (positions, depth); returns how many positions there are, 0 when missing. */
 extern size_t learn_field_load_samples(const LearnField *field, LearnBytes stored, float *dst);
 

@@ -69,6 +69,38 @@ learn_field_batch_free(DevSession *session, LearnFieldBatch *batch)
 }
 
 void
+learn_field_batch_stretch(LearnFieldBatch *batch, const LearnField *fields)
+{
+	batch->fields = fields;
+	for (int i = 0; i < batch->n_fields; i++)
+	{
+		LearnPlane	planes[LEARN_MAX_PLANES];
+		int			n_planes = learn_field_planes(&fields[i], planes);
+
+		for (int p = 0; p < n_planes; p++)
+			batch->sizes[i][p] = nn_shape_size(&planes[p].shape);
+	}
+}
+
+void
+learn_field_batch_drop(LearnFieldBatch *batch, size_t rows, double rate, uint64_t seed, uint64_t counter)
+{
+	for (int i = 0; i < batch->n_fields; i++)
+	{
+		const LearnField *field = &batch->fields[i];
+		int32_t		unknown = LEARN_UNKNOWN;
+
+		if (field->kind != LEARN_TEXT)
+			continue;
+		if (!field->tagged)
+			unknown = learn_vocabulary_special(field->vocabulary, LEARN_UNK);
+		for (size_t row = 0; row < rows; row++)
+			learn_text_mask((size_t) batch->lengths[i][row], (int32_t *) batch->planes[i][0] + row * batch->sizes[i][0], NULL,
+							unknown, rate, seed, DEV_STREAM_WORDS + ((uint64_t) i << 32), counter + ((uint64_t) row << 16));
+	}
+}
+
+void
 learn_field_batch_load(LearnFieldBatch *batch, int field, size_t row, LearnBytes stored)
 {
 	void	   *planes[LEARN_MAX_PLANES];

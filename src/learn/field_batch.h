@@ -22,6 +22,10 @@ typedef struct LearnFieldBatch
 extern DevStatus learn_field_batch_create(DevSession *session, const LearnField *fields, int n_fields, size_t max_rows,
 										  LearnFieldBatch *batch);
 extern void learn_field_batch_free(DevSession *session, LearnFieldBatch *batch);
+/* From now on fields are these, whose texts are no longer than those it was created with. */
+extern void learn_field_batch_stretch(LearnFieldBatch *batch, const LearnField *fields);
+/* A share `rate` of the tokens of all texts become unknown; a row's texts draw counters [counter + row << 16, ...). */
+extern void learn_field_batch_drop(LearnFieldBatch *batch, size_t rows, double rate, uint64_t seed, uint64_t counter);
 /* Row `row` of the batch gets a stored value of a field. Any thread. */
 extern void learn_field_batch_load(LearnFieldBatch *batch, int field, size_t row, LearnBytes stored);
 /* The first `rows` rows into the run's inputs. */

@@ -7,6 +7,8 @@
  */
 #include "names.h"
 
+#include "idla/learn_tags.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +21,7 @@ const char *const learn_task_names[] = {
 	[LEARN_REGRESSION] = "regression",
 	[LEARN_SURVIVAL] = "survival",
 	[LEARN_MULTILABEL] = "multilabel",
+	[LEARN_TAGGING] = "tagging",
 	NULL
 };
 
@@ -35,6 +38,9 @@ const char *const learn_architecture_names[] = {
 	[LEARN_LSTM] = "lstm",
 	[LEARN_GRU] = "gru",
 	[LEARN_ROCKET] = "rocket",
+	[LEARN_TRANSFORMER] = "transformer",
+	[LEARN_BAG] = "bag",
+	[LEARN_BILSTM_CRF] = "bilstm_crf",
 	[LEARN_LAYERS] = "layers",
 	NULL
 };
@@ -167,6 +173,8 @@ learn_model_outputs(const LearnModel *model)
 		case LEARN_REGRESSION:
 		case LEARN_MULTILABEL:
 			return (size_t) model->n_targets;
+		case LEARN_TAGGING:
+			return model->labels == NULL ? 0 : (size_t) learn_tag_codes(LEARN_IOBES, learn_labels_size(model->labels));
 		case LEARN_BINARY:
 		case LEARN_SURVIVAL:
 			break;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define MAX_OUTPUTS 65536
+#define PASS_FLOATS ((size_t) 1 << 20)	/* of the widest activation of a pass over texts */
 
 /* ---- What a model claims, checked ---- */
 
@@ -60,6 +61,8 @@ check_model(DevSession *session, const LearnModel *model)
 		return dev_fail(session, DEV_CORRUPT, "the model has no columns or outputs that can be");
 	if (model->task == LEARN_REGRESSION && (model->target_mean == NULL || model->target_scale == NULL))
 		return dev_fail(session, DEV_CORRUPT, "the model has no scale of its targets");
+	if (model->task == LEARN_TAGGING && (model->n_fields != 1 || !model->fields[0].tagged || model->labels == NULL))
+		return dev_fail(session, DEV_CORRUPT, "the model has no text to tag");
 	status = check_calibration(session, model);
 	for (int i = 0; i < model->n_channels && status == DEV_OK; i++)
 		status = check_channel(session, model, i);
@@ -118,11 +121,23 @@ build_engine(LearnPredictor *predictor, const LearnNetwork *network, int number,
 	DevStatus	status = check_network(session, predictor->model, network, number);
 
 	if (status == DEV_OK)
-		status = learn_network_build(session, network, NULL, &engine->built);
-	if (status == DEV_OK)
-		status = nn_run_create(engine->built.graph, predictor->device, predictor->max_batch, NN_RUN_FORWARD, &engine->run);
+		status = learn_stretches_create(session, network, NULL, &engine->stretches);
+	for (int i = 0; i < engine->stretches.n && status == DEV_OK; i++)
+	{
+		NnGraph    *graph = engine->stretches.stretches[i].built.graph;
+		size_t		rows = PASS_FLOATS / nn_graph_widest(graph) + 1;
+
+		/* Long texts are many numbers: they come in fewer rows at a time. */
+		if (engine->stretches.stretches[i].length == 0 || rows > predictor->max_batch)
+			rows = predictor->max_batch;
+		if (predictor->rows[i] == 0 || predictor->rows[i] > rows)
+			predictor->rows[i] = rows;
+		status = nn_run_create(graph, predictor->device, rows, NN_RUN_FORWARD, &engine->runs[i]);
+	}
 	if (status != DEV_OK)
 		return status;
+	engine->built = engine->stretches.stretches[engine->stretches.n - 1].built;
+	engine->run = engine->runs[engine->stretches.n - 1];
 	engine->network = network;
 	engine->n_features = engine->built.features == NN_NONE ? 0 :
 		nn_shape_size(nn_graph_shape(engine->built.graph, engine->built.features));
@@ -178,6 +193,34 @@ build_voice(LearnPredictor *predictor, int number)
 	return status;
 }
 
+static DevStatus
+create_tagger(LearnPredictor *predictor)
+{
+	size_t		longest = predictor->model->fields[0].dims[0];
+	DevStatus	status = learn_chain_create(predictor->session, predictor->n_outputs, longest, &predictor->chain);
+
+	predictor->emissions = dev_alloc(predictor->session, longest * predictor->n_outputs, sizeof(float));
+	predictor->tags = dev_alloc(predictor->session, longest, sizeof(int32_t));
+	predictor->certain = dev_alloc(predictor->session, longest, sizeof(float));
+	if (predictor->emissions == NULL || predictor->tags == NULL || predictor->certain == NULL)
+		return DEV_NO_MEMORY;
+	return status;
+}
+
+static DevStatus
+set_chain(LearnPredictor *predictor)
+{
+	const float **weights = dev_alloc(predictor->session, (size_t) predictor->n_voices, sizeof(float *));
+
+	if (weights == NULL)
+		return DEV_NO_MEMORY;
+	for (int i = 0; i < predictor->n_voices; i++)
+		weights[i] = predictor->voices[i].net->weights;
+	learn_chain_set(&predictor->chain, &predictor->engines[0].built, predictor->n_voices, weights);
+	dev_release(predictor->session, weights);
+	return DEV_OK;
+}
+
 /* Room for views of images, where the model averages several. */
 static DevStatus
 create_views(LearnPredictor *predictor)
@@ -230,6 +273,8 @@ learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_
 	if (made->voices == NULL || made->engines == NULL || made->numbers == NULL || made->codes == NULL)
 		return DEV_NO_MEMORY;
 	status = learn_field_batch_create(session, model->fields, model->n_fields, batch, &made->fields);
+	if (status == DEV_OK && model->task == LEARN_TAGGING)
+		status = create_tagger(made);
 	if (status == DEV_OK)
 		status = create_views(made);
 	/* Inference runs on the device's own products: a backend that only predicts never opens a BLAS. */
@@ -237,6 +282,8 @@ learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_
 		status = dev_cpu_open(session, "", &made->device);
 	for (int i = 0; i < model->n_nets && status == DEV_OK; i++)
 		status = build_voice(made, i);
+	if (status == DEV_OK && model->task == LEARN_TAGGING)
+		status = set_chain(made);
 	if (status == DEV_OK)
 		*predictor = made;
 	return status;
@@ -244,11 +291,27 @@ learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_
 
 /* ---- Passes ---- */
 
+/* The stretch that the longest text of rows needs, or the last one; rows are loaded and computed for it from now on. */
+static void
+use_stretch(LearnPredictor *predictor, int stretch)
+{
+	const LearnEngine *engine = NULL;
+
+	for (int i = 0; i < predictor->n_engines; i++)
+		if (predictor->engines[i].network->n_fields > 0)
+			engine = &predictor->engines[i];
+	if (engine == NULL)
+		return;
+	predictor->stretch = stretch < engine->stretches.n ? stretch : engine->stretches.n - 1;
+	learn_field_batch_stretch(&predictor->fields, engine->stretches.stretches[predictor->stretch].network.fields);
+}
+
 void
 learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields)
 {
 	const LearnModel *model = predictor->model;
 
+	use_stretch(predictor, LEARN_MAX_STRETCHES);
 	for (size_t row = 0; row < n; row++)
 		learn_encode_row(model->channels, model->n_channels, raw + row * (size_t) model->n_channels,
 						 predictor->numbers + row * model->n_numbers, predictor->codes + row * model->n_codes);
@@ -268,25 +331,31 @@ learn_predictor_set(LearnPredictor *predictor, const LearnEngine *engine, NnRun 
 		learn_field_batch_set(&predictor->fields, &engine->built, run, n);
 }
 
+DevStatus
+learn_voice_forward(LearnPredictor *predictor, const LearnVoice *voice, size_t n, const float **values)
+{
+	LearnEngine *engine = voice->engine;
+	NnRun	   *run = engine->runs[predictor->stretch < engine->stretches.n ? predictor->stretch : engine->stretches.n - 1];
+	DevStatus	status;
+
+	nn_run_bind(run, voice->weights, NULL);
+	learn_predictor_set(predictor, engine, run, n);
+	nn_run_forward(run, engine->built.output, NN_INFER, 0, 0, 0);
+	status = nn_run_synchronize(run);
+	if (status == DEV_OK)
+		*values = nn_run_value(run, engine->built.output);
+	return status;
+}
+
 /* Adds the outputs of one network for the n encoded rows. */
 static DevStatus
 add_outputs(LearnPredictor *predictor, const LearnVoice *voice, size_t n, double *outputs)
 {
-	LearnEngine *engine = voice->engine;
 	const float *values;
-	DevStatus	status;
+	DevStatus	status = learn_voice_forward(predictor, voice, n, &values);
 
-	if (engine->bound != voice->weights)
-	{
-		nn_run_bind(engine->run, voice->weights, NULL);
-		engine->bound = voice->weights;
-	}
-	learn_predictor_set(predictor, engine, engine->run, n);
-	nn_run_forward(engine->run, engine->built.output, NN_INFER, 0, 0, 0);
-	status = nn_run_synchronize(engine->run);
 	if (status != DEV_OK)
 		return status;
-	values = nn_run_value(engine->run, engine->built.output);
 	for (size_t i = 0; i < n * predictor->n_outputs; i++)
 		outputs[i] += (double) values[i];
 	return DEV_OK;
@@ -343,28 +412,67 @@ score_encoded(LearnPredictor *predictor, size_t n, double *scores)
 	return DEV_OK;
 }
 
-DevStatus
-learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields, double *scores)
+/* A stored value of row `row`: from an array of rows, or of a data set. */
+typedef struct LearnRows
 {
-	size_t		n_channels = (size_t) predictor->model->n_channels;
+	const LearnBytes *fields;	/* (n, n_fields), or NULL */
+	LearnDataset *dataset;
+	const uint32_t *numbers;
+} LearnRows;
+
+static DevStatus
+find_field(const LearnPredictor *predictor, const LearnRows *rows, size_t row, int field, LearnBytes *value)
+{
+	if (rows->dataset != NULL)
+		return learn_dataset_field(rows->dataset, field, rows->numbers[row], value);
+	*value = rows->fields[row * (size_t) predictor->model->n_fields + (size_t) field];
+	return DEV_OK;
+}
+
+static size_t
+stretch_rows(const LearnPredictor *predictor, int stretch)
+{
+	return predictor->rows[stretch] == 0 ? predictor->max_batch : predictor->rows[stretch];
+}
+
+/* How many rows from `first` on make the next pass; the stretch that they need is used. */
+static DevStatus
+next_pass(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, size_t *count)
+{
+	const LearnModel *model = predictor->model;
+	const LearnEngine *engine = &predictor->engines[0];
+	int			needed = 0;
 	DevStatus	status = DEV_OK;
 
-	for (size_t first = 0; first < n && status == DEV_OK; first += predictor->max_batch)
+	for (int i = 0; i < predictor->n_engines; i++)
+		if (predictor->engines[i].stretches.n > engine->stretches.n)
+			engine = &predictor->engines[i];
+	*count = 0;
+	while (first + *count < n && status == DEV_OK)
 	{
-		size_t		count = n - first < predictor->max_batch ? n - first : predictor->max_batch;
+		int			stretch = needed;
 
-		learn_predictor_encode(predictor, count, raw + first * n_channels,
-							   fields == NULL ? NULL : fields + first * (size_t) predictor->model->n_fields);
-		status = score_encoded(predictor, count, scores + first * predictor->n_outputs);
-		if (status == DEV_OK && first + count < n)
-			status = dev_poll(predictor->session);
+		for (int field = 0; field < model->n_fields && engine->stretches.n > 1 && status == DEV_OK; field++)
+		{
+			LearnBytes	value;
+			int			own;
+
+			status = find_field(predictor, rows, first + *count, field, &value);
+			own = status == DEV_OK ? learn_stretch_find(&engine->stretches, learn_text_length(&model->fields[field], value)) : 0;
+			stretch = own > stretch ? own : stretch;
+		}
+		if (*count >= stretch_rows(predictor, stretch))
+			break;
+		needed = stretch;
+		(*count)++;
 	}
+	use_stretch(predictor, needed);
 	return status;
 }
 
-/* Fields of rows of a data set, one after another through one buffer. */
+/* Fields of rows, one after another. */
 static DevStatus
-load_fields(LearnPredictor *predictor, LearnDataset *dataset, const uint32_t *rows, size_t n)
+load_fields(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n)
 {
 	DevStatus	status = DEV_OK;
 
@@ -373,7 +481,7 @@ load_fields(LearnPredictor *predictor, LearnDataset *dataset, const uint32_t *ro
 		{
 			LearnBytes	value;
 
-			status = learn_dataset_field(dataset, field, rows[row], &value);
+			status = find_field(predictor, rows, first + row, field, &value);
 			if (status == DEV_OK)
 				learn_field_batch_load(&predictor->fields, field, row, value);
 		}
@@ -381,23 +489,97 @@ load_fields(LearnPredictor *predictor, LearnDataset *dataset, const uint32_t *ro
 }
 
 DevStatus
-learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const uint32_t *rows, size_t n,
-					  double *scores)
+learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields, double *scores)
 {
+	const LearnModel *model = predictor->model;
+	LearnRows	rows = {.fields = fields};
 	DevStatus	status = DEV_OK;
+	size_t		count;
 
-	for (size_t first = 0; first < n && status == DEV_OK; first += predictor->max_batch)
+	for (size_t first = 0; first < n && status == DEV_OK; first += count)
 	{
-		size_t		count = n - first < predictor->max_batch ? n - first : predictor->max_batch;
-
-		status = learn_dataset_gather(dataset, rows + first, count, predictor->numbers, predictor->codes, NULL);
+		status = next_pass(predictor, &rows, first, n, &count);
+		for (size_t row = 0; row < count && status == DEV_OK; row++)
+			learn_encode_row(model->channels, model->n_channels, raw + (first + row) * (size_t) model->n_channels,
+							 predictor->numbers + row * model->n_numbers, predictor->codes + row * model->n_codes);
 		if (status == DEV_OK)
-			status = load_fields(predictor, dataset, rows + first, count);
+			status = load_fields(predictor, &rows, first, count);
 		if (status == DEV_OK)
 			status = score_encoded(predictor, count, scores + first * predictor->n_outputs);
 		if (status == DEV_OK && first + count < n)
 			status = dev_poll(predictor->session);
 	}
+	return status;
+}
+
+DevStatus
+learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const uint32_t *rows, size_t n,
+					  double *scores)
+{
+	LearnRows	from = {.dataset = dataset, .numbers = rows};
+	DevStatus	status = DEV_OK;
+	size_t		count;
+
+	for (size_t first = 0; first < n && status == DEV_OK; first += count)
+	{
+		status = next_pass(predictor, &from, first, n, &count);
+		if (status == DEV_OK)
+			status = learn_dataset_gather(dataset, rows + first, count, predictor->numbers, predictor->codes, NULL);
+		if (status == DEV_OK)
+			status = load_fields(predictor, &from, first, count);
+		if (status == DEV_OK)
+			status = score_encoded(predictor, count, scores + first * predictor->n_outputs);
+		if (status == DEV_OK && first + count < n)
+			status = dev_poll(predictor->session);
+	}
+	return status;
+}
+
+/* ---- Tags ---- */
+
+/* Mean emissions of the row that is loaded, decoded into predictor->tags and ->certain. */
+static DevStatus
+decode_loaded(LearnPredictor *predictor)
+{
+	size_t		n = (size_t) predictor->fields.lengths[0][0] * predictor->n_outputs;
+
+	memset(predictor->emissions, 0, n * sizeof(float));
+	for (int i = 0; i < predictor->n_voices; i++)
+	{
+		const float *values;
+		DevStatus	status = learn_voice_forward(predictor, &predictor->voices[i], 1, &values);
+
+		if (status != DEV_OK)
+			return status;
+		for (size_t j = 0; j < n; j++)
+			predictor->emissions[j] += values[j] / (float) predictor->n_voices;
+	}
+	for (size_t j = 0; j < n; j++)
+		if (!isfinite(predictor->emissions[j]))
+			return dev_fail(predictor->session, DEV_BAD_DATA, "the model has no finite answer for a text");
+	learn_chain_decode(&predictor->chain, n / predictor->n_outputs, predictor->emissions, predictor->tags, predictor->certain);
+	return DEV_OK;
+}
+
+DevStatus
+learn_predict_tags(LearnPredictor *predictor, LearnBytes text, const int32_t **tags, const int32_t **actual, const float **certain,
+				   size_t *n)
+{
+	LearnRows	rows = {.fields = &text};
+	size_t		count;
+	DevStatus	status;
+
+	if (predictor->model->task != LEARN_TAGGING)
+		return dev_fail(predictor->session, DEV_INVALID, "the model does not tag");
+	status = next_pass(predictor, &rows, 0, 1, &count);
+	if (status == DEV_OK)
+		status = load_fields(predictor, &rows, 0, 1);
+	if (status == DEV_OK)
+		status = decode_loaded(predictor);
+	*n = (size_t) predictor->fields.lengths[0][0];
+	*tags = predictor->tags;
+	*actual = predictor->fields.planes[0][4];
+	*certain = predictor->certain;
 	return status;
 }
 

@@ -6,7 +6,9 @@
 
 #include "idla/learn_predict.h"
 
+#include "decode_tags.h"
 #include "field_batch.h"
+#include "stretch.h"
 
 #include "idla/learn_augment.h"
 
@@ -14,11 +16,12 @@
 typedef struct LearnEngine
 {
 	const LearnNetwork *network;
-	LearnGraph	built;
+	LearnStretches stretches;
+	LearnGraph	built;			/* the last stretch's */
 	size_t		n_features;
-	NnRun	   *run;			/* inference, max_batch rows */
+	NnRun	   *runs[LEARN_MAX_STRETCHES];	/* inference, rows[i] rows */
+	NnRun	   *run;			/* the last one */
 	NnRun	   *explain_run;	/* with gradients, LEARN_EXPLAIN_BATCH rows; NULL until something is explained */
-	const float *bound;			/* weights that run has now */
 } LearnEngine;
 
 /* One network of the model. */
@@ -43,6 +46,12 @@ struct LearnPredictor
 	float	   *numbers;		/* (max_batch, n_numbers) encoded rows */
 	int32_t    *codes;			/* (max_batch, n_codes) */
 	LearnFieldBatch fields;		/* (max_batch) loaded rows */
+	int			stretch;		/* that rows are loaded for, and runs compute with */
+	size_t		rows[LEARN_MAX_STRETCHES];	/* most rows of a pass */
+	LearnChain	chain;			/* tagging */
+	float	   *emissions;		/* tagging: (longest text, n_outputs) mean over the networks */
+	int32_t    *tags;			/* tagging: (longest text) */
+	float	   *certain;
 	float	  **plain;			/* (n_fields): (max_batch, size) loaded images, NULL for other fields; NULL without views */
 	float	   *view_scratch;
 	void	   *explainer;		/* buffers of explain.c, NULL until something is explained */
@@ -54,6 +63,8 @@ struct LearnPredictor
 extern void learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields);
 /* Mean outputs of the networks -> scores, in place, (n, n_outputs). */
 extern void learn_outputs_to_scores(const LearnModel *model, size_t n, double *outputs);
+/* Output of one network for the n rows that are loaded, until its next pass. */
+extern DevStatus learn_voice_forward(LearnPredictor *predictor, const LearnVoice *voice, size_t n, const float **values);
 /* Sets the inputs of a run from predictor->numbers, ->codes and ->fields. */
 extern void learn_predictor_set(LearnPredictor *predictor, const LearnEngine *engine, NnRun *run, size_t n);
 

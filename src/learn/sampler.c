@@ -19,6 +19,7 @@
 #define MOST_WINDOW_BYTES ((size_t) 16 << 20)
 #define PREFETCH 8				/* rows ahead; memory answers in the time that so many rows are copied */
 #define CACHE_LINE 64
+#define POOL_BATCHES 40		/* batches whose rows are sorted together */
 
 /* One field's values of the window's rows, where some lie in the file. */
 typedef struct FieldWindow
@@ -48,6 +49,9 @@ struct LearnSampler
 	uint32_t   *slots;			/* (window_rows) place in window of picked row; NULL when all rows are in memory */
 	float	   *window;			/* (window_rows, width) stored rows; NULL when all rows are in memory */
 	FieldWindow *fields;		/* (n_fields) */
+
+	size_t		batch;			/* rows that are grouped by the length of their texts, 0: none are */
+	uint64_t   *keys;			/* (2, window_rows): length << 32 | place, and scratch */
 };
 
 /* Numbers for shuffling, four a call of the generator; bound is far below 2^32, so the bias is too small to matter. */
@@ -172,6 +176,7 @@ learn_sampler_free(LearnSampler *sampler)
 		dev_release(session, sampler->fields[field].offsets);
 	}
 	dev_release(session, sampler->fields);
+	dev_release(session, sampler->keys);
 	dev_release(session, sampler);
 }
 
@@ -237,6 +242,91 @@ fetch_field(LearnSampler *sampler, int number)
 	return status;
 }
 
+/* ---- Texts of a length together ---- */
+
+DevStatus
+learn_sampler_group(LearnSampler *sampler, size_t batch)
+{
+	const LearnDataset *dataset = sampler->dataset;
+	bool		texts = false;
+
+	for (int field = 0; field < dataset->n_fields; field++)
+		texts = texts || dataset->fields[field].kind == LEARN_TEXT;
+	if (!texts || batch == 0)
+		return DEV_OK;
+	dev_release(sampler->session, sampler->keys);
+	sampler->keys = dev_alloc(sampler->session, 2 * sampler->window_rows, sizeof(uint64_t));
+	if (sampler->keys == NULL)
+		return DEV_NO_MEMORY;
+	sampler->batch = batch;
+	return DEV_OK;
+}
+
+static uint64_t
+text_bytes(const LearnDataset *dataset, size_t row)
+{
+	uint64_t	most = 0;
+
+	for (int field = 0; field < dataset->n_fields; field++)
+		if (dataset->fields[field].kind == LEARN_TEXT && learn_store_size(dataset->stores[field], row) > most)
+			most = learn_store_size(dataset->stores[field], row);
+	return most;
+}
+
+/* Ascending; keys differ. */
+static void
+sort_keys(uint64_t *keys, uint64_t *scratch, size_t n)
+{
+	for (size_t run = 1; run < n; run *= 2)
+	{
+		for (size_t first = 0; first < n; first += 2 * run)
+		{
+			size_t		middle = first + run < n ? first + run : n;
+			size_t		end = first + 2 * run < n ? first + 2 * run : n;
+			size_t		a = first;
+			size_t		b = middle;
+
+			for (size_t i = first; i < end; i++)
+				scratch[i] = b == end || (a < middle && keys[a] < keys[b]) ? keys[a++] : keys[b++];
+		}
+		memcpy(keys, scratch, n * sizeof(uint64_t));
+	}
+}
+
+/* Rows of the window, by number or place, sorted by length in pools; then whole batches change places. */
+static void
+group_rows(LearnSampler *sampler, uint32_t *rows, uint64_t counter)
+{
+	size_t		n = sampler->count;
+	size_t		n_batches = (n + sampler->batch - 1) / sampler->batch;
+	uint64_t   *keys = sampler->keys;
+	uint64_t   *scratch = keys + sampler->window_rows;
+	uint32_t   *order = (uint32_t *) (void *) scratch;
+	uint32_t   *before = order + sampler->window_rows;
+	size_t		done = 0;
+
+	for (size_t i = 0; i < n; i++)
+		keys[i] = text_bytes(sampler->dataset, sampler->window != NULL ? sampler->unshuffled[rows[i]] : rows[i]) << 32 | i;
+	for (size_t batch = 0; batch < n_batches; batch += POOL_BATCHES)
+	{
+		size_t		last = batch + POOL_BATCHES < n_batches ? batch + POOL_BATCHES : n_batches;
+		size_t		first = learn_batch_start(n, n_batches, batch);
+
+		sort_keys(keys + first, scratch, learn_batch_start(n, n_batches, last) - first);
+	}
+	memcpy(before, rows, n * sizeof(uint32_t));
+	for (size_t batch = 0; batch < n_batches; batch++)
+		order[batch] = (uint32_t) batch;
+	shuffle(order, n_batches, sampler->seed, counter);
+	for (size_t i = 0; i < n_batches; i++)
+	{
+		size_t		end = learn_batch_start(n, n_batches, (size_t) order[i] + 1);
+
+		for (size_t at = learn_batch_start(n, n_batches, order[i]); at < end; at++)
+			rows[done++] = before[(uint32_t) keys[at]];
+	}
+}
+
 DevStatus
 learn_sampler_next(LearnSampler *sampler, size_t *n)
 {
@@ -249,6 +339,8 @@ learn_sampler_next(LearnSampler *sampler, size_t *n)
 	{
 		list_window(sampler, sampler->picked);
 		shuffle(sampler->picked, sampler->count, sampler->seed, counter);
+		if (sampler->batch > 0)
+			group_rows(sampler, sampler->picked, counter | UINT64_C(1) << 63);
 	}
 	else
 	{
@@ -262,6 +354,8 @@ learn_sampler_next(LearnSampler *sampler, size_t *n)
 		for (size_t i = 0; i < sampler->count; i++)
 			sampler->slots[i] = (uint32_t) i;
 		shuffle(sampler->slots, sampler->count, sampler->seed, counter);
+		if (sampler->batch > 0)
+			group_rows(sampler, sampler->slots, counter | UINT64_C(1) << 63);
 		for (size_t i = 0; i < sampler->count; i++)
 			sampler->picked[i] = sampler->unshuffled[sampler->slots[i]];
 	}

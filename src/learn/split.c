@@ -27,6 +27,8 @@ learn_check_targets(LearnDataset *dataset, LearnTask task, size_t *n_strata)
 	uint32_t	most = 0;
 
 	*n_strata = 1;
+	if (task == LEARN_TAGGING)
+		return DEV_OK;
 	if (n_targets < needed)
 		return dev_fail(dataset->session, DEV_INVALID, "the task needs %zu targets, the data set has %zu", needed, n_targets);
 	for (size_t row = 0; row < dataset->n_rows; row++)
@@ -119,7 +121,7 @@ check_classes(LearnDataset *dataset, LearnTask task, const size_t *rows_of, size
 {
 	size_t		present = 0;
 
-	if (task == LEARN_REGRESSION || task == LEARN_MULTILABEL)
+	if (task == LEARN_REGRESSION || task == LEARN_MULTILABEL || task == LEARN_TAGGING)
 		return DEV_OK;
 	if (task == LEARN_SURVIVAL)
 		return n_strata > 1 && rows_of[1] > 0 ? DEV_OK :
@@ -153,7 +155,7 @@ note_part(LearnDataset *dataset, LearnTask task, int part, size_t size, const si
 		learn_note(dataset->session, notes, false, "What is measured on so few rows is very uncertain.", NULL,
 				   "the %s part has only %zu row%s", part_names[part], size, size == 1 ? "" : "s") != DEV_OK)
 		return DEV_NO_MEMORY;
-	if (absent == 0 || task == LEARN_REGRESSION || task == LEARN_MULTILABEL)
+	if (absent == 0 || task == LEARN_REGRESSION || task == LEARN_MULTILABEL || task == LEARN_TAGGING)
 		return DEV_OK;
 	if (task == LEARN_SURVIVAL)
 		return learn_note(dataset->session, notes, false, NULL, NULL, "all rows of the %s part are %s", part_names[part],

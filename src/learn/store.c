@@ -68,6 +68,18 @@ learn_store_create(DevSession *session, size_t memory, const LearnSpill *spill, 
 	return DEV_OK;
 }
 
+DevStatus
+learn_store_succeed(const LearnStore *store, LearnStore **successor)
+{
+	size_t		left = store->memory > store->resident ? store->memory - store->resident : 0;
+	DevStatus	status = learn_store_create(store->session, left > store->memory / 2 ? left : store->memory / 2,
+											store->may_spill ? &store->spill : NULL, successor);
+
+	if (status == DEV_OK)
+		(*successor)->file_end = store->file_end;
+	return status;
+}
+
 void
 learn_store_free(LearnStore *store)
 {

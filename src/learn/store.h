@@ -15,6 +15,11 @@ typedef struct LearnStore LearnStore;
 
 /* spill NULL: what is over memory is an error. */
 extern DevStatus learn_store_create(DevSession *session, size_t memory, const LearnSpill *spill, LearnStore **store);
+/*
+ * A store for what the records of another become: its part of the file lies behind the other's, and both keep no more than about half as
+ * much again in memory.
+ */
+extern DevStatus learn_store_succeed(const LearnStore *store, LearnStore **successor);
 extern void learn_store_free(LearnStore *store);	/* NULL is allowed */
 /* bytes NULL: a missing value, told apart from an empty one. */
 extern DevStatus learn_store_append(LearnStore *store, const void *bytes, size_t size);

@@ -37,12 +37,6 @@ attack_of(const LearnAdversary *adversary)
 	return how;
 }
 
-static bool
-is_moved(const LearnField *field)
-{
-	return field->kind == LEARN_IMAGE || (field->kind == LEARN_SIGNAL && field->rocket == NULL);
-}
-
 DevStatus
 learn_adversary_check(DevSession *session, const LearnAdversary *adversary, const LearnModel *model)
 {
@@ -52,7 +46,7 @@ learn_adversary_check(DevSession *session, const LearnAdversary *adversary, cons
 	if (adversary->method == LEARN_NO_ADVERSARY)
 		return DEV_OK;
 	for (int i = 0; i < model->n_fields; i++)
-		any = any || is_moved(&model->fields[i]);
+		any = any || learn_field_is_attacked(&model->fields[i]);
 	if (model->task == LEARN_SURVIVAL)
 		return dev_fail(session, DEV_INVALID, "a survival model has no wrong answer that an attack could look for");
 	if (!any)
@@ -128,7 +122,7 @@ learn_machine_resist(LearnMachine *machine, const LearnResistance *resistance)
 	if (machine->built.numbers != NN_NONE)
 		machine->moved[machine->n_moved++] = (LearnMoved) {machine->built.numbers, -1, network->n_numbers};
 	for (int i = 0; i < network->n_fields; i++)
-		if (is_moved(&network->fields[i]))
+		if (learn_field_is_attacked(&network->fields[i]))
 			machine->moved[machine->n_moved++] = (LearnMoved) {
 				machine->built.planes[i][0], i, nn_shape_size(nn_graph_shape(machine->built.graph, machine->built.planes[i][0]))
 			};
@@ -140,6 +134,9 @@ learn_machine_resist(LearnMachine *machine, const LearnResistance *resistance)
 		worker->machine = machine;
 		worker->moved = dev_alloc(machine->session, (size_t) machine->n_moved + 1, sizeof(float *));
 		status = worker->moved == NULL ? DEV_NO_MEMORY : create_moved(machine, worker);
+		/* An attack reads gradients of inputs. */
+		if (status == DEV_OK)
+			status = learn_worker_run(machine, worker, NN_RUN_WHOLE);
 	}
 	machine->resistance = resistance;
 	return status;
@@ -153,47 +150,13 @@ clean_input(const LearnWorker *worker, const LearnMoved *moved)
 	return moved->field < 0 ? worker->numbers : worker->fields.planes[moved->field][0];
 }
 
-/* The box of a field's loaded values: of pixels within their range, of a signal as far as it goes. */
 static void
 field_box(const LearnMachine *machine, LearnWorker *worker, const LearnMoved *moved, size_t rows, double epsilon)
 {
-	const LearnField *field = &machine->network.fields[moved->field];
-	const float *plane = clean_input(worker, moved);
-	bool		pixels = field->kind == LEARN_IMAGE && field->sample != LEARN_SAMPLE_F32;
-	size_t		depth = learn_field_depth(field);
-
-	for (size_t i = 0; i < rows * moved->size; i++)
-	{
-		size_t		d = i % depth;
-		float		reach = (float) epsilon * (pixels ? field->scale[d] : 1);
-		bool		padding = field->kind != LEARN_IMAGE &&
-			i % moved->size / depth >= (size_t) worker->fields.lengths[moved->field][i / moved->size];
-
-		worker->low[i] = padding ? plane[i] : plane[i] - reach;
-		worker->high[i] = padding ? plane[i] : plane[i] + reach;
-		if (pixels)
-		{
-			worker->low[i] = fmaxf(worker->low[i], -field->center[d] * field->scale[d]);
-			worker->high[i] = fminf(worker->high[i], (1 - field->center[d]) * field->scale[d]);
-		}
-	}
-}
-
-/* Epsilon in units of the loaded values, for a ball over all channels of an image together. */
-static double
-ball_radius(const LearnMachine *machine, const LearnMoved *moved, double epsilon)
-{
-	const LearnField *field;
-	double		sum = 0;
-
-	if (moved->field < 0)
-		return epsilon;
-	field = &machine->network.fields[moved->field];
-	if (field->kind != LEARN_IMAGE || field->sample == LEARN_SAMPLE_F32)
-		return epsilon;
-	for (size_t d = 0; d < field->dims[2]; d++)
-		sum += (double) field->scale[d];
-	return epsilon * sum / (double) field->dims[2];
+	for (size_t row = 0; row < rows; row++)
+		learn_field_box(&machine->network.fields[moved->field], (size_t) worker->fields.lengths[moved->field][row], epsilon,
+						clean_input(worker, moved) + row * moved->size, worker->low + row * moved->size,
+						worker->high + row * moved->size);
 }
 
 /* ---- One attack ---- */
@@ -259,7 +222,8 @@ attack(LearnMachine *machine, LearnWorker *worker, size_t n, const float *clean,
 							worker->numbers, worker->low, worker->high);
 		else
 			field_box(machine, worker, moved, n, how.norm == LEARN_NORM_MAX ? epsilon : INFINITY);
-		how.epsilon = how.norm == LEARN_NORM_MAX ? INFINITY : ball_radius(machine, moved, epsilon);
+		how.epsilon = how.norm == LEARN_NORM_MAX ? INFINITY : moved->field < 0 ? epsilon :
+			learn_field_radius(&machine->network.fields[moved->field], epsilon);
 		status = learn_attack(&how, &oracle, &box, n, clean_input(worker, moved), NULL, seed + (uint64_t) i, counter,
 							  worker->moved[i], NULL, NULL, worker->attack_scratch);
 		nn_run_set(worker->run, moved->node, n, worker->moved[i]);

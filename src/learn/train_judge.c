@@ -18,7 +18,7 @@ learn_held_create(DevSession *session, LearnSampler *sampler, size_t n, size_t k
 	size_t		size = keep == 0 ? 1 : keep;
 
 	*held = (LearnHeld) {.sampler = sampler, .n = n, .keep = keep};
-	held->targets = dev_alloc(session, size, n_targets * sizeof(float));
+	held->targets = dev_alloc(session, size, (n_targets + 1) * sizeof(float));
 	held->outputs = dev_alloc(session, size, n_outputs * sizeof(float));
 	held->best = dev_alloc(session, size, n_outputs * sizeof(float));
 	held->total = dev_alloc(session, size, n_outputs * sizeof(float));
@@ -103,12 +103,18 @@ keep(LearnMachine *machine, const LearnWorker *worker, size_t position, size_t r
 static void
 judge_rows(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 {
-	const float *outputs = nn_run_value(worker->run, machine->built.output);
 	double		share = machine->resistance == NULL ? 0 : machine->resistance->share;
+	const float *outputs;
 
 	learn_machine_load(machine, worker, first, rows);
 	learn_machine_set(machine, worker, rows);
 	nn_run_forward(worker->run, machine->built.output, NN_INFER, 0, 0, 0);
+	if (machine->network.task == LEARN_TAGGING)
+	{
+		learn_tagger_take(machine, worker, rows);
+		return;
+	}
+	outputs = nn_run_value(worker->run, machine->built.output);
 	worker->loss += (1 - share) * sum_losses(machine, worker, rows, outputs);
 	keep(machine, worker, machine->position + first, rows, outputs);
 	if (share > 0 && learn_machine_judge_moved(machine, worker, machine->position + first, rows))
@@ -140,7 +146,7 @@ judge_job(void *context, int number)
 DevStatus
 learn_machine_judge(LearnMachine *machine, const float *weights, LearnHeld *held, double *loss)
 {
-	DevStatus	status = DEV_OK;
+	DevStatus	status = machine->network.task == LEARN_TAGGING ? learn_tagger_begin(machine, weights) : DEV_OK;
 	size_t		n;
 
 	learn_machine_bind(machine, weights);
@@ -165,6 +171,8 @@ learn_machine_judge(LearnMachine *machine, const float *weights, LearnHeld *held
 	for (int i = 0; i < machine->n_workers; i++)
 		*loss += machine->workers[i].loss;
 	*loss /= (double) held->n;
+	if (machine->network.task == LEARN_TAGGING)
+		learn_tagger_end(machine, loss);
 	if (status == DEV_OK && machine->network.task == LEARN_SURVIVAL)
 		status = learn_cox_loss(machine->session, held->keep, held->outputs, held->targets, loss);
 	return status;

@@ -72,7 +72,8 @@ train_batch(Progress *progress, size_t first, size_t count)
 		.rate_factor = nn_schedule_factor((NnScheduleKind) training->schedule, at, progress->steps,
 										  (float) training->warm_up),
 		.clip = (float) training->clip,
-		.decay = average_decay(training, progress->step)
+		.decay = average_decay(training, progress->step),
+		.word_dropout = training->word_dropout
 	};
 	double		loss;
 	DevStatus	status = learn_machine_step(progress->machine, progress->course->sampler, first, count, &step, &loss);
@@ -98,10 +99,9 @@ train_window(Progress *progress, size_t n)
 
 	for (size_t i = 0; i < n_batches && status == DEV_OK; i++)
 	{
-		size_t		first = n / n_batches * i + n % n_batches * i / n_batches;
-		size_t		end = n / n_batches * (i + 1) + n % n_batches * (i + 1) / n_batches;
+		size_t		first = learn_batch_start(n, n_batches, i);
 
-		status = train_batch(progress, first, end - first);
+		status = train_batch(progress, first, learn_batch_start(n, n_batches, i + 1) - first);
 	}
 	return status;
 }

@@ -81,21 +81,41 @@ device_floats(LearnMachine *machine, size_t n)
 	return machine->device->primitives->alloc(machine->device, n * sizeof(float));
 }
 
+DevStatus
+learn_worker_run(LearnMachine *machine, LearnWorker *worker, NnRunUse use)
+{
+	DevStatus	status = DEV_OK;
+
+	for (int i = 0; i < machine->stretches.n && status == DEV_OK; i++)
+	{
+		nn_run_free(worker->runs[i]);
+		worker->runs[i] = NULL;
+		status = nn_run_create(machine->stretches.stretches[i].built.graph, machine->device, machine->max_rows, use, &worker->runs[i]);
+		if (status == DEV_OK)
+			nn_run_bind(worker->runs[i], machine->bound, worker->diff_weights);
+	}
+	if (status == DEV_OK)
+	{
+		worker->run = worker->runs[machine->stretches.n - 1];
+		worker->queue = nn_run_queue(worker->run);
+	}
+	return status;
+}
+
 static DevStatus
 create_worker(LearnMachine *machine, LearnWorker *worker)
 {
 	DevSession *session = machine->session;
 	const LearnNetwork *network = &machine->network;
-	DevStatus	status = nn_run_create(machine->built.graph, machine->device, machine->max_rows, NN_RUN_TRAIN, &worker->run);
+	DevStatus	status = learn_worker_run(machine, worker, NN_RUN_TRAIN);
 
 	if (status != DEV_OK)
 		return status;
-	worker->queue = nn_run_queue(worker->run);
 	worker->diff_weights = device_floats(machine, machine->n_weights);
 	worker->squared = device_floats(machine, 1);
 	worker->numbers = dev_alloc(session, machine->max_rows * (network->n_numbers + 1), sizeof(float));
 	worker->codes = dev_alloc(session, machine->max_rows * (network->n_codes + 1), sizeof(int32_t));
-	worker->targets = dev_alloc(session, machine->max_rows * machine->n_targets, sizeof(float));
+	worker->targets = dev_alloc(session, machine->max_rows * (machine->n_targets + 1), sizeof(float));
 	worker->classes = dev_alloc(session, machine->max_rows, sizeof(int32_t));
 	worker->shares = machine->soft ? dev_alloc(session, machine->max_rows, machine->n_outputs * sizeof(float)) : NULL;
 	worker->number_sums = dev_alloc(session, network->n_numbers + 1, sizeof(double));
@@ -107,7 +127,7 @@ create_worker(LearnMachine *machine, LearnWorker *worker)
 		|| worker->targets == NULL || worker->classes == NULL || worker->number_sums == NULL || worker->code_counts == NULL
 		|| (machine->soft && worker->shares == NULL))
 		return DEV_NO_MEMORY;
-	return DEV_OK;
+	return network->task == LEARN_TAGGING ? learn_tagger_create(machine, worker) : DEV_OK;
 }
 
 /* Parameters lie in the order of their numbers; those of a kind that follow each other make one range. */
@@ -181,15 +201,23 @@ learn_machine_create(DevSession *session, DevDevice *device, LearnTeam *team, co
 	machine->device = device;
 	machine->team = team;
 	machine->network = *network;
-	status = learn_network_build(session, &machine->network, loss, &machine->built);
+	status = learn_stretches_create(session, &machine->network, loss, &machine->stretches);
 	if (status != DEV_OK)
 		return status;
+	machine->built = machine->stretches.stretches[machine->stretches.n - 1].built;
 	machine->n_weights = nn_graph_weights(machine->built.graph);
 	machine->n_outputs = network->n_outputs;
 	machine->soft = loss->soft && network->task == LEARN_MULTICLASS;
-	machine->n_targets = machine->soft ? 1 : nn_shape_size(nn_graph_shape(machine->built.graph, machine->built.target));
+	machine->n_targets = machine->soft ? 1 : machine->built.target == NN_NONE ? 0 :
+		nn_shape_size(nn_graph_shape(machine->built.graph, machine->built.target));
 	for (size_t i = 0; i < network->n_codes; i++)
 		machine->n_codes_total += (size_t) network->cardinality[i];
+	if (network->task == LEARN_TAGGING)
+	{
+		machine->label_scores = dev_alloc(session, (size_t) learn_labels_size(network->fields[0].labels), sizeof(LearnClassScore));
+		if (machine->label_scores == NULL)
+			return DEV_NO_MEMORY;
+	}
 	atomic_init(&machine->stop, false);
 	plan_work(machine, batch);
 	return create_buffers(machine);
@@ -206,7 +234,9 @@ free_worker(LearnMachine *machine, LearnWorker *worker)
 		worker->by_moved
 	};
 
-	nn_run_free(worker->run);
+	for (int i = 0; i < LEARN_MAX_STRETCHES; i++)
+		nn_run_free(worker->runs[i]);
+	learn_tagger_free(machine, worker);
 	if (worker->diff_weights != NULL)
 		machine->device->primitives->release(machine->device, worker->diff_weights);
 	if (worker->squared != NULL)
@@ -235,15 +265,11 @@ learn_machine_free(LearnMachine *machine)
 	dev_release(machine->session, machine->workers);
 	dev_release(machine->session, machine->host_weights);
 	dev_release(machine->session, machine->offset);
+	dev_release(machine->session, machine->label_scores);
 	dev_release(machine->session, machine->trained);
 	dev_release(machine->session, machine->statistics);
 	dev_release(machine->session, machine->moved);
-	dev_release(machine->session, machine->built.code_first);
-	dev_release(machine->session, machine->built.code_width);
-	dev_release(machine->session, machine->built.planes);
-	dev_release(machine->session, machine->built.starts);
-	dev_release(machine->session, machine->built.lengths);
-	nn_graph_free(machine->built.graph);
+	learn_stretches_free(machine->session, &machine->stretches);
 	memset(machine, 0, sizeof(*machine));
 }
 
@@ -260,7 +286,8 @@ learn_machine_bind(LearnMachine *machine, const float *weights)
 {
 	machine->bound = weights;
 	for (int i = 0; i < machine->n_workers; i++)
-		nn_run_bind(machine->workers[i].run, weights, machine->workers[i].diff_weights);
+		for (int j = 0; j < machine->stretches.n; j++)
+			nn_run_bind(machine->workers[i].runs[j], weights, machine->workers[i].diff_weights);
 }
 
 DevStatus
@@ -338,10 +365,33 @@ learn_machine_count(LearnMachine *machine, LearnWorker *worker, size_t rows)
 	}
 }
 
+/* The shortest stretch that takes all texts of these rows. */
+static void
+choose_stretch(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
+{
+	size_t		longest = 0;
+	int			stretch;
+
+	if (machine->stretches.n == 1)
+		return;
+	for (int field = 0; field < worker->fields.n_fields; field++)
+		for (size_t row = 0; row < rows; row++)
+		{
+			size_t		length = learn_text_length(&machine->network.fields[field],
+												   learn_sampler_field(machine->sampler, field, first + row));
+
+			longest = length > longest ? length : longest;
+		}
+	stretch = learn_stretch_find(&machine->stretches, longest);
+	worker->run = worker->runs[stretch];
+	learn_field_batch_stretch(&worker->fields, machine->stretches.stretches[stretch].network.fields);
+}
+
 void
 learn_machine_load(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 {
-	learn_sampler_copy(machine->sampler, first, rows, worker->numbers, worker->codes, worker->targets);
+	learn_sampler_copy(machine->sampler, first, rows, worker->numbers, worker->codes, machine->n_targets > 0 ? worker->targets : NULL);
+	choose_stretch(machine, worker, first, rows);
 	for (int field = 0; field < worker->fields.n_fields; field++)
 		for (size_t row = 0; row < rows; row++)
 			learn_field_batch_load(&worker->fields, field, row, learn_sampler_field(machine->sampler, field, first + row));
@@ -355,6 +405,8 @@ learn_machine_load(LearnMachine *machine, LearnWorker *worker, size_t first, siz
 static void
 set_targets(LearnMachine *machine, LearnWorker *worker, size_t rows)
 {
+	if (machine->built.target == NN_NONE)
+		return;
 	if (machine->network.task != LEARN_MULTICLASS || machine->soft)
 	{
 		nn_run_set(worker->run, machine->built.target, rows, machine->soft ? worker->shares : worker->targets);
@@ -384,6 +436,8 @@ pass(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 	const float *losses;
 
 	learn_machine_load(machine, worker, machine->first + first, rows);
+	if (step->word_dropout > 0)
+		learn_field_batch_drop(&worker->fields, rows, step->word_dropout, step->seed, step->number << 36 | (uint64_t) first << 16);
 	if (machine->counting)
 		learn_machine_count(machine, worker, rows);
 	if (machine->augmenter != NULL)

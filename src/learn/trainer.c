@@ -101,6 +101,8 @@ check_training(DevSession *session, const LearnTraining *training)
 	if (status == DEV_OK)
 		status = check_between(session, "Huber's delta", training->huber, 0, INFINITY);
 	if (status == DEV_OK)
+		status = check_between(session, "share of words dropped", training->word_dropout, 0, 0.95);
+	if (status == DEV_OK)
 		status = check_between(session, "schedule number", training->schedule, NN_CONSTANT, NN_ONE_CYCLE);
 	if (status == DEV_OK)
 		status = check_between(session, "optimizer number", training->optimizer, NN_ADAMW, NN_MUON);
@@ -195,7 +197,7 @@ count_targets(Trainer *trainer, size_t n_classes, size_t *counts)
 	const float *targets = learn_dataset_targets(trainer->dataset);
 	size_t		events = 0;
 
-	for (size_t row = 0; row < trainer->n_rows; row++)
+	for (size_t row = 0; row < trainer->n_rows && trainer->n_targets > 0; row++)
 	{
 		float		target = targets[row * trainer->n_targets];
 
@@ -427,14 +429,16 @@ prepare_pool(Trainer *trainer)
 	size_t		most = CALIBRATION_FLOATS / n_outputs + 1;
 	size_t		n = trainer->n_train;
 
-	if (trainer->model->task != LEARN_SURVIVAL)
+	if (trainer->model->task == LEARN_TAGGING)
+		n = 0;
+	else if (trainer->model->task != LEARN_SURVIVAL)
 	{
 		n = trainer->training.folds > 1 ? n : trainer->n_validation;
 		n = n < most ? n : most;
 	}
 	trainer->pool_capacity = n;
 	trainer->pool_outputs = dev_alloc(trainer->session, trainer->pool_capacity + 1, n_outputs * sizeof(float));
-	trainer->pool_targets = dev_alloc(trainer->session, trainer->pool_capacity + 1, trainer->n_targets * sizeof(float));
+	trainer->pool_targets = dev_alloc(trainer->session, trainer->pool_capacity + 1, (trainer->n_targets + 1) * sizeof(float));
 	if (trainer->pool_outputs == NULL || trainer->pool_targets == NULL)
 		return DEV_NO_MEMORY;
 	return DEV_OK;
@@ -570,12 +574,14 @@ static DevStatus
 create_held(Trainer *trainer, const uint32_t *rows, size_t n, LearnHeld *held)
 {
 	size_t		most = trainer->model->task == LEARN_SURVIVAL ? n
-		: trainer->pool_capacity / (size_t) trainer->training.folds + 1;
+		: trainer->model->task == LEARN_TAGGING ? 0 : trainer->pool_capacity / (size_t) trainer->training.folds + 1;
 	LearnSampler *sampler = NULL;
 	DevStatus	status = DEV_OK;
 
 	if (n > 0)
 		status = learn_sampler_create(trainer->dataset, rows, n, trainer->training.seed, &sampler);
+	if (status == DEV_OK && n > 0)
+		status = learn_sampler_group(sampler, trainer->machine.max_rows);
 	if (status != DEV_OK)
 		return status;
 	return learn_held_create(trainer->session, sampler, n, n < most ? n : most, trainer->n_targets,
@@ -597,6 +603,8 @@ train_fold(Trainer *trainer, int number)
 	n_held = trainer->solves ? 0 : n_held;
 	status = learn_sampler_create(trainer->dataset, trainer->train_rows, n_train,
 								  trainer->training.seed + (uint64_t) number, &sampler);
+	if (status == DEV_OK)
+		status = learn_sampler_group(sampler, (size_t) trainer->training.batch);
 	if (status == DEV_OK)
 		status = create_held(trainer, trainer->held_rows, n_held, &held);
 	if (status == DEV_OK && hazard)
@@ -735,7 +743,7 @@ learn_train(DevSession *session, LearnDataset *dataset, LearnModel *model, Learn
 	model->n_nets = 0;
 	model->n_hazard = 0;
 	trainer.n_targets = model->task == LEARN_REGRESSION || model->task == LEARN_MULTILABEL ? learn_model_outputs(model)
-		: model->task == LEARN_SURVIVAL ? 2 : 1;
+		: model->task == LEARN_SURVIVAL ? 2 : model->task == LEARN_TAGGING ? 0 : 1;
 	status = run(&trainer, training);
 	release(&trainer);
 	if (status != DEV_OK)

@@ -7,6 +7,7 @@
  *     train_step.c   one batch shared among the threads
  *     train_augment.c, train_adversary.c   what is done to its rows before the network sees them
  *     train_judge.c  the answers and the loss on rows held out
+ *     train_tags.c   the same of taggers: how much of the entities is found
  *     calibrate.c, hazard.c   what is fitted to the answers afterwards
  *
  * A machine is one graph with everything needed to train and judge it, used
@@ -16,8 +17,10 @@
 #define IDLA_LEARN_TRAINER_H
 
 #include "architecture.h"
+#include "decode_tags.h"
 #include "field_batch.h"
 #include "parallel.h"
+#include "stretch.h"
 
 #include "idla/learn_train.h"
 
@@ -66,7 +69,8 @@ typedef struct LearnWorker
 {
 	int			number;
 	struct LearnMachine *machine;
-	NnRun	   *run;
+	NnRun	   *runs[LEARN_MAX_STRETCHES];
+	NnRun	   *run;			/* of the stretch that the rows now loaded need */
 	DevQueue   *queue;
 	float	   *diff_weights;	/* device: the gradient of this worker's rows */
 	float	   *squared;		/* device (1) */
@@ -79,6 +83,9 @@ typedef struct LearnWorker
 	double		loss;			/* sum over its rows of this job */
 	double		norm;			/* squared norm of its share of the gradient */
 	size_t		passes;			/* backward passes of this job */
+	LearnChain	chain;			/* tagging */
+	int32_t    *tags;			/* tagging: (longest text) */
+	LearnTagScores *scores;		/* tagging: of its rows of this job */
 	double	   *number_sums;	/* (n_numbers): of the rows seen while the machine counts */
 	uint64_t   *code_counts;	/* (sum of cardinalities) */
 
@@ -108,6 +115,7 @@ typedef struct LearnStep
 	float		rate_factor;
 	float		clip;			/* 0: none */
 	float		decay;			/* of the running average in this step */
+	double		word_dropout;	/* share of a text's tokens that become unknown */
 } LearnStep;
 
 /* Rows held out, in their sampler's order, and what networks say about them. */
@@ -130,7 +138,8 @@ typedef struct LearnMachine
 	LearnTeam  *team;			/* borrowed; its first n_workers are used */
 	int			n_workers;
 	LearnNetwork network;
-	LearnGraph	built;
+	LearnStretches stretches;
+	LearnGraph	built;			/* the last stretch's */
 	size_t		n_weights;
 	size_t		n_codes_total;	/* sum of cardinalities */
 	size_t		n_targets;
@@ -147,6 +156,7 @@ typedef struct LearnMachine
 	int			n_statistics;
 	NnOptimizer *optimizer;
 	double	   *offset;			/* (n_outputs): prior correction, added to outputs when they are judged */
+	LearnClassScore *label_scores;	/* (labels) tagging */
 	bool		soft;			/* targets are shares of the classes */
 	const LearnAugmenter *augmenter;	/* NULL: rows are as they are */
 	const LearnResistance *resistance;	/* NULL: nobody attacks */
@@ -204,6 +214,8 @@ extern void learn_machine_poll(LearnMachine *machine);
 extern void learn_machine_bind(LearnMachine *machine, const float *weights);
 /* Rows first to first + rows of the window into the worker's buffers. */
 extern void learn_machine_load(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows);
+/* The worker's run made anew, for that use: NN_RUN_TRAIN at first. */
+extern DevStatus learn_worker_run(LearnMachine *machine, LearnWorker *worker, NnRunUse use);
 /* Adds the worker's `rows` loaded rows to the sums that the baseline is made of. */
 extern void learn_machine_count(LearnMachine *machine, LearnWorker *worker, size_t rows);
 /* The first `rows` loaded rows into its run's inputs, and their targets. */
@@ -244,6 +256,15 @@ extern DevStatus learn_machine_judge(LearnMachine *machine, const float *weights
 extern DevStatus learn_held_create(DevSession *session, LearnSampler *sampler, size_t n, size_t keep,
 								   size_t n_targets, size_t n_outputs, LearnHeld *held);
 extern void learn_held_release(DevSession *session, LearnHeld *held);
+
+/* ---- train_tags.c ---- */
+
+extern DevStatus learn_tagger_create(LearnMachine *machine, LearnWorker *worker);
+extern void learn_tagger_free(LearnMachine *machine, LearnWorker *worker);
+/* Before and after rows held out are judged; *loss is 1 - F1 of entities, micro. */
+extern DevStatus learn_tagger_begin(LearnMachine *machine, const float *weights);
+extern void learn_tagger_take(LearnMachine *machine, LearnWorker *worker, size_t rows);
+extern void learn_tagger_end(LearnMachine *machine, double *loss);
 
 /* ---- train_net.c ---- */
 

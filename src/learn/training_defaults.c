@@ -25,11 +25,24 @@ is_of_series(const LearnNetwork *network)
 	return network->n_fields > 0;
 }
 
+static bool
+has_text(const LearnNetwork *network)
+{
+	for (int i = 0; i < network->n_fields; i++)
+		if (network->fields[i].kind == LEARN_TEXT)
+			return true;
+	return false;
+}
+
 static int
 default_epochs(const LearnNetwork *network, size_t n)
 {
 	if (is_of_series(network))
 		return n < 1000 ? 60 : n < 5000 ? 20 : n < 50000 ? 12 : 6;
+	if (network->task == LEARN_TAGGING)
+		return n < 2000 ? 40 : n < 20000 ? 16 : 8;
+	if (has_text(network))
+		return n < 1000 ? 60 : n < 20000 ? 20 : 8;
 	if (network->n_fields > 0)
 		return n < 1000 ? 200 : n < 20000 ? 40 : 15;
 	/* Up to a thousand rows what counts is the number of passes; then it is the number of steps. */
@@ -43,6 +56,8 @@ default_batch(const LearnNetwork *network, size_t n)
 {
 	if (network->task == LEARN_SURVIVAL)
 		return n < 2000 ? 256 : 512;
+	if (has_text(network))
+		return n < 20000 ? 16 : 64;
 	if (network->n_fields > 0)
 		return n < 1000 ? 16 : n < 5000 ? 64 : 128;
 	return n < 1000 ? 64 : n < 5000 ? 128 : n < 200000 ? 256 : 1024;
@@ -51,6 +66,8 @@ default_batch(const LearnNetwork *network, size_t n)
 static int
 default_patience(const LearnNetwork *network, size_t n)
 {
+	if (has_text(network))
+		return n < 2000 ? 12 : 5;
 	if (network->n_fields > 0)
 		return n < 1000 ? 40 : 12;
 	return n < FEW ? 16 : n < 50000 ? 8 : n < 200000 ? 4 : 3;
@@ -66,8 +83,10 @@ default_rate(const LearnNetwork *network, int optimizer)
 		case LEARN_LINEAR:
 			return 1e-2;
 		case LEARN_NAM:
+		case LEARN_BAG:
 			return 5e-3;
 		case LEARN_RESNET:
+		case LEARN_TRANSFORMER:
 			return 1e-3;
 		case LEARN_ROCKET:
 			return 1e-4;
@@ -103,7 +122,7 @@ resolve_optimizer(const LearnNetwork *network, LearnTraining *training)
 	if (training->warm_up < 0)
 		training->warm_up = 0.05;
 	if (training->clip < 0)
-		training->clip = network->architecture == LEARN_TABM || is_of_series(network) ? 1.0 : 0.0;
+		training->clip = network->architecture == LEARN_TABM || network->task == LEARN_TAGGING || is_of_series(network) ? 1.0 : 0.0;
 	if (training->average < 0)
 		training->average = 0.99;
 }
@@ -127,9 +146,19 @@ learn_training_solves(const LearnNetwork *network, size_t n_train, const LearnTr
 static void
 resolve_augment(const LearnNetwork *network, LearnTraining *training)
 {
+	static const struct
+	{
+		const char *name;
+		float		value;
+	}			usual[] = {{"rotate", 10}, {"shift", 0.08f}, {"scale", 0.1f}, {"brightness", 0.15f}, {"contrast", 0.2f}};
+
 	memset(&training->augment, 0, sizeof(training->augment));
 	training->augmented = 0;
-	(void) network;
+	for (int i = 0; i < network->n_fields; i++)
+		if (network->fields[i].kind == LEARN_IMAGE)
+			training->augmented = 1;
+	for (size_t i = 0; training->augmented && i < sizeof(usual) / sizeof(usual[0]); i++)
+		training->augment.values[learn_augment_position(learn_augment_find(LEARN_AUGMENT_IMAGE, usual[i].name))] = usual[i].value;
 }
 
 void
@@ -149,6 +178,8 @@ learn_training_resolve(const LearnNetwork *network, size_t n_train, LearnTrainin
 		training->patience = default_patience(network, n_train);
 	if (training->folds <= 0)
 		training->folds = default_folds(network, n_train);
+	if (training->word_dropout < 0)
+		training->word_dropout = network->task == LEARN_TAGGING ? 0.25 : has_text(network) ? 0.1 : 0.0;
 	if (training->bags <= 0)
 		training->bags = 1;
 	if (training->linear < 0)
@@ -193,6 +224,7 @@ learn_member_training(const LearnTraining *training, LearnArchitecture architect
 	member.warm_up = -1;
 	member.clip = -1;
 	member.average = -1;
+	member.word_dropout = 0;
 	learn_training_resolve(&network, n_train, &member);
 	return member;
 }

@@ -7,6 +7,7 @@
  * an element. Types nothing can be learned from are refused with the way out.
  */
 #include "column.h"
+#include "tokens.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
@@ -75,7 +76,8 @@ idla_type_family(Oid type)
 		return IDLA_FAMILY_STRING;
 	element = get_element_type(type);
 	if (OidIsValid(element))
-		return is_number(getBaseType(element)) ? IDLA_FAMILY_ARRAY : IDLA_FAMILY_REFUSED;
+		return is_number(getBaseType(element)) ? IDLA_FAMILY_ARRAY :
+			idla_is_token_array(type) ? IDLA_FAMILY_TOKENS : IDLA_FAMILY_REFUSED;
 	if (!type_is_rowtype(type))
 	{
 		get_type_category_preferred(type, &category, &preferred);
@@ -108,6 +110,8 @@ kind_of_family(IdlaFamily family)
 			return IDLA_INTERVAL;
 		case IDLA_FAMILY_ARRAY:
 			return IDLA_ARRAY;
+		case IDLA_FAMILY_TOKENS:
+			return IDLA_TEXT;
 		case IDLA_FAMILY_BYTES:
 			return IDLA_IMAGE;
 		case IDLA_FAMILY_WORD:
@@ -138,7 +142,7 @@ idla_type_fits(const IdlaColumn *column, Oid actual)
 		return family == trained && can_be_category(actual, family);
 	}
 	if (column->kind == IDLA_TEXT)
-		return family == IDLA_FAMILY_STRING;
+		return family == IDLA_FAMILY_STRING || family == IDLA_FAMILY_TOKENS;
 	if (column->kind == IDLA_SIGNAL || column->kind == IDLA_SERIES || column->kind == IDLA_SUMMARY)
 		return family == IDLA_FAMILY_ARRAY;
 	if (column->kind == IDLA_IMAGE)
@@ -360,6 +364,11 @@ check_shape(const IdlaColumn *column, const IdlaOverride *override)
 	if (!signal && (override->rate > 0 || override->to_rate > 0 || override->part >= 0 || override->normalize >= 0))
 		complain_key(column, override->rate > 0 ? "rate" : override->to_rate > 0 ? "to_rate" : override->part >= 0 ? "part" : "normalize",
 					 "signals");
+	/* What looks like a category may yet turn out to be text. */
+	if (column->kind != IDLA_TEXT && column->kind != IDLA_CATEGORY &&
+		(override->pieces > 0 || override->lowercase >= 0 || override->vocabulary != NULL || override->kept >= 0))
+		complain_key(column, override->pieces > 0 ? "pieces" : override->lowercase >= 0 ? "lowercase" :
+					 override->vocabulary != NULL ? "vocabulary" : "truncate", "texts");
 	if ((image || signal) && override->scaling >= 0)
 		complain_key(column, "scaling", image ? "numbers; images are centred and scaled by channel" :
 					 "numbers; signals have \"normalize\"");

@@ -20,6 +20,7 @@ typedef enum IdlaFamily
 	IDLA_FAMILY_TIME,
 	IDLA_FAMILY_INTERVAL,
 	IDLA_FAMILY_ARRAY,			/* of numbers */
+	IDLA_FAMILY_TOKENS,			/* text[] */
 	IDLA_FAMILY_BYTES			/* bytea */
 } IdlaFamily;
 
@@ -49,6 +50,10 @@ typedef struct IdlaOverride
 	int			fitting;		/* a LearnFitting, -1 when not said */
 	int			part;			/* signals: a LearnCrop, -1 when not said */
 	int			normalize;		/* signals: a LearnSignalScaling, -1 when not said */
+	int			pieces;			/* texts: of the vocabulary at most, 0 when not said */
+	int			lowercase;		/* texts: 0 or 1, -1 when not said */
+	char	   *vocabulary;		/* texts: a vocab.txt, NULL when not said */
+	int			kept;			/* texts: a LearnKeep, -1 when not said */
 	double		rate;			/* signals: samples a second, 0 when not said */
 	double		to_rate;
 	bool		immutable;		/* attacks may not change it */
@@ -106,6 +111,9 @@ typedef struct IdlaFieldReader IdlaFieldReader;
 extern IdlaFieldReader *idla_field_reader_create(const IdlaColumn *column, const LearnField *field, Oid attribute_type, bool stored);
 /* False after filling *trouble. The bytes are the reader's until the next call. */
 extern bool idla_field_read(IdlaFieldReader *reader, Datum value, LearnBytes *bytes, LearnTrouble *trouble);
+/* The same of a tagger's text; tags_type InvalidOid: without tags. */
+extern bool idla_field_read_tagged(IdlaFieldReader *reader, Datum value, Oid tags_type, Datum tags, LearnBytes *bytes,
+								   LearnTrouble *trouble);
 /* Floats of an array of numbers of any type, NULL as NaN; palloc'd. */
 extern float *idla_array_floats(Datum datum, int *n_dims, int dims[3]);
 

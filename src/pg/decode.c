@@ -65,6 +65,8 @@ struct IdlaDecoder
 	Slot	   *slots;			/* (n_slots): one for each column that is read */
 	char	   *trouble;		/* of the last bad value */
 	const LearnTaking *given;	/* see idla_decoder_give */
+	int			tags;			/* see idla_decoder_tags */
+	Oid			tags_type;
 	MemoryContext context;
 };
 
@@ -467,14 +469,26 @@ idla_decoder_give(IdlaDecoder *decoder, const LearnTaking *given)
 	decoder->given = given;
 }
 
-static bool
-read_field(IdlaDecoder *decoder, Slot *slot, Datum value, bool is_null, LearnBytes *field, LearnTrouble *trouble)
+void
+idla_decoder_tags(IdlaDecoder *decoder, int attribute, Oid type)
 {
+	decoder->tags = attribute;
+	decoder->tags_type = type;
+}
+
+static bool
+read_field(IdlaDecoder *decoder, Slot *slot, const Datum *values, const bool *isnull, LearnBytes *field, LearnTrouble *trouble)
+{
+	Datum		value = values[slot->attribute];
+	bool		is_null = isnull[slot->attribute];
 	const LearnTaking *given = decoder->given == NULL ? NULL : &decoder->given[slot->column->field];
 
 	*field = (LearnBytes) {NULL, 0};
 	if (is_null)
 		return true;
+	if (decoder->columns->fields[slot->column->field].tagged)
+		return idla_field_read_tagged(slot->field, value, isnull[decoder->tags] ? InvalidOid : decoder->tags_type, values[decoder->tags],
+									  field, trouble);
 	if (given == NULL || given->field == NULL)
 		return idla_field_read(slot->field, value, field, trouble);
 	*trouble = given->trouble;
@@ -506,7 +520,7 @@ idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float
 		{
 			LearnTrouble trouble;
 
-			if (!read_field(decoder, slot, value, isnull[slot->attribute], &fields[slot->column->field], &trouble))
+			if (!read_field(decoder, slot, values, isnull, &fields[slot->column->field], &trouble))
 			{
 				keep_trouble(decoder, slot, &trouble, soft);
 				return false;

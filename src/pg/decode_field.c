@@ -5,11 +5,13 @@
  * apart from an error, so that whoever reads many rows may leave one out.
  */
 #include "column.h"
+#include "tokens.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -154,13 +156,56 @@ read_array(IdlaFieldReader *reader, Datum value, LearnBytes *bytes, LearnTrouble
 	return good;
 }
 
+/* The engine reads UTF-8; what the server's encoding cannot vouch for (SQL_ASCII) is checked there. */
+static bool
+read_text(IdlaFieldReader *reader, Datum value, LearnBytes *bytes, LearnTrouble *trouble)
+{
+	struct varlena *text = pg_detoast_datum_packed((struct varlena *) DatumGetPointer(value));
+	const char *raw = VARDATA_ANY(text);
+	int			size = VARSIZE_ANY_EXHDR(text);
+	char	   *utf8 = pg_server_to_any(raw, size, PG_UTF8);
+	bool		good = learn_field_take_text(reader->field, utf8, utf8 == raw ? (size_t) size : strlen(utf8), reader->stored,
+											 &reader->taken, &bytes->size, trouble);
+
+	if (utf8 != raw)
+		pfree(utf8);
+	if ((Pointer) text != DatumGetPointer(value))
+		pfree(text);
+	return good;
+}
+
+static bool
+take_text(IdlaFieldReader *reader, const IdlaTokens *tokens, LearnBytes *bytes, LearnTrouble *trouble)
+{
+	if (!reader->field->tagged)
+		return learn_field_take_text(reader->field, tokens->text, tokens->size, reader->stored, &reader->taken, &bytes->size, trouble);
+	return learn_field_take_tokens(reader->field, tokens->text, tokens->size, tokens->n, tokens->tokens, tokens->tags,
+								   reader->stored, &reader->taken, &bytes->size, trouble);
+}
+
+bool
+idla_field_read_tagged(IdlaFieldReader *reader, Datum value, Oid tags_type, Datum tags, LearnBytes *bytes, LearnTrouble *trouble)
+{
+	IdlaTokens	tokens;
+	bool		good;
+
+	release_taken(reader);
+	good = idla_tokens_read(reader->type, value, tags_type, tags, &tokens, trouble) && take_text(reader, &tokens, bytes, trouble);
+	bytes->bytes = reader->taken;
+	return good;
+}
+
 bool
 idla_field_read(IdlaFieldReader *reader, Datum value, LearnBytes *bytes, LearnTrouble *trouble)
 {
 	bool		good;
 
 	release_taken(reader);
-	if (reader->type == BYTEAOID)
+	if (reader->field->kind == LEARN_TEXT && idla_is_token_array(reader->type))
+		return idla_field_read_tagged(reader, value, InvalidOid, (Datum) 0, bytes, trouble);
+	if (reader->field->kind == LEARN_TEXT)
+		good = read_text(reader, value, bytes, trouble);
+	else if (reader->type == BYTEAOID)
 		good = read_image_file(reader, value, bytes, trouble);
 	else
 		good = read_array(reader, value, bytes, trouble);

@@ -7,8 +7,9 @@
  * importance the decoded row), within idla.train_memory. Rows without a target
  * cannot be judged: they are left out, and the user is told how many.
  */
-#include "column.h"
+#include "judging.h"
 #include "series.h"
+#include "tokens.h"
 
 #include <math.h>
 
@@ -29,40 +30,6 @@ PG_FUNCTION_INFO_V1(idla_evaluate);
 PG_FUNCTION_INFO_V1(idla_classification_report);
 PG_FUNCTION_INFO_V1(idla_importance);
 
-/* A column of the source that holds a target. */
-typedef struct TargetColumn
-{
-	const char *name;
-	int			attribute;		/* position in values */
-	Oid			type;			/* domains looked through */
-} TargetColumn;
-
-typedef struct Judging
-{
-	IdlaLoaded *loaded;
-	const LearnModel *learn;
-	IdlaWork   *work;			/* owns what follows */
-	IdlaDecoder *decoder;
-	int			n_targets;
-	TargetColumn *targets;
-	int		   *class_order;	/* class numbers by label, for searching */
-	double		threshold;
-	bool		skip_bad;		/* as the model's training was told: on_bad_input */
-	bool		keep_rows;		/* importance needs the rows themselves, the others their scores */
-
-	size_t		n;				/* rows taken */
-	size_t		n_scored;
-	size_t		capacity;
-	uint64		n_skipped;		/* rows without a target */
-	double	   *target_values;	/* (capacity, n_targets) */
-	double	   *scores;			/* (capacity, outputs) */
-	float	   *raw;			/* (capacity, n_channels) when rows are kept, else (BATCH_ROWS, n_channels) */
-	LearnBytes *fields;			/* the same rows' fields; copies */
-	Size		field_bytes;	/* of the copies now */
-	uint64		n_bad;			/* rows with a bad value, left out */
-	char	   *first_bad;
-} Judging;
-
 static bool
 is_classifier(const LearnModel *learn)
 {
@@ -72,7 +39,7 @@ is_classifier(const LearnModel *learn)
 /* ---- targets ---- */
 
 static void
-find_target(TargetColumn *target, TupleDesc desc)
+find_target(IdlaTargetColumn *target, TupleDesc desc)
 {
 	target->attribute = -1;
 	for (int i = 0; i < desc->natts; i++)
@@ -90,7 +57,7 @@ find_target(TargetColumn *target, TupleDesc desc)
 }
 
 static void
-check_number(const TargetColumn *target)
+check_number(const IdlaTargetColumn *target)
 {
 	IdlaFamily	family = idla_type_family(target->type);
 
@@ -102,13 +69,13 @@ check_number(const TargetColumn *target)
 }
 
 static void
-name_targets(Judging *judging)
+name_targets(IdlaJudging *judging)
 {
 	const IdlaModel *model = judging->loaded->model;
 	const char **names = NULL;
 
 	judging->n_targets = judging->learn->n_targets;
-	judging->targets = palloc0(judging->n_targets * sizeof(TargetColumn));
+	judging->targets = palloc0(judging->n_targets * sizeof(IdlaTargetColumn));
 	if (judging->n_targets > 1 && judging->learn->task != LEARN_SURVIVAL)
 		names = idla_output_names(model);
 	for (int i = 0; i < judging->n_targets; i++)
@@ -120,11 +87,11 @@ name_targets(Judging *judging)
 }
 
 static void
-find_targets(Judging *judging, TupleDesc desc)
+find_targets(IdlaJudging *judging, TupleDesc desc)
 {
 	for (int i = 0; i < judging->n_targets; i++)
 	{
-		TargetColumn *target = &judging->targets[i];
+		IdlaTargetColumn *target = &judging->targets[i];
 
 		find_target(target, desc);
 		if (!is_classifier(judging->learn))
@@ -140,7 +107,7 @@ compare_labels(const void *a, const void *b, void *classes)
 }
 
 static void
-order_classes(Judging *judging)
+order_classes(IdlaJudging *judging)
 {
 	judging->class_order = palloc(judging->learn->n_classes * sizeof(int));
 	for (int i = 0; i < judging->learn->n_classes; i++)
@@ -150,7 +117,7 @@ order_classes(Judging *judging)
 }
 
 static int
-find_class(const Judging *judging, const char *label)
+find_class(const IdlaJudging *judging, const char *label)
 {
 	int			low = 0;
 	int			high = judging->learn->n_classes - 1;
@@ -204,9 +171,9 @@ class_label(Datum value, Oid type)
 }
 
 static double
-target_of(const Judging *judging, int i, Datum value)
+target_of(const IdlaJudging *judging, int i, Datum value)
 {
-	const TargetColumn *target = &judging->targets[i];
+	const IdlaTargetColumn *target = &judging->targets[i];
 	double		number;
 
 	if (is_classifier(judging->learn))
@@ -236,7 +203,7 @@ target_of(const Judging *judging, int i, Datum value)
 
 /* Doubles the room, at most to what idla.train_memory allows. */
 static void
-grow(Judging *judging)
+grow(IdlaJudging *judging)
 {
 	size_t		n_outputs = learn_model_outputs(judging->learn);
 	Size		row_size = judging->n_targets * sizeof(double) +
@@ -260,7 +227,7 @@ grow(Judging *judging)
 }
 
 static void
-allocate(Judging *judging)
+allocate(IdlaJudging *judging)
 {
 	MemoryContext context = judging->work->context;
 
@@ -275,7 +242,7 @@ allocate(Judging *judging)
 
 /* The decoder's memory lasts for a row; what a batch needs is copied. */
 static void
-keep_fields(Judging *judging, LearnBytes *fields)
+keep_fields(IdlaJudging *judging, LearnBytes *fields)
 {
 	for (int i = 0; i < judging->learn->n_fields; i++)
 	{
@@ -296,7 +263,7 @@ keep_fields(Judging *judging, LearnBytes *fields)
 }
 
 static void
-release_fields(Judging *judging, size_t n)
+release_fields(IdlaJudging *judging, size_t n)
 {
 	for (size_t i = 0; i < n * (size_t) judging->learn->n_fields; i++)
 		if (judging->fields[i].bytes != NULL)
@@ -306,7 +273,7 @@ release_fields(Judging *judging, size_t n)
 
 /* Answers the rows of the batch. */
 static void
-score(Judging *judging)
+score(IdlaJudging *judging)
 {
 	size_t		n = judging->n - judging->n_scored;
 
@@ -322,7 +289,7 @@ score(Judging *judging)
 static void
 take_row(void *context, const Datum *values, const bool *isnull)
 {
-	Judging    *judging = context;
+	IdlaJudging *judging = context;
 	LearnBytes *fields;
 	size_t		slot;
 
@@ -355,7 +322,7 @@ take_row(void *context, const Datum *values, const bool *isnull)
 
 /* The rows of the source, gathered if the model is of series, into judging. */
 static void
-read_source(Judging *judging, const char *text)
+read_source(IdlaJudging *judging, const char *text)
 {
 	const IdlaColumns *columns = &judging->loaded->model->columns;
 	IdlaSeriesRows *series = NULL;
@@ -386,12 +353,11 @@ read_source(Judging *judging, const char *text)
 		idla_rows_close(rows);
 }
 
-/* Arguments 0 and 1: model, source. Everything is below the current context and goes with idla_work_close. */
-static Judging *
-judge_source(FunctionCallInfo fcinfo, int version, bool keep_rows)
+IdlaJudging *
+idla_judging_read(FunctionCallInfo fcinfo, int version, bool keep_rows)
 {
 	IdlaWork   *work;
-	Judging    *judging;
+	IdlaJudging *judging;
 	MemoryContext caller;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
@@ -400,11 +366,16 @@ judge_source(FunctionCallInfo fcinfo, int version, bool keep_rows)
 				 errmsg("the %s is NULL", PG_ARGISNULL(0) ? "model" : "source")));
 	work = idla_work_open(CurrentMemoryContext, "judging", 0, 0);
 	caller = MemoryContextSwitchTo(work->context);
-	judging = palloc0(sizeof(Judging));
+	judging = palloc0(sizeof(IdlaJudging));
 	judging->work = work;
 	judging->keep_rows = keep_rows;
 	judging->loaded = idla_load(PG_GETARG_OID(0), version, GetActiveSnapshot(), work->context);
 	judging->learn = &judging->loaded->model->learn;
+	if (judging->learn->task == LEARN_TAGGING)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" tags: it has one column, whose importance is all there is",
+						get_rel_name(judging->loaded->relid))));
 	judging->threshold = 0.5;
 	(void) idla_card_number(judging->loaded->model->card, "threshold", &judging->threshold);
 	judging->skip_bad = idla_card_text(judging->loaded->model->card, "on_bad_input") != NULL;
@@ -441,18 +412,32 @@ put_number(Datum *values, bool *nulls, int column, double value)
 	values[column] = Float8GetDatum(value);
 }
 
-Datum
-idla_evaluate(PG_FUNCTION_ARGS)
+/* A tagger is judged sentence by sentence: judge_tags.c. False for another model. */
+static bool
+is_tagger(FunctionCallInfo fcinfo, int version, IdlaTagJudge **judge, IdlaWork **work, const LearnModel **model)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Judging    *judging;
-	IdlaMetric *metrics;
-	int			n;
+	IdlaLoaded *loaded;
+	MemoryContext caller;
 
-	InitMaterializedSRF(fcinfo, 0);
-	judging = judge_source(fcinfo, idla_version_argument(fcinfo, 2), false);
-	metrics = idla_judge_at(judging->work, judging->learn, judging->n, judging->scores, judging->target_values,
-							judging->threshold, &n);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		return false;
+	*work = idla_work_open(CurrentMemoryContext, "judging tags", 0, 0);
+	loaded = idla_load(PG_GETARG_OID(0), version, GetActiveSnapshot(), (*work)->context);
+	*model = &loaded->model->learn;
+	if ((*model)->task != LEARN_TAGGING)
+	{
+		idla_work_close(*work);
+		return false;
+	}
+	caller = MemoryContextSwitchTo((*work)->context);
+	*judge = idla_tag_judge_source(*work, loaded, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	MemoryContextSwitchTo(caller);
+	return true;
+}
+
+static void
+put_metrics(ReturnSetInfo *result, const IdlaMetric *metrics, int n)
+{
 	for (int i = 0; i < n; i++)
 	{
 		Datum		values[5];
@@ -465,6 +450,31 @@ idla_evaluate(PG_FUNCTION_ARGS)
 		values[4] = Int64GetDatum((int64) metrics[i].n);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
+}
+
+Datum
+idla_evaluate(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	IdlaJudging *judging;
+	IdlaMetric *metrics;
+	int			n;
+	IdlaTagJudge *tags;
+	IdlaWork   *work;
+	const LearnModel *model;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (is_tagger(fcinfo, idla_version_argument(fcinfo, 2), &tags, &work, &model))
+	{
+		metrics = idla_tag_judge_metrics(tags, &n);
+		put_metrics(result, metrics, n);
+		idla_work_close(work);
+		return (Datum) 0;
+	}
+	judging = idla_judging_read(fcinfo, idla_version_argument(fcinfo, 2), false);
+	metrics = idla_judge_at(judging->work, judging->learn, judging->n, judging->scores, judging->target_values,
+							judging->threshold, &n);
+	put_metrics(result, metrics, n);
 	idla_work_close(judging->work);
 	return (Datum) 0;
 }
@@ -474,8 +484,9 @@ idla_evaluate(PG_FUNCTION_ARGS)
 static const char *const averages_names[] = {"micro avg", "macro avg", "weighted avg"};
 
 static void
-put_class(ReturnSetInfo *result, const char *name, const LearnClassScore *score)
+put_class(void *context, const char *name, const LearnClassScore *score)
 {
+	ReturnSetInfo *result = context;
 	Datum		values[5];
 	bool		nulls[5] = {false};
 
@@ -489,7 +500,7 @@ put_class(ReturnSetInfo *result, const char *name, const LearnClassScore *score)
 
 /* Of several labels each is found or not; micro average over all yes, macro over the labels. */
 static void
-report_labels(ReturnSetInfo *result, Judging *judging)
+report_labels(ReturnSetInfo *result, IdlaJudging *judging)
 {
 	const char **names = idla_output_names(judging->loaded->model);
 	LearnClassScore *scores = palloc0(judging->n_targets * sizeof(LearnClassScore));
@@ -503,7 +514,7 @@ report_labels(ReturnSetInfo *result, Judging *judging)
 }
 
 static void
-report_classes(ReturnSetInfo *result, Judging *judging)
+report_classes(ReturnSetInfo *result, IdlaJudging *judging)
 {
 	const LearnModel *learn = judging->learn;
 	size_t		n_outputs = learn_model_outputs(learn);
@@ -533,10 +544,24 @@ report_classes(ReturnSetInfo *result, Judging *judging)
 Datum
 idla_classification_report(PG_FUNCTION_ARGS)
 {
-	Judging    *judging;
+	char	   *level = PG_NARGS() < 4 || PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
+	IdlaJudging *judging;
+	IdlaTagJudge *tags;
+	IdlaWork   *work;
+	const LearnModel *model;
 
 	InitMaterializedSRF(fcinfo, 0);
-	judging = judge_source(fcinfo, idla_version_argument(fcinfo, 2), false);
+	if (is_tagger(fcinfo, idla_version_argument(fcinfo, 2), &tags, &work, &model))
+	{
+		idla_tag_judge_report(tags, model, level, put_class, fcinfo->resultinfo);
+		idla_work_close(work);
+		return (Datum) 0;
+	}
+	if (level != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a level is for models that tag")));
+	judging = idla_judging_read(fcinfo, idla_version_argument(fcinfo, 2), false);
 	if (!is_classifier(judging->learn) && judging->learn->task != LEARN_MULTILABEL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -563,6 +588,7 @@ importance_metric(LearnTask task)
 		case LEARN_REGRESSION:
 			return "rmse";
 		case LEARN_SURVIVAL:
+		case LEARN_TAGGING:		/* refused before */
 			break;
 	}
 	return "concordance";
@@ -570,7 +596,7 @@ importance_metric(LearnTask task)
 
 /* Over all targets; of several, each on its own scale, so that the largest unit does not decide alone. */
 static double
-scaled_rmse(const Judging *judging, size_t n, const double *answers)
+scaled_rmse(const IdlaJudging *judging, size_t n, const double *answers)
 {
 	const LearnModel *learn = judging->learn;
 	size_t		n_targets = judging->n_targets;
@@ -588,7 +614,7 @@ scaled_rmse(const Judging *judging, size_t n, const double *answers)
 }
 
 static double
-label_log_loss(const Judging *judging, size_t n, const double *answers)
+label_log_loss(const IdlaJudging *judging, size_t n, const double *answers)
 {
 	double		sum = 0;
 	size_t		n_values = n * judging->n_targets;
@@ -599,7 +625,7 @@ label_log_loss(const Judging *judging, size_t n, const double *answers)
 }
 
 static DevStatus
-measure(const Judging *judging, DevSession *session, size_t n, double *answers, double *truth, uint32_t *labels,
+measure(const IdlaJudging *judging, DevSession *session, size_t n, double *answers, double *truth, uint32_t *labels,
 		uint8_t *flags, double *value)
 {
 	const LearnModel *learn = judging->learn;
@@ -628,7 +654,7 @@ measure(const Judging *judging, DevSession *session, size_t n, double *answers, 
 static DevStatus
 goodness(void *context, size_t n, const double *scores, double *value)
 {
-	Judging    *judging = context;
+	IdlaJudging *judging = context;
 	/* The predictor's own session, so that a failure is found where the importance fails. */
 	DevSession *session = judging->loaded->model->work->session;
 	size_t		n_outputs = learn_model_outputs(judging->learn);
@@ -673,7 +699,7 @@ idla_importance(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	int			repeats = PG_ARGISNULL(2) ? 5 : PG_GETARG_INT32(2);
-	Judging    *judging;
+	IdlaJudging *judging;
 	double	   *means;
 	double	   *deviations;
 	Importance *order;
@@ -684,7 +710,7 @@ idla_importance(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("repeats is %d: it must be between 1 and %d", repeats, MOST_REPEATS)));
-	judging = judge_source(fcinfo, idla_version_argument(fcinfo, 3), true);
+	judging = idla_judging_read(fcinfo, idla_version_argument(fcinfo, 3), true);
 	means = palloc0(judging->learn->n_columns * sizeof(double));
 	deviations = palloc0(judging->learn->n_columns * sizeof(double));
 	order = palloc0(judging->learn->n_columns * sizeof(Importance));

@@ -31,7 +31,7 @@ typedef struct Division
 {
 	int			n;
 	Segment    *segments;		/* (n) */
-	int		   *segment_of;		/* (learn_field_parts); n: to none of them */
+	int		   *segment_of;		/* (learn_field_places); n: to none of them */
 } Division;
 
 /* How fields of a kind are divided. */
@@ -181,7 +181,7 @@ divide_signal(const LearnField *field, LearnBytes stored, int segments, Division
 
 	division->n = n * (int) leads;
 	division->segments = palloc0(Max(division->n, 1) * sizeof(Segment));
-	for (size_t i = length * leads; i < learn_field_parts(field); i++)
+	for (size_t i = length * leads; i < learn_field_places(field); i++)
 		division->segment_of[i] = division->n;
 	for (int i = 0; i < division->n; i++)
 	{
@@ -394,18 +394,13 @@ idla_explain_parts(PG_FUNCTION_ARGS)
 	top = idla_explain_top(fcinfo, 4);
 	idla_question_ask(fcinfo, 5, 7, &question);
 	site = question.site;
-	question.how.method = method;
 	question.how.by_parts = true;
 	question.how.field = idla_explain_field(fcinfo, 2, site, false);
 	field = &site->model->learn.fields[question.how.field];
-	if (field->rocket != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("under architecture \"rocket\" signal \"%s\" has no parts", field->name),
-				 errdetail("Its features are shares of time over the whole signal, which have no slope."),
-				 errhint("Train with architecture => 'fcn' to have segments explained.")));
+	/* The features of rocket are counts, which have no gradient: there the default is the only method. */
+	question.how.method = PG_ARGISNULL(3) && field->rocket != NULL ? LEARN_SHAPLEY : method;
 	divider = &dividers[field->kind];
-	division.segment_of = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int) * learn_field_parts(field));
+	division.segment_of = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int) * learn_field_places(field));
 	divider->divide(field, site->fields[question.how.field], wanted_segments(fcinfo, 6, divider, field), &division);
 	question.how.segment_of = division.segment_of;
 	question.how.n_segments = division.n;

@@ -121,6 +121,8 @@ extern IdlaDecoder *idla_decoder_create(const IdlaColumns *columns, TupleDesc de
 extern bool idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float *raw, LearnBytes *fields, bool soft);
 /* What was taken already for the next row: (n_fields), field NULL where nothing was; NULL for none. */
 extern void idla_decoder_give(IdlaDecoder *decoder, const LearnTaking *given);
+/* The model is a tagger: its only field's tags are the attribute of that number and base type. */
+extern void idla_decoder_tags(IdlaDecoder *decoder, int attribute, Oid type);
 /* The column and the reason of the last bad value. */
 extern const char *idla_decode_trouble(const IdlaDecoder *decoder);
 /* numeric -> double from its digits, without text; correctly within 1 ulp of float8 */
@@ -140,6 +142,8 @@ typedef struct IdlaModel
 	char		digest[65];		/* SHA-256 of the weights, hex */
 	char	   *time_column;	/* survival: names of the target columns */
 	char	   *event_column;
+	char	   *entity;			/* tagging, one token a row: its sentence and its position there; NULL otherwise */
+	char	   *position;
 	char	   *target;			/* as the user gave it */
 } IdlaModel;
 
@@ -277,6 +281,10 @@ typedef struct IdlaRows IdlaRows;
 
 /* Opens it with the caller's rights and search_path. ERROR for what is no source, and for duplicate column names. */
 extern IdlaRows *idla_rows_open(const char *source);
+/* The table or view that a source names; InvalidOid for a SELECT. */
+extern Oid	idla_rows_relation(const char *source);
+/* A source as a query that may stand in parentheses; palloc'd. */
+extern char *idla_rows_query(const char *source);
 extern TupleDesc idla_rows_desc(IdlaRows *rows);
 /* Calls take for every row, in memory that is emptied every few rows; returns their number. */
 extern uint64 idla_rows_read(IdlaRows *rows,

@@ -587,6 +587,7 @@ metrics_of(LearnTask task)
 		case LEARN_MULTILABEL:
 			return label_metrics;
 		case LEARN_SURVIVAL:
+		case LEARN_TAGGING:		/* tagging.c judges taggers */
 			break;
 	}
 	return survival_metrics;

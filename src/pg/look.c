@@ -8,6 +8,7 @@
 #include "series.h"
 
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "common/hashfn.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -18,6 +19,7 @@
 #define FEWEST_TEXTS 50
 #define WORDS_OF_PROSE 4.0		/* blanks in a mostly different text that make it free text */
 #define LONGEST_SIGNAL 65536	/* samples of a network's input */
+#define LONGEST_TEXT 8192		/* tokens of a network's input */
 #define MOST_PIXELS ((int64) 1 << 24)
 
 bool
@@ -233,6 +235,35 @@ describe_signal(const IdlaLook *look, const IdlaColumn *column, const IdlaOverri
 	field->dims[0] = length;
 }
 
+/* The option vocabulary is the text of a vocab.txt. */
+static void
+read_vocabulary(const IdlaColumn *column, const char *text, LearnField *field, IdlaWork *work)
+{
+	char	   *utf8 = pg_server_to_any(text, (int) strlen(text), PG_UTF8);
+
+	if (learn_vocabulary_read(work->session, utf8, strlen(utf8), field->lowercase, &field->vocabulary) == DEV_OK)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the vocabulary of column \"%s\" cannot be used: %s", column->name, dev_message_text(work->session)),
+			 errhint("It is the text of a vocab.txt: one piece a line.")));
+}
+
+static void
+describe_text(const IdlaColumn *column, const IdlaOverride *override, LearnField *field, IdlaWork *work)
+{
+	field->kind = LEARN_TEXT;
+	field->lowercase = override == NULL || override->lowercase != 0;
+	if (override == NULL)
+		return;
+	field->dims[0] = (size_t) override->length;
+	field->wanted_pieces = (size_t) override->pieces;
+	if (override->kept >= 0)
+		field->kept = (LearnKeep) override->kept;
+	if (override->vocabulary != NULL)
+		read_vocabulary(column, override->vocabulary, field, work);
+}
+
 static void
 describe_series(LearnSeriesPlan *plan, LearnField *field)
 {
@@ -246,19 +277,22 @@ describe_series(LearnSeriesPlan *plan, LearnField *field)
 static void
 check_size(const IdlaLook *look, const LearnField *field)
 {
-	int64		n = (int64) field->dims[0] * (int64) field->dims[1] * (field->kind == LEARN_IMAGE ? (int64) field->dims[2] : 1);
+	int64		n = field->kind == LEARN_TEXT ? (int64) field->dims[0] : (int64) field->dims[0] * (int64) field->dims[1] * (field->kind == LEARN_IMAGE ? (int64) field->dims[2] : 1);
 
-	if (field->dims[0] == 0 || field->dims[1] == 0)
+	if (field->kind == LEARN_TEXT && field->dims[0] <= LONGEST_TEXT)
+		return;
+	if (field->kind != LEARN_TEXT && (field->dims[0] == 0 || field->dims[1] == 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("column \"%s\" has no value in any of the first rows that could be taken as %s", field->name,
 						field->kind == LEARN_IMAGE ? "an image" : "a signal"),
 				 look->unreadable ? errdetail("The first one: %s.", look->trouble.message) : 0,
 				 errhint("Leave it out with the option columns => {\"%s\": \"ignore\"}.", field->name)));
-	if (n > MOST_PIXELS || (field->kind == LEARN_SIGNAL && field->dims[0] > LONGEST_SIGNAL))
+	if (n > MOST_PIXELS || (field->kind == LEARN_SIGNAL && field->dims[0] > LONGEST_SIGNAL) || field->kind == LEARN_TEXT)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("values of column \"%s\" are too large: %lld numbers", field->name, (long long) n),
+				 field->kind == LEARN_TEXT ? errhint("A text is read up to %d tokens.", LONGEST_TEXT) :
 				 field->kind == LEARN_IMAGE ?
 				 errhint("Make images smaller with the option columns => {\"%s\": {\"height\": 64, \"width\": 64}}.", field->name) :
 				 errhint("Crop or resample signals with \"length\" or \"rate\" and \"to_rate\" in the option columns.")));
@@ -278,7 +312,7 @@ idla_columns_fields(IdlaColumns *columns, const IdlaLook *looks, const IdlaOverr
 		LearnField *field = &columns->fields[columns->n_fields];
 
 		column->field = -1;
-		if (column->kind != IDLA_IMAGE && column->kind != IDLA_SIGNAL && column->kind != IDLA_SERIES)
+		if (column->kind != IDLA_IMAGE && column->kind != IDLA_SIGNAL && column->kind != IDLA_SERIES && column->kind != IDLA_TEXT)
 			continue;
 		memset(field, 0, sizeof(*field));
 		field->name = dev_strdup(work->session, column->name);
@@ -287,6 +321,8 @@ idla_columns_fields(IdlaColumns *columns, const IdlaLook *looks, const IdlaOverr
 		field->column = i;
 		if (column->kind == IDLA_IMAGE)
 			describe_image(&looks[i], column, override, field);
+		else if (column->kind == IDLA_TEXT)
+			describe_text(column, override, field, work);
 		else if (column->kind == IDLA_SERIES)
 			describe_series(&columns->series->plan, field);
 		else

@@ -9,6 +9,7 @@
 #include "series.h"
 
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
@@ -95,6 +96,70 @@ put_floats(StringInfo out, const char *name, const float *values, size_t n)
 	appendStringInfoChar(out, ']');
 }
 
+/* Pieces, words and labels are UTF-8; the manifest is in the server's encoding. */
+static void
+put_texts(StringInfo out, const char *name, int n, const char *(*text_of) (const void *owner, int i), const void *owner)
+{
+	char	  **texts = palloc(sizeof(char *) * (Size) Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		const char *text = text_of(owner, i);
+
+		texts[i] = pg_any_to_server(text, (int) strlen(text), PG_UTF8);
+	}
+	idla_json_put_strings(out, name, texts, n);
+	pfree(texts);
+}
+
+static const char *
+piece_text(const void *vocabulary, int i)
+{
+	return learn_vocabulary_piece(vocabulary, i, NULL);
+}
+
+typedef struct LexiconTable
+{
+	const LearnLexicon *lexicon;
+	LearnLexiconTable table;
+} LexiconTable;
+
+static const char *
+entry_text(const void *owner, int i)
+{
+	const LexiconTable *table = owner;
+
+	return learn_lexicon_entry(table->lexicon, table->table, i + IDLA_LEXICON_FIRST, NULL);
+}
+
+static const char *
+label_text(const void *labels, int i)
+{
+	return learn_labels_text(labels, i);
+}
+
+static void
+put_text_field(StringInfo out, const LearnField *field)
+{
+	idla_json_put_bool(out, "lowercase", field->lowercase);
+	idla_json_put_integer(out, "kept", field->kept);
+	idla_json_put_bool(out, "tagged", field->tagged);
+	if (!field->tagged)
+	{
+		put_texts(out, "pieces", (int) learn_vocabulary_size(field->vocabulary), piece_text, field->vocabulary);
+		return;
+	}
+	idla_json_put_integer(out, "characters", (int64) field->characters);
+	for (int i = 0; i < LEARN_TABLES; i++)
+	{
+		LexiconTable table = {field->lexicon, (LearnLexiconTable) i};
+
+		put_texts(out, idla_lexicon_keys[i], (int) learn_lexicon_size(field->lexicon, table.table) - IDLA_LEXICON_FIRST,
+				  entry_text, &table);
+	}
+	put_texts(out, "labels", learn_labels_size(field->labels), label_text, field->labels);
+}
+
 static void
 put_fields(StringInfo out, const LearnModel *model)
 {
@@ -120,6 +185,8 @@ put_fields(StringInfo out, const LearnModel *model)
 		idla_json_put_double(out, "rate", field->rate);
 		idla_json_put_double(out, "to_rate", field->to_rate);
 		idla_json_put_integer(out, "scaling", field->scaling);
+		if (field->kind == LEARN_TEXT)
+			put_text_field(out, field);
 		put_floats(out, "center", field->center, learn_field_depth(field));
 		put_floats(out, "scale", field->scale, learn_field_depth(field));
 		appendStringInfoChar(out, '}');
@@ -247,6 +314,8 @@ idla_manifest_build(const IdlaModel *model, Jsonb *extra)
 	idla_json_put_string(&out, "target", model->target);
 	idla_json_put_string(&out, "time_column", model->time_column);
 	idla_json_put_string(&out, "event_column", model->event_column);
+	idla_json_put_string(&out, "entity", model->entity);
+	idla_json_put_string(&out, "position", model->position);
 	put_series(&out, model->columns.series);
 	put_columns(&out, &model->columns);
 	put_channels(&out, &model->columns);

@@ -6,6 +6,8 @@
 
 #include "json.h"
 
+#include "idla/learn_tags.h"
+
 /* Raised when the form of a manifest changes so that an older idla would misread it. */
 #define IDLA_FORMAT 1
 
@@ -15,6 +17,9 @@
 extern void idla_augment_put(StringInfo out, const LearnAugment *augment);
 
 /* ---- manifest_field.c ---- */
+
+#define IDLA_LEXICON_FIRST 2	/* number of a lexicon's first entry */
+extern const char *const idla_lexicon_keys[LEARN_TABLES];
 
 /* The model's images and their like; columns are read already. */
 extern void idla_fields_read(IdlaModel *model, JsonbContainer *root);

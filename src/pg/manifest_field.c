@@ -8,9 +8,18 @@
 #include "column.h"
 #include "series.h"
 
+#include "mb/pg_wchar.h"
+
 #define MOST_SIDE 65536
+#define MOST_TOKENS 8192
+#define MOST_ENTRIES 1000000
 #define MOST_VIEWS 64
 #define MOST_VALUES ((size_t) 1 << 24)
+
+/* By LearnLexiconTable. */
+const char *const idla_lexicon_keys[LEARN_TABLES] = {
+	"words", "letters", "prefix2", "prefix3", "prefix4", "suffix2", "suffix3", "suffix4"
+};
 
 static void *
 keep(IdlaModel *model, size_t count, size_t size)
@@ -48,14 +57,79 @@ read_floats(IdlaModel *model, JsonbContainer *object, const char *key, size_t n)
 	return floats;
 }
 
+/* ---- texts ---- */
+
+static const char **
+read_texts(JsonbContainer *object, const char *key, int low, int high, int *n)
+{
+	JsonbValue *values = idla_json_array(object, key, low, high, n);
+	const char **texts = palloc(sizeof(char *) * (Size) Max(*n, 1));
+
+	for (int i = 0; i < *n; i++)
+	{
+		char	   *text = idla_json_string_of(&values[i], key);
+
+		texts[i] = pg_server_to_any(text, (int) strlen(text), PG_UTF8);
+	}
+	return texts;
+}
+
+static void
+read_lexicon(IdlaModel *model, JsonbContainer *object, LearnField *field)
+{
+	LearnLexiconPlan plan = {.min_count = 1,.min_affix_count = 1};
+	const char *const *entries[LEARN_TABLES];
+	size_t		sizes[LEARN_TABLES];
+	const char **labels;
+	int			n;
+
+	field->characters = plan.characters = (size_t) idla_json_integer(object, "characters", 2, LEARN_WORD_CHARACTERS);
+	for (int i = 0; i < LEARN_TABLES; i++)
+	{
+		entries[i] = read_texts(object, idla_lexicon_keys[i], 0, MOST_ENTRIES, &n);
+		sizes[i] = (size_t) n;
+	}
+	idla_check(model->work, learn_lexicon_restore(model->work->session, &plan, sizes, entries, &field->lexicon));
+	labels = read_texts(object, "labels", 1, LEARN_MAX_LABELS, &n);
+	idla_check(model->work, learn_labels_restore(model->work->session, n, labels, &field->labels));
+	model->learn.labels = field->labels;
+}
+
+static void
+read_text(IdlaModel *model, JsonbContainer *object, LearnField *field)
+{
+	const char **pieces;
+	int			n;
+
+	field->lowercase = idla_json_bool(object, "lowercase");
+	field->kept = (LearnKeep) idla_json_integer(object, "kept", LEARN_KEEP_HEAD, LEARN_KEEP_BOTH);
+	field->tagged = idla_json_bool(object, "tagged");
+	if (field->dims[0] < 1 || field->dims[0] > MOST_TOKENS || field->dims[1] != 0 || field->dims[2] != 0)
+		idla_corrupt("Key \"dims\" of a text makes %zu tokens", field->dims[0]);
+	if (field->tagged != (model->learn.task == LEARN_TAGGING))
+		idla_corrupt("Key \"tagged\" of a text does not fit the task");
+	if (field->tagged)
+	{
+		read_lexicon(model, object, field);
+		return;
+	}
+	pieces = read_texts(object, "pieces", 1, LEARN_MAX_PIECES, &n);
+	idla_check(model->work, learn_vocabulary_restore(model->work->session, field->lowercase, (size_t) n, pieces, &field->vocabulary));
+}
+
+/* ---- one field ---- */
+
 static void
 check_kind(const LearnField *field, const IdlaColumn *column)
 {
-	IdlaKind	kind = field->kind == LEARN_IMAGE ? IDLA_IMAGE : field->kind == LEARN_SERIES ? IDLA_SERIES : IDLA_SIGNAL;
+	static const IdlaKind kinds[] = {IDLA_IMAGE, IDLA_SIGNAL, IDLA_SERIES, IDLA_TEXT};	/* by LearnFieldKind */
+	IdlaKind	kind = kinds[field->kind];
 	size_t		size = field->dims[0] * field->dims[1];
 
 	if (column->kind != kind || column->field >= 0)
 		idla_corrupt("A field does not belong to column \"%s\"", column->name);
+	if (field->kind == LEARN_TEXT)
+		return;
 	if (field->kind == LEARN_IMAGE)
 		size *= field->dims[2];
 	if (size == 0 || size > MOST_VALUES)
@@ -88,7 +162,7 @@ read_field(IdlaModel *model, JsonbContainer *object, int number)
 	LearnField *field = &model->learn.fields[number];
 	IdlaColumn *column;
 
-	field->kind = (LearnFieldKind) idla_json_integer(object, "kind", LEARN_IMAGE, LEARN_SERIES);
+	field->kind = (LearnFieldKind) idla_json_integer(object, "kind", LEARN_IMAGE, LEARN_TEXT);
 	field->column = (int) idla_json_integer(object, "column", 0, model->columns.n - 1);
 	field->sample = (LearnSample) idla_json_integer(object, "sample", LEARN_SAMPLE_U8, LEARN_SAMPLE_F32);
 	read_sizes(object, "dims", 3, field->dims);
@@ -103,6 +177,8 @@ read_field(IdlaModel *model, JsonbContainer *object, int number)
 		(field->rate > 0) != (field->to_rate > 0))
 		idla_corrupt("Keys \"rate\" and \"to_rate\" of a field make no sense");
 	field->scaling = (LearnSignalScaling) idla_json_integer(object, "scaling", LEARN_SIGNAL_BY_LEAD, LEARN_SIGNAL_UNSCALED);
+	if (field->kind == LEARN_TEXT)
+		read_text(model, object, field);
 	column = &model->columns.columns[field->column];
 	check_kind(field, column);
 	field->name = column->name;

@@ -95,7 +95,7 @@ find_builtin_type(const char *name)
 		BOOLOID, CHAROID, NAMEOID, TEXTOID, VARCHAROID, BPCHAROID, INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID,
 		NUMERICOID, BYTEAOID, DATEOID, TIMESTAMPOID, TIMESTAMPTZOID, TIMEOID, INTERVALOID, UUIDOID, INETOID, CIDROID,
 		MACADDROID, MACADDR8OID, BITOID, VARBITOID, INT2ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, FLOAT4ARRAYOID,
-		FLOAT8ARRAYOID, NUMERICARRAYOID
+		FLOAT8ARRAYOID, NUMERICARRAYOID, TEXTARRAYOID, VARCHARARRAYOID
 	};
 
 	for (int i = 0; i < (int) lengthof(types); i++)
@@ -302,8 +302,11 @@ read_answers(IdlaModel *model, JsonbContainer *root)
 	int			n;
 
 	model->target = keep_string(model, idla_json_string(root, "target", true));
-	learn->n_targets = (int) idla_json_integer(root, "n_targets", 1, MAX_COLUMNS);
-	if (learn->task != LEARN_REGRESSION && learn->task != LEARN_MULTILABEL && learn->n_targets != (learn->task == LEARN_SURVIVAL ? 2 : 1))
+	model->entity = keep_string(model, idla_json_string(root, "entity", false));
+	model->position = keep_string(model, idla_json_string(root, "position", false));
+	learn->n_targets = (int) idla_json_integer(root, "n_targets", 0, MAX_COLUMNS);
+	if (learn->task == LEARN_REGRESSION || learn->task == LEARN_MULTILABEL ? learn->n_targets < 1 :
+		learn->n_targets != (learn->task == LEARN_TAGGING ? 0 : learn->task == LEARN_SURVIVAL ? 2 : 1))
 		idla_corrupt("Key \"n_targets\" does not fit the task");
 	if ((learn->task == LEARN_REGRESSION || learn->task == LEARN_MULTILABEL) && learn->n_targets > 1 && learn->n_targets != count_names(model->target))
 		idla_corrupt("Key \"n_targets\" does not fit the target \"%s\"", model->target);

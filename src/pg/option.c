@@ -45,11 +45,12 @@ static const char *const column_words[] = {
 };
 static const char *const override_names[] = {
 	"kind", "scaling", "reference", "length", "keep", "height", "width", "depth", "crop", "fitting", "rate", "to_rate", "part",
-	"normalize", "immutable", "low", "high", "step", NULL
+	"normalize", "immutable", "low", "high", "step", "pieces", "lowercase", "vocabulary", "truncate", NULL
 };
 static const char *const bad_input_words[] = {"error", "skip", NULL};
 static const char *const fitting_names[] = {"stretch", "crop", "pad", NULL};	/* by LearnFitting */
 static const char *const part_names[] = {"center", "start", "end", NULL};	/* by LearnCrop */
+static const char *const truncate_names[] = {"end", "start", "middle", NULL};	/* what goes: by LearnKeep */
 static const char *const normalize_names[] = {"lead", "signal", "together", "none", NULL};	/* by LearnSignalScaling */
 
 /* ---- values ---- */
@@ -195,6 +196,7 @@ read_override(IdlaOverride *override, const char *path, const JsonbValue *value)
 
 	override->low = override->high = NAN;
 	override->kind = override->scaling = override->fitting = override->part = override->normalize = -1;
+	override->lowercase = override->kept = -1;
 	if (value->type == jbvString)
 	{
 		int			word = idla_option_word(path, value, column_words);
@@ -238,6 +240,14 @@ read_override(IdlaOverride *override, const char *path, const JsonbValue *value)
 			override->to_rate = rate_of(psprintf("%s.to_rate", path), &item);
 		else if (strcmp(name, "part") == 0)
 			override->part = idla_option_word(psprintf("%s.part", path), &item, part_names);
+		else if (strcmp(name, "pieces") == 0)
+			override->pieces = (int) idla_option_number(psprintf("%s.pieces", path), &item, 16, LEARN_MAX_PIECES, true);
+		else if (strcmp(name, "lowercase") == 0)
+			override->lowercase = idla_option_boolean(psprintf("%s.lowercase", path), &item) ? 1 : 0;
+		else if (strcmp(name, "vocabulary") == 0)
+			override->vocabulary = text_of(psprintf("%s.vocabulary", path), &item);
+		else if (strcmp(name, "truncate") == 0)
+			override->kept = idla_option_word(psprintf("%s.truncate", path), &item, truncate_names);
 		else if (strcmp(name, "normalize") == 0)
 			override->normalize = idla_option_word(psprintf("%s.normalize", path), &item, normalize_names);
 		else if (strcmp(name, "immutable") == 0)
@@ -253,27 +263,35 @@ read_override(IdlaOverride *override, const char *path, const JsonbValue *value)
 	}
 }
 
-static void
-read_columns(IdlaOptions *options, const Option *option, const JsonbValue *value)
+IdlaOverride *
+idla_overrides_read(const char *name, const JsonbValue *value, int *n)
 {
-	JsonbContainer *object = idla_option_object(option->name, value, "an object of column names");
+	JsonbContainer *object = idla_option_object(name, value, "an object of column names");
 	JsonbIterator *iterator = JsonbIteratorInit(object);
+	IdlaOverride *overrides = palloc0(sizeof(IdlaOverride) * Max(JsonContainerSize(object), 1));
 	JsonbIteratorToken token;
 	JsonbValue	item;
 
-	options->overrides = palloc0(sizeof(IdlaOverride) * Max(JsonContainerSize(object), 1));
+	*n = 0;
 	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
 	{
-		IdlaOverride *override = &options->overrides[options->n_overrides];
+		IdlaOverride *override = &overrides[*n];
 
 		if (token == WJB_KEY)
 			override->name = idla_option_text(&item);
 		if (token == WJB_VALUE && item.type != jbvNull)
 		{
-			read_override(override, psprintf("columns.%s", override->name), &item);
-			options->n_overrides++;
+			read_override(override, psprintf("%s.%s", name, override->name), &item);
+			(*n)++;
 		}
 	}
+	return overrides;
+}
+
+static void
+read_columns(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	options->overrides = idla_overrides_read(option->name, value, &options->n_overrides);
 }
 
 static void
@@ -444,6 +462,7 @@ static const Option known[] = {
 	NUMBER("warm_up", training.warm_up, 0, 1),
 	NUMBER("clip", training.clip, 0, 1e9),
 	NUMBER("average", training.average, 0, 0.99999),
+	NUMBER("word_dropout", training.word_dropout, 0, 0.9),
 	NUMBER("smoothing", training.smoothing, 0, 0.9),
 	NUMBER("huber", training.huber, 0, 1e9),
 	SPECIAL("class_weights", read_class_weights),
@@ -477,7 +496,7 @@ set_defaults(IdlaOptions *options)
 	options->network.activation = -1;
 	options->network.dropout = -1;
 	training->optimizer = training->schedule = training->linear = training->augmented = -1;
-	training->decay = training->momentum = training->warm_up = training->clip = training->average = -1;
+	training->decay = training->momentum = training->warm_up = training->clip = training->average = training->word_dropout = -1;
 	training->calibrate = true;
 	training->seed = 1;
 }

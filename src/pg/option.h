@@ -26,7 +26,7 @@ typedef struct IdlaOptions
 	char	   *time;			/* survival */
 	char	   *event;
 
-	/* long rows, see series.h; entity NULL: a row is a row */
+	/* long rows, see series.h; entity NULL: a row is a row. Tagging, one token a row: its sentence */
 	char	   *entity;
 	char	   *label_at;
 	char	   *series_time;
@@ -70,6 +70,9 @@ extern const char *const idla_schedule_names[];	/* by NnScheduleKind; ends with 
 /* ERROR with the nearest name for an unknown option, with the bounds for a bad value. Memory of the current context. */
 extern IdlaOptions *idla_options_read(Jsonb *json);
 
+/* An object of column names: option columns. */
+extern IdlaOverride *idla_overrides_read(const char *name, const JsonbValue *value, int *n);
+
 /* The task or architecture of that name; ERROR with the valid names. An architecture may be a layer text. */
 extern int	idla_task_find(const char *name);
 extern void idla_architecture_read(const char *text, LearnNetwork *network);
@@ -84,7 +87,7 @@ extern void idla_series_options_check(IdlaOptions *options);
 extern void idla_adversary_read(LearnAdversary *adversary, const JsonbValue *value);
 /* The wishes as values in options->training, by the inputs that there are: ERROR for what does not fit them. */
 extern void idla_augment_settle(IdlaOptions *options, const LearnModel *model);
-/* Epsilon's default by the inputs, and the constraints (see constrain.c), in the work's memory. */
+/* Epsilon's default by the inputs. */
 extern void idla_adversary_settle(LearnAdversary *adversary, const LearnModel *model);
 
 /* ---- values of options, for readers outside option.c; name is a path like "columns.age.low" ---- */

@@ -7,9 +7,11 @@
  */
 #include "reading.h"
 #include "series.h"
+#include "tokens.h"
 
 #include <math.h>
 
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -20,6 +22,7 @@
 
 #define FIRST_LOOK 1000			/* rows that wait until kinds and sizes are settled */
 #define PROGRESS_ROWS 4096
+#define TOKEN_CHARACTERS 20		/* that a tagger sees of a word; of a longer one its ends */
 
 /* A column that says something about the row but is no input. */
 typedef struct Role
@@ -177,6 +180,102 @@ columns_to_skip(const Reader *reader)
 	return skip;
 }
 
+/* ---- tagging ---- */
+
+static bool
+is_text(Oid type)
+{
+	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
+}
+
+/* The column of tokens or text: the one that could be it, or the one among them that option columns calls "text". */
+static const char *
+find_text(const Reader *reader, int tag, bool arrays)
+{
+	const IdlaOptions *options = reader->reading->options;
+	List	   *roles = list_copy(options->group_by);
+	const char *found = NULL;
+	bool		several = false;
+
+	roles = lappend(roles, options->order_by);
+	roles = lappend(roles, options->part);
+	roles = lappend(roles, options->entity);
+	for (int i = 0; i < reader->desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(reader->desc, i);
+		const char *name = NameStr(attribute->attname);
+		const IdlaOverride *override = idla_override_find(options->overrides, options->n_overrides, name);
+		Oid			type = getBaseType(attribute->atttypid);
+		bool		role = i == tag || attribute->attisdropped || (override != NULL && override->ignore);
+		ListCell   *cell;
+
+		foreach(cell, roles)
+			role |= lfirst(cell) != NULL && strcmp(lfirst(cell), name) == 0;
+		if (role || !(arrays ? idla_is_token_array(type) : is_text(type)))
+			continue;
+		if (override != NULL && override->kind == IDLA_TEXT)
+			return pstrdup(name);
+		several |= found != NULL;
+		found = found != NULL ? found : pstrdup(name);
+	}
+	if (found == NULL || several)
+		ereport(ERROR,
+				(errcode(several ? ERRCODE_AMBIGUOUS_COLUMN : ERRCODE_UNDEFINED_COLUMN),
+				 errmsg(several ? "the source has several columns of %s that could be tagged" : "the source has no column of %s to be tagged",
+						arrays ? "type text[]" : "type text"),
+				 errhint("Say which with the option columns => {\"name\": \"text\"}, or \"ignore\" the others.")));
+	return found;
+}
+
+/* A tagger sees its text and nothing else. */
+static List *
+all_but_text(const Reader *reader)
+{
+	int			tag = reader->reading->target.attributes[0];
+	const char *text = find_text(reader, tag, reader->reading->target.types[0] != JSONBOID);
+	List	   *skip = NIL;
+
+	for (int i = 0; i < reader->desc->natts; i++)
+		if (strcmp(NameStr(TupleDescAttr(reader->desc, i)->attname), text) != 0)
+			skip = lappend(skip, NameStr(TupleDescAttr(reader->desc, i)->attname));
+	return skip;
+}
+
+/* Rows of one token each become rows of one sentence each. */
+static IdlaRows *
+join_sentences(Reader *reader, IdlaRows *rows, const char *target)
+{
+	IdlaReading *reading = reader->reading;
+	IdlaOptions *options = reading->options;
+	List	   *kept = list_copy(options->group_by);
+	Role		tag;
+	const char *token;
+
+	if (target == NULL || options->entity == NULL)
+		return rows;
+	tag = find_role(reader->desc, target, "target");
+	if (!is_text(tag.type))
+		return rows;
+	find_role(reader->desc, options->entity, "entity");
+	if (options->order_by == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"entity\" names the sentence of a token, and \"order_by\" is missing"),
+				 errhint("Name the column that says where in its sentence a token stands.")));
+	find_role(reader->desc, options->order_by, "order_by");
+	token = find_text(reader, tag.attribute, false);
+	if (options->part != NULL)
+		kept = lappend(kept, options->part);
+	reading->entity = options->entity;
+	reading->position = options->order_by;
+	options->order_by = NULL;
+	options->entity = NULL;
+	idla_rows_close(rows);
+	rows = idla_rows_open(idla_sentences_query(reading->source, token, target, reading->entity, reading->position, kept));
+	reader->desc = CreateTupleDescCopy(idla_rows_desc(rows));
+	return rows;
+}
+
 /* ---- starting ---- */
 
 /* Channels are few beside images and texts: they get a quarter of the memory then. */
@@ -214,13 +313,20 @@ create_dataset(Reader *reader)
 	const IdlaOptions *options = reading->options;
 
 	idla_columns_fields(&reading->columns, reader->looks, options->overrides, options->n_overrides, reading->work);
+	if (reading->target.task == LEARN_TAGGING)
+	{
+		reading->columns.fields[0].tagged = true;
+		reading->columns.fields[0].characters = TOKEN_CHARACTERS;
+	}
 	idla_columns_channels(&reading->columns, options->overrides, options->n_overrides,
 						  (LearnScaling) options->scaling, reading->work);
 	idla_check(reading->work, learn_dataset_create(reading->work->session, reading->columns.channels,
-												   reading->columns.n_channels, reading->target.n,
+												   reading->columns.n_channels, reading->target.n_values,
 												   memory_for_rows(&reading->columns), reading->spill, &reading->dataset));
 	add_fields(reading);
 	reader->decoder = idla_decoder_create(&reading->columns, reader->desc, reading->dataset, reading->work);
+	if (reading->target.task == LEARN_TAGGING)
+		idla_decoder_tags(reader->decoder, reading->target.attributes[0], reading->target.types[0]);
 	reader->batch = idla_batch_create(&reading->columns, reader->desc, reader->decoder, reading->work, reading->threads,
 									  append_row, reader);
 	reader->fields = palloc0(sizeof(LearnBytes) * (Size) Max(reading->columns.n_fields, 1));
@@ -367,7 +473,7 @@ append_row(void *context, const Datum *values, const bool *isnull)
 	reading->hash = hash_bytes_extended((const unsigned char *) reader->raw,
 										(int) ((Size) reading->columns.n_channels * sizeof(float)), reading->hash);
 	reading->hash = hash_bytes_extended((const unsigned char *) reader->targets,
-										(int) ((Size) reading->target.n * sizeof(float)), reading->hash);
+										(int) ((Size) reading->target.n_values * sizeof(float)), reading->hash);
 	for (int i = 0; i < reading->columns.n_fields; i++)
 		if (reader->fields[i].bytes != NULL)
 			reading->hash = hash_bytes_extended(reader->fields[i].bytes, (int) reader->fields[i].size, reading->hash);
@@ -512,7 +618,11 @@ plan_columns(Reader *reader, IdlaSeriesRows *series)
 		overrides = palloc0(sizeof(IdlaOverride) * (Size) Max(n, 1));
 		n = gathered_overrides(options, overrides);
 	}
-	idla_columns_plan(reader->desc, columns_to_skip(reader), overrides, n, &reading->columns);
+	idla_columns_plan(reader->desc, reading->target.task == LEARN_TAGGING ? all_but_text(reader) : columns_to_skip(reader),
+					  overrides, n, &reading->columns);
+	/* Whatever the text looks like, it is one. */
+	if (reading->target.task == LEARN_TAGGING)
+		reading->columns.columns[0].kind = IDLA_TEXT;
 	if (series != NULL)
 		idla_series_mark(&reading->columns, idla_series_of(series));
 }
@@ -539,14 +649,16 @@ idla_reading_run(IdlaReading *reading, const char *target, int task)
 	reader.reading = reading;
 	reader.context = CurrentMemoryContext;
 	reading->spill = idla_spill_create(reading->work);
-	if (reading->options->entity != NULL)
+	if (reading->options->entity != NULL && task != LEARN_TAGGING)
 		series = idla_series_open(reading->source, reading->options, target, task, reading->work);
 	else
 		rows = idla_rows_open(reading->source);
 	/* The cursor's descriptor goes with the cursor; messages and planned columns stay. */
 	reader.desc = CreateTupleDescCopy(series != NULL ? idla_series_desc(series) : idla_rows_desc(rows));
+	if (task == LEARN_TAGGING)
+		rows = join_sentences(&reader, rows, target);
 	idla_target_open(&reading->target, target, task, reading->options, reader.desc);
-	reader.targets = palloc0(sizeof(float) * (Size) reading->target.n);
+	reader.targets = palloc0(sizeof(float) * (Size) (reading->target.n + 1));
 	find_groups(&reader);
 	find_order(&reader);
 	find_part(&reader);

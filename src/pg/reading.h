@@ -15,6 +15,7 @@ typedef struct IdlaTarget
 	char	  **names;
 	int		   *attributes;		/* positions in the row */
 	Oid		   *types;			/* base types */
+	int			n_values;		/* numbers of a row in the data set: n, but 0 for tags */
 	int			task;			/* a LearnTask, -1 while it is to be inferred */
 	bool		inferred;		/* the task was not given */
 
@@ -43,7 +44,7 @@ typedef struct IdlaReading
 {
 	/* asked */
 	const char *source;
-	const IdlaOptions *options;
+	IdlaOptions *options;		/* order_by is taken away where it is a token's place in its sentence */
 	IdlaWork   *work;
 	int			threads;		/* that decode images */
 
@@ -60,6 +61,8 @@ typedef struct IdlaReading
 	uint64		n_no_input;		/* no column but images and the like, and all of them NULL */
 	uint64		n_bad;			/* a value cannot be taken, and the user wants such rows left out */
 	char	   *first_bad;		/* why, of the first one */
+	char	   *entity;			/* tagging, one token a row: the sentence and the position in it; NULL otherwise */
+	char	   *position;
 	IdlaGatherCounts gathered;	/* long rows only */
 	uint64		hash;			/* over all decoded rows, in order */
 } IdlaReading;

@@ -141,6 +141,14 @@ check_query(const char *text)
 			 errhint("A source is the name of a table or view, or one SELECT, WITH, VALUES or TABLE query.")));
 }
 
+Oid
+idla_rows_relation(const char *source)
+{
+	if (is_query(source))
+		return InvalidOid;
+	return RangeVarGetRelid(makeRangeVarFromNameList(idla_compat_name_list(source)), NoLock, false);
+}
+
 static char *
 query_of_name(const char *name)
 {
@@ -193,6 +201,12 @@ open_query(const char *query)
 	AtEOXact_GUC(false, level);
 	MemoryContextSwitchTo(caller);
 	return rows;
+}
+
+char *
+idla_rows_query(const char *text)
+{
+	return is_query(text) ? check_query(text) : query_of_name(text);
 }
 
 IdlaRows *

@@ -7,6 +7,7 @@
  * collation) or numbers; the last one is the positive one unless an option says otherwise.
  */
 #include "reading.h"
+#include "tokens.h"
 
 #include <math.h>
 
@@ -141,6 +142,21 @@ is_numeric_label(Oid type)
 }
 
 static void
+check_tags(const IdlaTarget *target)
+{
+	if (target->n > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("task \"tagging\" has one target column, not %d", target->n)));
+	if (!idla_is_tags(target->types[0]))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("target \"%s\" of type %s holds no tags", target->names[0], format_type_be(target->types[0])),
+				 errhint("Tags are a text[] beside a text[] of tokens, spans in jsonb beside a text, or a text in each row of a token "
+						 "with the options \"entity\" and \"order_by\".")));
+}
+
+static void
 check_types(const IdlaTarget *target)
 {
 	for (int i = 0; i < target->n; i++)
@@ -196,6 +212,14 @@ idla_target_open(IdlaTarget *target, const char *text, int task, const IdlaOptio
 		task = LEARN_SURVIVAL;
 	target->task = task;
 	find_targets(target, text, options, desc);
+	if (task < 0 && target->n == 1 && idla_is_tags(target->types[0]))
+		target->task = task = LEARN_TAGGING;
+	if (task == LEARN_TAGGING)
+	{
+		check_tags(target);
+		return;
+	}
+	target->n_values = target->n;
 	check_types(target);
 	if (task == LEARN_SURVIVAL && target->n != 2)
 		ereport(ERROR,
@@ -367,7 +391,7 @@ idla_target_decode(IdlaTarget *target, const Datum *datums, uint64 row, float *v
 {
 	bool		finite = true;
 
-	for (int i = 0; i < target->n; i++)
+	for (int i = 0; i < target->n_values; i++)
 	{
 		Datum		datum = datums[target->attributes[i]];
 		double		value = target->numeric || target->n > 1 ? idla_datum_to_double(datum, target->types[i]) : 0;
@@ -627,6 +651,12 @@ idla_target_close(IdlaTarget *target, const IdlaReading *reading, LearnModel *mo
 	{
 		check_classes(target);
 		close_classes(target, reading, model);
+	}
+	else if (target->task == LEARN_TAGGING)
+	{
+		model->task = LEARN_TAGGING;
+		model->n_targets = 0;
+		return;
 	}
 	else if (target->task == LEARN_SURVIVAL)
 		close_survival(target, reading);

@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "catalog.h"
+#include "constrain.h"
 #include "progress.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -151,6 +152,7 @@ name_columns(IdlaTraining *run)
 	run->options->network.fields = learn->fields;
 	run->options->network.n_fields = learn->n_fields;
 	run->options->training.tabular = model->columns.series != NULL && model->columns.series->use == IDLA_USE_BOTH;
+	run->options->network.task = learn->task;
 	learn->n_columns = model->columns.n;
 	learn->columns = allocate(model->work, (size_t) model->columns.n, sizeof(char *));
 	for (int i = 0; i < model->columns.n; i++)
@@ -160,6 +162,8 @@ name_columns(IdlaTraining *run)
 	for (int i = 0; i < run->reading.target.n; i++)
 		appendStringInfo(&names, "%s%s", i > 0 ? "," : "", run->reading.target.names[i]);
 	model->target = names.data;
+	model->entity = run->reading.entity;
+	model->position = run->reading.position;
 	if (learn->task == LEARN_SURVIVAL)
 	{
 		model->time_column = run->reading.target.names[0];
@@ -234,6 +238,8 @@ prepare(IdlaTraining *run)
 	run->options->fit.task = learn->task;
 	idla_check(work, learn_fit(dataset, &run->options->fit, &notes, &learn->n_numbers, &learn->n_codes));
 	idla_report_notes(&notes);
+	if (learn->task == LEARN_TAGGING)
+		learn->labels = learn->fields[0].labels;
 	if (learn->n_numbers + learn->n_codes == 0 && learn->n_fields == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
@@ -268,6 +274,10 @@ learn(IdlaTraining *run)
 	run->network = run->options->network;
 	idla_augment_settle(run->options, &model->learn);
 	idla_adversary_settle(&run->options->training.adversary, &model->learn);
+	if (run->options->training.adversary.method != LEARN_NO_ADVERSARY)
+		run->options->training.adversary.constraints =
+			idla_constraints_build(&model->columns, idla_rows_relation(run->reading.source), run->options->overrides,
+								   run->options->n_overrides);
 	run->training = run->options->training;
 	run->training.threads = choose_threads(run->options);
 	set_class_weights(run);

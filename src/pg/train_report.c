@@ -6,6 +6,7 @@
  * predict; the record, with options as used and hashes, goes into the manifest.
  */
 #include "train.h"
+#include "tokens.h"
 
 #include <math.h>
 
@@ -80,6 +81,33 @@ report_classes(IdlaTraining *run, size_t n, const double *scores, const double *
 	pfree(labels);
 }
 
+/* Tags are judged as they were stored: of a sentence that is too long, what was kept. */
+static void
+judge_tags(IdlaTraining *run, LearnPredictor *predictor, const uint32_t *rows, size_t n)
+{
+	IdlaWork   *work = run->model->work;
+	IdlaTagJudge *judge = idla_tag_judge_create(work, &run->model->learn);
+
+	for (size_t i = 0; i < n; i++)
+	{
+		const int32_t *predicted;
+		const int32_t *actual;
+		const float *certain;
+		LearnBytes	value;
+		size_t		length;
+
+		idla_check(work, learn_dataset_field(run->reading.dataset, 0, rows[i], &value));
+		if (value.bytes == NULL)
+			continue;
+		if (i % 64 == 0)
+			idla_check(work, dev_poll(work->session));
+		idla_check(work, learn_predict_tags(predictor, value, &predicted, &actual, &certain, &length));
+		idla_tag_judge_add(judge, length, actual, predicted);
+	}
+	if (idla_tag_judge_sentences(judge) > 0)
+		run->metrics = idla_tag_judge_metrics(judge, &run->n_metrics);
+}
+
 void
 idla_training_judge(IdlaTraining *run)
 {
@@ -98,6 +126,11 @@ idla_training_judge(IdlaTraining *run)
 	run->judged_on = part == LEARN_TEST ? "test" : "validation";
 	idla_check(work, learn_predictor_create(work->session, &model->learn,
 											model->learn.n_fields > 0 ? FIELD_BATCH : PREDICT_BATCH, &predictor));
+	if (model->learn.task == LEARN_TAGGING)
+	{
+		judge_tags(run, predictor, rows, n);
+		return;
+	}
 	scores = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * n * learn_model_outputs(&model->learn));
 	idla_check(work, learn_predict_dataset(predictor, run->reading.dataset, rows, n, scores));
 	targets = targets_of(run, rows, n);
@@ -406,6 +439,7 @@ put_used(StringInfo out, const IdlaTraining *run)
 	idla_json_put_double(out, "warm_up", training->warm_up);
 	idla_json_put_double(out, "clip", training->clip);
 	idla_json_put_double(out, "average", training->average);
+	idla_json_put_double(out, "word_dropout", training->word_dropout);
 	idla_json_put_double(out, "smoothing", training->smoothing);
 	idla_json_put_double(out, "huber", training->huber);
 	idla_json_put_bool(out, "balanced", training->balanced);

@@ -64,6 +64,13 @@ SELECT part, first, last, channel, value IS NOT NULL AS value FROM one s, idla_e
 SELECT min(first), max(last) FROM (SELECT array_agg(0.1::real) AS one FROM generate_series(1, 100)) s, idla_explain_parts('gru_model', s);
 SELECT bool_and(value = 'mean 0.1') AS mean FROM (SELECT array_agg(0.1::real) AS one FROM generate_series(1, 20)) s, idla_explain_parts('gru_model', s, segments => 2) WHERE rank IS NOT NULL;
 
+-- features of whole signals: Shapley values by putting the mean in place of a stretch
+SELECT version FROM idla_train('rocket_model', 'SELECT age, ecg, sick FROM scans', 'sick', architecture => 'rocket', options => '{"seed": 1, "width": 840, "columns": {"ecg": {"kind": "signal"}}}');
+SELECT channel, part FROM one s, idla_explain_parts('rocket_model', s, segments => 4, top => 1) WHERE rank = 1;
+SELECT count(*), abs(sum(p.contribution) - (SELECT max(prediction) - max(baseline) FROM one s, idla_explain('rocket_model', s))) < 1e-3 AS adds_up FROM one s, idla_explain_parts('rocket_model', s, method => 'shapley') p;
+SELECT * FROM one s, idla_explain_parts('rocket_model', s, method => 'integrated_gradients');
+SELECT feature, value, abs(contribution) > 0.1 AS matters FROM one s, idla_explain('rocket_model', s) WHERE rank = 1;
+
 -- a picture: a PNG of at least 224 pixels a side
 CREATE FUNCTION png_size(png bytea) RETURNS text LANGUAGE sql IMMUTABLE AS $$
 	SELECT encode(substr(png, 2, 3), 'escape') || ' ' || ('x' || encode(substr(png, 17, 4), 'hex'))::bit(32)::int || ' x ' || ('x' || encode(substr(png, 21, 4), 'hex'))::bit(32)::int $$;

@@ -19,7 +19,8 @@ SELECT bool_and((idla_predict('one', r) > 0.5) = sick) AS right FROM recordings 
 SELECT metric, value > 0.95 AS good FROM idla_evaluate('one', 'recordings') WHERE metric = 'auroc';
 SELECT feature FROM idla_importance('one', 'SELECT lead, age, sick FROM recordings') ORDER BY importance DESC LIMIT 1;
 -- 'auto' takes it too, and recurrences
-SELECT architecture FROM idla_train('own', 'SELECT lead, sick FROM recordings', 'sick', options => '{"epochs": 1, "width": 4}');
+SELECT architecture, value > 0.8 AS good FROM idla_train('own', 'SELECT lead, sick FROM recordings', 'sick', options => '{"width": 168}');
+SELECT idla_train('m', 'SELECT lead, sick FROM recordings', 'sick', options => '{"width": 4}');
 SELECT architecture FROM idla_train('gru', 'SELECT lead, sick FROM recordings', 'sick', architecture => 'gru', options => '{"epochs": 1, "width": 4}');
 SELECT architecture FROM idla_train('lstm', 'SELECT lead, sick FROM recordings', 'sick', architecture => 'lstm', options => '{"epochs": 1, "width": 4, "depth": 2}');
 SELECT count(*) FROM recordings r WHERE idla_predict('own', r) BETWEEN 0 AND 1 AND idla_predict('gru', r) BETWEEN 0 AND 1 AND idla_predict('lstm', r) BETWEEN 0 AND 1;

@@ -156,6 +156,17 @@ make_fields(DevSession *session, const ModelSpec *spec, LearnModel *model)
 			field->center[d] = 0.25f + 0.125f * (float) d;
 			field->scale[d] = 2 + (float) d;
 		}
+		if (field->rocket == NULL)
+			continue;
+		field->feature_center = dev_alloc(session, field->rocket->n_features, sizeof(float));
+		field->feature_scale = dev_alloc(session, field->rocket->n_features, sizeof(float));
+		if (field->feature_center == NULL || field->feature_scale == NULL)
+			return DEV_NO_MEMORY;
+		for (size_t j = 0; j < field->rocket->n_features; j++)
+		{
+			field->feature_center[j] = 0.5f;
+			field->feature_scale[j] = 3;
+		}
 	}
 	return model->fields == NULL ? DEV_NO_MEMORY : DEV_OK;
 }

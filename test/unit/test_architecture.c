@@ -45,7 +45,7 @@ check_names(void)
 	CHECK(strcmp(learn_name_nearest(learn_architecture_names, "tamb", 4), "tabm") == 0, "tamb is near tabm");
 	CHECK(strcmp(learn_name_nearest(learn_architecture_names, "RESNET", 6), "resnet") == 0, "RESNET is near resnet");
 	CHECK(learn_name_nearest(learn_architecture_names, "transformer", 11) == NULL, "transformer is near nothing");
-	CHECK(strcmp(learn_name_list(learn_task_names, list, sizeof(list)), "binary, multiclass, regression or survival") == 0,
+	CHECK(strcmp(learn_name_list(learn_scaling_names, list, sizeof(list)), "robust, standard, quantile or none") == 0,
 		  "names are listed");
 	CHECK(strlen(learn_name_list(learn_architecture_names, list, 12)) == 11, "a list is cut where it does not fit");
 }
@@ -395,7 +395,8 @@ check_build(DevSession *session, DevDevice *device, LearnNetwork network, const 
 	static const float weights[] = {1, 2, 0.5f};
 	LearnLoss	loss = {.class_weights = network.task == LEARN_MULTICLASS || network.task == LEARN_BINARY ? weights : NULL,
 	.smoothing = 0.1f, .huber = network.task == LEARN_REGRESSION ? 1 : 0};
-	size_t		n_targets = network.task == LEARN_REGRESSION ? network.n_outputs : network.task == LEARN_SURVIVAL ? 2 : 1;
+	bool		several = network.task == LEARN_REGRESSION || network.task == LEARN_MULTILABEL;
+	size_t		n_targets = several ? network.n_outputs : network.task == LEARN_SURVIVAL ? 2 : 1;
 	Running		running = {0};
 	char		name[80];
 	bool		finite = true;
@@ -431,10 +432,10 @@ check_builds(DevSession *session, DevDevice *device)
 
 	for (int architecture = LEARN_LINEAR; architecture <= LEARN_LAYERS; architecture++)
 	{
-		for (int task = LEARN_BINARY; task <= LEARN_SURVIVAL && !learn_is_deep((LearnArchitecture) architecture); task++)
+		for (int task = LEARN_BINARY; task <= LEARN_MULTILABEL && !learn_is_deep((LearnArchitecture) architecture); task++)
 		{
 			LearnNetwork network = describe((LearnArchitecture) architecture, (LearnTask) task,
-											task == LEARN_MULTICLASS ? 3 : task == LEARN_REGRESSION ? 2 : 1);
+											task == LEARN_MULTICLASS ? 3 : task == LEARN_REGRESSION || task == LEARN_MULTILABEL ? 2 : 1);
 
 			network.layers = "dense(8) gelu layer_norm dropout(0.2) dense(4) mish batch_norm";
 			network.width = 8;

@@ -73,7 +73,8 @@ static const Course courses[] = {
 	{"labels of both", LEARN_GRU, NULL, ALL(LEARN_MULTILABEL), 12, 0.8},
 	{"a table's ensemble over encoded fields", LEARN_TABM, NULL, ALL(LEARN_BINARY), 10, 0.9},
 	{"a line over encoded fields", LEARN_LINEAR, NULL, ALL(LEARN_BINARY), 10, 0.9},
-	{"layers over images", LEARN_LAYERS, "conv(8) batch_norm relu max_pool(2) conv(8) batch_norm relu global_mean dense(8) relu", IMAGE(LEARN_BINARY), 10, 0.9},
+	{"layers over images", LEARN_LAYERS, "conv(8) batch_norm relu max_pool(2) conv(8) batch_norm relu global_mean dense(8) relu",
+	IMAGE(LEARN_BINARY), 10, 0.9},
 	{"layers over signals", LEARN_LAYERS, "conv(8, 5) batch_norm relu gru(8) last", SIGNAL(LEARN_BINARY), 10, 0.9},
 	{"dense layers over encoded fields", LEARN_LAYERS, "dense(16) relu", ALL(LEARN_BINARY), 8, 0.9}
 };

@@ -266,6 +266,96 @@ test_shapley(void)
 	dev_session_close(bench.session);
 }
 
+/* ---- Signals as features ---- */
+
+static void
+fit_rocket(DevSession *session, LearnRocket *rocket)
+{
+	enum
+	{
+		n = 6
+	};
+	const float *signals[n];
+	size_t		lengths[n];
+
+	for (size_t i = 0; i < n; i++)
+	{
+		lengths[i] = 20;
+		signals[i] = make_field(session, &leads, 900 + i, 0).bytes;
+	}
+	CHECK_OR_STOP(learn_rocket_fit(session, n, lengths, signals, 2, 168, 1, rocket) == DEV_OK, "convolutions are fitted");
+}
+
+/* The score with the segments of a mask in place and the others at the training part's means. */
+static double
+score_masked(Bench *bench, const int *segment_of, int mask)
+{
+	const LearnField *field = &bench->model->fields[0];
+	LearnBytes	kept = bench->fields[0];
+	float		signal[40];
+	double		score;
+
+	memcpy(signal, kept.bytes, sizeof(signal));
+	for (int i = 0; i < 40; i++)
+		if (!(mask >> segment_of[i] & 1))
+			signal[i] = field->center[i % 2];
+	bench->fields[0].bytes = signal;
+	score = predicted(bench, 0, 1);
+	bench->fields[0] = kept;
+	return score;
+}
+
+/* Two segments and the rest of the signal, by the definition of Shapley values. */
+static void
+test_occlusion(void)
+{
+	LearnField	field = leads;
+	ModelSpec	spec = {.architecture = LEARN_ROCKET, .task = LEARN_MULTICLASS, .n_columns = 3, .n_outputs = 3, .activation = -1,
+	.fields = &field, .n_fields = 1, .seed = 17};
+	LearnExplain how = {.method = LEARN_SHAPLEY, .output = 1, .by_parts = true, .n_segments = 2};
+	LearnRocket rocket;
+	DevSession *session;
+	Bench		bench;
+	int			segment_of[40];
+	double		parts[21];
+	double		worth[8];
+	size_t		used;
+
+	CHECK_OR_STOP(dev_session_open(NULL, 3, &session) == DEV_OK, "a session opens");
+	fit_rocket(session, &rocket);
+	field.rocket = &rocket;
+	bench = open_bench(&spec);
+	how.segment_of = segment_of;
+	for (int i = 0; i < 40; i++)
+		segment_of[i] = i < 14 ? 0 : i < 30 ? 1 : 2;
+	for (int mask = 0; mask < 8; mask++)
+		worth[mask] = score_masked(&bench, segment_of, mask);
+	CHECK_STATUS(bench.session, explain(&bench, 0, how, parts), DEV_OK, "segments of a signal of features");
+	CHECK_NEAR(parts[0], (2 * (worth[1] - worth[0]) + worth[3] - worth[2] + worth[5] - worth[4] + 2 * (worth[7] - worth[6])) / 6, 1e-9,
+			   "the first has its Shapley value");
+	CHECK_NEAR(parts[1], (2 * (worth[2] - worth[0]) + worth[3] - worth[1] + worth[6] - worth[4] + 2 * (worth[7] - worth[5])) / 6, 1e-9,
+			   "and so has the second");
+	CHECK(fabs(parts[0]) > 1e-3 && fabs(parts[1]) > 1e-3, "they matter");
+	CHECK(bench.error < 1e-5, "with the rest they add up: %g", bench.error);
+	CHECK_NEAR(bench.score, worth[7], 1e-9, "to the prediction");
+	used = dev_session_used(bench.session);
+	/* More segments than are enumerated; the last samples belong to none. */
+	for (int i = 0; i < 40; i++)
+		segment_of[i] = i / 2;
+	how.n_segments = 20;
+	CHECK_STATUS(bench.session, explain(&bench, 0, how, parts), DEV_OK, "orders of many segments");
+	CHECK(bench.error < 1e-5 && dev_session_used(bench.session) == used, "they add up and leave no memory behind");
+	how.method = LEARN_INTEGRATED_GRADIENTS;
+	CHECK_STATUS(bench.session, explain(&bench, 0, how, parts), DEV_INVALID, "gradients there are none");
+	CHECK(strstr(dev_hint_text(bench.session), "shapley") != NULL, "it says what there is");
+	how.method = LEARN_SHAPLEY;
+	bench.fields[0] = (LearnBytes) {NULL, 0};
+	CHECK_STATUS(bench.session, explain(&bench, 0, how, parts), DEV_OK, "a missing signal");
+	CHECK(parts[0] == 0 && parts[19] == 0 && bench.error < 1e-5, "has no part");
+	dev_session_close(bench.session);
+	dev_session_close(session);
+}
+
 static void
 test_refusals(void)
 {
@@ -591,6 +681,7 @@ main(void)
 	test_nothing_there();
 	test_relative();
 	test_shapley();
+	test_occlusion();
 	test_refusals();
 	test_cam_by_hand();
 	halved.fields = &image;

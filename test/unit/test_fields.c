@@ -53,7 +53,7 @@ load(const LearnField *field, const void *bytes, size_t size, float *plane, size
 
 	for (size_t i = 0; i < n; i++)
 		plane[i] = 99;
-	learn_field_load(field, (LearnBytes) {bytes, size}, planes, &length);
+	learn_field_load(field, (LearnBytes) {bytes, size}, NULL, planes, &length);
 	return length;
 }
 

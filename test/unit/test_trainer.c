@@ -209,7 +209,6 @@ count_threads(void)
 	return n;
 }
 
-/* A joined thread may stay in the list for a moment. */
 /* Counted before any team exists: a thread just joined may still be listed for a moment. */
 static int	at_start;
 
@@ -855,6 +854,23 @@ check_no_memory(LearnTask task)
 	CHECK(survived && threads_become(before), "%s: any of %zu allocations may fail", learn_task_names[task], calls);
 }
 
+/* Attacks read gradients of inputs, which an ordinary training does not have. */
+static void
+check_attacked(LearnAdversaryMethod method)
+{
+	LearnTraining training = ask(12, 2);
+	Listener	listener = {0};
+	LearnOutcome outcome;
+	DevSession *session;
+	Table		table;
+
+	training.adversary = (LearnAdversary) {.method = method, .epsilon = 0.1, .steps = 2, .restarts = 1, .share = 1, .beta = 1};
+	CHECK(dev_session_open(NULL, 4, &session) == DEV_OK && make_table(session, LEARN_BINARY, 800, 0.2, &table) == DEV_OK &&
+		  train(&table, wish(LEARN_MLP), training, &listener, &outcome) == DEV_OK && listener.lowest < 0.6,
+		  "it learns under attack by %s", learn_adversary_names[method]);
+	dev_session_close(session);
+}
+
 int
 main(void)
 {
@@ -875,6 +891,8 @@ main(void)
 	check_priors();
 	check_requests();
 	check_survival();
+	for (int method = LEARN_FGSM; method <= LEARN_TRADES; method++)
+		check_attacked((LearnAdversaryMethod) method);
 	check_no_memory(LEARN_BINARY);
 	check_no_memory(LEARN_SURVIVAL);
 	return check_done();

@@ -1,0 +1,55 @@
+/*
+ * adversarial_field.c: how far an image or a signal may be moved, in the values a network sees.
+ *
+ * Users think in shares of the range of pixels, networks see centred and scaled channels. A box by row says both.
+ */
+#include "idla/learn_adversarial.h"
+
+#include <math.h>
+
+static bool
+has_pixels(const LearnField *field)
+{
+	return field->kind == LEARN_IMAGE && field->sample != LEARN_SAMPLE_F32;
+}
+
+bool
+learn_field_is_attacked(const LearnField *field)
+{
+	return field->kind == LEARN_IMAGE || field->kind == LEARN_SIGNAL;
+}
+
+void
+learn_field_box(const LearnField *field, size_t length, double epsilon, const float *plane, float *low, float *high)
+{
+	size_t		depth = learn_field_depth(field);
+	size_t		positions = field->kind == LEARN_IMAGE ? field->dims[0] * field->dims[1] : field->dims[0];
+	bool		pixels = has_pixels(field);
+
+	for (size_t i = 0; i < positions * depth; i++)
+	{
+		size_t		d = i % depth;
+		bool		padding = field->kind != LEARN_IMAGE && i / depth >= length;
+		float		reach = padding ? 0 : (float) epsilon * (pixels ? field->scale[d] : 1);
+
+		low[i] = plane[i] - reach;
+		high[i] = plane[i] + reach;
+		if (pixels)
+		{
+			low[i] = fmaxf(low[i], -field->center[d] * field->scale[d]);
+			high[i] = fminf(high[i], (1 - field->center[d]) * field->scale[d]);
+		}
+	}
+}
+
+double
+learn_field_radius(const LearnField *field, double epsilon)
+{
+	double		sum = 0;
+
+	if (!has_pixels(field))
+		return epsilon;
+	for (size_t d = 0; d < field->dims[2]; d++)
+		sum += (double) field->scale[d];
+	return epsilon * sum / (double) field->dims[2];
+}

@@ -1,0 +1,49 @@
+/*
+ * judging.h: rows of the user's choice with their targets, to judge a model by; shared by evaluate.c and robustness.c.
+ */
+#ifndef IDLA_JUDGING_H
+#define IDLA_JUDGING_H
+
+#include "column.h"
+
+/* A column of the source that holds a target. */
+typedef struct IdlaTargetColumn
+{
+	const char *name;
+	int			attribute;		/* position in values */
+	Oid			type;			/* domains looked through */
+} IdlaTargetColumn;
+
+typedef struct IdlaJudging
+{
+	IdlaLoaded *loaded;
+	const LearnModel *learn;
+	IdlaWork   *work;			/* owns what follows */
+	IdlaDecoder *decoder;
+	int			n_targets;
+	IdlaTargetColumn *targets;
+	int		   *class_order;	/* class numbers by label, for searching */
+	double		threshold;
+	bool		skip_bad;		/* as the model's training was told: on_bad_input */
+	bool		keep_rows;		/* importance needs the rows themselves, the others their scores */
+
+	size_t		n;				/* rows taken */
+	size_t		n_scored;
+	size_t		capacity;
+	uint64		n_skipped;		/* rows without a target */
+	double	   *target_values;	/* (capacity, n_targets) */
+	double	   *scores;			/* (capacity, outputs) */
+	float	   *raw;			/* (capacity, n_channels) when rows are kept, else (BATCH_ROWS, n_channels) */
+	LearnBytes *fields;			/* the same rows' fields; copies */
+	Size		field_bytes;	/* of the copies now */
+	uint64		n_bad;			/* rows with a bad value, left out */
+	char	   *first_bad;
+} IdlaJudging;
+
+/*
+ * Reads the source; arguments 0 and 1 of the call are model and source. Rows are scored as they come, or kept. Everything is below
+ * the current context and goes with idla_work_close.
+ */
+extern IdlaJudging *idla_judging_read(FunctionCallInfo fcinfo, int version, bool keep_rows);
+
+#endif							/* IDLA_JUDGING_H */

@@ -1,0 +1,64 @@
+/*
+ * tokens.h: texts cut into tokens, with their tags; shared by reading, tagging and judging.
+ */
+#ifndef IDLA_TOKENS_H
+#define IDLA_TOKENS_H
+
+#include "idla.h"
+
+#include "idla/learn_tags.h"
+
+/* ---- tokens.c ---- */
+
+/* A text in UTF-8, its tokens, and tags as they are written ("B-Disease"), NULL without. Memory of the current context. */
+typedef struct IdlaTokens
+{
+	const char *text;
+	size_t		size;
+	size_t		n;
+	LearnWord  *tokens;
+	const char **tags;
+} IdlaTokens;
+
+/*
+ * value is a text, which is cut into words, or a text[] of tokens, which are joined by blanks. tags: a text[], one for each
+ * token, or jsonb [{"start": .., "end": .., "label": ..}, ...] in characters of a text, from 0, the end not included; InvalidOid: there
+ * are none. False after filling *trouble.
+ */
+extern bool idla_tokens_read(Oid type, Datum value, Oid tags_type, Datum tags, IdlaTokens *tokens, LearnTrouble *trouble);
+extern bool idla_is_token_array(Oid type);	/* text[] or varchar[] */
+extern bool idla_is_tags(Oid type);
+
+/* ---- sentences.c: one token a row ---- */
+
+/*
+ * A query that makes one row of every sentence of `source`: arrays of tokens and tags by the names of their columns, in the order of column
+ * `order`, and the first value of each column in `kept` (of char *, which may repeat). Palloc'd.
+ */
+extern char *idla_sentences_query(const char *source, const char *token, const char *tag, const char *entity, const char *order,
+								  const List *kept);
+
+/* ---- judge_tags.c ---- */
+
+typedef struct IdlaTagJudge IdlaTagJudge;
+
+extern IdlaTagJudge *idla_tag_judge_create(IdlaWork *work, const LearnModel *model);
+/* One sentence: codes of LEARN_IOBES. */
+extern void idla_tag_judge_add(IdlaTagJudge *judge, size_t n, const int32_t *actual, const int32_t *predicted);
+extern size_t idla_tag_judge_sentences(const IdlaTagJudge *judge);
+/* The metrics of tagging, f1 first; palloc'd. */
+extern IdlaMetric *idla_tag_judge_metrics(IdlaTagJudge *judge, int *n_metrics);
+extern const LearnTagScores *idla_tag_judge_scores(const IdlaTagJudge *judge);
+/* A source that has the model's tokens and tags, judged. */
+extern IdlaTagJudge *idla_tag_judge_source(IdlaWork *work, const IdlaLoaded *loaded, const char *source);
+/* Rows (class, precision, recall, f1, support) into a set. level: "entity", "strict", "token", "tagged", or NULL: "entity". */
+extern void idla_tag_judge_report(IdlaTagJudge *judge, const LearnModel *model, const char *level,
+								  void (*put) (void *context, const char *name, const LearnClassScore *score), void *context);
+
+/* ---- tagging.c ---- */
+
+/* Tags of all tokens, window by window; *actual is NULL without tags. Memory of the current context. */
+extern void idla_tag_tokens(const IdlaLoaded *loaded, const IdlaTokens *tokens, bool sentences, int32_t **tags, int32_t **actual,
+							float **certain);
+
+#endif							/* IDLA_TOKENS_H */
