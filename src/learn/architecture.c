@@ -854,7 +854,10 @@ learn_network_words(DevSession *session, const LearnNetwork *network)
 					 network->width, activation_name(network->activation));
 			break;
 		case LEARN_CNN:
-			snprintf(text, 256, "%s: %d blocks of 2 convolutions, %d channels and up", name, network->depth, network->width);
+			if (network->n_fields > 0 && network->fields[0].kind == LEARN_TEXT)
+				snprintf(text, 256, "%s: convolutions over 3, 4 and 5 pieces, %d channels each", name, network->width);
+			else
+				snprintf(text, 256, "%s: %d blocks of 2 convolutions, %d channels and up", name, network->depth, network->width);
 			break;
 		case LEARN_RESNET20:
 			snprintf(text, 256, "%s: 3 stages of %d residual blocks, %d to %d channels", name, network->depth, network->width,

@@ -21,6 +21,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
@@ -258,14 +259,18 @@ type_step(Oid type, int32 typmod)
 static void
 read_domain(Bound *bound, Oid type)
 {
-	DomainConstraintRef constraints;
+	MemoryContext scratch;
+	DomainConstraintRef *constraints;
 	Reading		reading = {.bounds = bound, .domain = true};
 	ListCell   *cell;
 
 	if (get_typtype(type) != TYPTYPE_DOMAIN)
 		return;
-	InitDomainConstraintRef(type, &constraints, CurrentMemoryContext, false);
-	foreach(cell, constraints.constraints)
+	/* The reference is let go by its context. */
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "idla domain", ALLOCSET_SMALL_SIZES);
+	constraints = MemoryContextAllocZero(scratch, sizeof(DomainConstraintRef));
+	InitDomainConstraintRef(type, constraints, scratch, false);
+	foreach(cell, constraints->constraints)
 	{
 		DomainConstraintState *state = lfirst(cell);
 
@@ -274,6 +279,7 @@ read_domain(Bound *bound, Oid type)
 		if (!read_check(&reading, eval_const_expressions(NULL, (Node *) state->check_expr)))
 			bound->fixed = true;
 	}
+	MemoryContextDelete(scratch);
 }
 
 static void

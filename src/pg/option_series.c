@@ -124,7 +124,8 @@ idla_series_options_check(IdlaOptions *options)
 		options->series_time = options->time;
 		options->time = NULL;
 	}
-	if (options->series_time == NULL)
+	/* Tokens have an order instead; whether the task is tagging is known later. */
+	if (options->series_time == NULL && options->order_by == NULL)
 		complain_series("option \"entity\" needs the time of the rows",
 						"Name its column with the option \"time\", or beside an \"event\" with series => {\"time\": ...}.");
 	if ((options->series_name == NULL) != (options->series_value == NULL))

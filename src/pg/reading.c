@@ -299,7 +299,7 @@ add_fields(IdlaReading *reading)
 	spills = palloc(sizeof(LearnSpill *) * (Size) n);
 	reading->field_spills = palloc(sizeof(LearnSpill *) * (Size) n);
 	for (int i = 0; i < n; i++)
-		spills[i] = reading->field_spills[i] = idla_spill_create(reading->work);
+		spills[i] = reading->field_spills[i] = idla_spill_another(reading->spill);
 	idla_check(reading->work, learn_dataset_add_fields(reading->dataset, reading->columns.fields, n,
 													   memory - memory_for_rows(&reading->columns), spills));
 }
@@ -649,6 +649,11 @@ idla_reading_run(IdlaReading *reading, const char *target, int task)
 	reader.reading = reading;
 	reader.context = CurrentMemoryContext;
 	reading->spill = idla_spill_create(reading->work);
+	if (reading->options->entity != NULL && task != LEARN_TAGGING && reading->options->series_time == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"entity\" needs the time of the rows"),
+				 errhint("Name its column with the option \"time\"; to tag tokens, one a row, say task => 'tagging'.")));
 	if (reading->options->entity != NULL && task != LEARN_TAGGING)
 		series = idla_series_open(reading->source, reading->options, target, task, reading->work);
 	else

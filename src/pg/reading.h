@@ -93,6 +93,7 @@ extern void idla_target_close(IdlaTarget *target, const IdlaReading *reading, Le
 /* ---- spill.c ---- */
 
 extern LearnSpill *idla_spill_create(IdlaWork *work);
+extern LearnSpill *idla_spill_another(const LearnSpill *first);	/* as long as the first, wherever it is made */
 extern void idla_spill_close(LearnSpill *spill);
 
 #endif							/* IDLA_READING_H */

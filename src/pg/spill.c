@@ -90,6 +90,17 @@ idla_spill_create(IdlaWork *work)
 	return &spill->callbacks;
 }
 
+/* Rows arrive inside a cursor, whose resources go with it: a file made meanwhile belongs to whom the first one does. */
+LearnSpill *
+idla_spill_another(const LearnSpill *first)
+{
+	const Spill *known = first->context;
+	LearnSpill *created = idla_spill_create(known->work);
+
+	((Spill *) created->context)->owner = known->owner;
+	return created;
+}
+
 void
 idla_spill_close(LearnSpill *callbacks)
 {

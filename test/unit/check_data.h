@@ -136,6 +136,8 @@ check_target(LearnTask task, size_t row, int target)
 			return target == 1 ? (float) (noise > 0) : (float) (100 / age);
 		case LEARN_MULTILABEL:
 			return target == 1 ? noise > 0.5 : age + 15 * noise > 60;
+		case LEARN_TAGGING:		/* has no targets */
+			break;
 	}
 	return 0;
 }

@@ -66,6 +66,8 @@ make_targets(LearnTask task, size_t row, const float *x, float *targets)
 			targets[0] = u < 1 / (1 + exp(-2 * risk + 3)) ? 1 : 0;
 			targets[1] = x[1] + 0.3f * (float) normal(904, row) > 0.4f;
 			break;
+		case LEARN_TAGGING:		/* has none */
+			break;
 	}
 }
 
