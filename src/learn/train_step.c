@@ -214,7 +214,7 @@ learn_machine_create(DevSession *session, DevDevice *device, LearnTeam *team, co
 		machine->n_codes_total += (size_t) network->cardinality[i];
 	if (network->task == LEARN_TAGGING)
 	{
-		machine->label_scores = dev_alloc(session, (size_t) learn_labels_size(network->fields[0].labels), sizeof(LearnClassScore));
+		machine->label_scores = dev_alloc(session, network->n_outputs, sizeof(LearnClassScore));
 		if (machine->label_scores == NULL)
 			return DEV_NO_MEMORY;
 	}

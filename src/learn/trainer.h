@@ -156,7 +156,7 @@ typedef struct LearnMachine
 	int			n_statistics;
 	NnOptimizer *optimizer;
 	double	   *offset;			/* (n_outputs): prior correction, added to outputs when they are judged */
-	LearnClassScore *label_scores;	/* (labels) tagging */
+	LearnClassScore *label_scores;	/* (n_outputs) tagging */
 	bool		soft;			/* targets are shares of the classes */
 	const LearnAugmenter *augmenter;	/* NULL: rows are as they are */
 	const LearnResistance *resistance;	/* NULL: nobody attacks */
@@ -261,7 +261,7 @@ extern void learn_held_release(DevSession *session, LearnHeld *held);
 
 extern DevStatus learn_tagger_create(LearnMachine *machine, LearnWorker *worker);
 extern void learn_tagger_free(LearnMachine *machine, LearnWorker *worker);
-/* Before and after rows held out are judged; *loss is 1 - F1 of entities, micro. */
+/* Before and after rows held out are judged; *loss is 1 - F1 of entities, micro, and a little for tokens that are wrong. */
 extern DevStatus learn_tagger_begin(LearnMachine *machine, const float *weights);
 extern void learn_tagger_take(LearnMachine *machine, LearnWorker *worker, size_t rows);
 extern void learn_tagger_end(LearnMachine *machine, double *loss);

@@ -15,6 +15,15 @@
 #define FEW 5000				/* rows below which networks are trained on folds and blended */
 #define LEAST_FOLDED 100		/* rows below which a fold says nothing */
 
+static bool
+has_text(const LearnNetwork *network)
+{
+	for (int i = 0; i < network->n_fields; i++)
+		if (network->fields[i].kind == LEARN_TEXT)
+			return true;
+	return false;
+}
+
 /* Patients' events: a small recurrent network that learns in a thousand steps and overfits in two. */
 static bool
 is_of_series(const LearnNetwork *network)
@@ -25,24 +34,15 @@ is_of_series(const LearnNetwork *network)
 	return network->n_fields > 0;
 }
 
-static bool
-has_text(const LearnNetwork *network)
-{
-	for (int i = 0; i < network->n_fields; i++)
-		if (network->fields[i].kind == LEARN_TEXT)
-			return true;
-	return false;
-}
-
 static int
 default_epochs(const LearnNetwork *network, size_t n)
 {
-	if (is_of_series(network))
-		return n < 1000 ? 60 : n < 5000 ? 20 : n < 50000 ? 12 : 6;
 	if (network->task == LEARN_TAGGING)
 		return n < 2000 ? 40 : n < 20000 ? 16 : 8;
 	if (has_text(network))
 		return n < 1000 ? 60 : n < 20000 ? 20 : 8;
+	if (is_of_series(network))
+		return n < 1000 ? 60 : n < 5000 ? 20 : n < 50000 ? 12 : 6;
 	if (network->n_fields > 0)
 		return n < 1000 ? 200 : n < 20000 ? 40 : 15;
 	/* Up to a thousand rows what counts is the number of passes; then it is the number of steps. */

@@ -559,7 +559,8 @@ check_together(IdlaOptions *options)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("options \"validation\" and \"test\" leave no rows to train on")));
-	if (options->part != NULL && (options->order_by != NULL || options->group_by != NIL || split->test >= 0))
+	/* Beside an entity, the order may be that of tokens. */
+	if (options->part != NULL && ((options->order_by != NULL && options->entity == NULL) || options->group_by != NIL || split->test >= 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"part\" cannot be combined with \"group_by\", \"order_by\" or \"test\""),

@@ -284,7 +284,8 @@ put_all(FunctionCallInfo fcinfo, const Robustness *run)
 	for (int k = 0; k < run->n_epsilons && run->n_certified > 0; k++)
 		put_share(fcinfo, "certified accuracy", run->epsilons[k], run->certified[k], run->n_certified,
 				  k > 0 ? NULL : psprintf("Of the model smoothed by noise of %g, in the Euclidean norm; "
-										  "each certificate fails with probability %g at most; it abstains for %zu rows.", run->options->sigma, CERTIFY_ALPHA, run->n_abstained));
+										  "each certificate fails with probability %g at most; it abstains for %zu rows.",
+										  run->options->sigma, CERTIFY_ALPHA, run->n_abstained));
 	if (largest > 0)
 		put_masking(fcinfo, run);
 }

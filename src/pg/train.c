@@ -151,8 +151,8 @@ name_columns(IdlaTraining *run)
 	/* What a network has to do with decides how it is trained. */
 	run->options->network.fields = learn->fields;
 	run->options->network.n_fields = learn->n_fields;
-	run->options->training.tabular = model->columns.series != NULL && model->columns.series->use == IDLA_USE_BOTH;
 	run->options->network.task = learn->task;
+	run->options->training.tabular = model->columns.series != NULL && model->columns.series->use == IDLA_USE_BOTH;
 	learn->n_columns = model->columns.n;
 	learn->columns = allocate(model->work, (size_t) model->columns.n, sizeof(char *));
 	for (int i = 0; i < model->columns.n; i++)

@@ -62,11 +62,10 @@ make_targets(LearnTask task, size_t row, const float *x, float *targets)
 			targets[0] = (float) (-log(u) * exp(-risk) * 10);
 			targets[1] = dev_random_uniform(44, 903, row) < 0.7 ? 1 : 0;
 			break;
+		case LEARN_TAGGING:		/* is not asked for */
 		case LEARN_MULTILABEL:
 			targets[0] = u < 1 / (1 + exp(-2 * risk + 3)) ? 1 : 0;
 			targets[1] = x[1] + 0.3f * (float) normal(904, row) > 0.4f;
-			break;
-		case LEARN_TAGGING:		/* has none */
 			break;
 	}
 }

@@ -1,0 +1,347 @@
+/*
+ * test_tagging.c: texts and tags from rows to answers: vocabularies and lexicons of the training part alone, networks of several
+ * lengths that give one answer, rows in memory and in the file that make the same model, and taggers that find what they were shown.
+ */
+#include "check_data.h"
+
+#include "idla/learn_predict.h"
+#include "idla/learn_tags.h"
+#include "idla/learn_train.h"
+#include "learn/architecture.h"
+#include "learn/dataset.h"
+
+#define ROWS 240
+#define MOST_WORDS 90
+
+typedef struct TextTable
+{
+	DevSession *session;
+	LearnDataset *dataset;
+	LearnModel	model;
+	LearnField	field;
+	LearnSplit	split;
+	LearnNotes	notes;
+	CheckFile	file;
+	LearnSpill	spill;
+	bool		tagged;
+} TextTable;
+
+static DevSession *
+open_session(void)
+{
+	DevSession *session;
+
+	CHECK_OR_STOP(dev_session_open(NULL, 3, &session) == DEV_OK, "a session opens");
+	return session;
+}
+
+/* ---- Rows ---- */
+
+static size_t
+draw(size_t row, size_t at, size_t n)
+{
+	return (size_t) dev_random_below(17, 900 + at, row, n);
+}
+
+static bool
+is_ill(size_t row)
+{
+	return draw(row, 0, 2) == 1;
+}
+
+/* A note of 3 to 80 words, one of which says what there is; some are much longer than the rest. words (n) are its tokens. */
+static size_t
+make_note(size_t row, char *text, LearnWord *words, size_t *disease)
+{
+	static const char *const fill[] = {"the", "patient", "was", "seen", "today", "and", "left", "with", "Dr", "42"};
+	static const char *const ill[] = {"nephritis", "carditis", "hepatitis", "gastritis"};
+	static const char *const well[] = {"nephrons", "cardboard", "hepatics", "gastronomy"};
+	size_t		n = row % 9 == 0 ? 60 + draw(row, 1, 20) : 3 + draw(row, 1, 12);
+	size_t		at = 0;
+
+	*disease = draw(row, 2, n);
+	for (size_t i = 0; i < n; i++)
+	{
+		const char *word = fill[draw(row, 3 + i, 10)];
+
+		if (i == *disease)
+			word = is_ill(row) ? ill[draw(row, 100, 4)] : well[draw(row, 100, 4)];
+		words[i].start = (uint32_t) at;
+		at += (size_t) sprintf(text + at, "%s", word);
+		words[i].end = (uint32_t) at;
+		if (i + 1 < n)
+			text[at++] = ' ';
+	}
+	text[at] = '\0';
+	return n;
+}
+
+/* A note as it is taken, or stored. */
+static bool
+take_note(const TextTable *table, size_t row, bool stored, void **taken, size_t *size, LearnTrouble *trouble)
+{
+	char		text[MOST_WORDS * 16];
+	LearnWord	words[MOST_WORDS];
+	const char *tags[MOST_WORDS];
+	size_t		disease;
+	size_t		n = make_note(row, text, words, &disease);
+
+	for (size_t i = 0; i < n; i++)
+		tags[i] = i == disease && is_ill(row) ? "B-Disease" : "O";
+	if (table->tagged)
+		return learn_field_take_tokens(&table->field, text, strlen(text), n, words, tags, stored, taken, size, trouble);
+	return learn_field_take_text(&table->field, text, strlen(text), stored, taken, size, trouble);
+}
+
+static DevStatus
+append_rows(TextTable *table)
+{
+	DevStatus	status = DEV_OK;
+
+	for (size_t row = 0; row < ROWS && status == DEV_OK; row++)
+	{
+		float		nothing[1] = {0};
+		float		target[1] = {is_ill(row) ? 1.0f : 0.0f};
+		LearnBytes	bytes;
+		LearnRow	values = {.channels = nothing, .targets = target, .fields = &bytes, .part = LEARN_UNASSIGNED};
+		LearnTrouble trouble;
+		void	   *taken;
+
+		CHECK_OR_STOP(take_note(table, row, false, &taken, &bytes.size, &trouble), "note %zu is taken", row);
+		bytes.bytes = taken;
+		status = learn_dataset_append(table->dataset, &values);
+		free(taken);
+	}
+	return status;
+}
+
+/* characters: 0 for texts as a whole, else those of a tagger's words. memory 0: all rows stay there. */
+static DevStatus
+make_table(DevSession *session, size_t characters, size_t memory, TextTable *table)
+{
+	const LearnSpill *spills[1];
+	bool		tagged = characters > 0;
+	LearnFit	fit = {.task = tagged ? LEARN_TAGGING : LEARN_BINARY};
+	DevStatus	status;
+
+	memset(table, 0, sizeof(*table));
+	table->session = session;
+	table->tagged = tagged;
+	table->field = (LearnField) {.name = (char *) "note", .kind = LEARN_TEXT, .lowercase = true, .tagged = tagged, .characters = characters};
+	table->spill = check_spill(&table->file);
+	spills[0] = &table->spill;
+	table->split = (LearnSplit) {.validation = 0.2, .test = 0.2, .task = fit.task, .seed = 5};
+	status = learn_dataset_create(session, NULL, 0, tagged ? 0 : 1, 1 << 20, NULL, &table->dataset);
+	if (status == DEV_OK)
+		status = learn_dataset_add_fields(table->dataset, &table->field, 1, memory == 0 ? (size_t) 1 << 28 : memory, spills);
+	if (status == DEV_OK)
+		status = append_rows(table);
+	if (status == DEV_OK)
+		status = learn_split(table->dataset, &table->split, &table->notes);
+	if (status == DEV_OK)
+		status = learn_fit(table->dataset, &fit, &table->notes, &table->model.n_numbers, &table->model.n_codes);
+	if (status == DEV_OK)
+		status = learn_dataset_encode(table->dataset);
+	table->model.task = fit.task;
+	table->model.fields = &table->field;
+	table->model.n_fields = 1;
+	table->model.n_columns = 1;
+	table->model.n_targets = tagged ? 0 : 1;
+	table->model.labels = table->field.labels;
+	return status;
+}
+
+static DevStatus
+train(TextTable *table, LearnArchitecture architecture, int epochs, int threads)
+{
+	LearnNetwork network = {.architecture = architecture, .dropout = -1, .activation = -1, .width = 24,
+	.task = table->model.task, .fields = &table->field, .n_fields = 1};
+	LearnTraining training = {.epochs = epochs, .patience = -1, .optimizer = -1, .decay = -1, .momentum = -1, .schedule = -1,
+		.warm_up = -1, .clip = -1, .average = -1, .linear = -1, .word_dropout = -1, .batch = 16, .seed = 9, .threads = threads,
+	.rate = 0.01, .augmented = -1};
+	LearnOutcome outcome;
+
+	return learn_train(table->session, table->dataset, &table->model, &network, &training, &table->split, NULL, NULL, &table->notes,
+					   &outcome);
+}
+
+static void
+close_table(TextTable *table)
+{
+	learn_dataset_free(table->dataset);
+	free(table->file.bytes);
+	dev_session_close(table->session);
+}
+
+/* ---- Texts as a whole ---- */
+
+/* Scores of all rows as a predictor gives them that takes `batch` at a time. */
+static void
+score_rows(TextTable *table, size_t batch, double *scores)
+{
+	LearnPredictor *predictor;
+	LearnBytes	values[ROWS];
+	LearnTrouble trouble;
+	void	   *taken[ROWS];
+	float		nothing[1] = {0};
+
+	CHECK_OR_STOP(learn_predictor_create(table->session, &table->model, batch, &predictor) == DEV_OK, "a predictor is made");
+	for (size_t row = 0; row < ROWS; row++)
+	{
+		CHECK_OR_STOP(take_note(table, row, true, &taken[row], &values[row].size, &trouble), "note %zu is encoded", row);
+		values[row].bytes = taken[row];
+	}
+	CHECK_STATUS(table->session, learn_predict_scores(predictor, ROWS, nothing, values, scores), DEV_OK, "rows are scored %zu at a time", batch);
+	for (size_t row = 0; row < ROWS; row++)
+		free(taken[row]);
+}
+
+static void
+check_text(LearnArchitecture architecture, int epochs)
+{
+	TextTable	table;
+	static double scores[3][ROWS];
+	uint32_t	rows[ROWS];
+	LearnPredictor *predictor;
+	const char *name = learn_architecture_names[architecture];
+	size_t		right = 0;
+
+	CHECK_OR_STOP(make_table(open_session(), 0, 0, &table) == DEV_OK, "%s: notes are read", name);
+	CHECK(table.field.dims[0] % 16 == 0 && table.field.dims[0] >= 64 && table.field.dims[0] < 512, "long notes decide the length");
+	CHECK_STATUS(table.session, train(&table, architecture, epochs, 2), DEV_OK, "%s learns notes", name);
+	for (size_t row = 0; row < ROWS; row++)
+		rows[row] = (uint32_t) row;
+	score_rows(&table, 1, scores[0]);
+	score_rows(&table, 64, scores[1]);
+	CHECK_OR_STOP(learn_predictor_create(table.session, &table.model, 32, &predictor) == DEV_OK, "one more predictor");
+	CHECK_STATUS(table.session, learn_predict_dataset(predictor, table.dataset, rows, ROWS, scores[2]), DEV_OK, "the data set is scored");
+	CHECK(memcmp(scores[0], scores[1], sizeof(scores[0])) == 0, "%s: a note's score does not depend on its neighbours' length", name);
+	CHECK(memcmp(scores[0], scores[2], sizeof(scores[0])) == 0, "%s: rows of the data set score as the same rows from outside", name);
+	for (size_t row = 0; row < ROWS; row++)
+		right += (scores[0][row] > 0) == is_ill(row);
+	if (!CHECK(right > ROWS * 9 / 10, "%s tells the ill from the well", name))
+		printf("#   %zu of %d\n", right, ROWS);
+	close_table(&table);
+}
+
+/* Words of the other parts are unknown, and an empty text is a missing one. */
+static void
+check_vocabulary(void)
+{
+	TextTable	table;
+	void	   *taken;
+	size_t		size;
+	LearnTrouble trouble;
+	int32_t		unknown;
+
+	CHECK_OR_STOP(make_table(open_session(), 0, 0, &table) == DEV_OK, "notes are read");
+	unknown = learn_vocabulary_special(table.field.vocabulary, LEARN_UNK);
+	CHECK(learn_field_take_text(&table.field, "\xe2\x82\xac", 3, true, &taken, &size, &trouble) && size == sizeof(int32_t)
+		  && ((int32_t *) taken)[0] == unknown, "a character that no training text has is unknown");
+	free(taken);
+	CHECK(learn_field_take_text(&table.field, " \n\t ", 4, true, &taken, &size, &trouble) && taken == NULL, "a text of blanks is missing");
+	CHECK(!learn_field_take_text(&table.field, "\xff\xfe", 2, false, &taken, &size, &trouble) && trouble.status == DEV_BAD_DATA,
+		  "what is no UTF-8 is refused");
+	close_table(&table);
+}
+
+/* ---- Tags ---- */
+
+static void
+check_tagger(LearnArchitecture architecture, int epochs)
+{
+	TextTable	table;
+	LearnPredictor *predictor;
+	LearnTagScores *scores;
+	LearnClassScore per_label[1];
+	LearnClassScore averages[3];
+	const char *name = learn_architecture_names[architecture];
+
+	CHECK_OR_STOP(make_table(open_session(), 8, 0, &table) == DEV_OK, "%s: tags are read", name);
+	CHECK(learn_labels_size(table.field.labels) == 1 && learn_model_outputs(&table.model) == 5, "there is one label, with O five tags");
+	CHECK_STATUS(table.session, train(&table, architecture, epochs, 2), DEV_OK, "%s learns tags", name);
+	CHECK_OR_STOP(learn_predictor_create(table.session, &table.model, 8, &predictor) == DEV_OK, "a predictor is made");
+	scores = learn_tag_scores_create(table.session, LEARN_IOBES, 1);
+	for (size_t row = 0; row < ROWS; row++)
+	{
+		const int32_t *tags;
+		const int32_t *actual;
+		const float *certain;
+		LearnBytes	value;
+		LearnTrouble trouble;
+		void	   *taken;
+		size_t		n;
+
+		CHECK_OR_STOP(take_note(&table, row, true, &taken, &value.size, &trouble), "note %zu is encoded", row);
+		value.bytes = taken;
+		CHECK_OR_STOP(learn_predict_tags(predictor, value, &tags, &actual, &certain, &n) == DEV_OK, "note %zu is tagged", row);
+		for (size_t i = 0; i < n; i++)
+			if (!(certain[i] > 0 && certain[i] < 1.001f) || (i > 0 && !learn_tag_follows(LEARN_IOBES, tags[i - 1], tags[i])))
+				CHECK(false, "certainties are shares and tags well formed, note %zu", row);
+		learn_tag_scores_add(scores, n, actual, tags);
+		free(taken);
+	}
+	learn_tag_scores_report(scores, LEARN_LEVEL_STRICT, per_label, averages);
+	if (!CHECK(averages[0].f1 > 0.9, "%s finds diseases", name))
+		printf("#   F1 %g\n", averages[0].f1);
+	close_table(&table);
+}
+
+static void
+check_bad_tags(void)
+{
+	static const char *const strange[] = {"B-Weather"};
+	static const char *const wrong[] = {"Disease"};
+	LearnWord	word = {0, 4};
+	LearnWord	outside = {2, 9};
+	TextTable	table;
+	LearnTrouble trouble;
+	void	   *taken;
+	size_t		size;
+
+	CHECK_OR_STOP(make_table(open_session(), 8, 0, &table) == DEV_OK, "tags are read");
+	CHECK(!learn_field_take_tokens(&table.field, "rain", 4, 1, &word, strange, true, &taken, &size, &trouble)
+		  && strstr(trouble.message, "Weather") != NULL, "a label that was not learned is named");
+	CHECK(!learn_field_take_tokens(&table.field, "rain", 4, 1, &word, wrong, true, &taken, &size, &trouble), "what is no tag is refused");
+	CHECK(!learn_field_take_tokens(&table.field, "rain", 4, 1, &outside, NULL, true, &taken, &size, &trouble),
+		  "a token outside the text is refused");
+	CHECK(learn_field_take_tokens(&table.field, "", 0, 0, NULL, NULL, true, &taken, &size, &trouble) && taken == NULL,
+		  "a text without tokens is missing");
+	close_table(&table);
+}
+
+/* ---- The same bits ---- */
+
+/* Words of 64 characters make records that fill more than a block. */
+static void
+check_same(void)
+{
+	TextTable	tables[2];
+
+	for (size_t i = 0; i < 2; i++)
+	{
+		CHECK_OR_STOP(make_table(open_session(), 64, i, &tables[i]) == DEV_OK, "rows are read");
+		CHECK(learn_store_spilled(tables[i].dataset->stores[0]) == (i == 1), "with little memory they are in the file");
+		CHECK_STATUS(tables[i].session, train(&tables[i], LEARN_BILSTM_CRF, 2, 2), DEV_OK, "and learned from");
+	}
+	CHECK(tables[0].model.nets[0].n_weights == tables[1].model.nets[0].n_weights &&
+		  memcmp(tables[0].model.nets[0].weights, tables[1].model.nets[0].weights,
+				 tables[0].model.nets[0].n_weights * sizeof(float)) == 0, "little memory gives the same weights");
+	for (int i = 0; i < 2; i++)
+		close_table(&tables[i]);
+}
+
+int
+main(void)
+{
+	check_vocabulary();
+	check_text(LEARN_BAG, 12);
+	check_text(LEARN_CNN, 8);
+	check_text(LEARN_GRU, 8);
+	check_text(LEARN_TRANSFORMER, 10);
+	check_tagger(LEARN_BILSTM_CRF, 6);
+	check_tagger(LEARN_TRANSFORMER, 10);
+	check_bad_tags();
+	check_same();
+	return check_done();
+}
