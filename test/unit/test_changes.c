@@ -521,6 +521,64 @@ test_fields_under_attack(LearnTask task, LearnAdversaryMethod method, LearnNormK
 	free_table();
 }
 
+/* The gradient by an image's pixels against differences of the loss. */
+static void
+test_field_oracle(void)
+{
+	static const size_t places[] = {0, 7, 20, 35};
+	LearnTraining training = ask(3, 1);
+	LearnOutcome outcome;
+	LearnPredictor *predictor;
+	LearnPredictorOracle *made;
+	LearnOracle oracle;
+	float		raw[2 * N_CHANNELS];
+	float		labels[2];
+	float		numbers[2 * 8];
+	int32_t		codes[2];
+	LearnBytes	fields[2];
+	float		planes[2 * PIXELS];
+	float		diff[2 * PIXELS];
+	float		losses[2];
+	float		above[2];
+	float		below[2];
+	uint8_t		wrong[2];
+
+	make_table(LEARN_BINARY, true);
+	CHECK_OR_STOP(train(training, &outcome) == DEV_OK, "a model is trained");
+	CHECK_OR_STOP(learn_predictor_create(table.session, &table.model, 4, &predictor) == DEV_OK, "a predictor opens");
+	CHECK_OR_STOP(learn_predictor_oracle_create(predictor, 1, &made) == DEV_OK, "an oracle opens");
+	for (size_t row = 0; row < 2; row++)
+	{
+		void	   *loaded[LEARN_MAX_PLANES] = {planes + row * PIXELS};
+		int32_t		length;
+
+		make_row(LEARN_BINARY, row, raw + row * N_CHANNELS, &labels[row]);
+		fields[row] = (LearnBytes) {table.pixels[row], PIXELS};
+		learn_field_load(&table.field, fields[row], NULL, loaded, &length);
+		learn_encode_row(table.model.channels, N_CHANNELS, raw + row * N_CHANNELS, numbers + row * table.model.n_numbers, codes);
+	}
+	learn_predictor_oracle_set(made, labels);
+	learn_predictor_oracle_fields(made, fields);
+	oracle = learn_predictor_field_oracle(made, 0, numbers, codes);
+	CHECK_STATUS(table.session, oracle.score(oracle.context, 2, planes, losses, wrong, diff), DEV_OK, "an image is scored");
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+	{
+		float	   *pixel = &planes[PIXELS + places[i]];
+		float		kept = *pixel;
+		float		step = 0.02f;
+
+		*pixel = kept + step;
+		oracle.score(oracle.context, 2, planes, above, NULL, NULL);
+		*pixel = kept - step;
+		oracle.score(oracle.context, 2, planes, below, NULL, NULL);
+		*pixel = kept;
+		CHECK_NEAR((double) (above[1] - below[1]) / (2 * (double) step), (double) diff[PIXELS + places[i]],
+				   2e-3, "gradient by pixel %zu", places[i]);
+		CHECK(above[0] == losses[0], "another row's loss is untouched");
+	}
+	free_table();
+}
+
 static void
 test_field_box(void)
 {
@@ -556,5 +614,6 @@ main(void)
 	test_fields_under_attack(LEARN_MULTICLASS, LEARN_TRADES, LEARN_NORM_MAX);
 	test_fields_under_attack(LEARN_REGRESSION, LEARN_FGSM, LEARN_NORM_MAX);
 	test_field_box();
+	test_field_oracle();
 	return check_done();
 }
