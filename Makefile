@@ -13,7 +13,7 @@ IDLA_VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" idla.contr
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
-.PHONY: all test test-long demo docs bench-quality bench-speed compile-check
+.PHONY: all test test-long demo docs bench-quality bench-quality-deep bench-speed bench-speed-deep compile-check
 all:
 
 include engine.mk
@@ -100,8 +100,18 @@ BENCH_ARGS =
 bench-quality:
 	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/quality.py --data '$(abspath $(BENCH_DATA))' $(BENCH_ARGS)
 
+bench-quality-deep:
+	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/quality_deep.py --data '$(abspath $(BENCH_DATA))' $(BENCH_ARGS)
+
 bench-speed:
 	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/speed.py $(BENCH_ARGS)
+
+# The engine alone beside PyTorch: no server is needed.
+BENCH_DEEP = deep recurrent attention
+
+bench-speed-deep:
+	$(MAKE) -f engine.mk $(BENCH_DEEP:%=build/plain/speed_%)
+	for bench in $(BENCH_DEEP); do $(BENCH_PYTHON) test/bench/speed_$$bench.py $(BENCH_ARGS) || exit 1; done
 
 # Writes what the examples show now into the pages (docs/house.md says how they are written).
 docs:

@@ -22,6 +22,7 @@ ENGINE_HEADERS := $(sort $(wildcard include/idla/*.h src/device/*.h src/nn/*.h s
 UNIT_SOURCES := $(sort $(wildcard test/unit/test_*.c))
 UNIT_NAMES := $(UNIT_SOURCES:test/unit/%.c=%)
 FUZZ_SOURCES := $(sort $(wildcard test/fuzz/fuzz_*.c))
+BENCH_SOURCES := $(sort $(wildcard test/bench/*.c))
 
 ENGINE_OBJS := $(ENGINE_SOURCES:src/%.c=build/plain/%.o)
 
@@ -50,19 +51,8 @@ engine-bench: build/plain/speed_engine
 engine-robust: build/plain/robust_heart
 	$<
 
-build/plain/speed_engine build/plain/robust_heart: build/plain/%: test/bench/%.c build/plain/libidla_engine.a engine.mk
-	$(CC) $(ENGINE_plain) -Isrc -MMD -MP -MF $@.d -o $@ $< build/plain/libidla_engine.a $(ENGINE_LIBS)
-
-# One recurrent layer: see test/bench/speed_recurrent.py, which runs it.
-build/plain/speed_recurrent: test/bench/speed_recurrent.c build/plain/libidla_engine.a engine.mk
-	$(CC) $(ENGINE_plain) -Isrc -MMD -MP -MF $@.d -o $@ $< build/plain/libidla_engine.a $(ENGINE_LIBS)
-
-# A Transformer's speed, for test/bench/speed_attention.py.
-build/plain/speed_attention: test/bench/speed_attention.c build/plain/libidla_engine.a engine.mk
-	$(CC) $(ENGINE_plain) -Isrc -MMD -MP -MF $@.d -o $@ $< build/plain/libidla_engine.a $(ENGINE_LIBS)
-
-# Deep networks, one at a time: see test/bench/speed_deep.c and speed_deep.py.
-build/plain/speed_deep: test/bench/speed_deep.c build/plain/libidla_engine.a engine.mk
+# The programs that scripts in test/bench run beside their peers, and the two above: each says in its file what it measures.
+$(BENCH_SOURCES:test/bench/%.c=build/plain/%): build/plain/%: test/bench/%.c build/plain/libidla_engine.a engine.mk
 	$(CC) $(ENGINE_plain) -Isrc -MMD -MP -MF $@.d -o $@ $< build/plain/libidla_engine.a $(ENGINE_LIBS)
 
 # An upward include fails the build before the first compilation.

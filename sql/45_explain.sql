@@ -21,7 +21,7 @@ LANGUAGE c STABLE PARALLEL SAFE COST 1000000 ROWS 50
 AS 'MODULE_PATHNAME', 'idla_explain_parts';
 
 COMMENT ON FUNCTION idla_explain_parts(regclass, record, text, text, int, text, int, int) IS
-'What each part of an image or a signal adds to a row''s prediction, largest first; the last row, without a rank, is everything else, so that all rows add up to prediction - baseline of idla_explain. segments: patches along each side of an image (7 by default), stretches of a signal''s time (16). first and last count pixels row by row, or samples of a lead, from 1. method: integrated_gradients or shapley; by default the first, but the second for rocket, whose features have no gradients.';
+'What each part of an image, a signal or a text adds to a row''s prediction, largest first; the last row, without a rank, is everything else, so that all rows add up to prediction - baseline of idla_explain. segments: patches along each side of an image (7 by default), stretches of a signal''s time (16). A text is divided into its words. first and last count pixels row by row, samples of a lead, or characters, from 1. method: integrated_gradients or shapley; by default the first, but the second for rocket, whose features have no gradients.';
 
 CREATE FUNCTION idla_explain_image(
 	model regclass, input record, "column" text DEFAULT NULL, method text DEFAULT 'grad_cam', output text DEFAULT NULL,

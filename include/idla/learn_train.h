@@ -68,6 +68,7 @@ typedef struct LearnTraining
 	LearnAugment augment;
 	LearnAdversary adversary;
 	int			linear;			/* blend in a linear model: 1 yes, 0 no, -1: default */
+	bool		tabular;		/* beside each network of fields one of the ordinary columns alone, of the usual architecture */
 	uint64_t	seed;
 	int			threads;		/* at least 1 */
 } LearnTraining;

@@ -278,6 +278,8 @@ default_dropout(const LearnNetwork *network, size_t n_rows)
 {
 	if (network->task == LEARN_TAGGING || network->architecture == LEARN_BAG)
 		return 0.5f;
+	if (network->n_fields > 0 && network->fields[0].kind == LEARN_SERIES)
+		return 0.3f;
 	return network->architecture == LEARN_TABM && n_rows < 5000 ? 0.0f : 0.1f;
 }
 

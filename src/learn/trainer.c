@@ -2,7 +2,7 @@
  * trainer.c: from a data set to a model.
  *
  * A model is a blend of networks: on every fold some that differ by seed (bags) and, where
- * that helps, a linear one. Without folds there is one fold, whose rows held out are the
+ * that helps, a linear one; beside one that sees patients' events, one of their statistics. Without folds there is one fold, whose rows held out are the
  * validation part. With folds, train and validation parts together are cut
  * into k; each network learns on k - 1 of them and is stopped by the last.
  *
@@ -33,6 +33,7 @@ typedef struct Trainer
 	const LearnSplit *split;
 	LearnTraining training;
 	LearnTraining linear_training;
+	LearnTraining tabular_training;
 	LearnOutcome *outcome;
 	LearnMonitor monitor;
 
@@ -49,6 +50,7 @@ typedef struct Trainer
 	LearnTeam  *team;
 	LearnMachine machine;
 	LearnMachine linear;
+	LearnMachine tabular;
 	bool		solves;			/* equations instead of steps: see train_solve.c */
 	LearnAugmenter augmenter;
 	LearnResistance resistance;
@@ -161,7 +163,10 @@ resolve(Trainer *trainer, const LearnTraining *training)
 		return status;
 	trainer->solves = learn_training_solves(trainer->network, sizes[LEARN_TRAIN], training);
 	learn_training_resolve(trainer->network, sizes[LEARN_TRAIN], &trainer->training);
-	trainer->linear_training = learn_linear_training(&trainer->training, sizes[LEARN_TRAIN]);
+	trainer->linear_training = learn_member_training(&trainer->training, LEARN_LINEAR, trainer->model->task, sizes[LEARN_TRAIN]);
+	trainer->tabular_training = learn_member_training(&trainer->training, LEARN_TABM, trainer->model->task, sizes[LEARN_TRAIN]);
+	if (trainer->network->n_fields == 0 || trainer->network->n_numbers + trainer->network->n_codes == 0)
+		trainer->training.tabular = false;
 	status = check_training(trainer->session, &trainer->training);
 	if (status != DEV_OK)
 		return status;
@@ -278,9 +283,8 @@ prepare_targets(Trainer *trainer)
 /* ---- Machines ---- */
 
 static DevStatus
-prepare_edges(Trainer *trainer)
+prepare_edges(Trainer *trainer, LearnNetwork *network)
 {
-	LearnNetwork *network = trainer->network;
 	DevStatus	status;
 
 	network->bin_edges = NULL;
@@ -295,12 +299,15 @@ prepare_edges(Trainer *trainer)
 	return status;
 }
 
+/* A member of the blend that sees ordinary columns alone. */
 static DevStatus
-prepare_linear(Trainer *trainer, const LearnLoss *loss)
+prepare_member(Trainer *trainer, LearnArchitecture architecture, const LearnTraining *training, const LearnLoss *loss,
+			   LearnMachine *machine)
 {
 	LearnNetwork network = {
-		.architecture = LEARN_LINEAR,
+		.architecture = architecture,
 		.activation = -1,
+		.dropout = -1,
 		.n_numbers = trainer->network->n_numbers,
 		.n_codes = trainer->network->n_codes,
 		.cardinality = trainer->network->cardinality,
@@ -310,10 +317,16 @@ prepare_linear(Trainer *trainer, const LearnLoss *loss)
 	};
 	DevStatus	status = learn_network_resolve(trainer->session, &network, trainer->n_train);
 
-	if (status != DEV_OK)
-		return status;
-	return learn_machine_create(trainer->session, trainer->device, trainer->team, &network, loss,
-								(size_t) trainer->linear_training.batch, &trainer->linear);
+	size_t		batch = (size_t) training->batch;
+
+	batch = batch < trainer->n_train ? batch : trainer->n_train;
+	if (status == DEV_OK)
+		status = prepare_edges(trainer, &network);
+	if (status == DEV_OK)
+		status = learn_machine_create(trainer->session, trainer->device, trainer->team, &network, loss, batch, machine);
+	if (status == DEV_OK)
+		memcpy(machine->offset, trainer->model->offset, network.n_outputs * sizeof(double));
+	return status;
 }
 
 /* Rocket's convolutions are drawn from the training part. */
@@ -358,7 +371,7 @@ prepare_machines(Trainer *trainer)
 	if (status == DEV_OK)
 		status = learn_team_create(trainer->session, trainer->training.threads, &trainer->team);
 	if (status == DEV_OK)
-		status = prepare_edges(trainer);
+		status = prepare_edges(trainer, trainer->network);
 	if (status == DEV_OK)
 		status = prepare_rockets(trainer);
 	if (status == DEV_OK)
@@ -367,11 +380,9 @@ prepare_machines(Trainer *trainer)
 	if (status == DEV_OK)
 		memcpy(trainer->machine.offset, trainer->model->offset, bytes);
 	if (status == DEV_OK && trainer->training.linear > 0)
-	{
-		status = prepare_linear(trainer, &loss);
-		if (status == DEV_OK)
-			memcpy(trainer->linear.offset, trainer->model->offset, bytes);
-	}
+		status = prepare_member(trainer, LEARN_LINEAR, &trainer->linear_training, &loss, &trainer->linear);
+	if (status == DEV_OK && trainer->training.tabular)
+		status = prepare_member(trainer, LEARN_TABM, &trainer->tabular_training, &loss, &trainer->tabular);
 	return status;
 }
 
@@ -381,6 +392,7 @@ prepare_changes(Trainer *trainer)
 {
 	LearnTraining *training = &trainer->training;
 	bool		linear = training->linear > 0;
+	bool		tabular = training->tabular;
 	DevStatus	status = DEV_OK;
 
 	if (training->augmented > 0)
@@ -392,6 +404,8 @@ prepare_changes(Trainer *trainer)
 			status = learn_machine_augment(&trainer->machine, &trainer->augmenter);
 		if (status == DEV_OK && linear)
 			status = learn_machine_augment(&trainer->linear, &trainer->augmenter);
+		if (status == DEV_OK && tabular)
+			status = learn_machine_augment(&trainer->tabular, &trainer->augmenter);
 	}
 	if (status != DEV_OK || training->adversary.method == LEARN_NO_ADVERSARY)
 		return status;
@@ -402,6 +416,8 @@ prepare_changes(Trainer *trainer)
 		status = learn_machine_resist(&trainer->machine, &trainer->resistance);
 	if (status == DEV_OK && linear)
 		status = learn_machine_resist(&trainer->linear, &trainer->resistance);
+	if (status == DEV_OK && tabular)
+		status = learn_machine_resist(&trainer->tabular, &trainer->resistance);
 	return status;
 }
 
@@ -544,7 +560,11 @@ train_members(Trainer *trainer, LearnSampler *sampler, size_t n_train, LearnHeld
 	if (trainer->solves)
 		return solve(trainer, sampler, n_train);
 	for (int bag = 0; bag < trainer->training.bags && status == DEV_OK; bag++)
+	{
 		status = train_net(trainer, &trainer->machine, &trainer->training, sampler, n_train, held, seen);
+		if (status == DEV_OK && trainer->training.tabular)
+			status = train_net(trainer, &trainer->tabular, &trainer->tabular_training, sampler, n_train, held, seen);
+	}
 	if (status == DEV_OK && trainer->training.linear > 0)
 		status = train_net(trainer, &trainer->linear, &trainer->linear_training, sampler, n_train, held, seen);
 	return status;
@@ -610,9 +630,10 @@ train_folds(Trainer *trainer)
 {
 	LearnModel *model = trainer->model;
 	int			n_folds = trainer->training.folds;
-	int			n_nets = n_folds * (trainer->training.bags + (trainer->training.linear > 0));
+	int			n_nets = n_folds * (trainer->training.bags * (1 + trainer->training.tabular) + (trainer->training.linear > 0));
 	double		share = n_folds > 1 ? (double) (n_folds - 1) / n_folds : 1;
-	double		epochs = (double) trainer->training.bags * trainer->training.epochs
+	double		epochs = (double) trainer->training.bags
+		* (trainer->training.epochs + (trainer->training.tabular ? trainer->tabular_training.epochs : 0))
 		+ (trainer->training.linear > 0 ? trainer->linear_training.epochs : 0);
 	DevStatus	status = DEV_OK;
 
@@ -687,6 +708,7 @@ release(Trainer *trainer)
 {
 	learn_machine_free(&trainer->machine);
 	learn_machine_free(&trainer->linear);
+	learn_machine_free(&trainer->tabular);
 	dev_release(trainer->session, trainer->pool_outputs);
 	dev_release(trainer->session, trainer->pool_targets);
 	dev_release(trainer->session, trainer->train_rows);

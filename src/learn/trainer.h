@@ -318,7 +318,8 @@ extern DevStatus learn_breslow(DevSession *session, size_t n, const float *score
 
 /* The optimiser's settings that a resolved training means. */
 extern NnOptimizerSpec learn_optimizer_spec(const LearnTraining *training);
-/* The same training for the linear member of a blend. */
-extern LearnTraining learn_linear_training(const LearnTraining *training, size_t n_train);
+/* The same training for a member of a blend that sees ordinary columns alone. */
+extern LearnTraining learn_member_training(const LearnTraining *training, LearnArchitecture architecture, LearnTask task,
+										   size_t n_train);
 
 #endif							/* IDLA_LEARN_TRAINER_H */

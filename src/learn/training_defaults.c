@@ -24,6 +24,16 @@ has_text(const LearnNetwork *network)
 	return false;
 }
 
+/* Patients' events: a small recurrent network that learns in a thousand steps and overfits in two. */
+static bool
+is_of_series(const LearnNetwork *network)
+{
+	for (int i = 0; i < network->n_fields; i++)
+		if (network->fields[i].kind != LEARN_SERIES)
+			return false;
+	return network->n_fields > 0;
+}
+
 static int
 default_epochs(const LearnNetwork *network, size_t n)
 {
@@ -31,6 +41,8 @@ default_epochs(const LearnNetwork *network, size_t n)
 		return n < 2000 ? 40 : n < 20000 ? 16 : 8;
 	if (has_text(network))
 		return n < 1000 ? 60 : n < 20000 ? 20 : 8;
+	if (is_of_series(network))
+		return n < 1000 ? 60 : n < 5000 ? 20 : n < 50000 ? 12 : 6;
 	if (network->n_fields > 0)
 		return n < 1000 ? 200 : n < 20000 ? 40 : 15;
 	/* Up to a thousand rows what counts is the number of passes; then it is the number of steps. */
@@ -86,7 +98,7 @@ default_rate(const LearnNetwork *network, int optimizer)
 static int
 default_folds(const LearnNetwork *network, size_t n)
 {
-	return network->n_fields > 0 ? 1 : n >= LEAST_FOLDED && n < FEW ? 5 : 1;
+	return network->n_fields > 0 && !is_of_series(network) ? 1 : n >= LEAST_FOLDED && n < FEW ? 5 : 1;
 }
 
 static void
@@ -106,11 +118,11 @@ resolve_optimizer(const LearnNetwork *network, LearnTraining *training)
 	if (training->momentum < 0)
 		training->momentum = (double) spec.beta1;
 	if (training->schedule < 0)
-		training->schedule = NN_COSINE;
+		training->schedule = is_of_series(network) ? NN_ONE_CYCLE : NN_COSINE;
 	if (training->warm_up < 0)
 		training->warm_up = 0.05;
 	if (training->clip < 0)
-		training->clip = network->architecture == LEARN_TABM || network->task == LEARN_TAGGING ? 1.0 : 0.0;
+		training->clip = network->architecture == LEARN_TABM || network->task == LEARN_TAGGING || is_of_series(network) ? 1.0 : 0.0;
 	if (training->average < 0)
 		training->average = 0.99;
 }
@@ -195,23 +207,24 @@ learn_optimizer_spec(const LearnTraining *training)
 }
 
 LearnTraining
-learn_linear_training(const LearnTraining *training, size_t n_train)
+learn_member_training(const LearnTraining *training, LearnArchitecture architecture, LearnTask task, size_t n_train)
 {
-	LearnNetwork network = {.architecture = LEARN_LINEAR};
-	LearnTraining linear = *training;
+	LearnNetwork network = {.architecture = architecture, .task = task};
+	LearnTraining member = *training;
 
-	/* The line has its own pace, whatever the user said of the network's. */
-	linear.epochs = 0;
-	linear.patience = 0;
-	linear.optimizer = -1;
-	linear.rate = 0;
-	linear.decay = -1;
-	linear.momentum = -1;
-	linear.schedule = -1;
-	linear.warm_up = -1;
-	linear.clip = -1;
-	linear.average = -1;
-	linear.word_dropout = 0;
-	learn_training_resolve(&network, n_train, &linear);
-	return linear;
+	/* It has its own pace, whatever the user said of the network's. */
+	member.epochs = 0;
+	member.batch = architecture == LEARN_LINEAR ? member.batch : 0;
+	member.patience = 0;
+	member.optimizer = -1;
+	member.rate = 0;
+	member.decay = -1;
+	member.momentum = -1;
+	member.schedule = -1;
+	member.warm_up = -1;
+	member.clip = -1;
+	member.average = -1;
+	member.word_dropout = 0;
+	learn_training_resolve(&network, n_train, &member);
+	return member;
 }

@@ -1,14 +1,16 @@
 /*
- * explain_parts.c: idla_explain_parts: which places of an image, which moments of a signal.
+ * explain_parts.c: idla_explain_parts: which places of an image, moments of a signal, words of a text.
  *
  * A kind of field says how it is divided and what its segments are called; everything else is the same for
  * all of them. Contributions add up as those of columns do: whatever is not listed stands together in the last row.
  */
 #include "explain.h"
+#include "tokens.h"
 
 #include <math.h>
 
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -39,8 +41,8 @@ typedef struct Divider
 {
 	const char *what;			/* a field of this kind, in a message */
 	int			by_default;		/* segments */
-	int			(*most) (const LearnField *field);	/* that may be asked for */
-	void		(*divide) (const LearnField *field, LearnBytes stored, int segments, Division *division);
+	int			(*most) (const LearnField *field);	/* that may be asked for; NULL: the field itself says how many */
+	void		(*divide) (const IdlaSite *site, int field, int segments, Division *division);
 } Divider;
 
 /* ---- images ---- */
@@ -99,14 +101,15 @@ span_words(const char *one, const char *many, int first, int last)
 
 /* A grid of patches; places are counted row by row, as pixels are. */
 static void
-divide_image(const LearnField *field, LearnBytes stored, int segments, Division *division)
+divide_image(const IdlaSite *site, int number, int segments, Division *division)
 {
+	const LearnField *field = &site->model->learn.fields[number];
 	int			n_rows = (int) Min((size_t) segments, field->dims[0]);
 	int			n_columns = (int) Min((size_t) segments, field->dims[1]);
 	float	   *values = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * field->dims[0] * field->dims[1] * field->dims[2]);
 	size_t		start;
 
-	(void) learn_field_values(field, stored, values, &start);
+	(void) learn_field_values(field, site->fields[number], values, &start);
 	idla_image_segments(field, n_rows, n_columns, division->segment_of);
 	division->n = n_rows * n_columns;
 	division->segments = palloc0(division->n * sizeof(Segment));
@@ -171,12 +174,13 @@ describe_moment(const LearnField *field, size_t start, int first, int last, Segm
 
 /* Stretches of time, each lead by itself; what lies behind the end belongs to none. */
 static void
-divide_signal(const LearnField *field, LearnBytes stored, int segments, Division *division)
+divide_signal(const IdlaSite *site, int number, int segments, Division *division)
 {
+	const LearnField *field = &site->model->learn.fields[number];
 	size_t		leads = field->dims[1];
 	float	   *values = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * field->dims[0] * leads);
 	size_t		start;
-	size_t		length = learn_field_values(field, stored, values, &start);
+	size_t		length = learn_field_values(field, site->fields[number], values, &start);
 	int			n = (int) Min((size_t) segments, length);
 
 	division->n = n * (int) leads;
@@ -200,12 +204,106 @@ divide_signal(const LearnField *field, LearnBytes stored, int segments, Division
 	pfree(values);
 }
 
+/* ---- texts ---- */
+
+/* The pieces that the network saw, cut again from the row's text, so that their places in it are known. */
+typedef struct Pieces
+{
+	IdlaTokens	text;
+	size_t		n;
+	int32_t    *ids;
+	uint32_t   *starts;
+	uint32_t   *ends;
+	int32_t    *words;
+} Pieces;
+
+static Pieces
+cut_again(const IdlaSite *site, const LearnField *field)
+{
+	LearnTextWish wish = {.max_tokens = field->dims[0],.keep = field->kept,.invalid = LEARN_UTF8_REPLACE};
+	Pieces		pieces;
+	LearnTrouble trouble;
+
+	pieces.ids = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int32_t) * field->dims[0]);
+	pieces.starts = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint32_t) * field->dims[0]);
+	pieces.ends = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint32_t) * field->dims[0]);
+	pieces.words = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int32_t) * field->dims[0]);
+	for (int i = 0; i < site->desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(site->desc, i);
+
+		if (attribute->attisdropped || strcmp(NameStr(attribute->attname), field->name) != 0)
+			continue;
+		if (!idla_tokens_read(getBaseType(attribute->atttypid), site->values[i], InvalidOid, (Datum) 0, &pieces.text, &trouble) ||
+			!learn_text_encode(field->vocabulary, pieces.text.text, pieces.text.size, &wish, pieces.ids, pieces.starts,
+							   pieces.ends, pieces.words, &pieces.n, &trouble))
+			idla_raise_trouble(&trouble);
+		return pieces;
+	}
+	elog(ERROR, "the row has lost its column \"%s\"", field->name);
+	return pieces;
+}
+
+/* "cardi ##omy": how the model spells a word. */
+static char *
+spelling(const LearnField *field, const Pieces *pieces, size_t first, size_t end)
+{
+	StringInfoData words;
+
+	initStringInfo(&words);
+	for (size_t i = first; i < end; i++)
+	{
+		const char *piece = learn_vocabulary_piece(field->vocabulary, pieces->ids[i], NULL);
+
+		appendStringInfo(&words, "%s%s", i > first ? " " : "", pg_any_to_server(piece, (int) strlen(piece), PG_UTF8));
+	}
+	return words.data;
+}
+
+/* Words, with their characters in the text from 1; what lies behind the last belongs to none. */
+static void
+divide_text(const IdlaSite *site, int number, int segments, Division *division)
+{
+	const LearnField *field = &site->model->learn.fields[number];
+	Pieces		pieces = cut_again(site, field);
+	LearnSpan  *spans = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(LearnSpan) * Max(pieces.n, 1));
+	LearnTrouble trouble;
+	size_t		end;
+
+	(void) segments;
+	division->segments = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Segment) * Max(pieces.n, 1));
+	for (size_t i = 0; i < pieces.n; i = end)
+	{
+		LearnSpan  *span = &spans[division->n];
+		Segment    *segment = &division->segments[division->n];
+		char	   *utf8;
+
+		for (end = i; end < pieces.n && pieces.words[end] == pieces.words[i]; end++)
+			division->segment_of[end] = division->n;
+		*span = (LearnSpan) {.start = pieces.starts[i],.end = pieces.ends[end - 1]};
+		utf8 = pnstrdup(pieces.text.text + span->start, span->end - span->start);
+		*segment = (Segment) {.part = pg_any_to_server(utf8, (int) strlen(utf8), PG_UTF8),
+			.value = spelling(field, &pieces, i, end)};
+		division->n++;
+	}
+	for (size_t i = pieces.n; i < learn_field_places(field); i++)
+		division->segment_of[i] = division->n;
+	if (!learn_spans_to_characters(pieces.text.text, pieces.text.size, spans, (size_t) division->n, &trouble))
+		idla_raise_trouble(&trouble);
+	for (int i = 0; i < division->n; i++)
+	{
+		division->segments[i].first = (int) spans[i].start + 1;
+		division->segments[i].last = (int) spans[i].end;
+	}
+}
+
 /* ---- kinds ---- */
 
 /* A kind that is not divided has no parts that could be told apart. */
 static const Divider dividers[LEARN_TEXT + 1] = {
 	[LEARN_IMAGE] = {"an image", 7, most_patches, divide_image},
-	[LEARN_SIGNAL] = {"a signal", 16, most_stretches, divide_signal}
+	[LEARN_SIGNAL] = {"a signal", 16, most_stretches, divide_signal},
+	[LEARN_TEXT] = {"a text", 0, NULL, divide_text}
 };
 
 /* ---- which field ---- */
@@ -234,7 +332,7 @@ static int
 find_field(const IdlaSite *site, const char *name, bool images)
 {
 	const LearnModel *learn = &site->model->learn;
-	const char *what = images ? "an image" : "an image or a signal";
+	const char *what = images ? "an image" : "an image, a signal or a text";
 	int			n;
 	const char **names = wanted_names(learn, images, &n);
 	const char *nearest;
@@ -288,9 +386,13 @@ idla_explain_field(FunctionCallInfo fcinfo, int number, const IdlaSite *site, bo
 static int
 wanted_segments(FunctionCallInfo fcinfo, int number, const Divider *divider, const LearnField *field)
 {
-	int			most = divider->most(field);
+	int			most = divider->most == NULL ? 0 : divider->most(field);
 	int			segments;
 
+	if (divider->most == NULL && !PG_ARGISNULL(number))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is divided into its words: it has no segments", divider->what)));
 	if (PG_ARGISNULL(number))
 		return Min(divider->by_default, most);
 	segments = PG_GETARG_INT32(number);
@@ -401,7 +503,7 @@ idla_explain_parts(PG_FUNCTION_ARGS)
 	question.how.method = PG_ARGISNULL(3) && field->rocket != NULL ? LEARN_SHAPLEY : method;
 	divider = &dividers[field->kind];
 	division.segment_of = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int) * learn_field_places(field));
-	divider->divide(field, site->fields[question.how.field], wanted_segments(fcinfo, 6, divider, field), &division);
+	divider->divide(site, question.how.field, wanted_segments(fcinfo, 6, divider, field), &division);
 	question.how.segment_of = division.segment_of;
 	question.how.n_segments = division.n;
 	contributions = palloc0(((Size) division.n + 1) * sizeof(double));

@@ -277,7 +277,12 @@ describe_series(LearnSeriesPlan *plan, LearnField *field)
 static void
 check_size(const IdlaLook *look, const LearnField *field)
 {
-	int64		n = field->kind == LEARN_TEXT ? (int64) field->dims[0] : (int64) field->dims[0] * (int64) field->dims[1] * (field->kind == LEARN_IMAGE ? (int64) field->dims[2] : 1);
+	int64		n = (int64) field->dims[0];
+
+	if (field->kind != LEARN_TEXT)
+		n *= (int64) field->dims[1];
+	if (field->kind == LEARN_IMAGE)
+		n *= (int64) field->dims[2];
 
 	if (field->kind == LEARN_TEXT && field->dims[0] <= LONGEST_TEXT)
 		return;

@@ -492,6 +492,7 @@ set_defaults(IdlaOptions *options)
 	options->fit.min_count = 5;
 	options->fit.warn_leakage = true;
 	options->scaling = LEARN_ROBUST;
+	options->series_average = true;
 	options->network.activation = -1;
 	options->network.dropout = -1;
 	training->optimizer = training->schedule = training->linear = training->augmented = -1;

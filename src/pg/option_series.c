@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #define WIDTH "series.width"
+#define MOST_BINS 4096			/* a recurrence walks through them one by one */
 
 const char *const idla_series_use_names[] = {"both", "bins", "summary", NULL};
 static const char *const series_keys[] = {"time", "value", "name", "bins", "width", "use", "average", "static", NULL};
@@ -82,7 +83,7 @@ idla_series_options_read(IdlaOptions *options, const JsonbValue *value)
 		else if (strcmp(key, "name") == 0)
 			options->series_name = text_of("series.name", &item);
 		else if (strcmp(key, "bins") == 0)
-			options->series_bins = (int) idla_option_number("series.bins", &item, 1, 65536, true);
+			options->series_bins = (int) idla_option_number("series.bins", &item, 1, MOST_BINS, true);
 		else if (strcmp(key, "width") == 0)
 			read_width(options, &item);
 		else if (strcmp(key, "use") == 0)
@@ -113,7 +114,7 @@ idla_series_options_check(IdlaOptions *options)
 	{
 		if (options->label_at != NULL || options->series_time != NULL || options->series_value != NULL ||
 			options->series_bins > 0 || options->series_width > 0 || options->series_static_given ||
-			options->series_use > 0 || options->series_average)
+			options->series_use > 0 || !options->series_average)
 			complain_series("options \"label_at\" and \"series\" are for entities",
 							"Name the column of the patient or stay with the option \"entity\".");
 		return;

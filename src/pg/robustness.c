@@ -251,7 +251,8 @@ put_masking(FunctionCallInfo fcinfo, const Robustness *run)
 	initStringInfo(&detail);
 	appendStringInfo(&detail, "%s Wrong of %zu rows: %llu as they are, %llu with noise, %llu after one step, %llu under attack, "
 					 "%llu with four times the steps, %llu at four times the epsilon.",
-					 signs == 0 ? "No sign of it: the attack's gradients can be trusted." : "Gradients may be masked, and the model less robust than it seems.",
+					 signs == 0 ? "No sign of it: the attack's gradients can be trusted."
+					 : "Gradients may be masked, and the model less robust than it seems.",
 					 (size_t) run->masking.n, (unsigned long long) fooled[LEARN_PROBE_CLEAN],
 					 (unsigned long long) fooled[LEARN_PROBE_NOISE], (unsigned long long) fooled[LEARN_PROBE_ONE_STEP],
 					 (unsigned long long) fooled[LEARN_PROBE_ATTACK], (unsigned long long) fooled[LEARN_PROBE_MORE],
@@ -282,8 +283,9 @@ put_all(FunctionCallInfo fcinfo, const Robustness *run)
 	}
 	for (int k = 0; k < run->n_epsilons && run->n_certified > 0; k++)
 		put_share(fcinfo, "certified accuracy", run->epsilons[k], run->certified[k], run->n_certified,
-				  k > 0 ? NULL : psprintf("Of the model smoothed by noise of %g, in the Euclidean norm; each certificate fails with probability %g at most; "
-										  "it abstains for %zu rows.", run->options->sigma, CERTIFY_ALPHA, run->n_abstained));
+				  k > 0 ? NULL : psprintf("Of the model smoothed by noise of %g, in the Euclidean norm; "
+										  "each certificate fails with probability %g at most; it abstains for %zu rows.",
+										  run->options->sigma, CERTIFY_ALPHA, run->n_abstained));
 	if (largest > 0)
 		put_masking(fcinfo, run);
 }

@@ -360,6 +360,7 @@ take_passed(const IdlaGather *gather, IdlaEvents *events, bool past, const Datum
 					 errmsg("column \"%s\" varies within \"%s\" %s", NameStr(TupleDescAttr(gather->desc, i)->attname),
 							gather->series->entity, entity_text(gather, events)),
 					 errdetail("Only numbers with a time may vary; everything else belongs to the entity as a whole."),
+					 !passed->past ? errhint("Targets, groups and parts are said once for each \"%s\".", gather->series->entity) :
 					 errhint("Leave the column out with the option columns => {\"%s\": \"ignore\"}, or make it constant in the source.",
 							 NameStr(TupleDescAttr(gather->desc, i)->attname))));
 	}

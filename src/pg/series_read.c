@@ -246,6 +246,21 @@ settle_channels(Planning *planning, int *n)
 	return names;
 }
 
+/* In the source's order, whoever said what is constant: the same columns make the same model. */
+static void
+order_passed(Planning *planning)
+{
+	List	   *ordered = NIL;
+	const ListCell *cell;
+
+	for (int i = 0; i < planning->source->natts; i++)
+		foreach(cell, planning->passed)
+			if (!TupleDescAttr(planning->source, i)->attisdropped &&
+				strcmp(((const IdlaPassed *) lfirst(cell))->name, NameStr(TupleDescAttr(planning->source, i)->attname)) == 0)
+				ordered = lappend(ordered, lfirst(cell));
+	planning->passed = ordered;
+}
+
 /* ---- the series ---- */
 
 static void *
@@ -422,6 +437,7 @@ idla_series_open(const char *source, const IdlaOptions *options, const char *tar
 		rows->waiting = tuplestore_begin_heap(false, false, work_mem);
 		idla_rows_read_some(rows->rows, LOOK_ROWS, look, &planning);
 		names = settle_channels(&planning, &n);
+		order_passed(&planning);
 	}
 	set_gather(rows, make_series(&planning, names, n), planning.passed, options->on_bad_input == 1);
 	return rows;

@@ -152,6 +152,7 @@ name_columns(IdlaTraining *run)
 	run->options->network.fields = learn->fields;
 	run->options->network.n_fields = learn->n_fields;
 	run->options->network.task = learn->task;
+	run->options->training.tabular = model->columns.series != NULL && model->columns.series->use == IDLA_USE_BOTH;
 	learn->n_columns = model->columns.n;
 	learn->columns = allocate(model->work, (size_t) model->columns.n, sizeof(char *));
 	for (int i = 0; i < model->columns.n; i++)
@@ -294,6 +295,15 @@ learn(IdlaTraining *run)
 	words = learn_network_words(work->session, &run->network);
 	if (words == NULL)
 		idla_raise(work);
+	if (run->options->training.tabular)
+	{
+		/* The second network is the tabular one. */
+		char	   *more = learn_network_words(work->session, &model->learn.nets[1].network);
+
+		if (more == NULL)
+			idla_raise(work);
+		words = psprintf("%s; %s", words, more);
+	}
 	run->architecture = model->learn.n_nets > 1 ?
 		psprintf("%s; mean of %d networks", words, model->learn.n_nets) : pstrdup(words);
 }
