@@ -2,8 +2,8 @@
  * attack.c: idla_attack, one row changed so that the model errs.
  *
  * What comes back is a row of the type that came in: numbers written through their types, categories
- * known to the model, images as PNG of the size that the network sees, everything else (arrays and signals too) as it was. Without a target in the row the attack leads
- * away from the model's own answer.
+ * known to the model, images as PNG of the size that the network sees, everything else (arrays and signals too) as
+ * it was. Without a target in the row the attack leads away from the model's own answer.
  */
 #include "robust.h"
 
