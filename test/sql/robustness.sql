@@ -63,6 +63,8 @@ SELECT * FROM idla_robustness('plain', 'patients', '{}');
 SELECT * FROM idla_robustness('plain', 'patients', '{-1}');
 SELECT * FROM idla_robustness('plain', 'patients', '{1}', '{"step": 5}');
 SELECT * FROM idla_robustness('plain', 'patients', '{1}', '{"columns": {"weihgt": "keep"}}');
+SELECT * FROM idla_robustness('plain', 'patients', '{1}', '{"columns": {"weight": {"low": 5, "high": 4}}}');
+SELECT * FROM idla_robustness('plain', 'patients', '{1}', '{"columns": {"sex": {"low": 5}}}');
 SELECT * FROM idla_robustness('plain', 'patients', NULL);
 SELECT idla_attack('plain', p, -1) FROM patients p LIMIT 1;
 SELECT idla_attack('plain', 5, 1);
