@@ -111,3 +111,50 @@ CREATE TABLE many AS SELECT t.* FROM tomorrow t, generate_series(1, 100) LIMIT 1
 \timing on
 SELECT count(*) AS predictions, round(avg(idla_predict('heart_risk', m))::numeric, 3) AS mean_risk FROM many m;
 \timing off
+
+\echo
+\echo '=== 9. Images ================================================================='
+\echo
+\echo 'The same statements. Chest X-rays of children, 28 x 28 pixels: who has pneumonia?'
+\echo
+\set ECHO none
+SET client_min_messages = warning;
+\i test/data/xrays.sql
+\i test/data/beats.sql
+\i test/data/notes.sql
+RESET client_min_messages;
+\set ECHO queries
+SELECT count(*), format, width, height, channels, bits FROM xrays, idla_image_info(image) GROUP BY 2, 3, 4, 5, 6;
+SELECT architecture, seconds < 60 AS quick
+FROM idla_train('pneumonia', $$SELECT image, pneumonia FROM xrays WHERE part = 'train'$$, 'pneumonia', architecture => 'cnn',
+                options => '{"width": 16, "epochs": 12}');
+SELECT metric, round(value::numeric, 3) AS value, round(low::numeric, 3) AS low, round(high::numeric, 3) AS high, n
+FROM idla_evaluate('pneumonia', $$SELECT * FROM xrays WHERE part = 'test'$$) WHERE metric IN ('auroc', 'accuracy');
+\echo 'What makes it say so? A PNG in which the places that speak for it are red, and the same as numbers:'
+\echo
+SELECT length(idla_explain_image('pneumonia', x)) AS bytes, round(idla_predict('pneumonia', x)::numeric, 3) AS risk FROM xrays x WHERE xray = 321;
+SELECT rank, part, round(contribution::numeric, 2) AS contribution
+FROM xrays x, idla_explain_parts('pneumonia', x, segments => 4, top => 3) WHERE xray = 321 ORDER BY rank;
+
+\echo
+\echo '=== 10. Signals ==============================================================='
+\echo
+\echo 'Heart beats, two leads in an array, beside the seconds before and after: which are ventricular?'
+\echo
+SELECT architecture, seconds < 60 AS quick
+FROM idla_train('ventricular', $$SELECT ecg, before, after, ventricular FROM beats WHERE part = 'train'$$, 'ventricular',
+                architecture => 'rocket');
+SELECT metric, round(value::numeric, 3) AS value, round(low::numeric, 3) AS low, round(high::numeric, 3) AS high, n
+FROM idla_evaluate('ventricular', $$SELECT * FROM beats WHERE part = 'test'$$) WHERE metric IN ('auroc', 'accuracy');
+
+\echo
+\echo '=== 11. Notes ================================================================='
+\echo
+\echo 'Sentences of abstracts in which names of diseases are marked, word by word.'
+\echo
+SELECT array_to_string(tokens[:9], ' ') AS tokens, array_to_string(tags[:9], ' ') AS tags FROM notes ORDER BY sentence LIMIT 2;
+SELECT architecture, seconds < 60 AS quick
+FROM idla_train('diseases', $$SELECT tokens, tags FROM notes WHERE part = 'train'$$, 'tags', options => '{"test": 0, "epochs": 12}');
+SELECT class, round("precision"::numeric, 3) AS "precision", round(recall::numeric, 3) AS recall, round(f1::numeric, 3) AS f1, support
+FROM idla_classification_report('diseases', $$SELECT * FROM notes WHERE part = 'test'$$);
+SELECT * FROM idla_tag('diseases', 'Mutations of BRCA1 cause hereditary breast cancer and ovarian cancer.');

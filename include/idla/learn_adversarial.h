@@ -196,7 +196,7 @@ extern DevStatus learn_table_attack(LearnTableAttacker *attacker, const LearnTab
 
 /* ---- Images and signals (src/learn/adversarial_field.c) ---- */
 
-/* Whether attacks change a field's values: images and signals. */
+/* Whether attacks change a field's values: images, and signals but for those that a network sees as fixed features. */
 extern bool learn_field_is_attacked(const LearnField *field);
 /*
  * low and high of one loaded plane (as learn_field_load gives it): epsilon in [0, 1] pixel units, and pixels stay in [0, 1];

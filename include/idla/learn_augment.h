@@ -201,6 +201,14 @@ extern LearnAugmentImage learn_augment_image_ranges(const LearnAugment *augment)
 extern LearnAugmentTable learn_augment_table_ranges(const LearnAugment *augment);
 extern LearnSignalAugment learn_augment_signal_ranges(const LearnAugment *augment);
 
+/* Whether a kind's options change such a field; tables are none. */
+extern bool learn_augment_takes(LearnAugmentKind kind, const LearnField *field);
+/*
+ * The first `length` token codes of a text, in place: some become the unknown one, some change places. Epochs below 2^16, and
+ * tokens. Words of taggers keep their places, for their tags do.
+ */
+extern void learn_augment_tokens(const LearnAugment *augment, const LearnField *field, int32_t *tokens, size_t length,
+								 uint64_t seed, uint64_t counter);
 /* Floats of scratch for one value of a field; 0 for kinds that are not changed. */
 extern size_t learn_augment_field_scratch(const LearnField *field);
 /*

@@ -16,7 +16,7 @@ has_pixels(const LearnField *field)
 bool
 learn_field_is_attacked(const LearnField *field)
 {
-	return field->kind == LEARN_IMAGE || field->kind == LEARN_SIGNAL;
+	return field->kind == LEARN_IMAGE || (field->kind == LEARN_SIGNAL && field->rocket == NULL);
 }
 
 void

@@ -7,9 +7,11 @@
  */
 #include "idla/learn_augment.h"
 #include "idla/learn_data.h"
+#include "idla/learn_text.h"
 
 #include <string.h>
 
+#define TOKEN_BITS 16			/* texts have fewer tokens than 2^16 */
 #define VIEW_SEED UINT64_C(0x76696577)
 
 LearnAugmentImage
@@ -52,12 +54,44 @@ image_size(const LearnField *field)
 	return field->dims[0] * field->dims[1] * field->dims[2];
 }
 
+bool
+learn_augment_takes(LearnAugmentKind kind, const LearnField *field)
+{
+	switch (kind)
+	{
+		case LEARN_AUGMENT_IMAGE:
+			return field->kind == LEARN_IMAGE;
+		case LEARN_AUGMENT_SIGNAL:
+			return field->kind == LEARN_SIGNAL && field->rocket == NULL;
+		case LEARN_AUGMENT_TEXT:
+			return field->kind == LEARN_TEXT;
+		default:
+			return false;
+	}
+}
+
 size_t
 learn_augment_field_scratch(const LearnField *field)
 {
-	if (field->kind == LEARN_IMAGE)
+	if (learn_augment_takes(LEARN_AUGMENT_IMAGE, field))
 		return image_size(field) + learn_augment_image_scratch(field->dims[0], field->dims[1], field->dims[2]);
-	return field->kind == LEARN_SIGNAL && field->rocket == NULL ? field->dims[0] * field->dims[1] : 0;
+	return learn_augment_takes(LEARN_AUGMENT_SIGNAL, field) ? field->dims[0] * field->dims[1] : 0;
+}
+
+void
+learn_augment_tokens(const LearnAugment *augment, const LearnField *field, int32_t *tokens, size_t length, uint64_t seed,
+					 uint64_t counter)
+{
+	int32_t		unknown = field->tagged ? LEARN_UNKNOWN : learn_vocabulary_special(field->vocabulary, LEARN_UNK);
+	float		masked = learn_augment_value(augment, LEARN_AUGMENT_TEXT, "mask");
+	float		swapped = learn_augment_value(augment, LEARN_AUGMENT_TEXT, "swap");
+
+	/* A place of the text has a counter of its own. */
+	counter <<= TOKEN_BITS;
+	if (masked > 0)
+		learn_text_mask(length, tokens, NULL, unknown, (double) masked, seed, DEV_STREAM_AUGMENT, counter);
+	if (swapped > 0 && !field->tagged)
+		learn_text_swap(length, tokens, NULL, (double) swapped, seed, DEV_STREAM_MIX, counter);
 }
 
 /* Outside an image, and where it is erased, is the mean of the training part. */

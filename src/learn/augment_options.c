@@ -49,7 +49,6 @@ const LearnAugmentOption learn_augment_options[] = {
 
 	{TEXT, "mask", 0, 0.9, 0.1, "probability of each token being masked"},
 	{TEXT, "swap", 0, 0.9, 0, "probability of each token changing places with its neighbour"},
-	{TEXT, "case", 0, 1, 0, "probability of each word changing its case"},
 
 	{LEARN_N_AUGMENT_KINDS, NULL, 0, 0, 0, NULL}
 };

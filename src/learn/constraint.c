@@ -80,6 +80,9 @@ legal_multiple(const LearnConstraint *constraint, double reach, float clean, dou
 	else
 		place = place > own ? floor(place) : ceil(place);
 	place = place < low ? low : place > high ? high : place;
+	/* A row outside its bounds finds them farther away than it was to go. */
+	if (towards && fabs(place - own) > fabs(wanted / step - own) + 1e-9)
+		return clean;
 	if (low > high || (towards && (place > own) != (wanted > (double) clean)) || fabs(place - own) < NEAR)
 		return clean;
 	return (float) (place * step);

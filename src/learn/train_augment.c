@@ -59,9 +59,11 @@ learn_augment_check_model(DevSession *session, const LearnAugment *augment, cons
 			dev_hint(session, "Take \"fcn\" to have signals augmented.");
 			return DEV_INVALID;
 		}
+	if (learn_augment_value(augment, LEARN_AUGMENT_TEXT, "swap") > 0 && model->task == LEARN_TAGGING)
+		return dev_fail(session, DEV_INVALID, "words cannot change places where each has its tag");
 	if (is_mixed(augment) && model->task == LEARN_SURVIVAL)
 		return dev_fail(session, DEV_INVALID, "survival times of two rows cannot be mixed");
-	if (is_mixed(augment) && model->n_fields != 1)
+	if (is_mixed(augment) && (model->n_fields != 1 || model->fields[0].kind != LEARN_IMAGE))
 		return dev_fail(session, DEV_INVALID, "rows are mixed only where one image is all beside ordinary columns");
 	if (learn_augment_value(augment, LEARN_AUGMENT_TABLE, "mixup") > 0 && model->task != LEARN_BINARY &&
 		model->task != LEARN_MULTICLASS)
@@ -239,6 +241,21 @@ mix_rows(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 	}
 }
 
+static void
+change_field(LearnMachine *machine, LearnWorker *worker, int number, size_t first, size_t row)
+{
+	const LearnField *field = &machine->network.fields[number];
+	size_t		place = machine->first + first + row;
+	void	   *plane = (float *) worker->fields.planes[number][0] + row * worker->fields.sizes[number][0];
+	size_t		length = (size_t) worker->fields.lengths[number][row];
+
+	if (learn_augment_field_scratch(field) > 0)
+		change_plane(machine, worker, number, place, plane, length);
+	else if (machine->augmenter->kinds[LEARN_AUGMENT_TEXT] && learn_augment_takes(LEARN_AUGMENT_TEXT, field))
+		learn_augment_tokens(machine->augmenter->augment, field, plane, length, machine->step.seed ^ (SEED_FIELD + (uint64_t) number),
+							 learn_augment_counter(machine->step.epoch, learn_sampler_row(machine->sampler, place)));
+}
+
 void
 learn_machine_change(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 {
@@ -247,14 +264,8 @@ learn_machine_change(LearnMachine *machine, LearnWorker *worker, size_t first, s
 	if (machine->augmenter->tables && network->n_numbers + network->n_codes > 0)
 		change_numbers(machine, worker, first, rows);
 	for (int field = 0; field < network->n_fields; field++)
-	{
-		if (learn_augment_field_scratch(&network->fields[field]) == 0)
-			continue;
 		for (size_t row = 0; row < rows; row++)
-			change_plane(machine, worker, field, machine->first + first + row,
-						 (float *) worker->fields.planes[field][0] + row * worker->fields.sizes[field][0],
-						 (size_t) worker->fields.lengths[field][row]);
-	}
+			change_field(machine, worker, field, first, row);
 	if (machine->augmenter->mixed && network->n_fields > 0)
 		mix_rows(machine, worker, first, rows);
 }

@@ -109,14 +109,10 @@ idla_augment_read(IdlaOptions *options, const JsonbValue *value)
 static bool
 has_input(const LearnModel *model, LearnAugmentKind kind)
 {
-	static const LearnFieldKind kinds[] = {
-		[LEARN_AUGMENT_IMAGE] = LEARN_IMAGE, [LEARN_AUGMENT_SIGNAL] = LEARN_SIGNAL, [LEARN_AUGMENT_TEXT] = LEARN_TEXT
-	};
-
 	if (kind == LEARN_AUGMENT_TABLE)
 		return model->n_numbers + model->n_codes > 0;
 	for (int i = 0; i < model->n_fields; i++)
-		if (model->fields[i].kind == kinds[kind])
+		if (learn_augment_takes(kind, &model->fields[i]))
 			return true;
 	return false;
 }

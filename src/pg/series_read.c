@@ -458,7 +458,11 @@ idla_series_open_model(const char *source, IdlaSeries *series, const IdlaColumns
 		passed = lappend(passed, one);
 	}
 	rows->source = describe_source(source);
-	require_column(rows->source, series->entity, "entity");
+	if (find_attribute(rows->source, series->entity) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("the source has no column \"%s\", whose rows the model takes together", series->entity),
+				 errdetail("The source has: %s.", idla_attribute_list(rows->source))));
 	rows->rows = idla_rows_open_ordered(source, series->entity);
 	set_gather(rows, series, passed, skip);
 	return rows;

@@ -67,7 +67,7 @@ SELECT idla_train('m', 'SELECT single, y, ARRAY[word] AS j FROM everything', 'y'
 SELECT idla_train('m', 'SELECT single, y, ROW(1, 2) AS j FROM everything', 'y');
 SELECT idla_train('m', 'SELECT single, y, int4range(1, 2) AS j FROM everything', 'y');
 SELECT idla_train('m', 'SELECT single, y, repeat(md5(double::text), 20) AS j FROM everything', 'y');
-SELECT idla_train('m', $$SELECT single, y, 'patient ' || double || ' is well and went home' AS j FROM everything$$, 'y');
+SELECT architecture FROM idla_train('prose', $$SELECT single, y, 'patient ' || double || ' is well and went home' AS j FROM everything$$, 'y', options => '{"epochs": 1, "width": 8}');
 SELECT rows_used FROM idla_train('m', $$SELECT single, y, 'patient ' || double || ' is well and went home' AS j, '{}'::json AS k FROM everything$$, 'y', architecture => 'linear', options => '{"epochs": 2, "columns": {"j": "ignore", "k": "ignore"}}');
 SELECT idla_train('m', 'everything', 'y', options => '{"columns": {"double": "category"}}');
 SELECT idla_train('m', 'everything', 'y', options => '{"columns": {"word": "number"}}');

@@ -47,7 +47,7 @@ SELECT metric, value > 0.5 AS good FROM idla_train('hazards', 'SELECT lead, CASE
 -- ---- explained as a whole ----
 
 SELECT feature, abs(prediction - baseline - contribution) < 0.01 AS complete FROM recordings r, idla_explain('solved', r) WHERE id = 1;
-SELECT * FROM recordings r, idla_explain_parts('solved', r) WHERE id = 1;
+SELECT count(*) > 10 AS segments, bool_and(p.contribution IS NOT NULL) AS all_of_them FROM recordings r, idla_explain_parts('solved', r) p WHERE id = 1;
 
 -- ---- what it is not for ----
 

@@ -138,6 +138,7 @@ CREATE FUNCTION forged(change jsonb) RETURNS float8 LANGUAGE plpgsql AS $$
 DECLARE
 	copy jsonb;
 	answer float8;
+	detail text;
 BEGIN
 	DROP TABLE IF EXISTS forgery;
 	CREATE TABLE forgery (LIKE icu INCLUDING ALL);
@@ -148,7 +149,8 @@ BEGIN
 	SELECT idla_predict_series('forgery', e) INTO answer FROM events e WHERE patient = 1;
 	RETURN answer;
 EXCEPTION WHEN data_corrupted THEN
-	RAISE NOTICE '%', SQLERRM;
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+	RAISE NOTICE '%', detail;
 	RETURN NULL;
 END $$;
 SET client_min_messages = warning;

@@ -137,10 +137,10 @@ test_options(void)
 		if (option->description == NULL || option->description[0] == '\0')
 			CHECK(false, "option \"%s\" is described", option->name);
 	}
-	CHECK(n == 24, "there are 24 options");
+	CHECK(n == 23, "there are 23 options");
 	CHECK(learn_augment_find(LEARN_AUGMENT_TEXT, "rotate") == NULL, "text is not rotated");
 	CHECK(learn_augment_number(learn_augment_find(LEARN_AUGMENT_IMAGE, "rotate")) == 0, "numbers start at 0");
-	CHECK(learn_augment_number(learn_augment_find(LEARN_AUGMENT_TEXT, "case")) == 2, "in each kind");
+	CHECK(learn_augment_number(learn_augment_find(LEARN_AUGMENT_TEXT, "swap")) == 1, "in each kind");
 	learn_augment_image_set(&how, learn_augment_number(learn_augment_find(LEARN_AUGMENT_IMAGE, "erase")), 0.25);
 	learn_augment_image_set(&how, learn_augment_number(learn_augment_find(LEARN_AUGMENT_IMAGE, "cutmix")), 0.5);
 	learn_augment_image_set(&how, learn_augment_number(learn_augment_find(LEARN_AUGMENT_IMAGE, "scale")), 0.75);
