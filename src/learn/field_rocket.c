@@ -30,6 +30,18 @@ transform(const LearnField *field, LearnBytes stored, float *scratch, float *dst
 	return n > 0 && learn_rocket_transform(field->rocket, n, scratch, scratch + field->dims[0] * field->dims[1], dst, NULL);
 }
 
+/*
+ * Smoothly within 3 deviations, as robustly scaled numbers are: a signal unlike those of the training part, such as another patient's, would
+ * otherwise move thousands of features far off, all at once, and the answer with them.
+ */
+static float
+bounded(float z)
+{
+	float		third = z / 3;
+
+	return z / sqrtf(1 + third * third);
+}
+
 void
 learn_field_load_rocket(const LearnField *field, LearnBytes stored, float *scratch, float *dst)
 {
@@ -41,7 +53,7 @@ learn_field_load_rocket(const LearnField *field, LearnBytes stored, float *scrat
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
-		dst[i] = (dst[i] - field->feature_center[i]) * field->feature_scale[i];
+		dst[i] = bounded((dst[i] - field->feature_center[i]) * field->feature_scale[i]);
 }
 
 /* ---- Fitting ---- */
