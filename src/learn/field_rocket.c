@@ -14,6 +14,7 @@
 #define FIT_FLOATS ((size_t) 64 << 20)	/* and their samples in memory */
 #define MOMENT_SIGNALS 4096		/* signals that features' means and deviations are taken of, at most */
 #define LEAST_DEVIATION 1e-4
+#define SOFT 3.0f				/* deviations beyond which a feature saturates, as ordinary columns do: recordings of other devices differ */
 
 size_t
 learn_field_rocket_scratch(const LearnField *field)
@@ -30,18 +31,6 @@ transform(const LearnField *field, LearnBytes stored, float *scratch, float *dst
 	return n > 0 && learn_rocket_transform(field->rocket, n, scratch, scratch + field->dims[0] * field->dims[1], dst, NULL);
 }
 
-/*
- * Smoothly within 3 deviations, as robustly scaled numbers are: a signal unlike those of the training part, such as another patient's, would
- * otherwise move thousands of features far off, all at once, and the answer with them.
- */
-static float
-bounded(float z)
-{
-	float		third = z / 3;
-
-	return z / sqrtf(1 + third * third);
-}
-
 void
 learn_field_load_rocket(const LearnField *field, LearnBytes stored, float *scratch, float *dst)
 {
@@ -53,7 +42,11 @@ learn_field_load_rocket(const LearnField *field, LearnBytes stored, float *scrat
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
-		dst[i] = bounded((dst[i] - field->feature_center[i]) * field->feature_scale[i]);
+	{
+		float		x = (dst[i] - field->feature_center[i]) * field->feature_scale[i];
+
+		dst[i] = x / sqrtf(1 + x * x * (1 / (SOFT * SOFT)));
+	}
 }
 
 /* ---- Fitting ---- */
