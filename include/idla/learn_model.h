@@ -138,8 +138,8 @@ typedef struct LearnField
 	float	   *center;			/* (depth) */
 	float	   *scale;			/* (depth) */
 	/*
-	 * Signals under architecture rocket: the network sees features in place of samples, each as (feature - center) * scale. Fitted
-	 * on what would have been seen otherwise. NULL: none.
+	 * Signals under architecture rocket: the network sees features in place of samples, each as x = (feature - center) * scale softly
+	 * clipped, x / sqrt(1 + (x / 3)^2). Fitted on what would have been seen otherwise. NULL: none.
 	 */
 	LearnRocket *rocket;
 	float	   *feature_center; /* (rocket->n_features) */

@@ -54,7 +54,7 @@ learn_predictor_oracle_create(LearnPredictor *predictor, double tolerance, Learn
 	*oracle = NULL;
 	if (model->task == LEARN_SURVIVAL)
 		return dev_fail(session, DEV_INVALID, "a survival model has no wrong answer that an attack could look for");
-	if (model->task == LEARN_MULTILABEL)
+	if (model->task != LEARN_BINARY && model->task != LEARN_MULTICLASS && model->task != LEARN_REGRESSION)
 		return dev_fail(session, DEV_INVALID, "a model of several labels has no single wrong answer that an attack could look for");
 	if (model->task == LEARN_REGRESSION && !(tolerance > 0))
 		return dev_fail(session, DEV_INVALID, "tolerance \"%g\" is not above 0", tolerance);

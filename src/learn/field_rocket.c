@@ -14,6 +14,7 @@
 #define FIT_FLOATS ((size_t) 64 << 20)	/* and their samples in memory */
 #define MOMENT_SIGNALS 4096		/* signals that features' means and deviations are taken of, at most */
 #define LEAST_DEVIATION 1e-4
+#define SOFT 3.0f				/* deviations beyond which a feature saturates, as ordinary columns do: recordings of other devices differ */
 
 size_t
 learn_field_rocket_scratch(const LearnField *field)
@@ -41,7 +42,11 @@ learn_field_load_rocket(const LearnField *field, LearnBytes stored, float *scrat
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
-		dst[i] = (dst[i] - field->feature_center[i]) * field->feature_scale[i];
+	{
+		float		x = (dst[i] - field->feature_center[i]) * field->feature_scale[i];
+
+		dst[i] = x / sqrtf(1 + x * x * (1 / (SOFT * SOFT)));
+	}
 }
 
 /* ---- Fitting ---- */

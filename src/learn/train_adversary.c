@@ -58,6 +58,9 @@ learn_adversary_check(DevSession *session, const LearnAdversary *adversary, cons
 						adversary->share);
 	if (!(adversary->beta >= 0) || !isfinite(adversary->beta))
 		return dev_fail(session, DEV_INVALID, "beta \"%g\" of adversarial training is not at least 0", adversary->beta);
+	if (adversary->constraints != NULL &&
+		learn_constraints_check(session, model->channels, model->n_channels, adversary->constraints) != DEV_OK)
+		return dev_status(session);
 	return learn_attack_check(session, &how);
 }
 

@@ -378,6 +378,18 @@ allow_listed(LearnConstraint *constraint, const LearnChannel *channel, const Bou
 	constraint->mutable = constraint->n_allowed > 0;
 }
 
+static void
+check_override(const IdlaColumn *column, const IdlaOverride *override)
+{
+	bool		bounded = !isnan(override->low) || !isnan(override->high) || override->step > 0;
+
+	if (bounded && column->kind != IDLA_NUMBER)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options \"low\", \"high\" and \"step\" of column \"%s\" are for numbers", column->name),
+				 errhint("Whether it may change at all is said by \"immutable\".")));
+}
+
 static LearnConstraint
 column_constraint(const IdlaColumn *column, const LearnChannel *channel, const Bound *bound, const IdlaOverride *override)
 {
@@ -445,6 +457,8 @@ idla_constraints_build(const IdlaColumns *columns, Oid relid, const IdlaOverride
 		const IdlaOverride *override = idla_override_find(overrides, n_overrides, column->name);
 		const Bound *bound = find_bound(relation, bounds, column->name);
 
+		if (override != NULL)
+			check_override(column, override);
 		for (int j = 0; j < column->n_channels; j++)
 			constraints[column->first_channel + j] =
 				column_constraint(column, &columns->channels[column->first_channel + j], bound, override);

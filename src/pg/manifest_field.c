@@ -194,6 +194,7 @@ static void
 read_views(IdlaModel *model, JsonbContainer *root)
 {
 	LearnAugment *augment;
+	JsonbValue *kinds;
 	JsonbValue *ranges;
 
 	if (idla_json_find(root, "views") == NULL)
@@ -201,7 +202,10 @@ read_views(IdlaModel *model, JsonbContainer *root)
 	model->learn.n_views = (int) idla_json_integer(root, "views", 2, MOST_VIEWS);
 	augment = keep(model, 1, sizeof(LearnAugment));
 	model->learn.augment = augment;
-	ranges = idla_json_find(idla_json_object_of(idla_json_find(root, "view_ranges"), "view_ranges"), "image");
+	kinds = idla_json_find(root, "view_ranges");
+	if (kinds == NULL)
+		idla_corrupt("Key \"view_ranges\" is missing");
+	ranges = idla_json_find(idla_json_object_of(kinds, "view_ranges"), "image");
 	if (ranges == NULL)
 		return;
 	for (const LearnAugmentOption *option = learn_augment_options; option->name != NULL; option++)

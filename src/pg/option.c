@@ -261,6 +261,10 @@ read_override(IdlaOverride *override, const char *path, const JsonbValue *value)
 		else
 			idla_option_unknown(psprintf("key of option \"%s\":", path), name, override_names);
 	}
+	if (override->low > override->high)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s.low\" is %g, above \"high\", which is %g", path, override->low, override->high)));
 }
 
 IdlaOverride *

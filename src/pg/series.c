@@ -301,8 +301,21 @@ idla_events_same(const IdlaGather *gather, const IdlaEvents *events, const Datum
 
 	if (entity->attribute < 0 || !events->begun)
 		return true;
-	return !isnull[entity->attribute] &&
-		datum_image_eq(events->values[gather->n_passed], values[entity->attribute], entity->by_value, entity->length);
+	if (isnull[entity->attribute] || events->isnull[gather->n_passed])
+		return isnull[entity->attribute] == events->isnull[gather->n_passed];
+	return datum_image_eq(events->values[gather->n_passed], values[entity->attribute], entity->by_value,
+						  entity->length);
+}
+
+/* A copy that lives as long as the events; what else a row needs goes with the row. */
+static Datum
+keep_value(const IdlaEvents *events, const Place *place, Datum value)
+{
+	MemoryContext caller = MemoryContextSwitchTo(events->context);
+	Datum		copy = datumCopy(value, place->by_value, place->length);
+
+	MemoryContextSwitchTo(caller);
+	return copy;
 }
 
 static void
@@ -314,7 +327,7 @@ begin(const IdlaGather *gather, IdlaEvents *events, const Datum *values, const b
 	if (entity->attribute < 0 || isnull[entity->attribute])
 		return;
 	events->isnull[gather->n_passed] = false;
-	events->values[gather->n_passed] = datumCopy(values[entity->attribute], entity->by_value, entity->length);
+	events->values[gather->n_passed] = keep_value(events, entity, values[entity->attribute]);
 }
 
 /* A moment, or NaN for one that cannot be used. */
@@ -352,7 +365,7 @@ take_passed(const IdlaGather *gather, IdlaEvents *events, bool past, const Datum
 		if (events->isnull[i])
 		{
 			events->isnull[i] = false;
-			events->values[i] = datumCopy(values[place->attribute], place->by_value, place->length);
+			events->values[i] = keep_value(events, place, values[place->attribute]);
 		}
 		else if (!datum_image_eq(events->values[i], values[place->attribute], place->by_value, place->length))
 			ereport(ERROR,
@@ -386,7 +399,7 @@ add_event(const IdlaGather *gather, IdlaEvents *events, double time, int channel
 					 errmsg("\"%s\" %s has more than %zu values", gather->series->entity, entity_text(gather, events), MOST_EVENTS),
 					 errhint("Take averages over seconds or minutes in the source.")));
 		events->capacity = events->capacity == 0 ? FIRST_EVENTS : 2 * events->capacity;
-		events->events = events->events == NULL ? palloc(events->capacity * sizeof(Event)) :
+		events->events = events->events == NULL ? MemoryContextAlloc(events->context, events->capacity * sizeof(Event)) :
 			repalloc_huge(events->events, events->capacity * sizeof(Event));
 	}
 	events->events[events->n++] = (Event) {time, channel, narrow};
@@ -417,14 +430,19 @@ complain_time(const IdlaGather *gather, const IdlaEvents *events, const char *co
 			 errhint("Leave such rows out with the option \"on_bad_input\": \"skip\", or with a WHERE in the source.")));
 }
 
-/* In the context of the events: whatever is copied lives as long as they do. */
-static void
-add_row(IdlaGather *gather, IdlaEvents *events, const Datum *values, const bool *isnull)
+void
+idla_events_add(IdlaGather *gather, IdlaEvents *events, const Datum *values, const bool *isnull)
 {
 	double		time = moment_of(&gather->time, values, isnull);
 	double		label = gather->label.attribute < 0 ? NAN : moment_of(&gather->label, values, isnull);
 	bool		past = gather->label.attribute < 0 || time <= label;
 
+	gather->counts.n_rows++;
+	if (!idla_events_same(gather, events, values, isnull))
+		ereport(ERROR,
+				(errcode(ERRCODE_GROUPING_ERROR),
+				 errmsg("rows of several \"%s\" are taken for one", gather->series->entity),
+				 errhint("Group the query by it: ... GROUP BY %s.", quote_identifier(gather->series->entity))));
 	if (!events->begun)
 		begin(gather, events, values, isnull);
 	if (!isnan(label))
@@ -452,21 +470,6 @@ add_row(IdlaGather *gather, IdlaEvents *events, const Datum *values, const bool 
 		if (!isnull[place->attribute])
 			add_event(gather, events, time, i, idla_datum_to_double(values[place->attribute], place->type));
 	}
-}
-
-void
-idla_events_add(IdlaGather *gather, IdlaEvents *events, const Datum *values, const bool *isnull)
-{
-	MemoryContext caller = MemoryContextSwitchTo(events->context);
-
-	gather->counts.n_rows++;
-	if (!idla_events_same(gather, events, values, isnull))
-		ereport(ERROR,
-				(errcode(ERRCODE_GROUPING_ERROR),
-				 errmsg("rows of several \"%s\" are taken for one", gather->series->entity),
-				 errhint("Group the query by it: ... GROUP BY %s.", quote_identifier(gather->series->entity))));
-	add_row(gather, events, values, isnull);
-	MemoryContextSwitchTo(caller);
 }
 
 /* ---- the gathered row ---- */

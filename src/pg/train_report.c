@@ -378,6 +378,26 @@ put_quality(StringInfo out, const IdlaTraining *run)
 	put_json(out, "metrics", idla_metrics_jsonb(run->metrics, run->n_metrics));
 }
 
+/* Long rows: how many there were, and which of their values came too late to be seen. */
+static void
+put_gathered(StringInfo out, const IdlaTraining *run)
+{
+	const IdlaGatherCounts *counts = &run->reading.gathered;
+
+	if (run->model->columns.series == NULL)
+		return;
+	idla_json_key(out, "gathered");
+	appendStringInfoChar(out, '{');
+	idla_json_put_integer(out, "rows", (int64) counts->n_rows);
+	idla_json_put_integer(out, "values", (int64) counts->n_events);
+	idla_json_put_integer(out, "after the prediction time", (int64) counts->n_late);
+	idla_json_put_integer(out, "rows without an entity", (int64) counts->n_no_entity);
+	idla_json_put_integer(out, "rows without a time", (int64) counts->n_bad);
+	idla_json_put_integer(out, "entities without a prediction time", (int64) counts->n_no_label);
+	idla_json_put_integer(out, "entities without a value", (int64) counts->n_empty);
+	appendStringInfoChar(out, '}');
+}
+
 Jsonb *
 idla_training_card(const IdlaTraining *run, const char *digest)
 {
@@ -397,6 +417,7 @@ idla_training_card(const IdlaTraining *run, const char *digest)
 	put_parts(&out, run);
 	idla_json_key(&out, "dropped");
 	put_dropped(&out, run);
+	put_gathered(&out, run);
 	if (run->options->on_bad_input == 1)
 		idla_json_put_string(&out, "on_bad_input", "skip");
 	put_json(&out, "options", run->given);

@@ -45,6 +45,13 @@ SELECT version FROM idla_train('ecg_model', 'SELECT ecg, age, sick FROM scans', 
 SELECT version FROM idla_train('table_model', 'SELECT age, size, grade, sick FROM scans', 'sick', architecture => 'mlp',
 	options => '{"epochs": 2, "seed": 1, "folds": 1, "augment": {"table": true, "mixup": 0.4}}');
 
+-- texts
+SELECT version FROM idla_train('note_model', $$SELECT 'the patient ' || CASE WHEN sick THEN 'suffers from' ELSE 'is free of' END || ' pain, says note ' || id AS note, sick FROM scans$$, 'sick',
+	options => '{"columns": {"note": "text"}, "epochs": 2, "seed": 1, "augment": {"mask": 0.1, "swap": 0.1}}');
+SELECT version FROM idla_train('note_model', $$SELECT 'the patient ' || CASE WHEN sick THEN 'suffers from' ELSE 'is free of' END || ' pain, says note ' || id AS note, sick FROM scans$$, 'sick',
+	options => '{"columns": {"note": "text"}, "epochs": 2, "seed": 1, "augment": true}');
+SELECT version, card -> 'augment' AS augment FROM note_model WHERE chunk = 0 ORDER BY version;
+
 -- it is on record, and views are part of the model
 SELECT version, card -> 'augment' AS augment, card -> 'augment_predict' AS views FROM scan_model WHERE chunk = 0 ORDER BY version;
 SELECT card -> 'augment' AS augment FROM ecg_model WHERE chunk = 0;

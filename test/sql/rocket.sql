@@ -61,6 +61,8 @@ SELECT idla_train('m', 'SELECT NULL::real[] AS lead, id FROM recordings', 'id', 
 CREATE TABLE damaged (LIKE solved INCLUDING ALL);
 INSERT INTO damaged SELECT * FROM solved;
 UPDATE damaged SET weights = set_byte(weights, octet_length(weights) - 3, 7) WHERE chunk = 0;
+\set VERBOSITY terse
 SELECT idla_predict('damaged', r) FROM recordings r LIMIT 1;
+\set VERBOSITY default
 
 DROP SCHEMA rocket CASCADE;

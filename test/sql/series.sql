@@ -21,6 +21,7 @@ FROM patients, generate_series(0, 30) h;
 SELECT architecture, rows_used, metric, value > 0.9 AS good
 FROM idla_train('icu', 'events', 'died', options => '{"entity": "patient", "time": "hour", "label_at": "decision", "series": {"bins": 24}, "epochs": 15, "folds": 1}');
 SELECT i->>'name' AS name, i->>'kind' AS kind, i->>'use' AS use FROM icu, jsonb_array_elements(card->'inputs') i WHERE chunk = 0;
+SELECT card->'gathered' AS gathered FROM icu WHERE chunk = 0;
 SELECT (manifest->'series') - 'channels' AS series, jsonb_path_query_array(manifest, '$.series.channels[*].name') AS channels FROM icu WHERE chunk = 0;
 
 SELECT patient, round(idla_predict_series('icu', e)::numeric, 1) AS p, idla_classify_series('icu', e) AS class, bool_and(died) AS died FROM events e WHERE patient < 4 GROUP BY patient ORDER BY 1;

@@ -174,7 +174,8 @@ check_bits(void)
 		field_table_close(&table);
 		dev_session_close(session);
 	}
-	CHECK(memcmp(scores[0], scores[1], ROWS * 3 * sizeof(double)) == 0, "three threads solve to the bits of one, and batches of 7 answer those of 64");
+	CHECK(memcmp(scores[0], scores[1], ROWS * 3 * sizeof(double)) == 0,
+		  "three threads solve to the bits of one, and batches of 7 answer those of 64");
 	CHECK(memcmp(scores[0], scores[2], ROWS * 3 * sizeof(double)) == 0, "and little memory to those of much");
 	for (int i = 0; i < 3; i++)
 		free(scores[i]);
@@ -338,7 +339,8 @@ check_series(void)
 	}
 	CHECK_NEAR(channels[1].mean, sum / n, 1e-5, "a channel's mean is that of the training part's bins, not of what was before");
 	CHECK(channels[1].n == (uint64_t) n && channels[2].n == 0 && channels[2].deviation > 0, "and what was never seen is known as such");
-	CHECK(learn_field_planes(&field, planes) == 1 && planes[0].shape.dims[0] == BINS && planes[0].shape.dims[1] == 3 * CHANNELS, "one plane of three a channel");
+	CHECK(learn_field_planes(&field, planes) == 1 && planes[0].shape.dims[0] == BINS && planes[0].shape.dims[1] == 3 * CHANNELS,
+		  "one plane of three a channel");
 	learn_series_load(&plan, stored, expected);
 	learn_field_load(&field, (LearnBytes) {stored, sizeof(stored)}, NULL, to, &length);
 	CHECK(memcmp(loaded, expected, sizeof(loaded)) == 0 && length == BINS, "it is loaded as learn_series_load does");
@@ -378,7 +380,8 @@ check_tabular(void)
 	for (int i = 0; i < 3; i++)
 		scores[i] = calloc(ROWS, sizeof(double));
 	CHECK_OR_STOP(field_table(session, &plan, &table) == DEV_OK, "a table");
-	CHECK_STATUS(session, field_train(&table, field_network(&table, LEARN_GRU, NULL), training, &outcome), DEV_OK, "two kinds of networks are trained");
+	CHECK_STATUS(session, field_train(&table, field_network(&table, LEARN_GRU, NULL), training, &outcome), DEV_OK,
+				 "two kinds of networks are trained");
 	CHECK(table.model.n_nets == 4, "one of each a bag");
 	for (int i = 0; i < 4; i++)
 		CHECK(table.model.nets[i].network.n_fields == 1 - i % 2 && table.model.nets[i].network.architecture == (i % 2 == 0 ? LEARN_GRU : LEARN_TABM),
