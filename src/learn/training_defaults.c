@@ -89,7 +89,8 @@ default_rate(const LearnNetwork *network, int optimizer)
 		case LEARN_TRANSFORMER:
 			return 1e-3;
 		case LEARN_ROCKET:
-			return 1e-4;
+			/* The more features move at once, the less each may. */
+			return network->width > 1000 ? 10.0 / network->width : 1e-2;
 		default:
 			return 2e-3;
 	}
@@ -114,7 +115,7 @@ resolve_optimizer(const LearnNetwork *network, LearnTraining *training)
 	if (training->matrix_rate <= 0)
 		training->matrix_rate = (double) spec.matrix_rate;
 	if (training->decay < 0)
-		training->decay = network->architecture == LEARN_LINEAR ? 1e-2 : 1e-3;
+		training->decay = network->architecture == LEARN_LINEAR || network->architecture == LEARN_ROCKET ? 1e-2 : 1e-3;
 	if (training->momentum < 0)
 		training->momentum = (double) spec.beta1;
 	if (training->schedule < 0)
