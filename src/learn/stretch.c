@@ -26,6 +26,8 @@ create_stretch(DevSession *session, const LearnNetwork *network, const LearnLoss
 
 	stretch->length = length;
 	stretch->network = *network;
+	/* Never the caller's own, which are not to be released. */
+	stretch->network.fields = fields;
 	if (fields == NULL)
 		return DEV_NO_MEMORY;
 	for (int i = 0; i < network->n_fields; i++)
@@ -34,7 +36,6 @@ create_stretch(DevSession *session, const LearnNetwork *network, const LearnLoss
 		if (fields[i].kind == LEARN_TEXT && fields[i].dims[0] > length)
 			fields[i].dims[0] = length;
 	}
-	stretch->network.fields = fields;
 	return learn_network_build(session, &stretch->network, loss, &stretch->built);
 }
 
@@ -62,6 +63,9 @@ free_stretch(DevSession *session, LearnStretch *stretch)
 	dev_release(session, stretch->built.planes);
 	dev_release(session, stretch->built.starts);
 	dev_release(session, stretch->built.lengths);
+	dev_release(session, stretch->built.encoded);
+	dev_release(session, stretch->built.maps);
+	dev_release(session, stretch->built.map_has_length);
 	nn_graph_free(stretch->built.graph);
 }
 

@@ -10,6 +10,7 @@
 
 #include "idla/learn_ridge.h"
 
+#include <math.h>
 #include <string.h>
 
 #define FEW 5000				/* rows below which networks are trained on folds and blended */
@@ -89,8 +90,8 @@ default_rate(const LearnNetwork *network, int optimizer)
 		case LEARN_TRANSFORMER:
 			return 1e-3;
 		case LEARN_ROCKET:
-			/* The more features move at once, the less each may. */
-			return network->width > 1000 ? 10.0 / network->width : 1e-2;
+			/* Thousands of weights move an output together: how far is their number times the rate. */
+			return fmin(1e-2, 10.0 / fmax(1, network->width));
 		default:
 			return 2e-3;
 	}

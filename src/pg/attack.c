@@ -2,8 +2,8 @@
  * attack.c: idla_attack, one row changed so that the model errs.
  *
  * What comes back is a row of the type that came in: numbers written through their types, categories
- * known to the model, images as PNG, everything else as it was. Without a target in the row the attack leads
- * away from the model's own answer.
+ * known to the model, images as PNG of the size that the network sees, everything else (arrays and signals too) as
+ * it was. Without a target in the row the attack leads away from the model's own answer.
  */
 #include "robust.h"
 
@@ -216,6 +216,10 @@ start(IdlaSite *site, Oid type, Jsonb *json)
 	}
 	attacking->options = idla_robust_options_read(json);
 	attacking->assault = idla_assault_create(work, site->model, get_typ_typrelid(type), attacking->options, 1);
+	/* What cannot be written back as it came stays as it is. */
+	for (int i = 0; i < learn->n_fields; i++)
+		if (learn->fields[i].kind != LEARN_IMAGE || learn->fields[i].sample == LEARN_SAMPLE_F32)
+			attacking->assault->planes[i] = NULL;
 	attacking->labels = palloc0(sizeof(float) * (Size) Max(learn->n_targets, 1));
 	attacking->scores = palloc0(sizeof(double) * learn_model_outputs(learn));
 	MemoryContextSwitchTo(caller);

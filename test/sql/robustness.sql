@@ -53,6 +53,16 @@ SELECT bool_and((idla_attack('plain', p, 1, '{"columns": {"weight": {"low": 70, 
 SELECT idla_attack('plain', NULL::patients, 1) IS NULL AS nothing;
 SELECT pg_typeof(idla_attack('weights', p, 0.5)) FROM patients p WHERE id = 3;
 
+-- images: pixels move by epsilon at most, and come back as PNG
+CREATE TABLE photos AS SELECT i AS id, i % 2 = 0 AS bright, i % 5 AS ward, decode((ARRAY['89504e470d0a1a0a0000000d494844520000000a000000080800000000e591316a000000174944415478da6310810306913b77eee06722a925c00400ce6e0d49f61b305e0000000049454e44ae426082',
+	'89504e470d0a1a0a0000000d494844520000000a000000080800000000e591316a000000154944415478da6310810306229977eedcc1cf040100c32f0d4900bd8bd40000000049454e44ae426082'])[1 + i % 2], 'hex') AS photo
+FROM generate_series(1, 60) i;
+SELECT version FROM idla_train('photo_model', 'SELECT photo, ward, bright FROM photos', 'bright', architecture => 'cnn',
+	options => '{"seed": 1, "folds": 1, "epochs": 4, "depth": 1, "width": 4, "adversarial": {"epsilon": 0.05, "steps": 2}}');
+SELECT measure, epsilon, value BETWEEN 0 AND 1 AS share, n FROM idla_robustness('photo_model', 'photos', '{0.02}', '{"steps": 4, "restarts": 1, "columns": {"ward": {"immutable": true}}}') WHERE measure LIKE '%accuracy';
+SELECT i.format, i.width, i.height, (a).ward = ward AS kept, (a).photo <> photo AS moved
+FROM (SELECT p.*, idla_attack('photo_model', p, 0.05, '{"columns": {"ward": {"immutable": true}}}') AS a FROM photos p WHERE id = 1) s, idla_image_info((a).photo) i;
+
 -- what cannot be
 SELECT idla_train('m', 'patients', 'sick', options => '{"adversarial": "pdg"}');
 SELECT idla_train('m', 'patients', 'sick', options => '{"adversarial": {"epsilon": -1}}');

@@ -67,29 +67,44 @@ append_rows(LearnTask task)
 	return status;
 }
 
-static void
-make_table(LearnTask task, bool image)
+static DevStatus
+describe_model(LearnTask task, bool image)
 {
 	static char names[N_CHANNELS][2] = {"a", "b"};
-	LearnFit	fit = {.task = task, .max_categories = 100, .min_count = 1};
 	LearnModel *model = &table.model;
-	DevStatus	status;
 
-	memset(&table, 0, sizeof(table));
-	CHECK_OR_STOP(dev_session_open(NULL, 3, &table.session) == DEV_OK, "a session opens");
 	*model = (LearnModel) {
 		.task = task, .n_columns = N_CHANNELS + image, .n_channels = N_CHANNELS, .n_classes = task == LEARN_MULTICLASS ? 3 : 2,
 		.positive = 1, .n_targets = 1, .temperature = 1, .n_fields = image
 	};
 	model->channels = dev_alloc(table.session, N_CHANNELS, sizeof(LearnChannel));
+	model->target_mean = dev_alloc(table.session, 1, sizeof(double));
+	model->target_scale = dev_alloc(table.session, 1, sizeof(double));
+	if (model->channels == NULL || model->target_mean == NULL || model->target_scale == NULL)
+		return DEV_NO_MEMORY;
 	for (int i = 0; i < N_CHANNELS; i++)
 		model->channels[i] = (LearnChannel) {
 			.name = names[i], .column = i, .number_input = NN_NONE, .indicator_input = NN_NONE, .code_input = NN_NONE
 		};
 	table.field = (LearnField) {.name = (char *) "scan", .column = 2, .kind = LEARN_IMAGE, .dims = {SIDE, SIDE, 1}};
 	model->fields = image ? &table.field : NULL;
+	return DEV_OK;
+}
+
+static DevStatus
+build_table(DevHost *host, LearnTask task, bool image)
+{
+	LearnFit	fit = {.task = task, .max_categories = 100, .min_count = 1};
+	LearnModel *model = &table.model;
+	DevStatus	status;
+
+	memset(&table, 0, sizeof(table));
+	status = dev_session_open(host, 3, &table.session);
+	if (status == DEV_OK)
+		status = describe_model(task, image);
 	table.split = (LearnSplit) {.given = true, .task = task, .seed = 5};
-	status = learn_dataset_create(table.session, model->channels, N_CHANNELS, 1, (size_t) 1 << 24, NULL, &table.dataset);
+	if (status == DEV_OK)
+		status = learn_dataset_create(table.session, model->channels, N_CHANNELS, 1, (size_t) 1 << 24, NULL, &table.dataset);
 	if (status == DEV_OK && image)
 		status = learn_dataset_add_fields(table.dataset, &table.field, 1, (size_t) 1 << 24, NULL);
 	if (status == DEV_OK)
@@ -98,13 +113,17 @@ make_table(LearnTask task, bool image)
 		status = learn_split(table.dataset, &table.split, &table.notes);
 	if (status == DEV_OK)
 		status = learn_fit(table.dataset, &fit, &table.notes, &model->n_numbers, &model->n_codes);
-	model->target_mean = dev_alloc(table.session, 1, sizeof(double));
-	model->target_scale = dev_alloc(table.session, 1, sizeof(double));
 	if (status == DEV_OK && task == LEARN_REGRESSION)
 		status = learn_fit_targets(table.dataset, model->target_mean, model->target_scale);
 	if (status == DEV_OK)
 		status = learn_dataset_encode(table.dataset);
-	CHECK_OR_STOP(status == DEV_OK, "a table is made");
+	return status;
+}
+
+static void
+make_table(LearnTask task, bool image)
+{
+	CHECK_OR_STOP(build_table(NULL, task, image) == DEV_OK, "a table is made");
 }
 
 static void
@@ -521,6 +540,64 @@ test_fields_under_attack(LearnTask task, LearnAdversaryMethod method, LearnNormK
 	free_table();
 }
 
+/* The gradient by an image's pixels against differences of the loss. */
+static void
+test_field_oracle(void)
+{
+	static const size_t places[] = {0, 7, 20, 35};
+	LearnTraining training = ask(3, 1);
+	LearnOutcome outcome;
+	LearnPredictor *predictor;
+	LearnPredictorOracle *made;
+	LearnOracle oracle;
+	float		raw[2 * N_CHANNELS];
+	float		labels[2];
+	float		numbers[2 * 8];
+	int32_t		codes[2];
+	LearnBytes	fields[2];
+	float		planes[2 * PIXELS];
+	float		diff[2 * PIXELS];
+	float		losses[2];
+	float		above[2];
+	float		below[2];
+	uint8_t		wrong[2];
+
+	make_table(LEARN_BINARY, true);
+	CHECK_OR_STOP(train(training, &outcome) == DEV_OK, "a model is trained");
+	CHECK_OR_STOP(learn_predictor_create(table.session, &table.model, 4, &predictor) == DEV_OK, "a predictor opens");
+	CHECK_OR_STOP(learn_predictor_oracle_create(predictor, 1, &made) == DEV_OK, "an oracle opens");
+	for (size_t row = 0; row < 2; row++)
+	{
+		void	   *loaded[LEARN_MAX_PLANES] = {planes + row * PIXELS};
+		int32_t		length;
+
+		make_row(LEARN_BINARY, row, raw + row * N_CHANNELS, &labels[row]);
+		fields[row] = (LearnBytes) {table.pixels[row], PIXELS};
+		learn_field_load(&table.field, fields[row], NULL, loaded, &length);
+		learn_encode_row(table.model.channels, N_CHANNELS, raw + row * N_CHANNELS, numbers + row * table.model.n_numbers, codes);
+	}
+	learn_predictor_oracle_set(made, labels);
+	learn_predictor_oracle_fields(made, fields);
+	oracle = learn_predictor_field_oracle(made, 0, numbers, codes);
+	CHECK_STATUS(table.session, oracle.score(oracle.context, 2, planes, losses, wrong, diff), DEV_OK, "an image is scored");
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+	{
+		float	   *pixel = &planes[PIXELS + places[i]];
+		float		kept = *pixel;
+		float		step = 0.02f;
+
+		*pixel = kept + step;
+		oracle.score(oracle.context, 2, planes, above, NULL, NULL);
+		*pixel = kept - step;
+		oracle.score(oracle.context, 2, planes, below, NULL, NULL);
+		*pixel = kept;
+		CHECK_NEAR((double) (above[1] - below[1]) / (2 * (double) step), (double) diff[PIXELS + places[i]],
+				   2e-3, "gradient by pixel %zu", places[i]);
+		CHECK(above[0] == losses[0], "another row's loss is untouched");
+	}
+	free_table();
+}
+
 static void
 test_field_box(void)
 {
@@ -541,6 +618,95 @@ test_field_box(void)
 	CHECK_NEAR(learn_field_radius(&field, 0.5), 2, 1e-12, "a ball is measured in the network's unit");
 }
 
+/* ---- Memory and cancel ---- */
+
+static LearnTraining
+everything(void)
+{
+	LearnTraining training = ask(1, 2);
+
+	training.augmented = 1;
+	learn_augment_usual(&training.augment, LEARN_AUGMENT_IMAGE);
+	learn_augment_usual(&training.augment, LEARN_AUGMENT_TABLE);
+	set(&training.augment, LEARN_AUGMENT_IMAGE, "mixup", 0.4);
+	training.adversary = (LearnAdversary) {
+		.method = LEARN_TRADES, .epsilon = 0.05, .steps = 2, .restarts = 1, .share = 1, .beta = 1
+	};
+	return training;
+}
+
+static DevStatus
+try_everything(DevHost *host)
+{
+	LearnOutcome outcome;
+	DevStatus	status = build_table(host, LEARN_MULTICLASS, true);
+
+	if (status == DEV_OK)
+		status = train(everything(), &outcome);
+	dev_session_close(table.session);
+	return status;
+}
+
+static void
+test_no_memory(void)
+{
+	CheckHost	counts;
+	DevHost		host = check_host(&counts, 0);
+	bool		survived = true;
+	size_t		calls;
+
+	CHECK(try_everything(&host) == DEV_OK && counts.held == 0, "nothing is held afterwards");
+	calls = counts.calls;
+	for (size_t fail_at = 1; fail_at <= calls && survived; fail_at++)
+	{
+		DevStatus	status;
+
+		host = check_host(&counts, fail_at);
+		status = try_everything(&host);
+		survived = status == DEV_NO_MEMORY && counts.held == 0;
+		if (!survived)
+			printf("#   allocation %zu of %zu: status %d, held %zu\n", fail_at, calls, (int) status, counts.held);
+	}
+	CHECK(survived, "any of %zu allocations may fail", calls);
+}
+
+typedef struct Impatient
+{
+	int			polls;
+	int			at;
+} Impatient;
+
+static bool
+impatient(void *context)
+{
+	Impatient  *host = context;
+
+	return ++host->polls >= host->at;
+}
+
+/* A step of so many passes takes long, and is left between two of them. */
+static void
+test_cancel(void)
+{
+	Impatient	host = {.at = 1 << 30};
+	DevHost		lent = {.context = &host, .cancelled = impatient};
+	LearnTraining training = ask(1000, 2);
+	LearnOutcome outcome;
+	double		start;
+
+	training.batch = 180;
+	training.adversary = (LearnAdversary) {
+		.method = LEARN_PGD, .epsilon = 0.1, .steps = 10000, .restarts = 20, .share = 1, .beta = 1
+	};
+	CHECK_OR_STOP(build_table(&lent, LEARN_BINARY, true) == DEV_OK, "a table is made");
+	host.polls = 0;
+	host.at = 20;
+	start = learn_seconds();
+	CHECK_STATUS(table.session, train(training, &outcome), DEV_CANCELLED, "an attack is cancelled");
+	CHECK(learn_seconds() - start < 10, "and soon: %g s", learn_seconds() - start);
+	free_table();
+}
+
 int
 main(void)
 {
@@ -556,5 +722,8 @@ main(void)
 	test_fields_under_attack(LEARN_MULTICLASS, LEARN_TRADES, LEARN_NORM_MAX);
 	test_fields_under_attack(LEARN_REGRESSION, LEARN_FGSM, LEARN_NORM_MAX);
 	test_field_box();
+	test_field_oracle();
+	test_no_memory();
+	test_cancel();
 	return check_done();
 }

