@@ -374,8 +374,8 @@ idla_judging_read(FunctionCallInfo fcinfo, int version, bool keep_rows)
 	if (judging->learn->task == LEARN_TAGGING)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("model \"%s\" tags: it has one column, whose importance is all there is",
-						get_rel_name(judging->loaded->relid))));
+				 errmsg("model \"%s\" tags texts: it has no answer for a row", get_rel_name(judging->loaded->relid)),
+				 errhint("Judge it with idla_evaluate and idla_classification_report.")));
 	judging->threshold = 0.5;
 	(void) idla_card_number(judging->loaded->model->card, "threshold", &judging->threshold);
 	judging->skip_bad = idla_card_text(judging->loaded->model->card, "on_bad_input") != NULL;

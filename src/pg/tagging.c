@@ -55,6 +55,10 @@ static void
 tag_window(const IdlaLoaded *loaded, const IdlaTokens *tokens, size_t first, size_t n, int32_t *tags, int32_t *actual, float *certain)
 {
 	const LearnField *field = &loaded->model->learn.fields[0];
+	/* The window's own bytes: whatever looks at a text looks at all of it. */
+	uint32_t	start = tokens->tokens[first].start;
+	uint32_t	end = tokens->tokens[first + n - 1].end;
+	LearnWord  *words = palloc(sizeof(LearnWord) * n);
 	const int32_t *predicted;
 	const int32_t *stored;
 	const float *sure;
@@ -65,7 +69,9 @@ tag_window(const IdlaLoaded *loaded, const IdlaTokens *tokens, size_t first, siz
 	size_t		got;
 
 	CHECK_FOR_INTERRUPTS();
-	if (!learn_field_take_tokens(field, tokens->text, tokens->size, n, tokens->tokens + first,
+	for (size_t i = 0; i < n; i++)
+		words[i] = (LearnWord) {tokens->tokens[first + i].start - start, tokens->tokens[first + i].end - start};
+	if (!learn_field_take_tokens(field, tokens->text + start, end - start, n, words,
 								 tokens->tags == NULL ? NULL : tokens->tags + first, true, &taken, &bytes.size, &trouble))
 		idla_raise_trouble(&trouble);
 	bytes.bytes = taken;
@@ -76,6 +82,7 @@ tag_window(const IdlaLoaded *loaded, const IdlaTokens *tokens, size_t first, siz
 	memcpy(certain + first, sure, n * sizeof(float));
 	if (actual != NULL)
 		memcpy(actual + first, stored, n * sizeof(int32_t));
+	pfree(words);
 }
 
 void
