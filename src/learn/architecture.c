@@ -383,6 +383,7 @@ learn_build_dense(LearnBuilder *builder, NnNode src, const char *name, size_t wi
 	const NnShape *shape;
 	size_t		n_in;
 	float		range;
+	NnInit		init = NN_INIT_UNIFORM;
 	NnNode		node;
 
 	if (src == NN_NONE)
@@ -390,12 +391,13 @@ learn_build_dense(LearnBuilder *builder, NnNode src, const char *name, size_t wi
 	shape = nn_graph_shape(builder->graph, src);
 	n_in = shape->dims[shape->rank - 1];
 	range = 1.0f / sqrtf((float) n_in);
+	/* Of thousands of features some matter to no training row: their weights stay what they were, and shall be nothing. */
+	if (builder->network->architecture == LEARN_ROCKET)
+		init = NN_INIT_ZERO;
 	node = nn_linear(builder->graph, src,
-					 parameter(builder, name, "weights", nn_shape(2, n_in, width, 0, 0), role,
-							   NN_INIT_UNIFORM, range));
+					 parameter(builder, name, "weights", nn_shape(2, n_in, width, 0, 0), role, init, range));
 	return nn_bias(builder->graph, node,
-				   parameter(builder, name, "bias", nn_shape(1, width, 0, 0, 0), NN_ROLE_VECTOR,
-							 NN_INIT_UNIFORM, range));
+				   parameter(builder, name, "bias", nn_shape(1, width, 0, 0, 0), NN_ROLE_VECTOR, init, range));
 }
 
 NnNode

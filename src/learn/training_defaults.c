@@ -116,7 +116,7 @@ resolve_optimizer(const LearnNetwork *network, LearnTraining *training)
 	if (training->matrix_rate <= 0)
 		training->matrix_rate = (double) spec.matrix_rate;
 	if (training->decay < 0)
-		training->decay = network->architecture == LEARN_LINEAR ? 1e-2 : 1e-3;
+		training->decay = network->architecture == LEARN_LINEAR || network->architecture == LEARN_ROCKET ? 1e-2 : 1e-3;
 	if (training->momentum < 0)
 		training->momentum = (double) spec.beta1;
 	if (training->schedule < 0)
