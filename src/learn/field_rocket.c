@@ -8,13 +8,14 @@
 #include "field.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FIT_SIGNALS 2000		/* signals that biases are drawn from, at most */
 #define FIT_FLOATS ((size_t) 64 << 20)	/* and their samples in memory */
-#define MOMENT_SIGNALS 4096		/* signals that features' means and deviations are taken of, at most */
-#define LEAST_DEVIATION 1e-4
-#define SOFT 3.0f				/* deviations beyond which a feature saturates, as ordinary columns do: recordings of other devices differ */
+#define SCALE_SIGNALS ((size_t) 512)	/* signals that features' medians and ranges are taken of, at most */
+#define LEAST_RANGE 1e-4f
+#define SOFT 3.0f				/* ranges beyond which a feature saturates, as ordinary columns do: recordings of other devices differ */
 
 size_t
 learn_field_rocket_scratch(const LearnField *field)
@@ -111,27 +112,37 @@ fit_convolutions(LearnDataset *dataset, int number, const uint32_t *rows, size_t
 	return status;
 }
 
-/* Welford's recurrence for every feature. */
-static void
-add_features(size_t n_features, size_t n, const float *features, double *mean, double *squares)
+static int
+compare_floats(const void *a, const void *b)
 {
-	for (size_t i = 0; i < n_features; i++)
-	{
-		double		difference = (double) features[i] - mean[i];
+	float		left = *(const float *) a;
+	float		right = *(const float *) b;
 
-		mean[i] += difference / (double) n;
-		squares[i] += difference * ((double) features[i] - mean[i]);
-	}
+	return (left > right) - (left < right);
 }
 
+/* Median and interquartile range as of ordinary columns; of a feature that is nearly always the same, its range. */
+static void
+set_scale(LearnField *field, size_t feature, size_t n, float *values)
+{
+	float		range;
+
+	qsort(values, n, sizeof(float), compare_floats);
+	range = values[n * 3 / 4] - values[n / 4];
+	if (!(range > LEAST_RANGE))
+		range = (values[n - 1] - values[0]) / 2;
+	field->feature_center[feature] = values[n / 2];
+	field->feature_scale[feature] = range > LEAST_RANGE ? 1 / range : 0.0f;
+}
+
+/* features (SCALE_SIGNALS, n_features) and column (SCALE_SIGNALS): workspace */
 static DevStatus
-fit_moments(LearnDataset *dataset, int number, const uint32_t *rows, size_t n, float *scratch, double *mean, double *squares)
+fit_scales(LearnDataset *dataset, int number, const uint32_t *rows, size_t n, float *scratch, float *features, float *column)
 {
 	LearnField *field = &dataset->fields[number];
 	size_t		n_features = field->rocket->n_features;
-	size_t		wanted = n < MOMENT_SIGNALS ? n : MOMENT_SIGNALS;
+	size_t		wanted = n < SCALE_SIGNALS ? n : SCALE_SIGNALS;
 	size_t		taken = 0;
-	float	   *features = field->feature_center;
 
 	for (size_t i = 0; i < wanted; i++)
 	{
@@ -142,15 +153,13 @@ fit_moments(LearnDataset *dataset, int number, const uint32_t *rows, size_t n, f
 			status = dev_poll(dataset->session);
 		if (status != DEV_OK)
 			return status;
-		if (transform(field, stored, scratch, features))
-			add_features(n_features, ++taken, features, mean, squares);
+		taken += transform(field, stored, scratch, features + taken * n_features);
 	}
-	for (size_t i = 0; i < n_features; i++)
+	for (size_t i = 0; i < n_features && taken > 0; i++)
 	{
-		double		deviation = taken > 0 ? sqrt(squares[i] / (double) taken) : 0;
-
-		field->feature_center[i] = (float) mean[i];
-		field->feature_scale[i] = deviation > LEAST_DEVIATION ? (float) (1 / deviation) : 0.0f;
+		for (size_t j = 0; j < taken; j++)
+			column[j] = features[j * n_features + i];
+		set_scale(field, i, taken, column);
 	}
 	return DEV_OK;
 }
@@ -162,8 +171,8 @@ learn_field_fit_rocket(LearnDataset *dataset, int number, const uint32_t *rows, 
 	DevSession *session = dataset->session;
 	DevStatus	status = fit_convolutions(dataset, number, rows, n, wish, seed);
 	size_t		n_features;
-	double	   *mean;
-	double	   *squares;
+	float	   *features;
+	float	   *column;
 	float	   *scratch;
 
 	if (status != DEV_OK)
@@ -171,14 +180,14 @@ learn_field_fit_rocket(LearnDataset *dataset, int number, const uint32_t *rows, 
 	n_features = field->rocket->n_features;
 	field->feature_center = dev_alloc(session, n_features, sizeof(float));
 	field->feature_scale = dev_alloc(session, n_features, sizeof(float));
-	mean = dev_alloc(session, n_features, sizeof(double));
-	squares = dev_alloc(session, n_features, sizeof(double));
+	features = dev_alloc(session, SCALE_SIGNALS * n_features, sizeof(float));
+	column = dev_alloc(session, SCALE_SIGNALS, sizeof(float));
 	scratch = dev_alloc(session, learn_field_rocket_scratch(field), sizeof(float));
-	if (field->feature_center == NULL || field->feature_scale == NULL || mean == NULL || squares == NULL || scratch == NULL)
+	if (field->feature_center == NULL || field->feature_scale == NULL || features == NULL || column == NULL || scratch == NULL)
 		return DEV_NO_MEMORY;
-	status = fit_moments(dataset, number, rows, n, scratch, mean, squares);
-	dev_release(session, mean);
-	dev_release(session, squares);
+	status = fit_scales(dataset, number, rows, n, scratch, features, column);
+	dev_release(session, features);
+	dev_release(session, column);
 	dev_release(session, scratch);
 	return status;
 }
