@@ -226,6 +226,8 @@ load_fields(LearnPredictorOracle *oracle, size_t first, size_t n)
 	LearnPredictor *predictor = oracle->predictor;
 	size_t		n_fields = (size_t) predictor->model->n_fields;
 
+	/* The graph with gradients is that of the longest texts. */
+	learn_predictor_stretch(predictor, LEARN_MAX_STRETCHES);
 	for (size_t row = 0; row < n; row++)
 		for (size_t field = 0; field < n_fields; field++)
 			learn_field_batch_load(&predictor->fields, (int) field, row, oracle->fields[(first + row) * n_fields + field]);

@@ -53,6 +53,9 @@ extern NnNode learn_build_transformer(LearnBuilder *builder, NnNode src, NnNode 
 extern NnNode learn_build_both_ways(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm);
 
 /* Of a text's pieces to one vector; emissions of a tagger, (length, n_outputs); its CRF's parameters and its loss. (architecture_text.c) */
+/* A text's pieces embedded, (length, width), weights N(0, deviation^2). */
+#define LEARN_PIECE_DEVIATION 0.1f
+extern NnNode learn_build_pieces(LearnBuilder *builder, LearnGraph *built, int number, size_t width, float deviation);
 extern NnNode learn_build_text(LearnBuilder *builder, LearnGraph *built, int number, LearnArchitecture encoder);
 extern NnNode learn_build_tagger(LearnBuilder *builder, LearnGraph *built);
 extern void learn_build_crf(LearnBuilder *builder, LearnGraph *built, bool loss);

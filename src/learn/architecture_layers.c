@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#define PIECES_WIDTH 64			/* of a text's pieces where the first layer begins */
 #define NAME_SIZE 64
 
 /* What a text's layers know of where they are. */
@@ -218,6 +219,8 @@ start_at_field(LayerState *state, const LearnGraph *built)
 		return NN_NONE;
 	}
 	state->length = built->lengths[0];
+	if (network->fields[0].kind == LEARN_TEXT)
+		return learn_build_pieces(state->builder, state->builder->built, 0, PIECES_WIDTH, LEARN_PIECE_DEVIATION);
 	return built->planes[0][0];
 }
 

@@ -17,7 +17,6 @@
 #include <math.h>
 #include <stdio.h>
 
-#define PIECE_DEVIATION 0.1f
 #define WORD_WIDTH 96			/* of a tagger's embeddings */
 #define SHAPE_WIDTH 10
 #define AFFIX_WIDTH 24
@@ -72,6 +71,19 @@ build_text_cnn(LearnBuilder *builder, NnNode src, NnNode length, const char *nam
 }
 
 NnNode
+learn_build_pieces(LearnBuilder *builder, LearnGraph *built, int number, size_t width, float deviation)
+{
+	const LearnField *field = &builder->network->fields[number];
+	char		name[32];
+
+	snprintf(name, sizeof(name), "field%d", number);
+	built->starts[number][0] = nn_token_embedding(builder->graph, built->planes[number][0],
+												  table(builder, name, "pieces", learn_vocabulary_size(field->vocabulary), width,
+														NN_INIT_NORMAL, deviation, NULL), built->lengths[number]);
+	return built->starts[number][0];
+}
+
+NnNode
 learn_build_text(LearnBuilder *builder, LearnGraph *built, int number, LearnArchitecture encoder)
 {
 	const LearnNetwork *network = builder->network;
@@ -79,15 +91,12 @@ learn_build_text(LearnBuilder *builder, LearnGraph *built, int number, LearnArch
 	NnNode		codes = built->planes[number][0];
 	NnNode		length = built->lengths[number];
 	/* Positions are added to a Transformer's pieces, which must be heard beside them. */
-	float		deviation = encoder == LEARN_TRANSFORMER ? 1.0f : PIECE_DEVIATION;
+	float		deviation = encoder == LEARN_TRANSFORMER ? 1.0f : LEARN_PIECE_DEVIATION;
 	NnNode		node;
 	char		name[32];
 
 	snprintf(name, sizeof(name), "field%d", number);
-	node = nn_token_embedding(builder->graph, codes,
-							  table(builder, name, "pieces", learn_vocabulary_size(field->vocabulary), (size_t) network->width,
-									NN_INIT_NORMAL, deviation, NULL), length);
-	built->starts[number][0] = node;
+	node = learn_build_pieces(builder, built, number, (size_t) network->width, deviation);
 	if (encoder == LEARN_BAG)
 		return build_bag(builder, field, codes, node, length, name);
 	if (network->dropout > 0)

@@ -291,9 +291,8 @@ learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_
 
 /* ---- Passes ---- */
 
-/* The stretch that the longest text of rows needs, or the last one; rows are loaded and computed for it from now on. */
-static void
-use_stretch(LearnPredictor *predictor, int stretch)
+void
+learn_predictor_stretch(LearnPredictor *predictor, int stretch)
 {
 	const LearnEngine *engine = NULL;
 
@@ -311,7 +310,7 @@ learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, co
 {
 	const LearnModel *model = predictor->model;
 
-	use_stretch(predictor, LEARN_MAX_STRETCHES);
+	learn_predictor_stretch(predictor, LEARN_MAX_STRETCHES);
 	for (size_t row = 0; row < n; row++)
 		learn_encode_row(model->channels, model->n_channels, raw + row * (size_t) model->n_channels,
 						 predictor->numbers + row * model->n_numbers, predictor->codes + row * model->n_codes);
@@ -466,7 +465,7 @@ next_pass(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t
 		needed = stretch;
 		(*count)++;
 	}
-	use_stretch(predictor, needed);
+	learn_predictor_stretch(predictor, needed);
 	return status;
 }
 

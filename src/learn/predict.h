@@ -63,6 +63,8 @@ struct LearnPredictor
 extern void learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields);
 /* Mean outputs of the networks -> scores, in place, (n, n_outputs). */
 extern void learn_outputs_to_scores(const LearnModel *model, size_t n, double *outputs);
+/* Rows are loaded and computed for this stretch from now on, or for the last one when there are fewer: it takes all texts. */
+extern void learn_predictor_stretch(LearnPredictor *predictor, int stretch);
 /* Output of one network for the n rows that are loaded, until its next pass. */
 extern DevStatus learn_voice_forward(LearnPredictor *predictor, const LearnVoice *voice, size_t n, const float **values);
 /* Sets the inputs of a run from predictor->numbers, ->codes and ->fields. */

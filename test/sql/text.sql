@@ -38,6 +38,8 @@ SELECT idla_explain_parts('bleeding', n) FROM (SELECT NULL::text AS note) n;
 SELECT a.name, t.metric, t.value > 0.8 AS good FROM (VALUES ('cnn'), ('gru'), ('transformer')) a(name),
 	idla_train('bleeding_' || a.name, 'SELECT part, bleeds, age, note FROM notes', 'bleeds', 'binary', a.name,
 	'{"part": "part", "epochs": 8, "width": 16, "rate": 0.01, "batch": 16}') t ORDER BY 1;
+SELECT metric, value > 0.8 AS good FROM idla_train('layers', 'SELECT part, bleeds, note FROM notes', 'bleeds',
+	architecture => 'conv(16) relu global_max', options => '{"part": "part", "epochs": 8, "rate": 0.01, "columns": {"note": "text"}}');
 SELECT value > 0 AS found FROM idla_evaluate('bleeding_cnn', 'notes') WHERE metric = 'auroc';
 SELECT feature FROM idla_importance('bleeding_cnn', 'notes', 2) WHERE rank = 1;
 
