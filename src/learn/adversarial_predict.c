@@ -28,22 +28,6 @@ struct LearnPredictorOracle
 	const int32_t *codes;
 };
 
-static DevStatus
-open_runs(LearnPredictor *predictor)
-{
-	DevStatus	status = DEV_OK;
-
-	for (int i = 0; i < predictor->n_engines && status == DEV_OK; i++)
-	{
-		LearnEngine *engine = &predictor->engines[i];
-
-		if (engine->explain_run == NULL)
-			status = nn_run_create(engine->built.graph, predictor->device, LEARN_EXPLAIN_BATCH, NN_RUN_WHOLE,
-								   &engine->explain_run);
-	}
-	return status;
-}
-
 DevStatus
 learn_predictor_oracle_create(LearnPredictor *predictor, double tolerance, LearnPredictorOracle **oracle)
 {
@@ -70,7 +54,7 @@ learn_predictor_oracle_create(LearnPredictor *predictor, double tolerance, Learn
 	if (made->outputs == NULL || made->seeds == NULL)
 		return DEV_NO_MEMORY;
 	*oracle = made;
-	return open_runs(predictor);
+	return learn_predictor_explain_runs(predictor);
 }
 
 void
@@ -280,7 +264,7 @@ score_rows(LearnPredictorOracle *oracle, size_t n, const float *numbers, const i
 {
 	LearnPredictor *predictor = oracle->predictor;
 	const LearnModel *model = predictor->model;
-	size_t		block = model->n_fields > 0 ? min_size(LEARN_EXPLAIN_BATCH, predictor->max_batch) : LEARN_EXPLAIN_BATCH;
+	size_t		block = learn_predictor_explain_batch(predictor);
 	size_t		width = oracle->field < 0 ? model->n_numbers : predictor->fields.sizes[oracle->field][0];
 	DevStatus	status = DEV_OK;
 

@@ -369,9 +369,19 @@ create_paths(LearnExplainer *explainer)
 	return explainer->point == NULL ? DEV_NO_MEMORY : DEV_OK;
 }
 
-static DevStatus
-create_runs(LearnPredictor *predictor, size_t batch)
+size_t
+learn_predictor_explain_batch(const LearnPredictor *predictor)
 {
+	/* Activations of images and sequences are large; and the field batch holds no more rows than the predictor's. */
+	if (predictor->model->n_fields == 0)
+		return LEARN_EXPLAIN_BATCH;
+	return FIELD_BATCH < predictor->max_batch ? FIELD_BATCH : predictor->max_batch;
+}
+
+DevStatus
+learn_predictor_explain_runs(LearnPredictor *predictor)
+{
+	size_t		batch = learn_predictor_explain_batch(predictor);
 	DevStatus	status = DEV_OK;
 
 	for (int i = 0; i < predictor->n_engines && status == DEV_OK; i++)
@@ -402,9 +412,7 @@ open_explainer(LearnPredictor *predictor, LearnExplainer **explainer)
 	made->predictor = predictor;
 	made->session = session;
 	made->field = UNGROUPED;
-	/* Activations of images and sequences are large; and the field batch holds no more rows than the predictor's. */
-	made->batch = model->n_fields == 0 ? LEARN_EXPLAIN_BATCH : FIELD_BATCH < predictor->max_batch ? FIELD_BATCH :
-		predictor->max_batch;
+	made->batch = learn_predictor_explain_batch(predictor);
 	made->paths = dev_alloc(session, (size_t) predictor->n_voices, sizeof(LearnPath));
 	made->outputs = dev_alloc(session, made->batch * predictor->n_outputs, sizeof(double));
 	made->seeds = dev_alloc(session, made->batch * predictor->n_outputs, sizeof(float));
@@ -416,7 +424,7 @@ open_explainer(LearnPredictor *predictor, LearnExplainer **explainer)
 		return DEV_NO_MEMORY;
 	status = create_paths(made);
 	if (status == DEV_OK)
-		status = create_runs(predictor, made->batch);
+		status = learn_predictor_explain_runs(predictor);
 	if (status == DEV_OK)
 		predictor->explainer = *explainer = made;
 	return status;

@@ -21,7 +21,7 @@ typedef struct LearnEngine
 	size_t		n_features;
 	NnRun	   *runs[LEARN_MAX_STRETCHES];	/* inference, rows[i] rows */
 	NnRun	   *run;			/* the last one */
-	NnRun	   *explain_run;	/* with gradients, LEARN_EXPLAIN_BATCH rows; NULL until something is explained */
+	NnRun	   *explain_run;	/* with gradients; NULL until something is explained or attacked */
 } LearnEngine;
 
 /* One network of the model. */
@@ -58,6 +58,11 @@ struct LearnPredictor
 };
 
 #define LEARN_EXPLAIN_BATCH 32
+
+/* Rows at once in the runs with gradients, LEARN_EXPLAIN_BATCH or fewer. */
+extern size_t learn_predictor_explain_batch(const LearnPredictor *predictor);
+/* The runs with gradients, for explanations and attacks alike; those that exist already stay. */
+extern DevStatus learn_predictor_explain_runs(LearnPredictor *predictor);
 
 /* Encodes rows into predictor->numbers, ->codes and ->fields; n <= max_batch. fields (n, n_fields) stored values. */
 extern void learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields);

@@ -6,6 +6,7 @@
 
 #include "idla/learn_predict.h"
 #include "idla/learn_robust.h"
+#include "idla/learn_text.h"
 #include "learn/trainer.h"
 
 #define N_CHANNELS 2
@@ -618,6 +619,34 @@ test_field_box(void)
 	CHECK_NEAR(learn_field_radius(&field, 0.5), 2, 1e-12, "a ball is measured in the network's unit");
 }
 
+static void
+test_tokens(void)
+{
+	LearnField	field = {.kind = LEARN_TEXT, .tagged = true};
+	LearnAugment augment = {.values = {0}};
+	int32_t		tokens[40];
+	int32_t		again[40];
+	size_t		masked = 0;
+	bool		kept = true;
+
+	set(&augment, LEARN_AUGMENT_TEXT, "mask", 0.5);
+	set(&augment, LEARN_AUGMENT_TEXT, "swap", 0.9);
+	for (int32_t i = 0; i < 40; i++)
+		tokens[i] = again[i] = 100 + i;
+	learn_augment_tokens(&augment, &field, tokens, 30, 7, learn_augment_counter(2, 11));
+	learn_augment_tokens(&augment, &field, again, 30, 7, learn_augment_counter(2, 11));
+	for (int32_t i = 0; i < 40; i++)
+	{
+		masked += tokens[i] == LEARN_UNKNOWN;
+		kept = kept && (tokens[i] == 100 + i || (i < 30 && tokens[i] == LEARN_UNKNOWN));
+	}
+	CHECK(masked > 5 && masked < 25, "%zu of 30 words of a tagger are masked", masked);
+	CHECK(kept, "and none changes its place, nor what is beyond the text");
+	CHECK(memcmp(tokens, again, sizeof(tokens)) == 0, "the same row is changed the same way");
+	learn_augment_tokens(&augment, &field, again, 30, 7, learn_augment_counter(3, 11));
+	CHECK(memcmp(tokens, again, sizeof(tokens)) != 0, "but not in the next epoch");
+}
+
 /* ---- Memory and cancel ---- */
 
 static LearnTraining
@@ -723,6 +752,7 @@ main(void)
 	test_fields_under_attack(LEARN_REGRESSION, LEARN_FGSM, LEARN_NORM_MAX);
 	test_field_box();
 	test_field_oracle();
+	test_tokens();
 	test_no_memory();
 	test_cancel();
 	return check_done();
