@@ -193,7 +193,7 @@ class MitBih(Task):
         rows = []
         for fold in range(5):
             train(self.connection, f"SELECT {names} FROM beats WHERE fold <> {fold}", "ventricular",
-                  {"test": 0, "seed": seed, "width": 1008, "decay": 3, "group_by": "record", "columns": {"ecg": {"normalize": "none"}}},
+                  {"test": 0, "seed": seed, "width": 1008, "group_by": "record", "columns": {"ecg": {"normalize": "none"}}},
                   architecture="rocket")
             rows += self.connection.execute(f"SELECT {fold}, idla_predict('m', b), ventricular FROM beats b WHERE fold = {fold}").fetchall()
         folds, probability, ventricular = (np.array(column) for column in zip(*rows))
