@@ -133,8 +133,8 @@ FROM idla_evaluate('pneumonia', $$SELECT * FROM xrays WHERE part = 'test'$$) WHE
 \echo 'What makes it say so? A PNG in which the places that speak for it are red, and the same as numbers:'
 \echo
 SELECT length(idla_explain_image('pneumonia', x)) AS bytes, round(idla_predict('pneumonia', x)::numeric, 3) AS risk FROM xrays x WHERE xray = 321;
-SELECT rank, part, round(contribution::numeric, 2) AS contribution
-FROM xrays x, idla_explain_parts('pneumonia', x, segments => 4, top => 3) WHERE xray = 321 ORDER BY rank;
+SELECT rank, e.part, round(contribution::numeric, 2) AS contribution
+FROM xrays x, idla_explain_parts('pneumonia', x, segments => 4, top => 3) e WHERE xray = 321 ORDER BY rank;
 
 \echo
 \echo '=== 10. Signals ==============================================================='
