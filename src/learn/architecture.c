@@ -824,6 +824,7 @@ char *
 learn_network_words(DevSession *session, const LearnNetwork *network)
 {
 	const char *name = learn_architecture_names[network->architecture];
+	const char *layers = network->depth == 1 ? "layer" : "layers";
 	size_t		length = network->layers == NULL ? 0 : strlen(network->layers);
 	char	   *text = dev_alloc(session, length + 256, 1);
 	char		embedding[96];
@@ -840,7 +841,7 @@ learn_network_words(DevSession *session, const LearnNetwork *network)
 			snprintf(text, 256, "linear: one weight for each feature");
 			break;
 		case LEARN_MLP:
-			snprintf(text, 256, "%s: %d layers of %d, %s%s", name, network->depth, network->width,
+			snprintf(text, 256, "%s: %d %s of %d, %s%s", name, network->depth, layers, network->width,
 					 activation_name(network->activation), embedding);
 			break;
 		case LEARN_RESNET:
@@ -870,21 +871,21 @@ learn_network_words(DevSession *session, const LearnNetwork *network)
 			break;
 		case LEARN_LSTM:
 		case LEARN_GRU:
-			snprintf(text, 256, "%s: %d layers of %d units", name, network->depth, network->width);
+			snprintf(text, 256, "%s: %d %s of %d units", name, network->depth, layers, network->width);
 			break;
 		case LEARN_ROCKET:
 			snprintf(text, 256, "%s: %d features of fixed convolutions, one weight for each", name, network->width);
 			break;
 		case LEARN_TRANSFORMER:
-			snprintf(text, 256, "%s: %d layers of width %d%s", name, network->depth, network->width,
+			snprintf(text, 256, "%s: %d %s of width %d%s", name, network->depth, layers, network->width,
 					 network->task == LEARN_TAGGING ? "; words, characters, affixes; CRF" : "");
 			break;
 		case LEARN_BAG:
 			snprintf(text, 256, "%s: weighted mean and maximum of pieces, %d wide", name, network->width);
 			break;
 		case LEARN_BILSTM_CRF:
-			snprintf(text, 256, "%s: words, characters, affixes; %d layers of %d units each way; CRF", name, network->depth,
-					 network->width);
+			snprintf(text, 256, "%s: words, characters, affixes; %d %s of %d units each way; CRF", name, network->depth,
+					 layers, network->width);
 			break;
 		case LEARN_LAYERS:
 			snprintf(text, length + 256, "%s: %s%s", name, network->layers, embedding);

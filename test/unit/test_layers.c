@@ -493,8 +493,8 @@ check_defaults(void)
 		{LEARN_AUTO, IMAGE_ALONE, LEARN_RESNET20, "resnet20: 3 stages of 3 residual blocks, 16 to 64 channels"},
 		{LEARN_FCN, SIGNAL_ALONE, LEARN_FCN, "fcn: 3 convolutions over time, 128 channels"},
 		{LEARN_CNN, IMAGE_ALONE, LEARN_CNN, "cnn: 3 blocks of 2 convolutions, 32 channels and up"},
-		{LEARN_LSTM, SIGNAL_ALONE, LEARN_LSTM, "lstm: 1 layers of 64 units"},
-		{LEARN_GRU, SIGNAL_ALONE, LEARN_GRU, "gru: 1 layers of 64 units"}
+		{LEARN_LSTM, SIGNAL_ALONE, LEARN_LSTM, "lstm: 1 layer of 64 units"},
+		{LEARN_GRU, SIGNAL_ALONE, LEARN_GRU, "gru: 1 layer of 64 units"}
 	};
 	DevSession *session;
 	LearnNetwork network;
