@@ -410,6 +410,29 @@ idla_target_decode(IdlaTarget *target, const Datum *datums, uint64 row, float *v
 	target->n_not_finite += finite ? 0 : 1;
 }
 
+/* Why rows were left out, in words. */
+static char *
+left_out(const IdlaReading *reading)
+{
+	const struct
+	{
+		uint64		n;
+		const char *why;
+	}			reasons[] = {
+		{reading->n_no_target, "have no target"}, {reading->n_no_input, "have no input"}, {reading->n_bad, "have a value that cannot be taken"},
+		{reading->n_no_order, "have no value to be ordered by"}, {reading->n_no_part, "have no part"}
+	};
+	StringInfoData words;
+
+	initStringInfo(&words);
+	for (size_t i = 0; i < lengthof(reasons); i++)
+		if (reasons[i].n > 0)
+			appendStringInfo(&words, "%s%llu %s", words.len > 0 ? ", " : "", (unsigned long long) reasons[i].n, reasons[i].why);
+	if (words.len == 0)
+		appendStringInfoString(&words, "none can be used");
+	return words.data;
+}
+
 /* ---- after the last row ---- */
 
 static void
@@ -431,8 +454,7 @@ check_rows(const IdlaTarget *target, const IdlaReading *reading)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("the source has no row that can be used"),
-				 errdetail("Of %llu rows, %llu have no target.", (unsigned long long) reading->n_read,
-						   (unsigned long long) reading->n_no_target)));
+				 errdetail("Of %llu rows, %s.", (unsigned long long) reading->n_read, left_out(reading))));
 	if (n < FEWEST_ROWS)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),

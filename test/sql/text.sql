@@ -59,6 +59,7 @@ SELECT idla_train('bad', 'SELECT bleeds, note FROM notes', 'bleeds', options => 
 -- notes without words teach nothing and are counted
 SELECT rows_used, rows_dropped, dropped_why FROM idla_train('empty', $$SELECT bleeds, CASE WHEN id % 10 = 0 THEN '  ' ELSE note END AS note
 	FROM notes$$, 'bleeds', options => '{"epochs": 1, "columns": {"note": "text"}}');
+SELECT idla_train('nothing', $$SELECT bleeds, ''::text AS note FROM notes$$, 'bleeds', options => '{"columns": {"note": "text"}}');
 -- tokens are read as the text they make
 SELECT metric, value > 0.8 AS good FROM idla_train('arrays', $$SELECT part, bleeds, string_to_array(note, ' ') AS words FROM notes$$, 'bleeds',
 	options => '{"part": "part", "epochs": 8}');
