@@ -13,7 +13,7 @@ IDLA_VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" idla.contr
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
-.PHONY: all test test-long demo docs bench-quality bench-quality-deep bench-speed bench-speed-deep compile-check
+.PHONY: all test test-long demo docs bench-quality bench-quality-deep bench-robust bench-speed bench-speed-deep compile-check
 all:
 
 include engine.mk
@@ -102,6 +102,9 @@ bench-quality:
 
 bench-quality-deep:
 	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/quality_deep.py --data '$(abspath $(BENCH_DATA))' $(BENCH_ARGS)
+
+bench-robust:
+	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/robust_heart.py $(BENCH_ARGS)
 
 bench-speed:
 	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/speed.py $(BENCH_ARGS)
