@@ -5,83 +5,21 @@
  * loss is - sum over classes of q log softmax(z), with derivative (sum of q) softmax - q. Positions beyond the length, and those
  * whose target is no class, do not count; a sequence without any that does has no loss.
  */
+#include "class_target.h"
 #include "sequence.h"
-
-typedef struct Options
-{
-	const float *class_weights; /* the caller's; read by the shape rule only */
-	float		smoothing;
-	bool		plain;			/* no weights, no smoothing: q is the one-hot target */
-} Options;
-
-static bool
-check_options(NnGraph *graph, const NnNodeData *node, size_t classes)
-{
-	const Options *options = node->options;
-
-	if (!(options->smoothing >= 0 && options->smoothing < 1))
-		return nn_reject(graph, node, "smoothing \"%g\" is not at least 0 and less than 1", options->smoothing);
-	for (size_t c = 0; options->class_weights != NULL && c < classes; c++)
-		if (!(options->class_weights[c] >= 0 && options->class_weights[c] < 1e30f))
-			return nn_reject(graph, node, "weight \"%g\" of class %zu is not a number of at least 0",
-							 options->class_weights[c], c);
-	return true;
-}
-
-/* Two rows of (classes): what a one of the target counts, and what every class gets anyway. */
-static bool
-set_constants(NnGraph *graph, NnNodeData *node, size_t classes)
-{
-	const Options *options = node->options;
-
-	node->constants = dev_alloc(graph->session, 2 * classes, sizeof(float));
-	if (node->constants == NULL)
-		return nn_reject_memory(graph);
-	node->n_constants = 2 * classes;
-	for (size_t c = 0; c < classes; c++)
-	{
-		float		weight = options->class_weights != NULL ? options->class_weights[c] : 1;
-
-		node->constants[c] = weight * (1 - options->smoothing);
-		node->constants[classes + c] = weight * options->smoothing / (float) classes;
-	}
-	return true;
-}
 
 static bool
 shape(NnGraph *graph, NnNodeData *node)
 {
-	Options    *options = node->options;
 	const NnShape *logits = check_sequence(graph, node);
 
 	if (logits == NULL || !check_position_codes(graph, node, 1, logits->dims[0]) || !check_lengths(graph, node, 2) ||
-		!check_options(graph, node, logits->dims[1]))
+		!prepare_class_target(graph, node, logits->dims[1]))
 		return false;
-	options->plain = options->class_weights == NULL && options->smoothing == 0;
-	if (!options->plain && !set_constants(graph, node, logits->dims[1]))
-		return false;
-	options->class_weights = NULL;
 	node->shape = nn_shape(1, 1, 0, 0, 0);
 	node->workspace_row = nn_shape_size(logits);
 	node->scratch_row = 2 * nn_shape_size(logits) + 2 * logits->dims[0];
 	return true;
-}
-
-/* q (batch, length, classes) */
-static void
-set_target(const NnPass *pass, const Sequence *s, float *q)
-{
-	const Options *options = pass->node->options;
-	const DevPrimitives *p = pass->device;
-	size_t		rows = pass->batch * s->length;
-
-	p->one_hot(pass->queue, rows, s->width, nn_src_codes(pass, 1), 1, q, s->width);
-	if (options->plain)
-		return;
-	p->zip(pass->queue, DEV_ZIP_MULTIPLY, DEV_SPREAD_ROW, rows, s->width, q, s->width, pass->constants, s->width,
-		   q, s->width, false);
-	p->zip(pass->queue, DEV_ZIP_ADD, DEV_SPREAD_ROW, rows, s->width, q, s->width, pass->constants + s->width, s->width,
-		   q, s->width, false);
 }
 
 static void
@@ -106,7 +44,7 @@ forward(const NnPass *pass)
 	p->softmax(queue, rows, s.width, nn_src(pass, 0), s.width, pass->workspace, s.width, losses);
 	p->zip(queue, DEV_ZIP_SUBTRACT, DEV_SPREAD_COLUMN, rows, s.width, nn_src(pass, 0), s.width, losses, 1,
 		   term, s.width, false);
-	set_target(pass, &s, q);
+	set_class_target(pass, rows, s.width, nn_src_codes(pass, 1), q);
 	p->reduce_cols(queue, rows, s.width, term, s.width, q, s.width, losses, false);
 	set_shares(pass, &s, shares);
 	p->sequence_sum(queue, pass->batch, s.length, 1, lengths_of(pass, 2), shares, losses, nn_dst(pass));
@@ -129,7 +67,7 @@ backward(const NnPass *pass)
 
 	if (diff_src == NULL)
 		return;
-	set_target(pass, &s, q);
+	set_class_target(pass, rows, s.width, nn_src_codes(pass, 1), q);
 	p->reduce_cols(queue, rows, s.width, q, s.width, NULL, 0, sum, false);
 	p->zip(queue, DEV_ZIP_MULTIPLY, DEV_SPREAD_COLUMN, rows, s.width, pass->workspace, s.width, sum, 1,
 		   derivative, s.width, false);
@@ -154,7 +92,7 @@ nn_token_cross_entropy(NnGraph *graph, NnNode logits, NnNode targets, NnNode len
 					   float smoothing)
 {
 	NnNode		src[] = {logits, targets, lengths};
-	Options		options = {.class_weights = class_weights, .smoothing = smoothing};
+	ClassTarget options = {.class_weights = class_weights, .smoothing = smoothing};
 
 	return nn_node_add(graph, &nn_operator_token_cross_entropy, src, lengths == NN_NONE ? 2 : 3, NULL, 0,
 					   &options, sizeof(options));
