@@ -26,7 +26,7 @@ BENCH_SOURCES := $(sort $(wildcard test/bench/*.c))
 
 ENGINE_OBJS := $(ENGINE_SOURCES:src/%.c=build/plain/%.o)
 
-.PHONY: engine engine-plain engine-asan engine-tests-built engine-test engine-fuzz engine-bench engine-robust check-arrows
+.PHONY: engine engine-plain engine-asan engine-tests-built engine-test engine-fuzz engine-bench check-arrows
 .DELETE_ON_ERROR:
 
 # The goal when this file is used alone; the Makefile names its own first.
@@ -47,11 +47,7 @@ engine-fuzz: $(FUZZ_SOURCES:test/fuzz/%.c=build/fuzz/%)
 engine-bench: build/plain/speed_engine
 	$<
 
-# Adversarial training on UCI heart: see test/bench/robust_heart.c.
-engine-robust: build/plain/robust_heart
-	$<
-
-# The programs that scripts in test/bench run beside their peers, and the two above: each says in its file what it measures.
+# The programs that scripts in test/bench run beside their peers, and the one above: each says in its file what it measures.
 $(BENCH_SOURCES:test/bench/%.c=build/plain/%): build/plain/%: test/bench/%.c build/plain/libidla_engine.a engine.mk
 	$(CC) $(ENGINE_plain) -Isrc -MMD -MP -MF $@.d -o $@ $< build/plain/libidla_engine.a $(ENGINE_LIBS)
 

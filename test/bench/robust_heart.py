@@ -1,6 +1,6 @@
 """What the option adversarial buys on UCI heart, through SQL: accuracy clean and under constrained attack, five folds.
 
-    scripts/cluster python3 test/bench/robust_heart.py
+    make bench-robust
 
 The same defaults are trained plainly and against PGD within 1.5 interquartile ranges. An attacker may change what is measured anew at each visit
 (blood pressure, cholesterol, heart rate, ST depression) by whole units and tenths, within the ranges seen in training; who the
