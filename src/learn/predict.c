@@ -272,7 +272,9 @@ learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_
 	made->codes = dev_alloc(session, batch * model->n_codes + 1, sizeof(int32_t));
 	if (made->voices == NULL || made->engines == NULL || made->numbers == NULL || made->codes == NULL)
 		return DEV_NO_MEMORY;
-	status = learn_field_batch_create(session, model->fields, model->n_fields, batch, &made->fields);
+	status = learn_row_encoder_create(session, model->channels, model->n_channels, &made->encoder);
+	if (status == DEV_OK)
+		status = learn_field_batch_create(session, model->fields, model->n_fields, batch, &made->fields);
 	if (status == DEV_OK && model->task == LEARN_TAGGING)
 		status = create_tagger(made);
 	if (status == DEV_OK)
@@ -311,9 +313,7 @@ learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, co
 	const LearnModel *model = predictor->model;
 
 	learn_predictor_stretch(predictor, LEARN_MAX_STRETCHES);
-	for (size_t row = 0; row < n; row++)
-		learn_encode_row(model->channels, model->n_channels, raw + row * (size_t) model->n_channels,
-						 predictor->numbers + row * model->n_numbers, predictor->codes + row * model->n_codes);
+	learn_encode_rows(&predictor->encoder, n, raw, predictor->numbers, model->n_numbers, predictor->codes, model->n_codes);
 	for (size_t row = 0; row < n; row++)
 		for (int field = 0; field < model->n_fields; field++)
 			learn_field_batch_load(&predictor->fields, field, row, fields[row * (size_t) model->n_fields + (size_t) field]);
@@ -498,9 +498,9 @@ learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, cons
 	for (size_t first = 0; first < n && status == DEV_OK; first += count)
 	{
 		status = next_pass(predictor, &rows, first, n, &count);
-		for (size_t row = 0; row < count && status == DEV_OK; row++)
-			learn_encode_row(model->channels, model->n_channels, raw + (first + row) * (size_t) model->n_channels,
-							 predictor->numbers + row * model->n_numbers, predictor->codes + row * model->n_codes);
+		if (status == DEV_OK)
+			learn_encode_rows(&predictor->encoder, count, raw + first * (size_t) model->n_channels,
+							  predictor->numbers, model->n_numbers, predictor->codes, model->n_codes);
 		if (status == DEV_OK)
 			status = load_fields(predictor, &rows, first, count);
 		if (status == DEV_OK)

@@ -7,6 +7,7 @@
 #include "idla/learn_predict.h"
 
 #include "decode_tags.h"
+#include "encode.h"
 #include "field_batch.h"
 #include "stretch.h"
 
@@ -43,6 +44,7 @@ struct LearnPredictor
 	LearnVoice *voices;			/* (n_voices) */
 	int			n_engines;
 	LearnEngine *engines;		/* (n_engines) */
+	LearnRowEncoder encoder;
 	float	   *numbers;		/* (max_batch, n_numbers) encoded rows */
 	int32_t    *codes;			/* (max_batch, n_codes) */
 	LearnFieldBatch fields;		/* (max_batch) loaded rows */
