@@ -49,8 +49,6 @@ extern const char *const learn_augment_kind_names[];	/* "image", ...; NULL ends 
 extern const LearnAugmentOption *learn_augment_find(LearnAugmentKind kind, const char *name);
 /* Position of an option among those of its kind. */
 extern int	learn_augment_number(const LearnAugmentOption *option);
-/* DEV_INVALID, with the range, unless minimum <= value <= maximum. */
-extern DevStatus learn_augment_check(DevSession *session, const LearnAugmentOption *option, double value);
 
 #define LEARN_AUGMENT_MOST 32	/* options at most, all kinds together */
 
@@ -142,10 +140,6 @@ extern void learn_mix_draw(const LearnAugmentImage *how, size_t height, size_t w
 /* dst from a row and its partner, all (height, width, channels); dst may be own. */
 extern void learn_mix_images(const LearnMix *mix, size_t height, size_t width, size_t channels,
 							 const float *own, const float *partner, float *dst);
-/* A whole batch: src and dst (n, height, width, channels) must not overlap; mixes (n) tells what became of the labels. */
-extern void learn_mix_batch(const LearnAugmentImage *how, size_t n, size_t height, size_t width, size_t channels,
-							const float *src, float *dst, uint64_t seed, uint64_t stream, uint64_t counter,
-							LearnMix *mixes);
 /* A draw from Beta(alpha, alpha), alpha > 0, from blocks first_block on, 64 at most. */
 extern double learn_beta_draw(double alpha, uint64_t seed, uint64_t stream, uint64_t counter, uint64_t first_block);
 

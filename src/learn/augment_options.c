@@ -105,15 +105,6 @@ learn_augment_usual(LearnAugment *augment, LearnAugmentKind kind)
 			augment->values[learn_augment_position(option)] = (float) option->usual;
 }
 
-DevStatus
-learn_augment_check(DevSession *session, const LearnAugmentOption *option, double value)
-{
-	if (value >= option->minimum && value <= option->maximum)
-		return DEV_OK;
-	return dev_fail(session, DEV_INVALID, "augmentation \"%s\" of \"%g\" is not between %g and %g",
-					option->name, value, option->minimum, option->maximum);
-}
-
 void
 learn_augment_image_set(LearnAugmentImage *how, int number, double value)
 {
