@@ -135,7 +135,7 @@ test_options(void)
 		if (option->description == NULL || option->description[0] == '\0')
 			CHECK(false, "option \"%s\" is described", option->name);
 	}
-	CHECK(n == 23, "there are 23 options");
+	CHECK(n == 27, "there are 27 options");
 	CHECK(learn_augment_find(LEARN_AUGMENT_TEXT, "rotate") == NULL, "text is not rotated");
 	CHECK(learn_augment_number(learn_augment_find(LEARN_AUGMENT_IMAGE, "rotate")) == 0, "numbers start at 0");
 	CHECK(learn_augment_number(learn_augment_find(LEARN_AUGMENT_TEXT, "swap")) == 1, "in each kind");
