@@ -68,6 +68,9 @@ extern float learn_augment_value(const LearnAugment *augment, LearnAugmentKind k
 /* Every option of a kind at its usual value. */
 extern void learn_augment_usual(LearnAugment *augment, LearnAugmentKind kind);
 
+/* DEV_INVALID for what no input of the model, or its task, could be changed by (src/learn/train_augment.c). */
+extern DevStatus learn_augment_check_model(DevSession *session, const LearnAugment *augment, const LearnModel *model);
+
 /* ---- Images (src/learn/augment_image.c) ---- */
 
 /* Ranges; 0: off. Images are (height, width, channels) floats before any normalisation by channel. */
