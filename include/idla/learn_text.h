@@ -232,6 +232,8 @@ extern size_t learn_text_mask(size_t n, int32_t *ids, const int32_t *words, int3
  */
 extern size_t learn_text_swap(size_t n, int32_t *ids, const int32_t *words, double rate,
 							  uint64_t seed, uint64_t stream, uint64_t counter);
+/* words (n): the number of the word that each piece belongs to, by the pieces alone: one that continues belongs to the piece before it. */
+extern void learn_text_join(const LearnVocabulary *vocabulary, size_t n, const int32_t *ids, int32_t *words);
 /*
  * Writes words in lower case, in upper case or with a capital first letter, each word with probability `rate` and the three with equal
  * chance. Its pieces are spelled, and what is written anew has the pieces that the tokeniser would have made of it, [UNK] where

@@ -93,6 +93,9 @@ learn_augment_field_scratch(const LearnField *field)
 			return field->dims[0] * field->dims[1];
 		case LEARN_AUGMENT_SERIES:
 			return learn_series_stored_size(field->series);
+		case LEARN_AUGMENT_TEXT:
+			/* the number of each piece's word */
+			return field->dims[0];
 		default:
 			return 0;
 	}
@@ -114,25 +117,26 @@ change_tagged(const LearnAugment *augment, const LearnField *field, void *const 
 		learn_text_mask(n, planes[0], NULL, LEARN_UNKNOWN, (double) masked, seed, DEV_STREAM_AUGMENT, counter);
 }
 
+/* Words are spelled while they are whole; then they are masked and exchanged whole. */
 static size_t
 change_pieces(const LearnAugment *augment, const LearnField *field, int32_t *ids, size_t n, size_t room, uint64_t seed,
-			  uint64_t counter)
+			  uint64_t counter, int32_t *words)
 {
 	float		masked = learn_augment_value(augment, LEARN_AUGMENT_TEXT, "mask");
 	float		swapped = learn_augment_value(augment, LEARN_AUGMENT_TEXT, "swap");
 	float		cased = learn_augment_value(augment, LEARN_AUGMENT_TEXT, "case");
 	size_t		before = n;
 
-	/* Words are spelled while they are whole. */
 	if (cased > 0 && !learn_vocabulary_lowercase(field->vocabulary))
 		n = learn_text_case(field->vocabulary, n, room, ids, (double) cased, seed, STREAM_CASE, counter);
 	for (size_t i = n; i < before; i++)
 		ids[i] = 0;
+	learn_text_join(field->vocabulary, n, ids, words);
 	if (masked > 0)
-		learn_text_mask(n, ids, NULL, learn_vocabulary_special(field->vocabulary, LEARN_UNK), (double) masked, seed,
+		learn_text_mask(n, ids, words, learn_vocabulary_special(field->vocabulary, LEARN_UNK), (double) masked, seed,
 						DEV_STREAM_AUGMENT, counter);
 	if (swapped > 0)
-		learn_text_swap(n, ids, NULL, (double) swapped, seed, DEV_STREAM_MIX, counter);
+		learn_text_swap(n, ids, words, (double) swapped, seed, DEV_STREAM_MIX, counter);
 	return n;
 }
 
@@ -214,7 +218,8 @@ learn_augment_loaded(const LearnAugment *augment, const LearnField *field, Learn
 			if (field->tagged)
 				change_tagged(augment, field, planes, (size_t) *length, seed, counter << TOKEN_BITS);
 			else
-				*length = (int32_t) change_pieces(augment, field, planes[0], (size_t) *length, room, seed, counter << TOKEN_BITS);
+				*length = (int32_t) change_pieces(augment, field, planes[0], (size_t) *length, room, seed, counter << TOKEN_BITS,
+												  (int32_t *) (void *) scratch);
 			break;
 		default:
 			break;

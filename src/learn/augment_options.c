@@ -53,8 +53,8 @@ const LearnAugmentOption learn_augment_options[] = {
 	{TABLE, "dropout", 0, 0.9, 0.05, "probability of each column being treated as missing"},
 	{TABLE, "mixup", 0, 8, 0, "rows of one class blended by a weight from Beta(a, a), this a"},
 
-	{TEXT, "mask", 0, 0.9, 0.1, "probability of each token being masked"},
-	{TEXT, "swap", 0, 0.9, 0, "probability of each token changing places with its neighbour"},
+	{TEXT, "mask", 0, 0.9, 0.1, "probability of each word being masked"},
+	{TEXT, "swap", 0, 0.9, 0, "probability of each word changing places with the next"},
 	{TEXT, "case", 0, 0.9, 0, "probability of each word being written in lower case, in upper case or with a capital"},
 
 	{LEARN_N_AUGMENT_KINDS, NULL, 0, 0, 0, NULL}

@@ -165,6 +165,22 @@ spell_word(const LearnVocabulary *vocabulary, const int32_t *ids, size_t n, size
 	return whole ? size : 0;
 }
 
+void
+learn_text_join(const LearnVocabulary *vocabulary, size_t n, const int32_t *ids, int32_t *words)
+{
+	int32_t		word = -1;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		size_t		size = 0;
+		bool		continues;
+
+		part_of_word(vocabulary, ids[i], &continues, &size);
+		word += !continues || i == 0;
+		words[i] = word;
+	}
+}
+
 size_t
 learn_text_case(const LearnVocabulary *vocabulary, size_t n, size_t room, int32_t *ids, double rate, uint64_t seed,
 				uint64_t stream, uint64_t counter)

@@ -160,6 +160,7 @@ is_missing(const LearnTableLayout *layout, const LearnChannel *channel, const fl
 	return channel->number_input == NN_NONE || numbers[channel->number_input] == layout->missing_numbers[channel->number_input];
 }
 
+/* In the column's unit, to the six digits that survive being scaled and back. */
 static Datum
 number_of(const LearnChannel *channel, const float *numbers)
 {
@@ -168,7 +169,7 @@ number_of(const LearnChannel *channel, const float *numbers)
 
 	if (channel->scaling == LEARN_ROBUST)
 		scaled = Max(-FARTHEST, Min(FARTHEST, scaled));
-	value = (float) learn_unscale_number(channel, scaled);
+	value = strtof(psprintf("%.6g", learn_unscale_number(channel, scaled)), NULL);
 	return idla_preview_array(&value, 1, 1, true);
 }
 

@@ -161,7 +161,7 @@ check_views(const LearnTraining *training, const LearnModel *model)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"augment_predict\" averages over changed rows, and nothing is changed"),
 				 errdetail("Views are made with the options of \"augment\"; of images light, noise and erasing have no part in them, and nothing is mixed."),
-				 errhint("Say what may change, for example augment => {\"noise\": 0.05}.")));
+				 errhint("Say what may change, for example \"augment\": {\"noise\": 0.05}.")));
 }
 
 void

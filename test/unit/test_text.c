@@ -514,6 +514,8 @@ test_case(DevSession *session)
 	}
 	CHECK(right, "the same draw gives the same pieces, the tokeniser's own, and what does not fit stays");
 	CHECK(seen[0] && seen[1] && seen[2] && seen[3], "lower, upper and capital first all occur, with more pieces where it takes more");
+	learn_text_join(vocabulary, 6, (int32_t[]) {12, 2, 6, 7, 1, 5}, expected);
+	CHECK(memcmp(expected, (int32_t[]) {0, 1, 2, 2, 3, 3}, 6 * sizeof(int32_t)) == 0, "pieces say which of them are one word");
 	memcpy(changed, (int32_t[]) {12, 2, 2}, 3 * sizeof(int32_t));
 	CHECK(learn_text_case(vocabulary, 3, 3, changed, 1, 1, 1, 0) == 3 && changed[0] == 12, "a word cut off at the beginning is left alone");
 	learn_vocabulary_free(vocabulary);
