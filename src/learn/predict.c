@@ -370,13 +370,20 @@ learn_rows_field(const LearnPredictor *predictor, const LearnRows *rows, size_t 
 	return DEV_OK;
 }
 
+static size_t
+longest_text(const LearnEngine *engine)
+{
+	return engine->stretches.stretches[engine->stretches.n - 1].length;
+}
+
 const LearnEngine *
 learn_predictor_longest(const LearnPredictor *predictor)
 {
 	const LearnEngine *engine = &predictor->engines[0];
 
-	for (int i = 0; i < predictor->n_engines; i++)
-		if (predictor->engines[i].stretches.n > engine->stretches.n)
+	/* Networks of ordinary columns know no texts. */
+	for (int i = 1; i < predictor->n_engines; i++)
+		if (longest_text(&predictor->engines[i]) > longest_text(engine))
 			engine = &predictor->engines[i];
 	return engine;
 }

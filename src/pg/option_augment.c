@@ -160,7 +160,7 @@ check_views(const LearnTraining *training, const LearnModel *model)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"augment_predict\" averages over changed rows, and nothing is changed"),
-				 errdetail("Views are made with the options of \"augment\"; of images light, noise and erasing have no part in them, and nothing is mixed."),
+				 errdetail("Views are made with the options of \"augment\"; light, noise and erasing of images have no part in them, nor has mixing."),
 				 errhint("Say what may change, for example \"augment\": {\"noise\": 0.05}.")));
 }
 

@@ -665,7 +665,9 @@ static void
 test_series(void)
 {
 	enum {BINS = 6, SERIES = 2};
-	LearnSeriesChannel channels[SERIES] = {{.name = (char *) "hr", .n = 9, .mean = 80, .deviation = 10}, {.name = (char *) "ph", .n = 9, .mean = 7, .deviation = 1}};
+	LearnSeriesChannel channels[SERIES] = {
+		{.name = (char *) "hr", .n = 9, .mean = 80, .deviation = 10}, {.name = (char *) "ph", .n = 9, .mean = 7, .deviation = 1}
+	};
 	LearnSeriesPlan plan = {.n_channels = SERIES, .channels = channels, .start = -BINS, .width = 1, .n_bins = BINS};
 	LearnField	field = {.kind = LEARN_SERIES, .sample = LEARN_SAMPLE_F32, .dims = {BINS, SERIES, 0}, .series = &plan};
 	LearnAugment augment = {.values = {0}};
@@ -682,7 +684,8 @@ test_series(void)
 	for (size_t i = 0; i < BINS + 2; i++)
 		for (size_t c = 0; c < SERIES; c++)
 			stored[i * SERIES + c] = i == 1 ? 1 : c == 0 ? 70 + 5 * (float) i : 7;
-	CHECK(learn_augment_kind(&field) == LEARN_AUGMENT_SERIES && learn_augment_field_scratch(&field) == (BINS + 2) * SERIES, "series are a kind of their own");
+	CHECK(learn_augment_kind(&field) == LEARN_AUGMENT_SERIES &&
+		  learn_augment_field_scratch(&field) == (BINS + 2) * SERIES, "series are a kind of their own");
 	learn_series_load(&plan, stored, plain);
 	memcpy(plane, plain, sizeof(plain));
 	set(&augment, LEARN_AUGMENT_SERIES, "value_dropout", 0.5);

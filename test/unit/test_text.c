@@ -477,7 +477,8 @@ spelled(const LearnVocabulary *vocabulary, const int32_t *pieces, size_t n)
 static void
 test_case(DevSession *session)
 {
-	static const char *const pieces[] = {"[PAD]", "[UNK]", "heart", "Heart", "HE", "##ART", "\303\211", "##tat", "\303\251", "##T", "##A", "12", "##heart"};
+	static const char *const pieces[] = {"[PAD]", "[UNK]", "heart", "Heart", "HE", "##ART", "\303\211", "##tat", "\303\251", "##T",
+		"##A", "12", "##heart"};
 	static const int32_t note[] = {2, 6, 7, 11, 1, 2};	/* heart Etat 12 [UNK] heart */
 	LearnVocabulary *vocabulary = vocabulary_of(session, false, LENGTH(pieces), pieces);
 	LearnTextWish wish = {MOST, false, LEARN_KEEP_HEAD, LEARN_UTF8_REFUSE};
