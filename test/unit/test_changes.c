@@ -737,11 +737,21 @@ everything(void)
 static DevStatus
 try_everything(DevHost *host)
 {
+	static const uint32_t rows[] = {3, 10, 5};
+	LearnTraining training = everything();
 	LearnOutcome outcome;
+	LearnPredictor *predictor;
+	double		scores[9];
 	DevStatus	status = build_table(host, LEARN_MULTICLASS, true);
 
 	if (status == DEV_OK)
-		status = train(everything(), &outcome);
+		status = train(training, &outcome);
+	table.model.n_views = 3;
+	table.model.augment = &training.augment;
+	if (status == DEV_OK)
+		status = learn_predictor_create(table.session, &table.model, 2, &predictor);
+	if (status == DEV_OK)
+		status = learn_predict_dataset(predictor, table.dataset, rows, 3, scores);
 	dev_session_close(table.session);
 	return status;
 }
