@@ -134,6 +134,28 @@ scale_number(const LearnChannel *channel, float raw)
 	return scale_robust(raw, channel->center, channel->scale);
 }
 
+double
+learn_unscale_number(const LearnChannel *channel, float scaled)
+{
+	double		x = (double) scaled;
+	double		third = x / 3;
+	double		place;
+	int			below;
+
+	if (channel->scaling == LEARN_QUANTILE)
+	{
+		if (channel->n_quantiles < 2)
+			return 0;
+		place = erfc(-x / sqrt(2)) / 2 * (channel->n_quantiles - 1);
+		below = (int) place < channel->n_quantiles - 2 ? (int) place : channel->n_quantiles - 2;
+		return (double) channel->quantiles[below] +
+			(place - below) * ((double) channel->quantiles[below + 1] - (double) channel->quantiles[below]);
+	}
+	if (channel->scaling == LEARN_ROBUST)
+		x /= sqrt(fmax(1 - third * third, 1e-12));
+	return (double) channel->center + x / (double) channel->scale;
+}
+
 void
 learn_scale_numbers(const LearnChannel *channel, size_t n, const float *raw, float *scaled)
 {
