@@ -194,6 +194,7 @@ typedef struct LearnFit
 	int			max_categories; /* known ones kept a channel; below 1: all */
 	int			min_count;		/* rarer ones are pooled into "other" */
 	bool		warn_leakage;
+	int			profile;		/* intervals of each used channel's profile at most (learn_drift.h); 0: none is made */
 } LearnFit;
 
 /*

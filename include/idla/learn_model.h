@@ -75,6 +75,7 @@ typedef struct LearnChannel
 	float	   *quantiles;
 	int			n_categories;	/* LEARN_CATEGORY: the known ones, most frequent first */
 	char	  **categories;
+	struct LearnProfile *profile;	/* how its values are distributed (learn_drift.h); NULL where nobody asked, or it is not used */
 	bool		has_other;		/* rare categories of training were pooled: code n_categories */
 	bool		has_missing;	/* a category of its own for NULL: code n_categories + has_other */
 	uint32_t    n_lookup;		/* slots of lookup, a power of two; 0: categories are compared one by one */

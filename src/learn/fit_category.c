@@ -5,6 +5,8 @@
 
 #include "fit.h"
 
+#include "idla/learn_drift.h"
+
 #define DISTINCT_TEXTS 0.95
 
 /* How often each of the dictionary's codes occurs in the training part. */
@@ -123,6 +125,30 @@ decide_category(const Fitter *fitter, const LearnChannel *channel, bool keep, si
 	return LEARN_USE_KEEP;
 }
 
+/* counts are negative; what is not kept by name is counted under the code of all others. */
+static DevStatus
+profile_category(Fitter *fitter, LearnChannel *channel, const double *counts, const int32_t *fitted, uint32_t n_known, size_t n_present)
+{
+	DevSession *session = fitter->dataset->session;
+	LearnProfile *profile;
+
+	if (fitter->fit->profile == 0)
+		return DEV_OK;
+	profile = channel->profile = dev_alloc(session, 1, sizeof(LearnProfile));
+	if (profile == NULL)
+		return DEV_NO_MEMORY;
+	profile->n = channel->n_categories + channel->has_other;
+	profile->n_named = channel->n_categories;
+	profile->missing = (double) (fitter->n_train - n_present);
+	profile->counts = dev_alloc(session, (size_t) profile->n + 1, sizeof(double));
+	if (profile->counts == NULL)
+		return DEV_NO_MEMORY;
+	for (uint32_t code = 0; code < n_known; code++)
+		if (fitted[code] >= 0)
+			profile->counts[fitted[code]] -= counts[code];
+	return DEV_OK;
+}
+
 DevStatus
 learn_fit_category(Fitter *fitter, int number)
 {
@@ -150,7 +176,11 @@ learn_fit_category(Fitter *fitter, int number)
 		channel->has_missing = n_present < fitter->n_train;
 		channel->use = decide_category(fitter, channel, channel->use == LEARN_USE_KEEP, n_present, distinct);
 		if (channel->use == LEARN_USE_KEEP)
+		{
 			status = keep_names(fitter, number, order);
+			if (status == DEV_OK)
+				status = profile_category(fitter, channel, counts, fitted, n_known, n_present);
+		}
 		else
 		{
 			channel->n_categories = 0;

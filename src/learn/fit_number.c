@@ -6,6 +6,8 @@
  */
 #include "fit.h"
 
+#include "idla/learn_drift.h"
+
 #include <float.h>
 
 #define LEAST_QUANTILES 10
@@ -277,6 +279,27 @@ find_quantiles(Fitter *fitter, LearnChannel *channel)
 	return DEV_OK;
 }
 
+/* Leaves the values sorted. */
+static DevStatus
+profile_number(Fitter *fitter, LearnChannel *channel)
+{
+	DevSession *session = fitter->dataset->session;
+	DevStatus	status;
+
+	if (fitter->fit->profile == 0)
+		return DEV_OK;
+	channel->profile = dev_alloc(session, 1, sizeof(LearnProfile));
+	if (channel->profile == NULL)
+		return DEV_NO_MEMORY;
+	status = learn_sort_floats(session, fitter->values, fitter->scratch, fitter->n_values);
+	if (status != DEV_OK)
+		return status;
+	/* Values that stand in for a sample without any may be more than it has rows. */
+	return learn_profile_numbers(session, fitter->values, fitter->n_values,
+								 fitter->n_values < fitter->n_sample ? (double) (fitter->n_sample - fitter->n_values) : 0,
+								 fitter->fit->profile, channel->profile);
+}
+
 DevStatus
 learn_fit_number(Fitter *fitter, int number)
 {
@@ -305,7 +328,8 @@ learn_fit_number(Fitter *fitter, int number)
 	channel->minimum = moments.minimum;
 	channel->maximum = moments.maximum;
 	two_values = has_two_values(&moments, fitter->values, fitter->n_values);
-	if (channel->scaling == LEARN_QUANTILE)
+	status = profile_number(fitter, channel);
+	if (status == DEV_OK && channel->scaling == LEARN_QUANTILE)
 		status = find_quantiles(fitter, channel);
 	if (status == DEV_OK)
 		status = learn_quantiles(fitter->dataset->session, fitter->values, fitter->scratch, fitter->n_values,
