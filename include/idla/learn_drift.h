@@ -29,6 +29,9 @@ typedef struct LearnProfile
 extern DevStatus learn_profile_numbers(DevSession *session, const float *sorted, size_t n, double missing, int most,
 									   LearnProfile *profile);
 
+/* The same of n values in any order, which it sorts. */
+extern DevStatus learn_profile_values(DevSession *session, float *values, size_t n, int most, LearnProfile *profile);
+
 /* What was counted of later rows. */
 typedef struct LearnTally
 {

@@ -5,6 +5,8 @@
  * its two thresholds; what it would be by chance alone is known too (it is about chi-squared, Yurdakul 2018), and a
  * verdict that chance explains is not given.
  */
+#include "dataset.h"
+
 #include "idla/learn_drift.h"
 
 #include <string.h>
@@ -147,6 +149,16 @@ learn_profile_numbers(DevSession *session, const float *sorted, size_t n, double
 		done = end;
 	}
 	return DEV_OK;
+}
+
+DevStatus
+learn_profile_values(DevSession *session, float *values, size_t n, int most, LearnProfile *profile)
+{
+	float	   *scratch = dev_alloc(session, n + 1, sizeof(float));
+	DevStatus	status = scratch != NULL ? learn_sort_floats(session, values, scratch, n) : DEV_NO_MEMORY;
+
+	dev_release(session, scratch);
+	return status == DEV_OK ? learn_profile_numbers(session, values, n, 0, most, profile) : status;
 }
 
 DevStatus

@@ -38,15 +38,19 @@ is_classifier(const LearnModel *learn)
 
 /* ---- targets ---- */
 
+static int
+find_attribute(TupleDesc desc, const char *name)
+{
+	for (int i = 0; i < desc->natts; i++)
+		if (strcmp(NameStr(TupleDescAttr(desc, i)->attname), name) == 0)
+			return i;
+	return -1;
+}
+
 static void
 find_target(IdlaTargetColumn *target, TupleDesc desc)
 {
-	target->attribute = -1;
-	for (int i = 0; i < desc->natts; i++)
-	{
-		if (strcmp(NameStr(TupleDescAttr(desc, i)->attname), target->name) == 0)
-			target->attribute = i;
-	}
+	target->attribute = find_attribute(desc, target->name);
 	if (target->attribute < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -135,6 +139,8 @@ find_class(const IdlaJudging *judging, const char *label)
 		else
 			low = middle + 1;
 	}
+	if (judging->each != NULL)
+		return -1;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("the source has class \"%s\", which the model was not trained with", label),
@@ -180,6 +186,8 @@ target_of(const IdlaJudging *judging, int i, Datum value)
 	{
 		int			class = find_class(judging, class_label(value, target->type));
 
+		if (class < 0)
+			return INFINITY;
 		return judging->learn->task == LEARN_MULTICLASS ? class : class == judging->learn->positive;
 	}
 	number = idla_datum_to_double(value, target->type);
@@ -283,6 +291,12 @@ score(IdlaJudging *judging)
 			   learn_predict_scores(judging->loaded->predictor, n, judging->raw, judging->fields,
 									judging->scores + judging->n_scored * learn_model_outputs(judging->learn)));
 	judging->n_scored = judging->n;
+	if (judging->each != NULL)
+	{
+		judging->each(judging->context, judging, n);
+		judging->n_streamed += n;
+		judging->n = judging->n_scored = 0;
+	}
 	release_fields(judging, n);
 }
 
@@ -293,7 +307,7 @@ take_row(void *context, const Datum *values, const bool *isnull)
 	LearnBytes *fields;
 	size_t		slot;
 
-	for (int i = 0; i < judging->n_targets; i++)
+	for (int i = 0; i < judging->n_targets && judging->each == NULL; i++)
 	{
 		if (isnull[judging->targets[i].attribute])
 		{
@@ -304,7 +318,7 @@ take_row(void *context, const Datum *values, const bool *isnull)
 	if (judging->n == judging->capacity)
 		grow(judging);
 	for (int i = 0; i < judging->n_targets; i++)
-		judging->target_values[judging->n * judging->n_targets + i] =
+		judging->target_values[judging->n * judging->n_targets + i] = isnull[judging->targets[i].attribute] ? NAN :
 			target_of(judging, i, values[judging->targets[i].attribute]);
 	slot = judging->keep_rows ? judging->n : judging->n - judging->n_scored;
 	fields = judging->fields + slot * judging->learn->n_fields;
@@ -320,6 +334,18 @@ take_row(void *context, const Datum *values, const bool *isnull)
 		score(judging);
 }
 
+static bool
+has_targets(const IdlaJudging *judging, const char *text)
+{
+	IdlaRows   *rows = idla_rows_open(text);
+	bool		has_all = true;
+
+	for (int i = 0; i < judging->n_targets; i++)
+		has_all = has_all && find_attribute(idla_rows_desc(rows), judging->targets[i].name) >= 0;
+	idla_rows_close(rows);
+	return has_all;
+}
+
 /* The rows of the source, gathered if the model is of series, into judging. */
 static void
 read_source(IdlaJudging *judging, const char *text)
@@ -329,6 +355,9 @@ read_source(IdlaJudging *judging, const char *text)
 	IdlaRows   *rows = NULL;
 	char	  **targets = palloc(judging->n_targets * sizeof(char *));
 	TupleDesc	desc;
+
+	if (judging->each != NULL && !has_targets(judging, text))
+		judging->n_targets = 0;
 
 	for (int i = 0; i < judging->n_targets; i++)
 		targets[i] = unconstify(char *, judging->targets[i].name);
@@ -353,8 +382,8 @@ read_source(IdlaJudging *judging, const char *text)
 		idla_rows_close(rows);
 }
 
-IdlaJudging *
-idla_judging_read(FunctionCallInfo fcinfo, int version, bool keep_rows)
+static IdlaJudging *
+run_judging(FunctionCallInfo fcinfo, int version, bool keep_rows, IdlaEach each, void *context)
 {
 	IdlaWork   *work;
 	IdlaJudging *judging;
@@ -369,6 +398,8 @@ idla_judging_read(FunctionCallInfo fcinfo, int version, bool keep_rows)
 	judging = palloc0(sizeof(IdlaJudging));
 	judging->work = work;
 	judging->keep_rows = keep_rows;
+	judging->each = each;
+	judging->context = context;
 	judging->loaded = idla_load(PG_GETARG_OID(0), version, GetActiveSnapshot(), work->context);
 	judging->learn = &judging->loaded->model->learn;
 	if (judging->learn->task == LEARN_TAGGING)
@@ -376,6 +407,8 @@ idla_judging_read(FunctionCallInfo fcinfo, int version, bool keep_rows)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("model \"%s\" tags texts: it has no answer for a row", get_rel_name(judging->loaded->relid)),
 				 errhint("Judge it with idla_evaluate and idla_classification_report.")));
+	if (each != NULL)
+		each(context, judging, 0);
 	judging->threshold = 0.5;
 	(void) idla_card_number(judging->loaded->model->card, "threshold", &judging->threshold);
 	judging->skip_bad = idla_card_text(judging->loaded->model->card, "on_bad_input") != NULL;
@@ -396,11 +429,23 @@ idla_judging_read(FunctionCallInfo fcinfo, int version, bool keep_rows)
 				(errmsg_plural("%llu row with a bad value was left out", "%llu rows with a bad value were left out",
 							   (unsigned long) judging->n_bad, (unsigned long long) judging->n_bad),
 				 errdetail("The first one: %s.", judging->first_bad)));
-	if (judging->n == 0)
+	if (judging->n + judging->n_streamed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("the source has no rows to judge by")));
 	return judging;
+}
+
+IdlaJudging *
+idla_judging_read(FunctionCallInfo fcinfo, int version, bool keep_rows)
+{
+	return run_judging(fcinfo, version, keep_rows, NULL, NULL);
+}
+
+IdlaJudging *
+idla_judging_stream(FunctionCallInfo fcinfo, int version, IdlaEach each, void *context)
+{
+	return run_judging(fcinfo, version, false, each, context);
 }
 
 /* ---- idla_evaluate ---- */

@@ -147,6 +147,8 @@ typedef struct IdlaModel
 	char	   *entity;			/* tagging, one token a row: its sentence and its position there; NULL otherwise */
 	char	   *position;
 	char	   *target;			/* as the user gave it */
+	int			n_answers;		/* while it is trained: distributions of its answers, see profile.h; 0: none */
+	struct LearnProfile *answers;
 } IdlaModel;
 
 /* jsonb of everything in model->learn and model->columns but the weights; `extra` (options used, split, source ...) is merged in. */

@@ -1,5 +1,5 @@
 /*
- * judging.h: rows of the user's choice with their targets, to judge a model by; shared by evaluate.c and robustness.c.
+ * judging.h: rows of the user's choice with their targets, to judge a model by; shared by evaluate.c, robustness.c and drift.c.
  */
 #ifndef IDLA_JUDGING_H
 #define IDLA_JUDGING_H
@@ -13,6 +13,13 @@ typedef struct IdlaTargetColumn
 	int			attribute;		/* position in values */
 	Oid			type;			/* domains looked through */
 } IdlaTargetColumn;
+
+struct IdlaJudging;
+/*
+ * What is done with a batch of n rows: judging->raw, scores and target_values are of these rows. First it is called with n = 0, when the model is
+ * loaded and nothing has been read.
+ */
+typedef void (*IdlaEach) (void *context, struct IdlaJudging *judging, size_t n);
 
 typedef struct IdlaJudging
 {
@@ -36,6 +43,9 @@ typedef struct IdlaJudging
 	float	   *raw;			/* (capacity, n_channels) when rows are kept, else (BATCH_ROWS, n_channels) */
 	LearnBytes *fields;			/* the same rows' fields; copies */
 	Size		field_bytes;	/* of the copies now */
+	IdlaEach	each;			/* rows are not kept: they are handed on batch by batch */
+	void	   *context;
+	uint64		n_streamed;
 	uint64		n_bad;			/* rows with a bad value, left out */
 	char	   *first_bad;
 } IdlaJudging;
@@ -45,5 +55,10 @@ typedef struct IdlaJudging
  * the current context and goes with idla_work_close.
  */
 extern IdlaJudging *idla_judging_read(FunctionCallInfo fcinfo, int version, bool keep_rows);
+/*
+ * The same of any number of rows, batch by batch. The source may lack the targets' columns (n_targets is 0 then) and rows their targets (NaN);
+ * a class that the model does not know is INFINITY.
+ */
+extern IdlaJudging *idla_judging_stream(FunctionCallInfo fcinfo, int version, IdlaEach each, void *context);
 
 #endif							/* IDLA_JUDGING_H */

@@ -6,6 +6,7 @@
  * back. Reading it is manifest_read.c; both change together, and with them IDLA_FORMAT.
  */
 #include "manifest.h"
+#include "profile.h"
 #include "series.h"
 
 #include "lib/stringinfo.h"
@@ -325,6 +326,7 @@ idla_manifest_build(const IdlaModel *model, Jsonb *extra)
 	idla_json_put_integer(&out, "n_codes", (int64) model->learn.n_codes);
 	put_answers(&out, &model->learn);
 	put_nets(&out, &model->learn);
+	idla_profile_put(&out, model);
 	idla_json_put_string(&out, "weights_sha256", model->digest);
 	appendStringInfoChar(&out, '}');
 	manifest = idla_json_parse(out.data);

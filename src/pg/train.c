@@ -12,6 +12,7 @@
 
 #include "catalog.h"
 #include "constrain.h"
+#include "profile.h"
 #include "progress.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -236,6 +237,7 @@ prepare(IdlaTraining *run)
 	learn_part_sizes(dataset, run->parts);
 
 	run->options->fit.task = learn->task;
+	run->options->fit.profile = idla_profile_intervals(learn->n_channels);
 	idla_check(work, learn_fit(dataset, &run->options->fit, &notes, &learn->n_numbers, &learn->n_codes));
 	idla_report_notes(&notes);
 	if (learn->task == LEARN_TAGGING)

@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "manifest.h"
+#include "profile.h"
 #include "pgtime.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -133,6 +134,7 @@ idla_training_judge(IdlaTraining *run)
 	}
 	scores = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * n * learn_model_outputs(&model->learn));
 	idla_check(work, learn_predict_dataset(predictor, run->reading.dataset, rows, n, scores));
+	idla_profile_answers(model, n, scores);
 	targets = targets_of(run, rows, n);
 	run->metrics = idla_judge(work, &model->learn, n, scores, targets, &run->n_metrics);
 	if (model->learn.n_classes > 0)
