@@ -33,8 +33,10 @@ create_stretch(DevSession *session, const LearnNetwork *network, const LearnLoss
 	for (int i = 0; i < network->n_fields; i++)
 	{
 		fields[i] = network->fields[i];
-		if (fields[i].kind == LEARN_TEXT && fields[i].dims[0] > length)
-			fields[i].dims[0] = length;
+		if (fields[i].kind != LEARN_TEXT || fields[i].dims[0] <= length)
+			continue;
+		fields[i].whole = fields[i].dims[0];
+		fields[i].dims[0] = length;
 	}
 	return learn_network_build(session, &stretch->network, loss, &stretch->built);
 }
