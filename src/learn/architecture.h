@@ -45,6 +45,8 @@ extern NnNode learn_build_layers(LearnBuilder *builder, const LearnGraph *built)
 extern NnNode learn_build_tagging_layers(LearnBuilder *builder, NnNode tokens);
 /* Does the text end in a CRF? The text has been parsed before. */
 extern bool learn_layers_chain(DevSession *session, const LearnNetwork *network);
+/* Does what the text makes of a sequence depend on how much padding there is? The text has been parsed before. */
+extern bool learn_layers_see_padding(DevSession *session, const LearnNetwork *network);
 /* Does the text begin at the field, so that the field has no encoder of its own? */
 extern bool learn_layers_encode(DevSession *session, const LearnNetwork *network);
 
@@ -171,6 +173,8 @@ typedef struct LearnLayer
 
 /* Whether a layer works on places of an image or moments of a sequence: a text with one begins at the field itself. */
 extern bool learn_layer_has_places(LearnLayerKind kind);
+/* Whether what it makes of a sequence depends on how much padding follows, in answers or in the number of weights. */
+extern bool learn_layer_sees_padding(const LearnLayer *layer);
 /* *layers is in the session's memory; release it. DEV_INVALID says the position, the word and the nearest valid one. */
 extern DevStatus learn_layers_parse(DevSession *session, const char *text, LearnLayer **layers, int *n_layers);
 

@@ -45,6 +45,22 @@ learn_layers_encode(DevSession *session, const LearnNetwork *network)
 	return places;
 }
 
+bool
+learn_layers_see_padding(DevSession *session, const LearnNetwork *network)
+{
+	LearnLayer *layers;
+	bool		places;
+	bool		see = false;
+	int			n;
+
+	if (network->architecture != LEARN_LAYERS || read_layers(session, network, &layers, &n, &places) != DEV_OK)
+		return false;
+	for (int i = 0; i < n; i++)
+		see = see || (places && learn_layer_sees_padding(&layers[i]));
+	dev_release(session, layers);
+	return see;
+}
+
 static NnNode
 refuse(LayerState *state, int number, const char *what, const char *hint)
 {

@@ -96,6 +96,24 @@ learn_layer_has_places(LearnLayerKind kind)
 	}
 }
 
+bool
+learn_layer_sees_padding(const LearnLayer *layer)
+{
+	switch (layer->kind)
+	{
+		case LEARN_LAYER_CONVOLUTION:
+			return layer->n_arguments > 2 && layer->arguments[2] > 1;
+		case LEARN_LAYER_GROUP_NORM:
+		case LEARN_LAYER_MAX_POOL:
+		case LEARN_LAYER_AVERAGE_POOL:
+		case LEARN_LAYER_FLATTEN:
+		case LEARN_LAYER_PAD:
+			return true;
+		default:
+			return false;
+	}
+}
+
 /* All words that may stand in a text, activations last; ends with NULL. */
 static const char *const *
 all_words(const char *names[MOST_NAMES])

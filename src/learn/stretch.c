@@ -45,7 +45,7 @@ DevStatus
 learn_stretches_create(DevSession *session, const LearnNetwork *network, const LearnLoss *loss, LearnStretches *stretches)
 {
 	size_t		longest = longest_text(network);
-	size_t		length = SHORTEST;
+	size_t		length = learn_layers_see_padding(session, network) ? longest : SHORTEST;
 	DevStatus	status = DEV_OK;
 
 	memset(stretches, 0, sizeof(*stretches));

@@ -1,5 +1,5 @@
 /*
- * predict.c: idla_predict, idla_classify and idla_probabilities.
+ * predict.c: idla_predict, idla_classify, idla_probabilities and idla_survival.
  *
  * Ordinary functions of a row: any query, view or cursor may call them. A row
  * that is NULL as a whole has no answer; NULL in a column is a missing
@@ -24,6 +24,7 @@ PG_FUNCTION_INFO_V1(idla_predict);
 PG_FUNCTION_INFO_V1(idla_predict_columns);
 PG_FUNCTION_INFO_V1(idla_classify);
 PG_FUNCTION_INFO_V1(idla_probabilities);
+PG_FUNCTION_INFO_V1(idla_survival);
 
 static const char *
 model_name(const IdlaSite *site)
@@ -173,15 +174,15 @@ require_classifier(const IdlaSite *site, const char *function)
 
 /* ---- the functions ---- */
 
-/* Arguments 0 to 2: model, input, version. The site with the row's scores; NULL when there is nothing to answer. */
+/* Arguments 0 and 1: model, input; `number`: version. The site with the row's scores; NULL when there is nothing to answer. */
 static IdlaSite *
-answer(FunctionCallInfo fcinfo)
+answer(FunctionCallInfo fcinfo, int number)
 {
 	IdlaSite   *site;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		return NULL;
-	site = idla_site_row(fcinfo, PG_GETARG_OID(0), idla_version_argument(fcinfo, 2), PG_GETARG_HEAPTUPLEHEADER(1));
+	site = idla_site_row(fcinfo, PG_GETARG_OID(0), idla_version_argument(fcinfo, number), PG_GETARG_HEAPTUPLEHEADER(1));
 	if (unlikely(site->derived == NULL))
 		site->derived = create_answering(site);
 	return site;
@@ -220,7 +221,7 @@ wanted_answer(FunctionCallInfo fcinfo, IdlaSite *site, int number)
 Datum
 idla_predict(PG_FUNCTION_ARGS)
 {
-	IdlaSite   *site = answer(fcinfo);
+	IdlaSite   *site = answer(fcinfo, 2);
 
 	if (site == NULL)
 		PG_RETURN_NULL();
@@ -248,7 +249,7 @@ idla_predict_columns(PG_FUNCTION_ARGS)
 Datum
 idla_classify(PG_FUNCTION_ARGS)
 {
-	IdlaSite   *site = answer(fcinfo);
+	IdlaSite   *site = answer(fcinfo, 2);
 	const LearnModel *learn;
 	Answering  *answering;
 	double	   *answers;
@@ -278,7 +279,7 @@ idla_classify(PG_FUNCTION_ARGS)
 Datum
 idla_probabilities(PG_FUNCTION_ARGS)
 {
-	IdlaSite   *site = answer(fcinfo);
+	IdlaSite   *site = answer(fcinfo, 2);
 	const LearnModel *learn;
 	double	   *answers;
 	JsonbParseState *state = NULL;
@@ -305,4 +306,29 @@ idla_probabilities(PG_FUNCTION_ARGS)
 			idla_json_push_number(&state, learn->classes[i], answers[i]);
 	}
 	PG_RETURN_JSONB_P(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+}
+
+Datum
+idla_survival(PG_FUNCTION_ARGS)
+{
+	IdlaSite   *site = answer(fcinfo, 3);
+	const LearnModel *learn;
+	double		at;
+
+	if (site == NULL || PG_ARGISNULL(2))
+		PG_RETURN_NULL();
+	learn = &site->model->learn;
+	if (learn->task != LEARN_SURVIVAL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" is a %s model: it knows no times", model_name(site), learn_task_names[learn->task]),
+				 errdetail("idla_survival is for models of survival."),
+				 errhint("Use idla_predict, or train with the options \"time\" and \"event\".")));
+	at = PG_GETARG_FLOAT8(2);
+	if (isnan(at) || at < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("time \"%g\" is not a time from 0 on", at),
+				 errdetail("Times count from the beginning of follow-up, in the unit of the training's time column.")));
+	PG_RETURN_FLOAT8(learn_survival_at(learn, idla_site_scores(site)[0], at));
 }

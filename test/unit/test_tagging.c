@@ -428,6 +428,8 @@ main(void)
 	check_text(with_positions(LEARN_POSITIONS_LEARNED), 10);
 	check_text(with_positions(LEARN_POSITIONS_TIME), 10);
 	check_text(in_layers("dense(24) learned_positions attention(4) global_max"), 10);
+	check_text(in_layers("conv(8) batch_norm relu flatten dense(8) relu"), 10);
+	check_text(in_layers("conv(16) group_norm(4) relu max_pool(2) conv(16, 3, 2) relu global_max"), 10);
 	check_tagger(ask(LEARN_BILSTM_CRF), false, 6);
 	check_tagger(ask(LEARN_TRANSFORMER), false, 10);
 	check_tagger(alone(ask(LEARN_BILSTM_CRF)), true, 6);
