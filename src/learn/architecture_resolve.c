@@ -333,7 +333,11 @@ learn_network_resolve(DevSession *session, LearnNetwork *network, size_t n_rows)
 			return status;
 		dev_release(session, layers);
 		if (network->task == LEARN_TAGGING && network->tags_alone && learn_layers_chain(session, network))
-			return dev_fail(session, DEV_INVALID, "the layer text ends in \"crf\", and the option \"crf\" is false");
+		{
+			dev_fail(session, DEV_INVALID, "the layer text ends in \"crf\", and the option \"crf\" is false");
+			dev_hint(session, "A layer text says by itself whether there is a CRF: leave the option out.");
+			return DEV_INVALID;
+		}
 		if (network->task == LEARN_TAGGING)
 			network->tags_alone = !learn_layers_chain(session, network);
 	}

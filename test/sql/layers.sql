@@ -86,4 +86,5 @@ SELECT idla_train('bad', 'SELECT late, wave FROM bumps', 'late', architecture =>
 SELECT idla_train('bad', 'SELECT late, wave FROM bumps', 'late', architecture => 'dense(8) max_pool(2) learned_positions last');
 SELECT idla_train('bad', 'SELECT late, wave FROM bumps', 'late', options => '{"layers": "mirror flatten"}');
 
+\set VERBOSITY terse
 DROP SCHEMA layers CASCADE;
