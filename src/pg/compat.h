@@ -76,6 +76,13 @@
 #define idla_compat_may_execute(function) (pg_proc_aclcheck((function), GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
 #endif
 
+/* 18 can leave room before a minimal tuple; needs access/htup_details.h. */
+#if PG_VERSION_NUM >= 180000
+#define idla_compat_form_minimal_tuple(desc, values, isnull) heap_form_minimal_tuple((desc), (values), (isnull), 0)
+#else
+#define idla_compat_form_minimal_tuple(desc, values, isnull) heap_form_minimal_tuple((desc), (values), (isnull))
+#endif
+
 /* 18 lets a module say its name and version. */
 #if PG_VERSION_NUM >= 180000
 #define IDLA_MODULE_MAGIC(module, release) PG_MODULE_MAGIC_EXT(.name = (module), .version = (release))
