@@ -59,8 +59,8 @@ typedef struct LearnImageWish
 } LearnImageWish;
 
 /*
- * Decodes into pixels (capacity floats; too few is DEV_INVALID), values in [0, 1]. A crop larger than the image is DEV_BAD_DATA. What pixels holds after a failure is
- * undefined.
+ * Decodes into pixels (capacity floats; too few is DEV_INVALID), values in [0, 1]. A crop larger than the image is
+ * DEV_BAD_DATA. What pixels holds after a failure is undefined.
  *
  * Samples are divided by the largest that their bits can say; no gamma, no colour profile. Alpha is composed on black. Colour becomes grey
  * as .299 R + .587 G + .114 B (ITU-R BT.601; of a JPEG this is its stored Y), grey becomes colour three times over.

@@ -67,7 +67,7 @@ extern NnNode learn_build_positions(LearnBuilder *builder, NnNode src, int numbe
 /* Layers of recurrence in both directions: (length, width) -> (length, 2 * the network's width). */
 extern NnNode learn_build_both_ways(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm);
 
-/* Of a text's pieces to one vector; emissions of a tagger, (length, n_outputs); what its tags are decoded with, and its loss, if any. (architecture_text.c) */
+/* Of a text's pieces to one vector; emissions of a tagger, (length, n_outputs); what its tags are decoded with, and its loss. (architecture_text.c) */
 /* A text's pieces embedded, (length, width), weights N(0, deviation^2). */
 #define LEARN_PIECE_DEVIATION 0.1f
 extern NnNode learn_build_pieces(LearnBuilder *builder, LearnGraph *built, int number, size_t width, float deviation);

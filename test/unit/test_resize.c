@@ -86,7 +86,8 @@ check_size(size_t height, size_t width, int channels, LearnImageWish wish, Box b
 	double		worst = 0;
 
 	fill_noise(src, height * width * n_channels);
-	CHECK_OR_STOP(learn_frame(height, width, channels, &wish, &frame, &trouble) && frame.dst_channels == channels && learn_image_resize(src, height, width, channels, &wish, dst, LENGTH(dst), &trouble),
+	CHECK_OR_STOP(learn_frame(height, width, channels, &wish, &frame, &trouble) && frame.dst_channels == channels &&
+				  learn_image_resize(src, height, width, channels, &wish, dst, LENGTH(dst), &trouble),
 				  "%zu x %zu is resized %s", height, width, trouble.message);
 	for (size_t y = 0; y < frame.dst_height; y++)
 		for (size_t x = 0; x < frame.dst_width; x++)
