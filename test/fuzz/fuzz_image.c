@@ -51,47 +51,6 @@ decode(const uint8_t *bytes, size_t size, const LearnImageWish *wish)
 	LearnTrouble trouble;
 	LearnImageInfo info;
 	LearnFrame	frame;
-	bool		good = LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-size_t		LLVMFuzzerCustomMutator(uint8_t *bytes, size_t size, size_t capacity, unsigned seed);
-extern size_t LLVMFuzzerMutate(uint8_t *bytes, size_t size, size_t capacity);
-
-static const LearnImageWish wishes[] = {
-	{.max_pixels = 1 << 16},
-	{.height = 8, .width = 8, .channels = 1, .max_pixels = 1 << 18},
-	{.height = 40, .width = 30, .channels = 3, .fitting = LEARN_FIT_CROP, .max_pixels = 1 << 18},
-	{.height = 30, .width = 40, .fitting = LEARN_FIT_PAD, .crop_height = 2, .max_pixels = 1 << 18},
-	{.width = 3, .crop_width = 1, .channels = 1, .max_pixels = 1 << 18},
-};
-
-#define MUST(condition) do { if (!(condition)) { fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); abort(); } } while (0)
-
-static void
-check_text(const char *text, size_t capacity)
-{
-	size_t		length = strnlen(text, capacity);
-
-	MUST(length < capacity);
-	for (size_t i = 0; i < length; i++)
-		MUST(text[i] >= ' ' && text[i] <= '~');
-}
-
-static void
-check_trouble(const LearnTrouble *trouble, bool good)
-{
-	MUST((trouble->status == DEV_OK) == good);
-	MUST((trouble->message[0] == '\0') == good);
-	MUST(trouble->status == DEV_OK || trouble->status == DEV_BAD_DATA || trouble->status == DEV_NO_MEMORY);
-	check_text(trouble->message, sizeof(trouble->message));
-	check_text(trouble->detail, sizeof(trouble->detail));
-	check_text(trouble->hint, sizeof(trouble->hint));
-}
-
-static void
-decode(const uint8_t *bytes, size_t size, const LearnImageWish *wish)
-{
-	LearnTrouble trouble;
-	LearnImageInfo info;
-	LearnFrame	frame;
 	bool		good = learn_image_plan(bytes, size, wish, &info, &frame, &trouble);
 	size_t		n;
 	float	   *pixels;
@@ -99,9 +58,9 @@ decode(const uint8_t *bytes, size_t size, const LearnImageWish *wish)
 	check_trouble(&trouble, good);
 	if (!good)
 		return;
-	MUST((wish->height == 0 || height == wish->height) && (wish->width == 0 || width == wish->width));
-	MUST(channels == 1 || channels == 3);
-	n = height * width * (size_t) channels;
+	MUST((wish->height == 0 || frame.dst_height == wish->height) && (wish->width == 0 || frame.dst_width == wish->width));
+	MUST(frame.dst_channels == 1 || frame.dst_channels == 3);
+	n = frame.dst_height * frame.dst_width * (size_t) frame.dst_channels;
 	pixels = malloc(n * sizeof(float));
 	MUST(pixels != NULL);
 	good = learn_image_decode(bytes, size, wish, pixels, n, &trouble);
