@@ -202,6 +202,7 @@ channels_put(const LearnImageInfo *info, const LearnImageWish *wish)
 bool
 learn_image_plan(const uint8_t *bytes, size_t size, const LearnImageWish *wish, LearnImageInfo *info, LearnFrame *frame, LearnTrouble *trouble)
 {
+	clear_trouble(trouble);
 	return read_info(bytes, size, info, trouble) && check_pixels(info->height, info->width, wish, trouble) &&
 		learn_frame(info->height, info->width, channels_put(info, wish), wish, frame, trouble);
 }
@@ -242,7 +243,6 @@ learn_image_decode(const void *bytes, size_t size, const LearnImageWish *wish,
 	size_t		n;
 	bool		good;
 
-	clear_trouble(trouble);
 	if (!learn_image_plan(bytes, size, wish, &info, &frame, trouble) || !check_capacity(&frame, capacity, trouble) ||
 		!learn_resizer_open(&frame, pixels, &resizer, trouble))
 		return false;
