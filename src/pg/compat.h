@@ -24,6 +24,12 @@
 #include "varatt.h"
 #endif
 
+/* Writing the lines of EXPLAIN, and what is written into, have headers of their own since 18. */
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+
 /* A qualified name out of text; 16 added a soft-error argument. */
 #if PG_VERSION_NUM >= 160000
 #define idla_compat_name_list(text) stringToQualifiedNameList((text), NULL)
