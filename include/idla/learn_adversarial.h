@@ -98,7 +98,7 @@ typedef struct LearnRunOracle
 	/* TRADES: the divergence of `answer` from what it was for the clean rows; clean NULL: off */
 	NnNode		answer;			/* logits or values, (outputs) or (members, outputs) */
 	NnMean		scale;			/* what answer is: see learn_divergence */
-	const float *clean;			/* (n, size of answer), by learn_run_clean */
+	const float *clean;			/* (n, size of answer): values of answer for the clean rows, in the same mode and step */
 	float	   *seeds;			/* (n, size of answer) scratch */
 	size_t		positions;		/* filled by learn_run_oracle */
 	size_t		outputs;
@@ -107,8 +107,6 @@ typedef struct LearnRunOracle
 
 /* The oracle over run, which must outlive it. `graph` is the run's. wrong is not known to it: all zero. */
 extern LearnOracle learn_run_oracle(LearnRunOracle *run, const NnGraph *graph);
-/* Values of `answer` for inputs (n, n_inputs) into clean (n, size of answer). */
-extern DevStatus learn_run_clean(LearnRunOracle *run, size_t n, const float *inputs, float *clean);
 
 /*
  * How far `moved` answers are from `clean` ones, and the gradient by both, times weight; either gradient may be NULL.
@@ -144,15 +142,6 @@ extern DevStatus learn_constraints_check(DevSession *session, const LearnChannel
 extern double learn_channel_unit(const LearnChannel *channel);
 
 /*
- * Whether `changed` is a row that an attack within epsilon may make of `clean`, both raw (n_channels): what cannot change is
- * the same bits, numbers are the row's own or within bounds and on their steps, categories the row's own or allowed,
- * at most max_changes of them changed (none at epsilon 0, which is the row itself), and the numbers' change within epsilon
- * but for rounding (1e-6 of it). What is missing stays missing.
- */
-extern bool learn_row_allowed(const LearnChannel *channels, int n_channels, const LearnConstraint *constraints,
-							  LearnNormKind norm, double epsilon, int max_changes, const float *clean, const float *changed);
-
-/*
  * The box, among the encoded number inputs, of a raw change of at most epsilon within the constraints: for adversarial
  * training, which has encoded rows only. numbers (n, n_numbers) -> low, high (n, n_numbers), to be used with epsilon
  * INFINITY. Scaling is monotone, so for LEARN_NORM_MAX and step 0 the box is exact but for rounding; steps are ignored (the
@@ -185,7 +174,10 @@ extern DevStatus learn_table_attacker_create(DevSession *session, const LearnCha
 											 size_t max_rows, LearnTableAttacker **attacker);
 extern void learn_table_attacker_free(LearnTableAttacker *attacker);	/* NULL is allowed */
 /*
- * raw (n, n_channels) -> changed (n, n_channels), n <= max_rows: every row passes learn_row_allowed. Gradients by raw values
+ * raw (n, n_channels) -> changed (n, n_channels), n <= max_rows: every row is what an attack within epsilon may make of its own: what
+ * cannot change is the same bits, numbers are the row's own or within bounds and on their steps, categories the row's own or allowed, at most
+ * max_changes of them changed (none at epsilon 0, which is the row itself), the numbers' change within epsilon but for rounding (1e-6 of it),
+ * and what is missing stays missing. Gradients by raw values
  * go through the derivative of the scaling; values are rounded to their steps before the oracle sees them, so what
  * is returned is what was judged. Categories are chosen greedily: the one change that raises the loss most, then the
  * next. epsilons (n) or NULL; losses (n) or NULL; fooled (n) as in learn_attack, or NULL.

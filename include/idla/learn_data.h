@@ -78,8 +78,6 @@ extern void learn_dataset_free(LearnDataset *dataset);
 extern DevStatus learn_dataset_intern(LearnDataset *dataset, int channel, const char *bytes, size_t size, float *code);
 extern DevStatus learn_dataset_append(LearnDataset *dataset, const LearnRow *row);
 extern size_t learn_dataset_rows(const LearnDataset *dataset);
-extern const char *learn_dataset_category(const LearnDataset *dataset, int channel, int code);
-extern int	learn_dataset_categories(const LearnDataset *dataset, int channel);
 
 /* Targets stay in memory: (rows, n_targets); the glue may rewrite them (class codes) before the split. */
 extern float *learn_dataset_targets(LearnDataset *dataset);

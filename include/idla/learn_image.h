@@ -59,18 +59,8 @@ typedef struct LearnImageWish
 } LearnImageWish;
 
 /*
- * What learn_image_decode will give for these bytes, from the header alone; the caller makes room for height * width *
- * channels floats. bits is that of LearnImageInfo. A crop larger than the image is DEV_BAD_DATA.
- */
-extern bool learn_image_size(const void *bytes, size_t size, const LearnImageWish *wish,
-							 size_t *height, size_t *width, int *channels, int *bits, LearnTrouble *trouble);
-/* The same for an array of numbers of this shape. */
-extern bool learn_image_size_of(size_t src_height, size_t src_width, int src_channels, const LearnImageWish *wish,
-								size_t *height, size_t *width, int *channels, LearnTrouble *trouble);
-
-/*
- * Decodes into pixels (capacity floats; too few is DEV_INVALID), values in [0, 1]. What pixels holds after a failure is
- * undefined.
+ * Decodes into pixels (capacity floats; too few is DEV_INVALID), values in [0, 1]. A crop larger than the image is
+ * DEV_BAD_DATA. What pixels holds after a failure is undefined.
  *
  * Samples are divided by the largest that their bits can say; no gamma, no colour profile. Alpha is composed on black. Colour becomes grey
  * as .299 R + .587 G + .114 B (ITU-R BT.601; of a JPEG this is its stored Y), grey becomes colour three times over.

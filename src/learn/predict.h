@@ -55,6 +55,7 @@ struct LearnPredictor
 	size_t		rows[LEARN_MAX_STRETCHES];	/* most rows of a pass */
 	LearnChain	chain;			/* tagging */
 	float	   *emissions;		/* tagging: (longest text, n_outputs) mean over the networks */
+	float	   *shares;			/* the same of the probabilities of tags, where tokens stand alone; else NULL */
 	int32_t    *tags;			/* tagging: (longest text) */
 	float	   *certain;
 	LearnViews *views;			/* NULL where rows are answered as they are */
