@@ -41,7 +41,7 @@ def say(words, ratio, spread):
 
 class Server:
     def __init__(self):
-        self.connection = psycopg.connect(autocommit=True)
+        self.connection = psycopg.connect(autocommit=True, prepare_threshold=None)
         self.run("SET max_parallel_workers_per_gather = 0")
         self.run("SET jit = off")
         self.run("SET client_min_messages = warning")
