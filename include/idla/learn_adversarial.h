@@ -203,6 +203,8 @@ extern bool learn_field_is_attacked(const LearnField *field);
  * for arrays and signals in the scaled values, where padding beyond length stays. INFINITY leaves the range alone as the bound.
  */
 extern void learn_field_box(const LearnField *field, size_t length, double epsilon, const float *plane, float *low, float *high);
+/* What one unit of epsilon is in the stored values of channel d: 1 for pixels, which are stored in [0, 1]; 1 / scale for numbers of arrays. */
+extern double learn_field_unit(const LearnField *field, size_t d);
 /* A Euclidean epsilon of the same unit in loaded values: of colours the mean of the channels' scales counts. */
 extern double learn_field_radius(const LearnField *field, double epsilon);
 

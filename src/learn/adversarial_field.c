@@ -43,6 +43,14 @@ learn_field_box(const LearnField *field, size_t length, double epsilon, const fl
 }
 
 double
+learn_field_unit(const LearnField *field, size_t d)
+{
+	if (field->kind == LEARN_SERIES)
+		return field->series->channels[d].deviation;
+	return has_pixels(field) ? 1 : 1 / (double) field->scale[d];
+}
+
+double
 learn_field_radius(const LearnField *field, double epsilon)
 {
 	double		sum = 0;

@@ -382,9 +382,8 @@ take_view(LearnPredictor *predictor, int view, size_t n)
 	}
 }
 
-/* Scores of the n <= max_batch rows that lie encoded in the predictor. */
-static DevStatus
-score_encoded(LearnPredictor *predictor, size_t n, double *scores)
+DevStatus
+learn_predict_encoded(LearnPredictor *predictor, size_t n, double *scores)
 {
 	const size_t n_values = n * predictor->n_outputs;
 	int			n_views = predictor->plain == NULL ? 1 : predictor->model->n_views;
@@ -432,6 +431,16 @@ static size_t
 stretch_rows(const LearnPredictor *predictor, int stretch)
 {
 	return predictor->rows[stretch] == 0 ? predictor->max_batch : predictor->rows[stretch];
+}
+
+size_t
+learn_predictor_room(const LearnPredictor *predictor)
+{
+	size_t		room = predictor->max_batch;
+
+	for (int stretch = 0; stretch < LEARN_MAX_STRETCHES; stretch++)
+		room = stretch_rows(predictor, stretch) < room ? stretch_rows(predictor, stretch) : room;
+	return room;
 }
 
 /* How many rows from `first` on make the next pass; the stretch that they need is used. */
@@ -504,7 +513,7 @@ learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, cons
 		if (status == DEV_OK)
 			status = load_fields(predictor, &rows, first, count);
 		if (status == DEV_OK)
-			status = score_encoded(predictor, count, scores + first * predictor->n_outputs);
+			status = learn_predict_encoded(predictor, count, scores + first * predictor->n_outputs);
 		if (status == DEV_OK && first + count < n)
 			status = dev_poll(predictor->session);
 	}
@@ -527,7 +536,7 @@ learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const ui
 		if (status == DEV_OK)
 			status = load_fields(predictor, &from, first, count);
 		if (status == DEV_OK)
-			status = score_encoded(predictor, count, scores + first * predictor->n_outputs);
+			status = learn_predict_encoded(predictor, count, scores + first * predictor->n_outputs);
 		if (status == DEV_OK && first + count < n)
 			status = dev_poll(predictor->session);
 	}

@@ -75,8 +75,8 @@ idla_robust_options_read(Jsonb *json)
 
 /* ---- making ---- */
 
-static void *
-allocate(IdlaWork *work, size_t count, size_t size)
+void *
+idla_assault_allocate(IdlaWork *work, size_t count, size_t size)
 {
 	void	   *block = dev_alloc(work->session, Max(count, 1), Max(size, 1));
 
@@ -98,20 +98,20 @@ allocate_fields(IdlaAssault *assault)
 	size_t		n = assault->max_rows;
 	size_t		widest = 0;
 
-	assault->planes = allocate(assault->work, (size_t) learn->n_fields, sizeof(float *));
+	assault->planes = idla_assault_allocate(assault->work, (size_t) learn->n_fields, sizeof(float *));
 	for (int i = 0; i < learn->n_fields; i++)
 	{
 		if (!learn_field_is_attacked(&learn->fields[i]))
 			continue;
 		widest = Max(widest, plane_size(&learn->fields[i]));
-		assault->planes[i] = allocate(assault->work, n, plane_size(&learn->fields[i]) * sizeof(float));
+		assault->planes[i] = idla_assault_allocate(assault->work, n, plane_size(&learn->fields[i]) * sizeof(float));
 	}
 	if (widest == 0)
 		return;
-	assault->clean = allocate(assault->work, n, widest * sizeof(float));
-	assault->box_low = allocate(assault->work, n, widest * sizeof(float));
-	assault->box_high = allocate(assault->work, n, widest * sizeof(float));
-	assault->scratch = allocate(assault->work, learn_attack_scratch(n, widest), sizeof(float));
+	assault->clean = idla_assault_allocate(assault->work, n, widest * sizeof(float));
+	assault->box_low = idla_assault_allocate(assault->work, n, widest * sizeof(float));
+	assault->box_high = idla_assault_allocate(assault->work, n, widest * sizeof(float));
+	assault->scratch = idla_assault_allocate(assault->work, learn_attack_scratch(n, widest), sizeof(float));
 }
 
 /* What the user says now goes before what he said in training. */
@@ -161,12 +161,12 @@ idla_assault_create(IdlaWork *work, const IdlaModel *model, Oid relid, const Idl
 	if (movable)
 		idla_check(work, learn_table_attacker_create(work->session, learn->channels, learn->n_channels, assault->constraints,
 													 learn->n_numbers, learn->n_codes, max_rows, &assault->attacker));
-	assault->changed = allocate(work, max_rows, (size_t) learn->n_channels * sizeof(float));
-	assault->fooled = allocate(work, max_rows, 1);
-	assault->losses = allocate(work, max_rows, sizeof(float));
-	assault->lengths = allocate(work, max_rows, sizeof(int32_t));
-	assault->numbers = allocate(work, max_rows, learn->n_numbers * sizeof(float));
-	assault->codes = allocate(work, max_rows, learn->n_codes * sizeof(int32_t));
+	assault->changed = idla_assault_allocate(work, max_rows, (size_t) learn->n_channels * sizeof(float));
+	assault->fooled = idla_assault_allocate(work, max_rows, 1);
+	assault->losses = idla_assault_allocate(work, max_rows, sizeof(float));
+	assault->lengths = idla_assault_allocate(work, max_rows, sizeof(int32_t));
+	assault->numbers = idla_assault_allocate(work, max_rows, learn->n_numbers * sizeof(float));
+	assault->codes = idla_assault_allocate(work, max_rows, learn->n_codes * sizeof(int32_t));
 	allocate_fields(assault);
 	MemoryContextSwitchTo(caller);
 	return assault;

@@ -63,6 +63,8 @@ typedef struct IdlaAssault
 /* relid: the table whose constraints hold, or InvalidOid. ERROR for a model that nobody can attack. */
 extern IdlaAssault *idla_assault_create(IdlaWork *work, const IdlaModel *model, Oid relid, const IdlaRobustOptions *options,
 										size_t max_rows);
+/* count * size bytes of zeros from the work's session, at least one; ERROR when its memory does not suffice. */
+extern void *idla_assault_allocate(IdlaWork *work, size_t count, size_t size);
 /* The batch: rows of n, their labels as learn_predictor_oracle_set has them. All borrowed. */
 extern void idla_assault_rows(IdlaAssault *assault, uint64 first, const float *raw, const LearnBytes *fields,
 							  const float *labels);

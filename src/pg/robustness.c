@@ -22,6 +22,7 @@
 #define INTERVAL_ALPHA 0.025	/* on either side */
 #define CERTIFY_ALPHA 0.001
 #define CHOOSE 100				/* noisy copies by which the class is chosen */
+#define COPY_FLOATS ((size_t) 1 << 22)	/* of noise at once, about */
 
 PG_FUNCTION_INFO_V1(idla_robustness);
 
@@ -44,6 +45,7 @@ typedef struct Robustness
 	size_t		n_certified;
 	uint64_t   *certified;		/* (n_epsilons): of the certified rows, right with so large a radius */
 	size_t		n_abstained;
+	char	   *smoothed;		/* the units of what is certified, or NULL */
 } Robustness;
 
 /* ---- what is asked ---- */
@@ -157,17 +159,63 @@ attack_all(Robustness *run)
 
 /* ---- certificates ---- */
 
+/* Noise may be as large as an image: fewer copies at once then. */
+static size_t
+copies_at_once(size_t n_inputs)
+{
+	return Max(Min((size_t) BATCH, COPY_FLOATS / Max(n_inputs, 1)), 1);
+}
+
+/* Of how many kinds of inputs the certificate speaks, in words; NULL without any. */
+static char *
+smoothed_words(const Robustness *run)
+{
+	const LearnModel *learn = run->judging->learn;
+	bool		numbers = false;
+	bool		pixels = false;
+	bool		scaled = false;
+	StringInfoData words;
+
+	for (int i = 0; i < learn->n_channels; i++)
+		numbers |= run->assault->constraints[i].mutable && learn->channels[i].kind == LEARN_NUMBER &&
+			learn->channels[i].number_input != NN_NONE;
+	for (int i = 0; i < learn->n_fields; i++)
+	{
+		pixels |= learn_field_is_smoothed(&learn->fields[i]) && learn->fields[i].sample != LEARN_SAMPLE_F32;
+		scaled |= learn_field_is_smoothed(&learn->fields[i]) && learn->fields[i].sample == LEARN_SAMPLE_F32;
+	}
+	initStringInfo(&words);
+	if (numbers)
+		appendStringInfoString(&words, "scales of its columns");
+	if (pixels)
+		appendStringInfo(&words, "%sshares of the range of pixels", words.len > 0 ? ", " : "");
+	if (scaled)
+		appendStringInfo(&words, "%sstandard deviations of arrays, signals and series", words.len > 0 ? ", " : "");
+	return words.len > 0 ? words.data : NULL;
+}
+
 static bool
-may_certify(const Robustness *run)
+has_kind(const LearnModel *learn, LearnFieldKind kind)
+{
+	for (int i = 0; i < learn->n_fields; i++)
+		if (learn->fields[i].kind == kind)
+			return true;
+	return false;
+}
+
+/* Why there can be no certificate, or NULL when there can be. */
+static const char *
+no_certificate(const Robustness *run)
 {
 	const LearnModel *learn = run->judging->learn;
 
-	if (run->options->certify == 0 || learn->n_fields > 0 || (learn->task != LEARN_BINARY && learn->task != LEARN_MULTICLASS))
-		return false;
-	for (int i = 0; i < learn->n_channels; i++)
-		if (run->assault->constraints[i].mutable && learn->channels[i].number_input != NN_NONE)
-			return true;
-	return false;
+	if (learn->task != LEARN_BINARY && learn->task != LEARN_MULTICLASS)
+		return "Only the answers of models with classes are certified.";
+	if (run->smoothed == NULL && has_kind(learn, LEARN_TEXT))
+		return "Texts cannot be certified: there is no noise to lay on words, and the model has nothing else that may change.";
+	if (run->smoothed == NULL)
+		return "Nothing can be certified: no number of a row may change.";
+	return NULL;
 }
 
 static void
@@ -175,45 +223,44 @@ certify_rows(Robustness *run)
 {
 	IdlaJudging *judging = run->judging;
 	const LearnModel *learn = judging->learn;
+	IdlaWork   *work = run->assault->work;
 	size_t		n_outputs = learn_model_outputs(learn);
 	LearnSmoothing how = {
 		.sigma = run->options->sigma, .n_choose = CHOOSE, .n_certify = run->options->samples, .alpha = CERTIFY_ALPHA
 	};
-	LearnTableClassifier table = {
-		.predictor = run->assault->predictor, .constraints = run->assault->constraints, .max_rows = BATCH,
-		.rows = palloc(sizeof(float) * BATCH * (Size) Max(learn->n_channels, 1)),
-		.answers = palloc(sizeof(double) * BATCH * n_outputs)
-	};
+	LearnRowClassifier *smoothed;
+	LearnClassifier classifier;
+	LearnNoiseVoter noise = {.classifier = &classifier, .seed = (uint64_t) run->options->seed};
+	size_t		most;
 	uint64_t   *counts = palloc(sizeof(uint64_t) * Max(n_outputs, 2));
+	float	   *zeros;
 
-	if (!may_certify(run))
+	run->smoothed = smoothed_words(run);
+	if (run->options->certify == 0 || no_certificate(run) != NULL)
 		return;
-	idla_check(judging->work, learn_smoothing_check(judging->work->session, &how));
+	idla_check(work, learn_smoothing_check(work->session, &how));
+	idla_check(work, learn_row_classifier_create(run->assault->predictor, run->assault->constraints, &smoothed));
+	most = learn_row_classifier_inputs(smoothed);
+	noise.max_rows = copies_at_once(most);
+	noise.inputs = idla_assault_allocate(work, noise.max_rows, most * sizeof(float));
+	noise.scores = idla_assault_allocate(work, noise.max_rows, n_outputs * sizeof(float));
+	zeros = idla_assault_allocate(work, most, sizeof(float));
+	noise.row = zeros;
 	run->n_certified = Min(run->n, (size_t) run->options->certify);
 	for (size_t i = 0; i < run->n_certified; i++)
 	{
 		size_t		row = (size_t) ((uint64) i * run->n / run->n_certified);
-		LearnClassifier classifier;
-		LearnNoiseVoter noise = {.max_rows = BATCH, .seed = (uint64_t) run->options->seed, .number = row};
 		LearnVoter	voter;
 		LearnCertificate certificate;
-		float	   *zeros;
 
-		table.raw = judging->raw + row * (size_t) learn->n_channels;
-		classifier = learn_table_classifier(&table);
-		zeros = palloc0(sizeof(float) * classifier.n_inputs);
-		noise.classifier = &classifier;
-		noise.row = zeros;
-		noise.inputs = palloc(sizeof(float) * BATCH * classifier.n_inputs);
-		noise.scores = palloc(sizeof(float) * BATCH * classifier.n_outputs);
+		classifier = learn_row_classifier(smoothed, judging->raw + row * (size_t) learn->n_channels,
+										  judging->fields + row * (size_t) learn->n_fields);
+		noise.number = row;
 		voter = learn_noise_voter(&noise);
-		idla_check(judging->work, learn_certify(&how, &voter, counts, &certificate));
+		idla_check(work, learn_certify(&how, &voter, counts, &certificate));
 		run->n_abstained += certificate.class < 0;
 		for (int k = 0; k < run->n_epsilons && certificate.class == (int) run->labels[row]; k++)
 			run->certified[k] += certificate.radius >= run->epsilons[k];
-		pfree(noise.inputs);
-		pfree(noise.scores);
-		pfree(zeros);
 		CHECK_FOR_INTERRUPTS();
 	}
 }
@@ -264,6 +311,27 @@ put_masking(FunctionCallInfo fcinfo, const Robustness *run)
 }
 
 static void
+put_certificates(FunctionCallInfo fcinfo, const Robustness *run)
+{
+	const LearnModel *learn = run->judging->learn;
+	char	   *detail;
+
+	if (run->options->certify == 0)
+		return;
+	if (run->n_certified == 0)
+	{
+		put(fcinfo, "certified accuracy", NAN, NAN, NAN, NAN, 0, no_certificate(run));
+		return;
+	}
+	detail = psprintf("Of the model smoothed by noise of %g, in the Euclidean norm of all that may change together, in %s; "
+					  "each certificate fails with probability %g at most; it abstains for %zu rows.%s",
+					  run->options->sigma, run->smoothed, CERTIFY_ALPHA, run->n_abstained,
+					  has_kind(learn, LEARN_TEXT) ? " It holds for the texts as they are: changes of words are not certified." : "");
+	for (int k = 0; k < run->n_epsilons; k++)
+		put_share(fcinfo, "certified accuracy", run->epsilons[k], run->certified[k], run->n_certified, k > 0 ? NULL : detail);
+}
+
+static void
 put_all(FunctionCallInfo fcinfo, const Robustness *run)
 {
 	double		largest = run->epsilons[run->n_epsilons - 1];
@@ -281,11 +349,7 @@ put_all(FunctionCallInfo fcinfo, const Robustness *run)
 		put(fcinfo, "mean minimal perturbation", NAN, distance, NAN, NAN, run->right[0],
 			psprintf("%zu rows were not fooled within %g and count as that.", n_beyond, 2 * largest));
 	}
-	for (int k = 0; k < run->n_epsilons && run->n_certified > 0; k++)
-		put_share(fcinfo, "certified accuracy", run->epsilons[k], run->certified[k], run->n_certified,
-				  k > 0 ? NULL : psprintf("Of the model smoothed by noise of %g, in the Euclidean norm; "
-										  "each certificate fails with probability %g at most; it abstains for %zu rows.",
-										  run->options->sigma, CERTIFY_ALPHA, run->n_abstained));
+	put_certificates(fcinfo, run);
 	if (largest > 0)
 		put_masking(fcinfo, run);
 }
