@@ -579,7 +579,7 @@ test_field_oracle(void)
 	}
 	learn_predictor_oracle_set(made, labels);
 	learn_predictor_oracle_fields(made, fields);
-	oracle = learn_predictor_field_oracle(made, 0, numbers, codes);
+	oracle = learn_predictor_field_oracle(made, 0, numbers, codes, NULL, NULL);
 	CHECK_STATUS(table.session, oracle.score(oracle.context, 2, planes, losses, wrong, diff), DEV_OK, "an image is scored");
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
 	{
