@@ -10,13 +10,17 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "executor/tuptable.h"
 #include "funcapi.h"
 #include "judging.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/tuplestore.h"
 
-#define BATCH 64
+#define BATCH 64				/* rows at once at most, and noisy copies */
 #define MOST_EPSILONS 64
 #define HALVINGS 8
 #define INTERVAL_ALPHA 0.025	/* on either side */
@@ -37,6 +41,16 @@ typedef struct Robustness
 	size_t		n;				/* rows under attack */
 	float	   *labels;			/* (n, labels of a row) */
 	size_t		n_labels;
+
+	/* Rows as the host has them, where a check of their table is evaluated */
+	Tuplestorestate *store;		/* all that were judged, in their order; NULL: none are needed */
+	TupleDesc	desc;			/* of the table */
+	int		   *sources;		/* (natts): where the value is in what is read, -1 when it is not needed */
+	size_t		n_passed;		/* tuples read again so far */
+	TupleTableSlot *slot;
+	Datum	   *values;			/* (BATCH, natts) of the batch */
+	bool	   *nulls;
+	MemoryContext tuples;		/* of their values */
 
 	/* Found */
 	uint64_t   *right;			/* (n_epsilons) */
@@ -89,6 +103,13 @@ read_epsilons(Robustness *run, ArrayType *array)
 
 /* ---- the rows ---- */
 
+/* Row i of n that are taken of many, evenly. */
+static size_t
+chosen_row(const Robustness *run, size_t i)
+{
+	return (size_t) ((uint64) i * run->judging->n / run->n);
+}
+
 /* An even sample of the rows that were read, moved to the front, and their labels as the attack wants them. */
 static void
 choose_rows(Robustness *run)
@@ -103,7 +124,7 @@ choose_rows(Robustness *run)
 	run->labels = MemoryContextAllocHuge(judging->work->context, sizeof(float) * run->n * run->n_labels);
 	for (size_t i = 0; i < run->n; i++)
 	{
-		size_t		row = (size_t) ((uint64) i * judging->n / run->n);
+		size_t		row = chosen_row(run, i);
 
 		memmove(judging->raw + i * n_channels, judging->raw + row * n_channels, n_channels * sizeof(float));
 		memmove(judging->fields + i * n_fields, judging->fields + row * n_fields, n_fields * sizeof(LearnBytes));
@@ -112,11 +133,96 @@ choose_rows(Robustness *run)
 	}
 }
 
+/* ---- rows as the host has them ---- */
+
+/* Finds what the checks speak of among what is read. */
+static void
+begin_keeping(void *context, TupleDesc source)
+{
+	Robustness *run = context;
+
+	for (int i = 0; i < run->desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(run->desc, i);
+
+		run->sources[i] = -1;
+		for (int j = 0; j < source->natts && !attribute->attisdropped; j++)
+			if (idla_checks_need(run->assault->checks, i + 1) &&
+				strcmp(NameStr(TupleDescAttr(source, j)->attname), NameStr(attribute->attname)) == 0)
+				run->sources[i] = j;
+	}
+}
+
+static void
+keep_row(void *context, const Datum *values, const bool *isnull)
+{
+	Robustness *run = context;
+
+	for (int i = 0; i < run->desc->natts; i++)
+	{
+		run->nulls[i] = run->sources[i] < 0 || isnull[run->sources[i]];
+		run->values[i] = run->nulls[i] ? (Datum) 0 : values[run->sources[i]];
+	}
+	tuplestore_putvalues(run->store, run->desc, run->values, run->nulls);
+}
+
+static void
+prepare_keeping(Robustness *run, IdlaKeeper *keeper)
+{
+	size_t		natts;
+
+	if (run->assault->checks == NULL)
+		return;
+	run->desc = idla_assault_desc(run->assault);
+	natts = (size_t) run->desc->natts;
+	run->sources = palloc(sizeof(int) * natts);
+	run->values = palloc0(sizeof(Datum) * natts * BATCH);
+	run->nulls = palloc0(sizeof(bool) * natts * BATCH);
+	run->store = tuplestore_begin_heap(false, false, work_mem);
+	run->slot = MakeSingleTupleTableSlot(run->desc, &TTSOpsMinimalTuple);
+	run->tuples = AllocSetContextCreate(CurrentMemoryContext, "idla rows to attack", ALLOCSET_DEFAULT_SIZES);
+	*keeper = (IdlaKeeper) {.context = run, .begin = begin_keeping, .keep = keep_row};
+	run->judging->keeper = keeper;
+}
+
+/* Values of rows first to first + n, which come in order. */
+static void
+fetch_rows(Robustness *run, size_t first, size_t n)
+{
+	size_t		natts = (size_t) run->desc->natts;
+	MemoryContext caller;
+
+	MemoryContextReset(run->tuples);
+	caller = MemoryContextSwitchTo(run->tuples);
+	for (size_t i = 0; i < n; i++)
+	{
+		size_t		wanted = chosen_row(run, first + i);
+
+		do
+		{
+			if (!tuplestore_gettupleslot(run->store, true, false, run->slot))
+				elog(ERROR, "the rows that were read are no longer there");
+		} while (run->n_passed++ < wanted);
+		slot_getallattrs(run->slot);
+		for (size_t j = 0; j < natts; j++)
+		{
+			Form_pg_attribute attribute = TupleDescAttr(run->desc, (int) j);
+
+			run->nulls[i * natts + j] = run->slot->tts_isnull[j];
+			run->values[i * natts + j] = run->slot->tts_isnull[j] ? (Datum) 0 :
+				datumCopy(run->slot->tts_values[j], attribute->attbyval, attribute->attlen);
+		}
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+/* ---- attacking ---- */
+
 static DevStatus
 attack_batch(void *context, const LearnAttack *how, size_t n, const float *epsilons, uint8_t *fooled)
 {
 	Robustness *run = context;
-	DevStatus	status = idla_assault_run(run->assault, how, n, epsilons, true);
+	DevStatus	status = idla_assault_run(run->assault, how, epsilons, true);
 
 	memcpy(fooled, run->assault->fooled, n);
 	return status;
@@ -135,18 +241,22 @@ attack_all(Robustness *run)
 	IdlaJudging *judging = run->judging;
 	LearnAttacker attacker = {.context = run, .attack = attack_batch};
 	double		largest = run->epsilons[run->n_epsilons - 1];
+	size_t		room = run->assault->max_rows;
 	float		scratch[2 * BATCH];
 	uint8_t		fooled[BATCH];
 	uint8_t		once[BATCH];
 
-	for (size_t first = 0; first < run->n; first += BATCH)
+	for (size_t first = 0; first < run->n; first += room)
 	{
-		size_t		n = Min(run->n - first, BATCH);
+		size_t		n = Min(run->n - first, room);
 		LearnAttack quick = quick_attack(run, largest);
 
 		CHECK_FOR_INTERRUPTS();
-		idla_assault_rows(run->assault, first, judging->raw + first * (size_t) judging->learn->n_channels,
-						  judging->fields + first * (size_t) judging->learn->n_fields, run->labels + first * run->n_labels);
+		if (run->store != NULL)
+			fetch_rows(run, first, n);
+		idla_assault_rows(run->assault, first, n, judging->raw + first * (size_t) judging->learn->n_channels,
+						  judging->fields + first * (size_t) judging->learn->n_fields, run->labels + first * run->n_labels,
+						  run->values, run->nulls);
 		idla_check(judging->work, learn_robust_counts(&attacker, &run->how, n, (size_t) run->n_epsilons, run->epsilons,
 													  run->right, scratch, fooled, once));
 		if (largest > 0)
@@ -358,7 +468,9 @@ Datum
 idla_robustness(PG_FUNCTION_ARGS)
 {
 	Robustness	run = {0};
-	Oid			relid = InvalidOid;
+	IdlaTarget	target = {0};
+	IdlaKeeper	keeper;
+	size_t		room;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (PG_ARGISNULL(2))
@@ -367,11 +479,15 @@ idla_robustness(PG_FUNCTION_ARGS)
 				 errmsg("epsilons must not be NULL")));
 	run.options = idla_robust_options_read(PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3));
 	read_epsilons(&run, PG_GETARG_ARRAYTYPE_P(2));
-	if (!PG_ARGISNULL(1))
-		relid = idla_rows_relation(text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	run.judging = idla_judging_read(fcinfo, idla_version_argument(fcinfo, 4), true);
+	run.judging = idla_judging_open(fcinfo, idla_version_argument(fcinfo, 4), true);
+	target.relid = idla_rows_relation(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	/* Rows that are gathered are no rows of the table. */
+	target.evaluated = run.judging->loaded->model->columns.series == NULL;
+	room = Min(idla_assault_room(run.judging->learn), BATCH);
+	run.assault = idla_assault_create(run.judging->work, run.judging->loaded->model, &target, run.options, room);
+	prepare_keeping(&run, &keeper);
+	idla_judging_rows(run.judging, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	choose_rows(&run);
-	run.assault = idla_assault_create(run.judging->work, run.judging->loaded->model, relid, run.options, BATCH);
 	run.how = learn_attack_judge(run.options->norm, 1, run.options->steps, run.options->restarts);
 	run.right = palloc0(sizeof(uint64_t) * (Size) run.n_epsilons);
 	run.certified = palloc0(sizeof(uint64_t) * (Size) run.n_epsilons);
@@ -379,6 +495,11 @@ idla_robustness(PG_FUNCTION_ARGS)
 	attack_all(&run);
 	certify_rows(&run);
 	put_all(fcinfo, &run);
+	if (run.store != NULL)
+	{
+		ExecDropSingleTupleTableSlot(run.slot);
+		tuplestore_end(run.store);
+	}
 	idla_work_close(run.judging->work);
 	return (Datum) 0;
 }

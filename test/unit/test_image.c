@@ -591,7 +591,7 @@ check_writing(int channels)
 	expected[0] = 0.0f;
 	for (size_t i = 0; channels == 4 && i < HEIGHT * WIDTH; i++)
 		memmove(expected + 3 * i, expected + 4 * i, 3 * sizeof(float));
-	CHECK_OR_STOP(learn_png_write(pixels, HEIGHT, WIDTH, channels, &bytes, &made.size, &trouble), "a PNG of %d channels is written", channels);
+	CHECK_OR_STOP(learn_png_write(pixels, HEIGHT, WIDTH, channels, false, &bytes, &made.size, &trouble), "a PNG of %d channels is written", channels);
 	made.bytes = bytes;
 	seen = see(&made, NULL);
 	CHECK(same_pixels(&seen, expected, 1e-7f), "and read again");
@@ -608,10 +608,10 @@ check_requests(void)
 	LearnTrouble trouble;
 	Made		made = small_png(false);
 
-	CHECK(!learn_png_write(pixels, 2, 2, 2, &bytes, &size, &trouble) && trouble.status == DEV_INVALID && bytes == NULL,
+	CHECK(!learn_png_write(pixels, 2, 2, 2, false, &bytes, &size, &trouble) && trouble.status == DEV_INVALID && bytes == NULL,
 		  "a PNG of two channels is not written");
-	CHECK(!learn_png_write(pixels, 0, 2, 1, &bytes, &size, &trouble) && trouble.status == DEV_INVALID, "nor one without rows");
-	CHECK(!learn_png_write(pixels, SIZE_MAX / 2, 3, 1, &bytes, &size, &trouble) && trouble.status == DEV_INVALID, "nor a gigantic one");
+	CHECK(!learn_png_write(pixels, 0, 2, 1, false, &bytes, &size, &trouble) && trouble.status == DEV_INVALID, "nor one without rows");
+	CHECK(!learn_png_write(pixels, SIZE_MAX / 2, 3, 1, false, &bytes, &size, &trouble) && trouble.status == DEV_INVALID, "nor a gigantic one");
 	CHECK(!learn_image_decode(made.bytes, made.size, &(LearnImageWish) {0}, pixels, 4, &trouble) && trouble.status == DEV_INVALID,
 		  "too little room is noticed: %s", trouble.message);
 	made_free(&made);
