@@ -77,22 +77,19 @@ learn_field_round(const LearnField *field, const LearnFieldSteps *steps, size_t 
 		const float *low = steps->low + row * size;
 		const float *high = steps->high + row * size;
 		float	   *plane = planes + row * size;
+		double		square = 0;
 
-		for (int towards = 0; towards < 2; towards++)
+		/* The nearest steps may lie beyond the ball. */
+		for (size_t i = 0; i < size; i++)
 		{
-			double		square = 0;
+			double		moved = (double) place_value(field, i % depth, steps->step, plane[i], clean[i], low[i], high[i], false) -
+				(double) clean[i];
 
-			for (size_t i = 0; i < size; i++)
-			{
-				double		moved;
-
-				plane[i] = place_value(field, i % depth, steps->step, plane[i], clean[i], low[i], high[i], towards == 1);
-				moved = (double) plane[i] - (double) clean[i];
-				square += moved * moved;
-			}
-			if (!(sqrt(square) > (double) steps->radii[row]))
-				break;
+			square += moved * moved;
 		}
+		for (size_t i = 0; i < size; i++)
+			plane[i] = place_value(field, i % depth, steps->step, plane[i], clean[i], low[i], high[i],
+								   sqrt(square) > (double) steps->radii[row]);
 	}
 }
 

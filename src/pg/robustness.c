@@ -398,13 +398,52 @@ put_share(FunctionCallInfo fcinfo, const char *measure, double epsilon, uint64_t
 		learn_binomial_upper(k, n, INTERVAL_ALPHA), n, detail);
 }
 
+/* Whether an attack has anything to change. */
+static bool
+is_attacked(const Robustness *run)
+{
+	for (int i = 0; i < run->judging->learn->n_fields; i++)
+		if (run->assault->planes[i] != NULL)
+			return true;
+	return run->assault->attacker != NULL;
+}
+
+/* What right means, and which inputs no attack here changes; NULL when there is nothing to say. */
+static char *
+attack_words(const Robustness *run)
+{
+	const LearnModel *learn = run->judging->learn;
+	bool		rocket = false;
+	StringInfoData words;
+
+	initStringInfo(&words);
+	if (learn->task == LEARN_REGRESSION)
+		appendStringInfo(&words, "Right is a value within %g scales of the target.", run->options->tolerance);
+	for (int i = 0; i < learn->n_fields; i++)
+		rocket |= learn->fields[i].rocket != NULL;
+	if (has_kind(learn, LEARN_TEXT))
+		appendStringInfo(&words, "%sTexts stay as they are under attack.", words.len > 0 ? " " : "");
+	if (has_kind(learn, LEARN_SERIES))
+		appendStringInfo(&words, "%sSeries stay as they are under attack.", words.len > 0 ? " " : "");
+	if (rocket)
+		appendStringInfo(&words, "%sSignals of architecture rocket stay as they are under attack: its features have no gradient.",
+						 words.len > 0 ? " " : "");
+	return words.len > 0 ? words.data : NULL;
+}
+
 static void
 put_masking(FunctionCallInfo fcinfo, const Robustness *run)
 {
 	const uint64_t *fooled = run->masking.fooled;
 	unsigned	signs = learn_masking_judge(&run->masking);
+	double		largest = run->epsilons[run->n_epsilons - 1];
 	StringInfoData detail;
 
+	if (!is_attacked(run))
+	{
+		put(fcinfo, "gradient masking", largest, NAN, NAN, NAN, run->n, "Nothing of a row could be changed: there was no attack.");
+		return;
+	}
 	initStringInfo(&detail);
 	appendStringInfo(&detail, "%s Wrong of %zu rows: %llu as they are, %llu with noise, %llu after one step, %llu under attack, "
 					 "%llu with four times the steps, %llu at four times the epsilon.",
@@ -417,7 +456,7 @@ put_masking(FunctionCallInfo fcinfo, const Robustness *run)
 	for (unsigned sign = 1; sign <= LEARN_MASKED_TRANSFER; sign *= 2)
 		if (signs & sign)
 			appendStringInfo(&detail, " %s", learn_masked_words((LearnMasked) sign));
-	put(fcinfo, "gradient masking", run->epsilons[run->n_epsilons - 1], signs != 0, NAN, NAN, run->n, detail.data);
+	put(fcinfo, "gradient masking", largest, signs != 0, NAN, NAN, run->n, detail.data);
 }
 
 static void
@@ -445,14 +484,13 @@ static void
 put_all(FunctionCallInfo fcinfo, const Robustness *run)
 {
 	double		largest = run->epsilons[run->n_epsilons - 1];
-	bool		regression = run->judging->learn->task == LEARN_REGRESSION;
-	char	   *within = regression ? psprintf("Right is a value within %g scales of the target.", run->options->tolerance) : NULL;
+	char	   *words = attack_words(run);
 	size_t		n_beyond;
 	double		distance;
 
-	put_share(fcinfo, "clean accuracy", 0, run->right[0], run->n, within);
+	put_share(fcinfo, "clean accuracy", 0, run->right[0], run->n, words);
 	for (int k = 1; k < run->n_epsilons; k++)
-		put_share(fcinfo, "robust accuracy", run->epsilons[k], run->right[k], run->n, within);
+		put_share(fcinfo, "robust accuracy", run->epsilons[k], run->right[k], run->n, words);
 	if (largest > 0)
 	{
 		distance = learn_mean_perturbation(run->n, run->distances, 2 * largest, &n_beyond);
