@@ -16,7 +16,6 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "utils/acl.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -28,11 +27,9 @@ typedef struct Check
 {
 	char	   *name;
 	Oid			owner;			/* as whom it is evaluated */
-	Expr	   *expression;		/* NULL: of a domain */
+	Expr	   *expression;
 	ExprState  *state;
-	int			attribute;		/* domains: of the column */
-	Oid			domain;
-	void	   *cache;			/* of domain_check */
+	int			attribute;		/* of the column whose domain it is; 0: of the row */
 } Check;
 
 struct IdlaChecks
@@ -165,7 +162,6 @@ idla_checks_add_domain(IdlaChecks *checks, int attribute, Oid type)
 	DomainConstraintRef *constraints = MemoryContextAllocZero(scratch, sizeof(DomainConstraintRef));
 	const char *reason = OidIsValid(owner) ? NULL : "The domain is made of one that another user owns.";
 	ListCell   *cell;
-	Check	   *check;
 	MemoryContext caller;
 
 	InitDomainConstraintRef(type, constraints, scratch, false);
@@ -176,16 +172,22 @@ idla_checks_add_domain(IdlaChecks *checks, int attribute, Oid type)
 		if (state->constrainttype == DOM_CONSTRAINT_CHECK && reason == NULL)
 			reason = why_not(checks, (Node *) state->check_expr, owner);
 	}
-	MemoryContextDelete(scratch);
-	if (reason != NULL)
-		return reason;
-	check = add(checks, format_type_be(type), owner);
-	check->attribute = attribute;
-	check->domain = type;
 	caller = MemoryContextSwitchTo(checks->work->context);
-	checks->needed = bms_add_member(checks->needed, attribute);
+	foreach(cell, reason == NULL ? constraints->constraints : NIL)
+	{
+		DomainConstraintState *state = lfirst(cell);
+		Check	   *check;
+
+		if (state->constrainttype != DOM_CONSTRAINT_CHECK)
+			continue;
+		check = add(checks, state->name, owner);
+		check->attribute = attribute;
+		check->expression = copyObject(state->check_expr);
+		checks->needed = bms_add_member(checks->needed, attribute);
+	}
 	MemoryContextSwitchTo(caller);
-	return NULL;
+	MemoryContextDelete(scratch);
+	return reason;
 }
 
 const Bitmapset *
@@ -226,28 +228,19 @@ compile(IdlaChecks *checks)
 	checks->econtext = GetPerTupleExprContext(estate);
 	checks->slot = MakeTupleTableSlot(checks->desc, &TTSOpsVirtual);
 	for (int i = 0; i < checks->n; i++)
-	{
-		Check	   *check = &checks->checks[i];
-
-		check->cache = NULL;
-		check->state = NULL;
-		if (check->expression != NULL)
-			check->state = ExecPrepareExpr(copyObject(check->expression), estate);
-	}
+		checks->checks[i].state = ExecPrepareExpr(copyObject(checks->checks[i].expression), estate);
 	MemoryContextSwitchTo(caller);
 }
 
 static bool
-passes_one(IdlaChecks *checks, Check *check)
+passes_one(IdlaChecks *checks, const Check *check)
 {
-	Datum		value;
-
-	if (check->state != NULL)
-		return ExecCheck(check->state, checks->econtext);
-	value = checks->slot->tts_values[check->attribute - 1];
-	/* An error when it does not. */
-	domain_check(value, checks->slot->tts_isnull[check->attribute - 1], check->domain, &check->cache, checks->context);
-	return true;
+	if (check->attribute > 0)
+	{
+		checks->econtext->domainValue_datum = checks->slot->tts_values[check->attribute - 1];
+		checks->econtext->domainValue_isNull = checks->slot->tts_isnull[check->attribute - 1];
+	}
+	return ExecCheck(check->state, checks->econtext);
 }
 
 static bool

@@ -17,7 +17,7 @@ INSERT INTO patients SELECT i, i % 5 + i % 2, i % 5 + 1.5 + i % 3 + i % 2, 60 + 
 FROM generate_series(1, 240) i;
 SELECT version, value > 0.9 AS good FROM idla_train('m', 'patients', 'sick', architecture => 'mlp', options => '{"seed": 1, "folds": 1, "epochs": 20, "linear": false, "columns": {"bed": "ignore"}}');
 CREATE TABLE attacked (LIKE patients INCLUDING ALL);
-INSERT INTO attacked SELECT (idla_attack('m', p, 1, '{"steps": 10, "restarts": 2, "max_changes": 2}')).* FROM patients p;
+INSERT INTO attacked SELECT a.* FROM patients p, idla_attack('m', p, 1, '{"steps": 10, "restarts": 2, "max_changes": 2}') a;
 SELECT count(*), avg((a.low <> p.low)::int) > 0.5 AS low, avg((a.high <> p.high)::int) > 0.5 AS high, avg((a.pulse <> p.pulse)::int) > 0.5 AS pulse, avg((a.dose <> p.dose)::int) > 0.5 AS dose,
 	avg((a.part <> p.part)::int) > 0.5 AS part, bool_and(a.code = p.code AND a.bed = p.bed AND a.ward = p.ward) AS keys_stay FROM attacked a JOIN patients p USING (id);
 SELECT avg((idla_classify('m', p)::boolean = sick)::int) - avg((idla_classify('m', a)::boolean = a.sick)::int) > 0.3 AS fooled FROM attacked a JOIN patients p USING (id, sick);
