@@ -130,9 +130,9 @@ extern bool learn_field_take_signal(const LearnField *field, size_t length, size
 extern bool learn_field_take_series(const LearnField *field, size_t n, const float *src, void **taken, size_t *taken_size,
 									LearnTrouble *trouble);
 /*
- * The way back of learn_field_take_pixels and _signal, for whoever changed a loaded plane: how much each of the array's numbers (dims: height, width and depth,
- * or samples and leads) has to change so that the plane is moved and no longer clean. What the network does not see and what is missing
- * does not change. A resampled signal's changes are interpolated, and one scaled by its own deviation keeps that: taken
+ * The way back of learn_field_take_pixels and _signal, for whoever changed a loaded plane: how much each of the array's numbers (dims:
+ * height, width and depth, or samples and leads) has to change so that the plane is moved and no longer clean. What the network
+ * does not see and what is missing does not change. A resampled signal's changes are interpolated, and one scaled by its own deviation keeps that: taken
  * again, both are only nearly what was moved. False where there is no way back, an image of another size, or after filling *trouble.
  */
 extern bool learn_field_changes(const LearnField *field, const size_t dims[3], const float *src, const float *clean, const float *moved,

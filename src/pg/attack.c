@@ -24,6 +24,7 @@ PG_FUNCTION_INFO_V1(idla_attack);
 typedef struct Attacking
 {
 	Jsonb	   *given;			/* options, or NULL */
+	int32		typmod;			/* of the record, which may change from row to row */
 	IdlaRobustOptions *options;
 	IdlaAssault *assault;
 	float	   *labels;			/* of the row */
@@ -125,6 +126,7 @@ start(IdlaSite *site, Oid type, Jsonb *json)
 		attacking->given = palloc(VARSIZE(json));
 		memcpy(attacking->given, json, VARSIZE(json));
 	}
+	attacking->typmod = site->desc->tdtypmod;
 	attacking->options = idla_robust_options_read(json);
 	attacking->assault = idla_assault_create(work, site->model, &target, attacking->options, 1);
 	attacking->labels = palloc0(sizeof(float) * (Size) Max(learn->n_targets, 1));
@@ -148,7 +150,7 @@ require_attacking(IdlaSite *site, Oid type, Jsonb *json)
 {
 	Attacking  *attacking = site->derived;
 
-	if (attacking != NULL && same_options(attacking->given, json))
+	if (attacking != NULL && attacking->typmod == site->desc->tdtypmod && same_options(attacking->given, json))
 		return attacking;
 	site->derived = NULL;
 	if (attacking != NULL)

@@ -1,10 +1,10 @@
 /*
  * check.c: a table's own constraints, evaluated by the server on rows that are not in it.
  *
- * INSERT runs a CHECK's functions as whoever inserts, knowing that he chose to write into the table. Whoever attacks a model's rows only
- * reads, and must not run what a table's owner wrote with rights of his own. So expressions are simplified and evaluated as the owner, as maintenance does with
- * those of indexes. That in turn would lend the owner's rights to anybody who makes up a row of the table's type: functions of users are
- * run only for callers who have those rights already.
+ * INSERT runs a CHECK's functions as whoever inserts, knowing that he chose to write into the table. Whoever attacks a model's rows
+ * only reads, and must not run what a table's owner wrote with rights of his own. So expressions are simplified and evaluated as the
+ * owner, as maintenance does with those of indexes. That in turn would lend the owner's rights to anybody who makes up a row of the
+ * table's type: functions of users are run only for callers who have those rights already.
  */
 #include "check.h"
 
@@ -291,6 +291,7 @@ idla_checks_pass(IdlaChecks *checks, void (*fill) (void *context, Datum *values,
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	volatile bool good = false;
+	volatile bool begun = false;
 	volatile DevStatus status = DEV_OK;
 
 	*passes = true;
@@ -301,6 +302,7 @@ idla_checks_pass(IdlaChecks *checks, void (*fill) (void *context, Datum *values,
 	PG_TRY();
 	{
 		BeginInternalSubTransaction(NULL);
+		begun = true;
 		good = passes_all(checks, fill, context);
 		ReleaseCurrentSubTransaction();
 	}
@@ -311,13 +313,14 @@ idla_checks_pass(IdlaChecks *checks, void (*fill) (void *context, Datum *values,
 		MemoryContextSwitchTo(checks->work->context);
 		error = CopyErrorData();
 		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+		if (begun)
+			RollbackAndReleaseCurrentSubTransaction();
 		/* A state that was left in the middle of a function is of no use. */
 		if (checks->context != NULL)
 			MemoryContextDelete(checks->context);
 		checks->context = NULL;
 		strlcpy(checks->message, error->message == NULL ? "" : error->message, sizeof(checks->message));
-		if (ends_statement(error->sqlerrcode))
+		if (!begun || ends_statement(error->sqlerrcode))
 		{
 			checks->work->caught = error;
 			status = DEV_CANCELLED;

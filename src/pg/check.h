@@ -13,9 +13,9 @@ typedef struct IdlaChecks IdlaChecks;
 /* For the rows of relation, which stays locked; in work's memory. */
 extern IdlaChecks *idla_checks_create(IdlaWork *work, Relation relation);
 /*
- * A CHECK constraint as the catalog has it, and the constraints of a column's domain. NULL: it will be evaluated, with the rights of whoever owns the table
- * or the domain, in a restricted security context. Else why not, a full sentence: a volatile function, or one that a user wrote where the
- * caller has not the owner's rights (he would lend them to rows of his own making).
+ * A CHECK constraint as the catalog has it, and the constraints of a column's domain. NULL: it will be evaluated, with the rights of
+ * whoever owns the table or the domain, in a restricted security context. Else why not, a full sentence: a volatile function, or one that
+ * a user wrote where the caller has not the owner's rights.
  */
 extern const char *idla_checks_add(IdlaChecks *checks, const char *name, Node *expression);
 extern const char *idla_checks_add_domain(IdlaChecks *checks, int attribute, Oid type);

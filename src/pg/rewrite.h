@@ -14,8 +14,9 @@ extern TupleDesc idla_rewriter_desc(const IdlaRewriter *rewriter);
 /* Where column `column` is in desc, from 0 on, or -1. */
 extern int	idla_rewriter_attribute(const IdlaRewriter *rewriter, int column);
 /*
- * Replaces what differs between raw and changed (n_channels) in values (natts): numbers, booleans, categories and elements of arrays, written through their
- * types; domains are looked through, their constraints not asked. ERROR for what the type does not take. In the current context.
+ * Replaces what differs between raw and changed (n_channels) in values (natts): numbers, booleans, categories and elements of arrays,
+ * written through their types; domains are looked through, their constraints not asked. ERROR for what the type does not take. In the
+ * current context.
  */
 extern void idla_rewrite_columns(const IdlaRewriter *rewriter, const float *raw, const float *changed, Datum *values,
 								 const bool *isnull);

@@ -38,7 +38,7 @@ GRANT SELECT ON m, patients TO idla_author, idla_reader;
 SET ROLE idla_author;
 CREATE FUNCTION as_author(float8) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN $1 < 100 AND current_user = 'idla_author'; END $$;
 CREATE TABLE lent (id int, low float8, high float8, pulse int, dose float8, part numeric(4, 1), ward text, code int, sick boolean, CONSTRAINT authored CHECK (as_author(low)),
-	CONSTRAINT luck CHECK (high > random() - 5), CONSTRAINT plain CHECK (pulse + part > 10));
+	CONSTRAINT luck CHECK (high > random() - 5), CONSTRAINT plain CHECK (pulse + part > 10), CONSTRAINT whole CHECK (lent IS NOT NULL));
 INSERT INTO lent SELECT id, low, high, pulse, dose, part, ward, code, sick FROM patients;
 GRANT SELECT ON lent TO idla_reader;
 RESET ROLE;
