@@ -128,6 +128,18 @@ extern bool learn_field_take_signal(const LearnField *field, size_t length, size
 extern bool learn_field_take_series(const LearnField *field, size_t n, const float *src, void **taken, size_t *taken_size,
 									LearnTrouble *trouble);
 /*
+ * The way back of learn_field_take_pixels and _signal, for whoever changed a loaded plane: how much each of the array's numbers (dims:
+ * height, width and depth, or samples and leads) has to change so that the plane is moved and no longer clean. What the network
+ * does not see and what is missing does not change. A resampled signal's changes are interpolated, and one scaled by its own deviation keeps that: taken
+ * again, both are only nearly what was moved. False where there is no way back, an image of another size, or after filling *trouble.
+ */
+extern bool learn_field_changes(const LearnField *field, const size_t dims[3], const float *src, const float *clean, const float *moved,
+								double *changes, LearnTrouble *trouble);
+/* Whether loaded values are the array's or file's own numbers but for centre and scale (and an image's resizing). */
+extern bool learn_field_is_direct(const LearnField *field);
+/* The first of a whole signal's n stored samples that the network sees. */
+extern size_t learn_field_first(const LearnField *field, size_t n);
+/*
  * The part of a stored image, signal or series that the network sees, its numbers as they were stored: values (dims). Returns how many
  * positions (pixels, samples) there are; *first is the place of the first one in the whole value.
  */

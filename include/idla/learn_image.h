@@ -92,10 +92,10 @@ extern bool learn_image_resize(const float *src, size_t height, size_t width, in
 							   float *dst, size_t capacity, LearnTrouble *trouble);
 
 /*
- * 8-bit PNG of pixels in [0, 1], channels 1 (grey), 3 (RGB) or 4 (RGB and alpha); beyond the range is clipped, NaN is 0.
+ * PNG of 8 bits, or 16 when deep, of pixels in [0, 1], channels 1 (grey), 3 (RGB) or 4 (RGB and alpha); beyond the range is clipped, NaN is 0.
  * *bytes (*size) is malloc'd, to be freed by the caller with free(); NULL after a failure.
  */
-extern bool learn_png_write(const float *pixels, size_t height, size_t width, int channels,
+extern bool learn_png_write(const float *pixels, size_t height, size_t width, int channels, bool deep,
 							void **bytes, size_t *size, LearnTrouble *trouble);
 
 /*

@@ -357,12 +357,15 @@ add_outputs(LearnPredictor *predictor, const LearnVoice *voice, size_t n, double
 	return DEV_OK;
 }
 
-/* Scores of the n <= max_batch rows that lie encoded in the predictor, and came from `rows`, beginning with `first`. */
+/*
+ * Scores of the n <= max_batch rows that lie encoded in the predictor, and came from `rows`, beginning with `first`; NULL: they are
+ * seen as they lie there, in one way.
+ */
 static DevStatus
 score_encoded(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *scores)
 {
 	const size_t n_values = n * predictor->n_outputs;
-	int			n_views = learn_views_count(predictor);
+	int			n_views = rows == NULL ? 1 : learn_views_count(predictor);
 
 	for (size_t i = 0; i < n_values; i++)
 		scores[i] = 0;
@@ -384,6 +387,12 @@ score_encoded(LearnPredictor *predictor, const LearnRows *rows, size_t first, si
 		if (!isfinite(scores[i]))
 			return dev_fail(predictor->session, DEV_BAD_DATA, "the model has no finite answer for a row");
 	return DEV_OK;
+}
+
+DevStatus
+learn_predict_encoded(LearnPredictor *predictor, size_t n, double *scores)
+{
+	return score_encoded(predictor, NULL, 0, n, scores);
 }
 
 DevStatus
@@ -417,6 +426,16 @@ static size_t
 stretch_rows(const LearnPredictor *predictor, int stretch)
 {
 	return predictor->rows[stretch] == 0 ? predictor->max_batch : predictor->rows[stretch];
+}
+
+size_t
+learn_predictor_room(const LearnPredictor *predictor)
+{
+	size_t		room = predictor->max_batch;
+
+	for (int stretch = 0; stretch < LEARN_MAX_STRETCHES; stretch++)
+		room = stretch_rows(predictor, stretch) < room ? stretch_rows(predictor, stretch) : room;
+	return room;
 }
 
 /* How many rows from `first` on make the next pass; the stretch that they need is used. */

@@ -315,6 +315,8 @@ take_row(void *context, const Datum *values, const bool *isnull)
 		return;
 	}
 	keep_fields(judging, fields);
+	if (judging->keeper != NULL)
+		judging->keeper->keep(judging->keeper->context, values, isnull);
 	judging->n++;
 	if (judging->n - judging->n_scored == BATCH_ROWS)
 		score(judging);
@@ -338,6 +340,8 @@ read_source(IdlaJudging *judging, const char *text)
 		rows = idla_rows_open(text);
 	desc = series != NULL ? idla_series_desc(series) : idla_rows_desc(rows);
 	find_targets(judging, desc);
+	if (judging->keeper != NULL)
+		judging->keeper->begin(judging->keeper->context, desc);
 	judging->decoder = idla_decoder_create(columns, desc, NULL, judging->loaded->model->work);
 	if (series != NULL)
 		idla_series_read(series, take_row, judging);
@@ -368,9 +372,8 @@ open_model(FunctionCallInfo fcinfo, int version, IdlaLoaded **loaded)
 	return work;
 }
 
-/* Judges the rows of the source in argument 1. */
 static IdlaJudging *
-judge_rows(FunctionCallInfo fcinfo, IdlaWork *work, IdlaLoaded *loaded, bool keep_rows)
+start_judging(IdlaWork *work, IdlaLoaded *loaded, bool keep_rows)
 {
 	MemoryContext caller = MemoryContextSwitchTo(work->context);
 	IdlaJudging *judging = palloc0(sizeof(IdlaJudging));
@@ -392,7 +395,16 @@ judge_rows(FunctionCallInfo fcinfo, IdlaWork *work, IdlaLoaded *loaded, bool kee
 	if (is_classifier(judging->learn))
 		order_classes(judging);
 	allocate(judging);
-	read_source(judging, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	MemoryContextSwitchTo(caller);
+	return judging;
+}
+
+void
+idla_judging_rows(IdlaJudging *judging, const char *source)
+{
+	MemoryContext caller = MemoryContextSwitchTo(judging->work->context);
+
+	read_source(judging, source);
 	MemoryContextSwitchTo(caller);
 
 	if (judging->n_skipped > 0)
@@ -408,6 +420,24 @@ judge_rows(FunctionCallInfo fcinfo, IdlaWork *work, IdlaLoaded *loaded, bool kee
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("the source has no rows to judge by")));
+}
+
+IdlaJudging *
+idla_judging_open(FunctionCallInfo fcinfo, int version, bool keep_rows)
+{
+	IdlaLoaded *loaded;
+	IdlaWork   *work = open_model(fcinfo, version, &loaded);
+
+	return start_judging(work, loaded, keep_rows);
+}
+
+/* Judges the rows of the source in argument 1. */
+static IdlaJudging *
+judge_rows(FunctionCallInfo fcinfo, IdlaWork *work, IdlaLoaded *loaded, bool keep_rows)
+{
+	IdlaJudging *judging = start_judging(work, loaded, keep_rows);
+
+	idla_judging_rows(judging, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	return judging;
 }
 
