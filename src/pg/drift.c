@@ -36,7 +36,7 @@ create_tally(IdlaWork *work, const LearnProfile *profile, LearnTally *tally)
 		idla_check(work, learn_tally_create(work->session, profile, tally));
 }
 
-/* The model is loaded: what is counted. */
+/* What will be counted, in the work's memory. */
 static void
 start(DriftRun *run, IdlaJudging *judging)
 {
@@ -104,8 +104,6 @@ take_batch(void *context, IdlaJudging *judging, size_t n)
 	size_t		n_outputs = learn_model_outputs(learn);
 	size_t		n_channels = (size_t) learn->n_channels;
 
-	if (run->profiles == NULL)
-		start(run, judging);
 	for (size_t i = 0; i < n_channels; i++)
 		if (run->channels[i].profile != NULL)
 			for (size_t row = 0; row < n; row++)
@@ -253,7 +251,9 @@ idla_drift(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	DriftRun	run = {0};
+	IdlaStream	stream = {.context = &run,.take = take_batch};
 	IdlaJudging *judging;
+	MemoryContext caller;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (!PG_ARGISNULL(0))
@@ -261,7 +261,12 @@ idla_drift(PG_FUNCTION_ARGS)
 		idla_require_model(PG_GETARG_OID(0));
 		idla_model_require(PG_GETARG_OID(0), IDLA_RIGHT_COPY);
 	}
-	judging = idla_judging_stream(fcinfo, idla_version_argument(fcinfo, 2), take_batch, &run);
+	judging = idla_judging_open(fcinfo, idla_version_argument(fcinfo, 2), false);
+	caller = MemoryContextSwitchTo(judging->work->context);
+	start(&run, judging);
+	MemoryContextSwitchTo(caller);
+	judging->stream = &stream;
+	idla_judging_rows(judging, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	put_columns(result, &run, &judging->loaded->model->columns);
 	put_answers(result, &run, judging);
 	idla_work_close(judging->work);

@@ -14,12 +14,22 @@ typedef struct IdlaTargetColumn
 	Oid			type;			/* domains looked through */
 } IdlaTargetColumn;
 
+/* Whoever wants the rows that are taken as they come, beside what is made of them. */
+typedef struct IdlaKeeper
+{
+	void	   *context;
+	void		(*begin) (void *context, TupleDesc desc);
+	void		(*keep) (void *context, const Datum *values, const bool *isnull);
+} IdlaKeeper;
+
 struct IdlaJudging;
-/*
- * What is done with a batch of n rows: judging->raw, scores and target_values are of these rows. First it is called with n = 0, when the model is
- * loaded and nothing has been read.
- */
-typedef void (*IdlaEach) (void *context, struct IdlaJudging *judging, size_t n);
+
+/* Whoever only looks at each batch of rows: judging->raw, scores and target_values are those of n rows. */
+typedef struct IdlaStream
+{
+	void	   *context;
+	void		(*take) (void *context, struct IdlaJudging *judging, size_t n);
+} IdlaStream;
 
 typedef struct IdlaJudging
 {
@@ -43,8 +53,12 @@ typedef struct IdlaJudging
 	float	   *raw;			/* (capacity, n_channels) when rows are kept, else (BATCH_ROWS, n_channels) */
 	LearnBytes *fields;			/* the same rows' fields; copies */
 	Size		field_bytes;	/* of the copies now */
-	IdlaEach	each;			/* rows are not kept: they are handed on batch by batch */
-	void	   *context;
+	const IdlaKeeper *keeper;	/* or NULL */
+	/*
+	 * NULL, or where rows go instead of being kept, any number of them. The source may lack the targets' columns then (n_targets is 0), and
+	 * rows their targets (NaN); a class that the model does not know is INFINITY.
+	 */
+	const IdlaStream *stream;
 	uint64		n_streamed;
 	uint64		n_bad;			/* rows with a bad value, left out */
 	char	   *first_bad;
@@ -55,10 +69,8 @@ typedef struct IdlaJudging
  * the current context and goes with idla_work_close.
  */
 extern IdlaJudging *idla_judging_read(FunctionCallInfo fcinfo, int version, bool keep_rows);
-/*
- * The same of any number of rows, batch by batch. The source may lack the targets' columns (n_targets is 0 then) and rows their targets (NaN);
- * a class that the model does not know is INFINITY.
- */
-extern IdlaJudging *idla_judging_stream(FunctionCallInfo fcinfo, int version, IdlaEach each, void *context);
+/* The same in two steps, for whoever has to know the model before rows are read: judging->keeper or stream may be set between them. */
+extern IdlaJudging *idla_judging_open(FunctionCallInfo fcinfo, int version, bool keep_rows);
+extern void idla_judging_rows(IdlaJudging *judging, const char *source);
 
 #endif							/* IDLA_JUDGING_H */
