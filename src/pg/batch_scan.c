@@ -9,6 +9,7 @@
  * hears of it.
  */
 #include "serve.h"
+#include "statistics.h"
 
 #include "access/htup_details.h"
 #include "catalog/objectaccess.h"
@@ -62,6 +63,7 @@ typedef struct Pass
 	bool	   *isnull;
 
 	IdlaServed	served;
+	IdlaUse		use;
 	bool		no_model;		/* the model is NULL, so all answers are */
 	IdlaDecoder *decoder;		/* these are in served.context */
 	int			width;			/* attributes of the row that the decoder reads */
@@ -297,6 +299,7 @@ renew(BatchState *state, Pass *pass)
 	Size		most = (Size) state->most;
 	ListCell   *cell;
 
+	idla_use_end(&pass->use);
 	pass->decoder = idla_decoder_create(&model->columns, pass->desc, NULL, model->work);
 	pass->width = idla_decoder_width(pass->decoder);
 	pass->raw = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * most * (Size) Max(model->learn.n_channels, 1));
@@ -357,6 +360,8 @@ prepare(BatchState *state)
 		Pass	   *pass = lfirst(cell);
 
 		prepare_pass(state, pass);
+		if (!pass->no_model && !OidIsValid(pass->use.relid))
+			idla_use_start(&pass->use, state->scan.ss.ps.state->es_query_cxt, pass->served.loaded->relid, pass->served.loaded->version);
 		if (!pass->no_model && pass->served.loaded->model->learn.n_fields > 0)
 			most = FIELD_ROWS;
 	}
@@ -422,7 +427,9 @@ take(BatchState *state, TupleTableSlot *slot)
 
 		if (pass->no_model)
 			continue;
+		pass->use.inside = true;
 		pass->missing[state->n] = !decode_row(state, pass, slot, nulls || state->n > 0);
+		pass->use.inside = false;
 		if (pass->missing[state->n])
 		{
 			const LearnModel *learn = &pass->served.loaded->model->learn;
@@ -495,9 +502,12 @@ answer(BatchState *state, Pass *pass)
 	LearnPredictor *predictor = pass->served.loaded->predictor;
 	const LearnModel *learn = &pass->served.loaded->model->learn;
 	size_t		n_outputs = learn_model_outputs(learn);
-	DevStatus	status = learn_predict_scores(predictor, (size_t) state->n, pass->raw, pass->fields, pass->scores);
+	DevStatus	status;
+	instr_time	start;
 	ListCell   *cell;
 
+	idla_use_enter(&pass->use, &start);
+	status = learn_predict_scores(predictor, (size_t) state->n, pass->raw, pass->fields, pass->scores);
 	if (status == DEV_BAD_DATA)
 		score_singly(state, pass);
 	else
@@ -514,6 +524,7 @@ answer(BatchState *state, Pass *pass)
 				call->answers[row] = idla_answering_datum(call->answering, pass->scores + (size_t) row * n_outputs);
 		}
 	}
+	idla_use_leave(&pass->use, &start, (uint64) state->bad);
 }
 
 static void
@@ -600,9 +611,11 @@ raise_bad(BatchState *state)
 		if (pass->no_model)
 			continue;
 		learn = &pass->served.loaded->model->learn;
+		pass->use.inside = true;
 		idla_check(pass->served.loaded->model->work,
 				   learn_predict_scores(pass->served.loaded->predictor, 1, pass->raw + state->next * learn->n_channels,
 										pass->fields + state->next * learn->n_fields, pass->scores));
+		pass->use.inside = false;
 	}
 	elog(ERROR, "a row without an answer has one");
 }
@@ -688,7 +701,12 @@ end(CustomScanState *node)
 
 	/* Models are let go now, not when the memory of the query goes. */
 	foreach(cell, ((BatchState *) node)->passes)
-		MemoryContextReset(((Pass *) lfirst(cell))->served.context);
+	{
+		Pass	   *pass = lfirst(cell);
+
+		idla_use_end(&pass->use);
+		MemoryContextReset(pass->served.context);
+	}
 	ExecClearTuple(node->ss.ss_ScanTupleSlot);
 	ExecEndNode(outerPlanState(node));
 }

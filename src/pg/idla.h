@@ -284,6 +284,11 @@ extern const char **idla_output_names(const IdlaModel *model);
 extern char *idla_card_text(Jsonb *card, const char *key);
 extern bool idla_card_number(Jsonb *card, const char *key, double *value);
 
+/* ---- views.c ---- */
+
+/* May the caller read a model's card? False also for a table that went away meanwhile. */
+extern bool idla_model_may_see(Oid relid);
+
 /* ---- rows.c: the rows of a table, view or SELECT, one by one ---- */
 
 typedef struct IdlaRows IdlaRows;

@@ -7,6 +7,7 @@
  */
 #include "progress.h"
 #include "serve.h"
+#include "statistics.h"
 
 #include <limits.h>
 
@@ -75,5 +76,8 @@ _PG_init(void)
 	idla_splice_start();
 
 	if (process_shared_preload_libraries_in_progress)
+	{
 		idla_progress_request_memory();
+		idla_statistics_request_memory();
+	}
 }

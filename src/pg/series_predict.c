@@ -7,6 +7,7 @@
  * snapshot from its first row to its last.
  */
 #include "series.h"
+#include "statistics.h"
 
 #include <math.h>
 
@@ -50,6 +51,8 @@ typedef struct Reader
 	float	   *raw;			/* of the gathered one */
 	LearnBytes *fields;
 	double	   *scores;
+	MemoryContext context;		/* in which this lies */
+	IdlaUse		use;
 } Reader;
 
 /* One group. */
@@ -87,6 +90,7 @@ create_reader(MemoryContext context, Oid relid, int version, Oid type, int32 typ
 	reader->loaded = idla_load(relid, version, snapshot, context);
 	model = reader->loaded->model;
 	require_series(model, relid);
+	reader->context = context;
 	reader->desc = lookup_rowtype_tupdesc_copy(type, typmod);
 	reader->gather = idla_gather_create(model->columns.series, reader->desc, idla_series_passed(&model->columns),
 										idla_card_text(model->card, "on_bad_input") != NULL);
@@ -272,6 +276,7 @@ answer(FunctionCallInfo fcinfo, State **state)
 	TupleDesc	desc;
 	Datum	   *values;
 	bool	   *isnull;
+	instr_time	start;
 
 	if (PG_ARGISNULL(0))
 		return NULL;
@@ -282,9 +287,14 @@ answer(FunctionCallInfo fcinfo, State **state)
 	isnull = palloc(sizeof(bool) * (Size) desc->natts);
 	if (!idla_events_finish(reader->gather, (*state)->events, values, isnull))
 		return NULL;
+	if (!OidIsValid(reader->use.relid))
+		idla_use_start(&reader->use, reader->context, reader->loaded->relid, reader->loaded->version);
+	reader->use.inside = true;
 	idla_decode(reader->decoder, values, isnull, reader->raw, reader->fields, false);
+	idla_use_enter(&reader->use, &start);
 	idla_check(reader->loaded->model->work,
 			   learn_predict_scores(reader->loaded->predictor, 1, reader->raw, reader->fields, reader->scores));
+	idla_use_leave(&reader->use, &start, 1);
 	return reader;
 }
 

@@ -5,6 +5,7 @@
  * one row. The decoder follows the record's type, which may be altered between two rows of a session.
  */
 #include "serve.h"
+#include "statistics.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -22,6 +23,8 @@ typedef struct SiteState
 	IdlaSite	site;			/* first: callers hold this */
 
 	IdlaServed	served;
+	IdlaUse		use;
+	MemoryContext context;		/* in which this lies */
 
 	Oid			type;			/* of the record the decoder reads; ANYOID: of arguments */
 	int32		typmod;
@@ -36,6 +39,7 @@ create_state(FmgrInfo *flinfo)
 	MemoryContext context = AllocSetContextCreate(flinfo->fn_mcxt, "idla call site", ALLOCSET_SMALL_SIZES);
 	SiteState  *state = MemoryContextAllocZero(context, sizeof(SiteState));
 
+	state->context = context;
 	state->served.context = state->site.context = AllocSetContextCreate(context, "idla call site model", ALLOCSET_SMALL_SIZES);
 	/* Below the model's: a decoder reads the model's categories. */
 	state->type_context = AllocSetContextCreate(context, "idla call site row", ALLOCSET_SMALL_SIZES);
@@ -50,6 +54,7 @@ renew(SiteState *state)
 	IdlaSite   *site = &state->site;
 	const LearnModel *learn = &state->served.loaded->model->learn;
 
+	idla_use_start(&state->use, state->context, state->served.loaded->relid, state->served.loaded->version);
 	site->loaded = state->served.loaded;
 	site->model = site->loaded->model;
 	site->derived = NULL;
@@ -186,8 +191,12 @@ static IdlaSite *
 decode(SiteState *state, bool soft)
 {
 	IdlaSite   *site = &state->site;
+	bool		good;
 
-	return idla_decode(state->decoder, site->values, site->isnull, site->raw, site->fields, soft) ? site : NULL;
+	state->use.inside = true;
+	good = idla_decode(state->decoder, site->values, site->isnull, site->raw, site->fields, soft);
+	state->use.inside = false;
+	return good ? site : NULL;
 }
 
 IdlaSite *
@@ -215,20 +224,38 @@ idla_site_arguments(FunctionCallInfo fcinfo, Oid relid, int version, int names_a
 	return decode(state, soft);
 }
 
+static DevStatus
+predict(IdlaSite *site)
+{
+	IdlaUse    *use = &((SiteState *) site)->use;
+	DevStatus	status;
+	instr_time	start;
+
+	idla_use_enter(use, &start);
+	status = learn_predict_scores(site->loaded->predictor, 1, site->raw, site->fields, site->scores);
+	idla_use_leave(use, &start, status == DEV_OK);
+	/* What is raised for it is an error of the model. */
+	use->inside = status != DEV_OK;
+	return status;
+}
+
 double *
 idla_site_scores(IdlaSite *site)
 {
-	idla_check(site->model->work, learn_predict_scores(site->loaded->predictor, 1, site->raw, site->fields, site->scores));
+	idla_check(site->model->work, predict(site));
 	return site->scores;
 }
 
 double *
 idla_site_answers(IdlaSite *site, bool soft)
 {
-	DevStatus	status = learn_predict_scores(site->loaded->predictor, 1, site->raw, site->fields, site->scores);
+	DevStatus	status = predict(site);
 
 	if (status == DEV_BAD_DATA && soft)
+	{
+		((SiteState *) site)->use.inside = false;
 		return NULL;
+	}
 	idla_check(site->model->work, status);
 	learn_scores_to_answers(&site->model->learn, 1, site->scores);
 	return site->scores;

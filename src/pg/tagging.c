@@ -5,6 +5,7 @@
  * long, after as many tokens as the model reads. Positions in a text are characters from 0, the end not
  * included, as entities are written nearly everywhere: substr(text, start + 1, "end" - start).
  */
+#include "statistics.h"
 #include "tokens.h"
 
 #include <stdlib.h>
@@ -163,6 +164,8 @@ idla_tag(PG_FUNCTION_ARGS)
 	int32_t    *actual;
 	float	   *certain;
 	size_t		n;
+	IdlaUse    *use;
+	instr_time	start;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
@@ -176,12 +179,16 @@ idla_tag(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("model \"%s\" is a %s model: it does not tag", get_rel_name(loaded->relid), learn_task_names[model->task]),
 				 errhint("Use idla_predict or idla_classify.")));
+	use = palloc0(sizeof(IdlaUse));
+	idla_use_start(use, context, loaded->relid, loaded->version);
+	idla_use_enter(use, &start);
 	if (!idla_tokens_read(type, PG_GETARG_DATUM(1), InvalidOid, (Datum) 0, &tokens, &trouble))
 		idla_raise_trouble(&trouble);
 	idla_tag_tokens(loaded, &tokens, !idla_is_token_array(type), &tags, &actual, &certain);
 	spans = MemoryContextAllocHuge(context, sizeof(LearnSpan) * Max(tokens.n, 1));
 	n = learn_tags_spans(LEARN_IOBES, learn_labels_size(model->labels), false, tokens.n, tags, certain, spans);
 	put_spans(result, model, &tokens, spans, n, idla_is_token_array(type));
+	idla_use_leave(use, &start, 1);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return (Datum) 0;

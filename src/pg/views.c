@@ -190,9 +190,8 @@ find_models(void)
 	return models;
 }
 
-/* False also for a table that went away meanwhile. */
-static bool
-may_see(Oid relid)
+bool
+idla_model_may_see(Oid relid)
 {
 	static const char *const columns[] = {"version", "in_service", "card", NULL};
 	bool		missing = false;
@@ -226,7 +225,7 @@ for_each_model(ReturnSetInfo *result, void (*list_one) (ReturnSetInfo *result, O
 		bool		locked = ConditionalLockRelationOid(relid, AccessShareLock);
 
 		CHECK_FOR_INTERRUPTS();
-		if (get_rel_relkind(relid) == RELKIND_RELATION && may_see(relid) &&
+		if (get_rel_relkind(relid) == RELKIND_RELATION && idla_model_may_see(relid) &&
 			!isOtherTempNamespace(get_rel_namespace(relid)))
 			list_one(result, relid, locked);
 		if (locked)

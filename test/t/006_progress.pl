@@ -42,6 +42,7 @@ $node->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
 $node->start;
 my ($status, $out, $err) = $node->psql('postgres', 'SELECT * FROM idla_progress');
 like($err, qr/needs idla to be loaded at server start.*HINT: .*shared_preload_libraries/s, 'the view says that it needs preloading');
+is($node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM idla_stat_models), idla_stat_reset()'), '0|0', 'nothing is counted, which is no error');
 is( $node->safe_psql('postgres', "SET client_min_messages = error; SELECT version FROM idla_train('short', 'source', 'sick', architecture => 'linear', options => '{\"epochs\": 2}')"),
 	'1', 'training works without');
 is($node->safe_psql('postgres', "SELECT count(idla_predict('short', p)) FROM patients p"), '5000', 'predicting too');

@@ -1,0 +1,2 @@
+-- of one model; without an argument of all models of the database
+SELECT idla_stat_reset('heart_risk');

@@ -1,0 +1,33 @@
+-- How much each model is asked (src/pg/statistics.c).
+
+CREATE FUNCTION idla_stat_list(
+	OUT model regclass, OUT version int, OUT calls bigint, OUT rows bigint, OUT errors bigint, OUT seconds float8,
+	OUT since timestamptz, OUT last_call timestamptz)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 100
+AS 'MODULE_PATHNAME', 'idla_stat_list';
+
+COMMENT ON FUNCTION idla_stat_list() IS
+'Part of the view idla_stat_models: what it lists.';
+
+CREATE VIEW idla_stat_models AS
+	SELECT n.nspname AS schema, s.*
+	FROM @extschema@.idla_stat_list() s
+	JOIN pg_catalog.pg_class c ON c.oid = s.model
+	JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+	ORDER BY n.nspname, s.model::text, s.version;
+
+COMMENT ON VIEW idla_stat_models IS
+'How much each version of a model was asked since its first call or the last reset: places in queries that asked, rows answered, queries that an error of the model or of its input ended, seconds of computing. Empty unless the library is preloaded.';
+
+GRANT SELECT ON idla_stat_models TO PUBLIC;
+
+CREATE FUNCTION idla_stat_reset(model regclass DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'idla_stat_reset';
+
+COMMENT ON FUNCTION idla_stat_reset(regclass) IS
+'Forgets what idla_stat_models shows of a model, or of all models of this database; returns how many versions that were. For superusers, unless granted.';
+
+REVOKE EXECUTE ON FUNCTION idla_stat_reset(regclass) FROM PUBLIC;
