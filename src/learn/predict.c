@@ -9,6 +9,9 @@
  */
 #include "predict.h"
 
+#include "dataset.h"
+#include "windows.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -249,6 +252,16 @@ create_views(LearnPredictor *predictor)
 	return predictor->view_scratch == NULL ? DEV_NO_MEMORY : DEV_OK;
 }
 
+static DevStatus
+create_windows(LearnPredictor *predictor)
+{
+	if (!learn_fields_windowed(predictor->model->fields, predictor->model->n_fields))
+		return DEV_OK;
+	predictor->runs = dev_alloc(predictor->session, predictor->max_batch, sizeof(LearnWindowRun));
+	predictor->window_outputs = dev_alloc(predictor->session, predictor->max_batch, predictor->n_outputs * sizeof(double));
+	return predictor->runs == NULL || predictor->window_outputs == NULL ? DEV_NO_MEMORY : DEV_OK;
+}
+
 DevStatus
 learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_batch, LearnPredictor **predictor)
 {
@@ -277,6 +290,8 @@ learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_
 		status = create_tagger(made);
 	if (status == DEV_OK)
 		status = create_views(made);
+	if (status == DEV_OK)
+		status = create_windows(made);
 	/* Inference runs on the device's own products: a backend that only predicts never opens a BLAS. */
 	if (status == DEV_OK)
 		status = dev_cpu_open(session, "", &made->device);
@@ -382,15 +397,15 @@ take_view(LearnPredictor *predictor, int view, size_t n)
 	}
 }
 
-/* Scores of the n <= max_batch rows that lie encoded in the predictor. */
+/* Mean outputs of the networks, over all views, for the n <= max_batch rows that lie encoded in the predictor. */
 static DevStatus
-score_encoded(LearnPredictor *predictor, size_t n, double *scores)
+answer_encoded(LearnPredictor *predictor, size_t n, double *outputs)
 {
 	const size_t n_values = n * predictor->n_outputs;
 	int			n_views = predictor->plain == NULL ? 1 : predictor->model->n_views;
 
 	for (size_t i = 0; i < n_values; i++)
-		scores[i] = 0;
+		outputs[i] = 0;
 	for (int view = 0; view < n_views; view++)
 	{
 		DevStatus	status = view > 0 ? dev_poll(predictor->session) : DEV_OK;
@@ -398,24 +413,21 @@ score_encoded(LearnPredictor *predictor, size_t n, double *scores)
 		if (n_views > 1)
 			take_view(predictor, view, n);
 		for (int i = 0; i < predictor->n_voices && status == DEV_OK; i++)
-			status = add_outputs(predictor, &predictor->voices[i], n, scores);
+			status = add_outputs(predictor, &predictor->voices[i], n, outputs);
 		if (status != DEV_OK)
 			return status;
 	}
 	for (size_t i = 0; i < n_values; i++)
-		scores[i] /= predictor->n_voices * n_views;
-	learn_outputs_to_scores(predictor->model, n, scores);
-	for (size_t i = 0; i < n_values; i++)
-		if (!isfinite(scores[i]))
-			return dev_fail(predictor->session, DEV_BAD_DATA, "the model has no finite answer for a row");
+		outputs[i] /= predictor->n_voices * n_views;
 	return DEV_OK;
 }
 
-/* A stored value of row `row`: from an array of rows, or of a data set. */
+/* Rows to answer for: in arrays, or of a data set. */
 typedef struct LearnRows
 {
-	const LearnBytes *fields;	/* (n, n_fields), or NULL */
-	LearnDataset *dataset;
+	const float *raw;			/* (n, n_channels) */
+	const LearnBytes *fields;	/* (n, n_fields) */
+	LearnDataset *dataset;		/* or NULL */
 	const uint32_t *numbers;
 } LearnRows;
 
@@ -426,6 +438,19 @@ find_field(const LearnPredictor *predictor, const LearnRows *rows, size_t row, i
 		return learn_dataset_field(rows->dataset, field, rows->numbers[row], value);
 	*value = rows->fields[row * (size_t) predictor->model->n_fields + (size_t) field];
 	return DEV_OK;
+}
+
+/* Bytes of the same, 0 when it is missing. */
+static size_t
+field_size(const LearnPredictor *predictor, const LearnRows *rows, size_t row, int field)
+{
+	const LearnBytes *value;
+
+	if (rows->dataset != NULL)
+		return learn_store_missing(rows->dataset->stores[field], rows->numbers[row]) ? 0 :
+			learn_store_size(rows->dataset->stores[field], rows->numbers[row]);
+	value = &rows->fields[row * (size_t) predictor->model->n_fields + (size_t) field];
+	return value->bytes == NULL ? 0 : value->size;
 }
 
 static size_t
@@ -469,6 +494,22 @@ next_pass(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t
 	return status;
 }
 
+/* Columns of n rows into the predictor's rows from `slot` on. */
+static DevStatus
+load_columns(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, size_t slot)
+{
+	const LearnModel *model = predictor->model;
+	float	   *numbers = predictor->numbers + slot * model->n_numbers;
+	int32_t    *codes = predictor->codes + slot * model->n_codes;
+
+	if (rows->dataset != NULL)
+		return learn_dataset_gather(rows->dataset, rows->numbers + first, n, numbers, codes, NULL);
+	for (size_t row = 0; row < n; row++)
+		learn_encode_row(model->channels, model->n_channels, rows->raw + (first + row) * (size_t) model->n_channels,
+						 numbers + row * model->n_numbers, codes + row * model->n_codes);
+	return DEV_OK;
+}
+
 /* Fields of rows, one after another. */
 static DevStatus
 load_fields(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n)
@@ -487,28 +528,141 @@ load_fields(LearnPredictor *predictor, const LearnRows *rows, size_t first, size
 	return status;
 }
 
-DevStatus
-learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields, double *scores)
+/* ---- Rows of several windows ---- */
+
+static size_t
+count_windows(const LearnPredictor *predictor, const LearnRows *rows, size_t row)
+{
+	size_t		most = 1;
+
+	for (int field = 0; field < predictor->model->n_fields; field++)
+	{
+		size_t		own = learn_field_windows(&predictor->model->fields[field], field_size(predictor, rows, row, field));
+
+		most = own > most ? own : most;
+	}
+	return most;
+}
+
+/* Windows [window, window + n) of n_windows of a row into the predictor's rows from `slot` on. */
+static DevStatus
+load_windows(LearnPredictor *predictor, const LearnRows *rows, size_t row, size_t window, size_t n, size_t n_windows, size_t slot)
 {
 	const LearnModel *model = predictor->model;
-	LearnRows	rows = {.fields = fields};
+	DevStatus	status = load_columns(predictor, rows, row, 1, slot);
+
+	for (size_t i = 1; i < n; i++)
+	{
+		memcpy(predictor->numbers + (slot + i) * model->n_numbers, predictor->numbers + slot * model->n_numbers,
+			   model->n_numbers * sizeof(float));
+		memcpy(predictor->codes + (slot + i) * model->n_codes, predictor->codes + slot * model->n_codes,
+			   model->n_codes * sizeof(int32_t));
+	}
+	for (int field = 0; field < model->n_fields && status == DEV_OK; field++)
+	{
+		LearnBytes	value;
+
+		status = find_field(predictor, rows, row, field, &value);
+		for (size_t i = 0; i < n && status == DEV_OK; i++)
+			learn_field_batch_load(&predictor->fields, field, slot + i,
+								   learn_field_window(&model->fields[field], value, window + i, n_windows));
+	}
+	return status;
+}
+
+/*
+ * Outputs of rows [first, first + n): passes are filled with windows, whosever they are. predictor->runs and ->window_outputs have
+ * room for a pass.
+ */
+static DevStatus
+answer_windows(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *outputs)
+{
+	const LearnModel *model = predictor->model;
+	LearnWindowing windowing = learn_windowing(model->task, model->fields, model->n_fields, predictor->n_outputs, model->offset);
+	size_t		capacity = stretch_rows(predictor, predictor->stretch);
+	size_t		row = first;
+	size_t		window = 0;
+	DevStatus	status = DEV_OK;
+
+	while (row < first + n && status == DEV_OK)
+	{
+		size_t		n_runs = 0;
+		size_t		slot = 0;
+		double	   *values = predictor->window_outputs;
+
+		while (row < first + n && slot < capacity && status == DEV_OK)
+		{
+			size_t		n_windows = count_windows(predictor, rows, row);
+			size_t		count = n_windows - window < capacity - slot ? n_windows - window : capacity - slot;
+
+			status = load_windows(predictor, rows, row, window, count, n_windows, slot);
+			predictor->runs[n_runs++] = (LearnWindowRun) {row, window, count};
+			slot += count;
+			window += count;
+			if (window == n_windows)
+			{
+				row++;
+				window = 0;
+			}
+		}
+		if (status == DEV_OK)
+			status = answer_encoded(predictor, slot, values);
+		for (size_t i = 0; i < n_runs && status == DEV_OK; i++)
+			for (size_t j = 0; j < predictor->runs[i].n; j++, values += predictor->n_outputs)
+				learn_windows_add(&windowing, predictor->runs[i].window + j, values,
+								  outputs + (predictor->runs[i].row - first) * predictor->n_outputs);
+		if (status == DEV_OK && row < first + n)
+			status = dev_poll(predictor->session);
+	}
+	return status;
+}
+
+/* ---- Rows ---- */
+
+static DevStatus
+answer_rows(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *outputs)
+{
+	DevStatus	status;
+
+	if (predictor->runs != NULL)
+		return answer_windows(predictor, rows, first, n, outputs);
+	status = load_columns(predictor, rows, first, n, 0);
+	if (status == DEV_OK)
+		status = load_fields(predictor, rows, first, n);
+	return status == DEV_OK ? answer_encoded(predictor, n, outputs) : status;
+}
+
+static DevStatus
+score_rows(LearnPredictor *predictor, const LearnRows *rows, size_t n, double *scores)
+{
 	DevStatus	status = DEV_OK;
 	size_t		count;
 
 	for (size_t first = 0; first < n && status == DEV_OK; first += count)
 	{
-		status = next_pass(predictor, &rows, first, n, &count);
-		for (size_t row = 0; row < count && status == DEV_OK; row++)
-			learn_encode_row(model->channels, model->n_channels, raw + (first + row) * (size_t) model->n_channels,
-							 predictor->numbers + row * model->n_numbers, predictor->codes + row * model->n_codes);
+		double	   *pass = scores + first * predictor->n_outputs;
+
+		status = next_pass(predictor, rows, first, n, &count);
 		if (status == DEV_OK)
-			status = load_fields(predictor, &rows, first, count);
-		if (status == DEV_OK)
-			status = score_encoded(predictor, count, scores + first * predictor->n_outputs);
-		if (status == DEV_OK && first + count < n)
+			status = answer_rows(predictor, rows, first, count, pass);
+		if (status != DEV_OK)
+			break;
+		learn_outputs_to_scores(predictor->model, count, pass);
+		for (size_t i = 0; i < count * predictor->n_outputs; i++)
+			if (!isfinite(pass[i]))
+				return dev_fail(predictor->session, DEV_BAD_DATA, "the model has no finite answer for a row");
+		if (first + count < n)
 			status = dev_poll(predictor->session);
 	}
 	return status;
+}
+
+DevStatus
+learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields, double *scores)
+{
+	LearnRows	rows = {.raw = raw, .fields = fields};
+
+	return score_rows(predictor, &rows, n, scores);
 }
 
 DevStatus
@@ -516,22 +670,8 @@ learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const ui
 					  double *scores)
 {
 	LearnRows	from = {.dataset = dataset, .numbers = rows};
-	DevStatus	status = DEV_OK;
-	size_t		count;
 
-	for (size_t first = 0; first < n && status == DEV_OK; first += count)
-	{
-		status = next_pass(predictor, &from, first, n, &count);
-		if (status == DEV_OK)
-			status = learn_dataset_gather(dataset, rows + first, count, predictor->numbers, predictor->codes, NULL);
-		if (status == DEV_OK)
-			status = load_fields(predictor, &from, first, count);
-		if (status == DEV_OK)
-			status = score_encoded(predictor, count, scores + first * predictor->n_outputs);
-		if (status == DEV_OK && first + count < n)
-			status = dev_poll(predictor->session);
-	}
-	return status;
+	return score_rows(predictor, &from, n, scores);
 }
 
 /* ---- Tags ---- */
@@ -584,21 +724,6 @@ learn_predict_tags(LearnPredictor *predictor, LearnBytes text, const int32_t **t
 
 /* ---- Outputs, scores, answers ---- */
 
-/* values -= log(sum(exp(values))) */
-static void
-normalize_log(size_t n, double *values)
-{
-	double		largest = values[0];
-	double		sum = 0;
-
-	for (size_t i = 1; i < n; i++)
-		largest = values[i] > largest ? values[i] : largest;
-	for (size_t i = 0; i < n; i++)
-		sum += exp(values[i] - largest);
-	for (size_t i = 0; i < n; i++)
-		values[i] -= largest + log(sum);
-}
-
 void
 learn_outputs_to_scores(const LearnModel *model, size_t n, double *outputs)
 {
@@ -616,7 +741,7 @@ learn_outputs_to_scores(const LearnModel *model, size_t n, double *outputs)
 				values[i] = values[i] / model->temperature + (model->offset != NULL ? model->offset[i] : 0);
 		}
 		if (model->task == LEARN_MULTICLASS)
-			normalize_log(n_outputs, values);
+			learn_normalize_log(n_outputs, values);
 	}
 }
 

@@ -32,6 +32,14 @@ typedef struct LearnVoice
 	const float *weights;		/* device */
 } LearnVoice;
 
+/* Rows of a pass that are windows of one row. */
+typedef struct LearnWindowRun
+{
+	size_t		row;
+	size_t		window;			/* number of the first */
+	size_t		n;
+} LearnWindowRun;
+
 struct LearnPredictor
 {
 	DevSession *session;
@@ -54,6 +62,8 @@ struct LearnPredictor
 	float	   *certain;
 	float	  **plain;			/* (n_fields): (max_batch, size) loaded images, NULL for other fields; NULL without views */
 	float	   *view_scratch;
+	LearnWindowRun *runs;		/* (max_batch), NULL unless signals are seen in windows */
+	double	   *window_outputs; /* (max_batch, n_outputs) */
 	void	   *explainer;		/* buffers of explain.c, NULL until something is explained */
 };
 

@@ -165,6 +165,7 @@ load_field(Preview *preview, LearnField *field)
 		if (!idla_field_read(reader, preview->values[row][attribute], &bytes, &trouble))
 			idla_raise_trouble(&trouble);
 		planes[0] = MemoryContextAllocHuge(preview->work->context, sizeof(float) * plane_size(field));
+		bytes = learn_field_window_drawn(field, bytes, preview->options->training.seed, learn_augment_counter(0, (uint64) row));
 		learn_field_load(field, bytes, NULL, planes, &preview->lengths[row]);
 		preview->planes[row] = planes[0];
 	}
