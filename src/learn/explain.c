@@ -514,7 +514,8 @@ open_explainer(LearnPredictor *predictor, LearnExplainer **explainer)
 	made->no_numbers = dev_alloc(session, made->batch * model->n_numbers + 1, sizeof(float));
 	made->no_codes = dev_alloc(session, made->batch * model->n_codes + 1, sizeof(int32_t));
 	if (made->paths == NULL || made->outputs == NULL || made->seeds == NULL ||
-		made->diff == NULL || made->pooled == NULL || made->pooled_diff == NULL || made->views == NULL || made->no_numbers == NULL || made->no_codes == NULL)
+		made->diff == NULL || made->pooled == NULL || made->pooled_diff == NULL || made->views == NULL ||
+		made->no_numbers == NULL || made->no_codes == NULL)
 		return DEV_NO_MEMORY;
 	status = create_paths(made);
 	if (status == DEV_OK)

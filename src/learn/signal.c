@@ -23,7 +23,7 @@ learn_signal_check(size_t length, size_t leads, const float *values, size_t *mis
 	if (length > LEARN_SIGNAL_MOST_VALUES / leads)
 	{
 		trouble_set(trouble, DEV_INVALID, "signal of %zu samples and %zu leads is too long", length, leads);
-		trouble_hint(trouble, "Cut long recordings into windows.");
+		trouble_hint(trouble, "Cut long recordings into several rows.");
 		return DEV_INVALID;
 	}
 	for (size_t i = 0; i < length * leads; i++)

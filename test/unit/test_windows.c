@@ -184,7 +184,8 @@ test_means(void)
 			memcpy(used, far, sizeof(used));
 			learn_windows_add(&windowing, (size_t) w, used, row);
 		}
-		CHECK(isfinite(row[0]) && isfinite(row[1]) && row[1] > 600 * (kind != 1) && row[0] < -600, "kind %d: what is certain stays finite: %g, %g", kind, row[0], row[1]);
+		CHECK(isfinite(row[0]) && isfinite(row[1]) && row[1] > 600 * (kind != 1) && row[0] < -600,
+			  "kind %d: what is certain stays finite: %g, %g", kind, row[0], row[1]);
 		{
 			double		none[3] = {NAN, NAN, NAN};
 
