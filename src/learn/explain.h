@@ -5,8 +5,8 @@
  * in the space where its networks' explanations start: the features node, and of every field its planes, or
  * what its codes are embedded as (each network of a model has a space of its own, because embeddings are
  * learned). Of a row in windows every window has such a way, and all are walked at once. explain.c
- * answers: the explained score at such points and, where wanted, how fast it changes on the way to the row, by GROUP of values: the user's columns, or the parts of one
- * field and all the rest as the last.
+ * answers: the explained score at such points and, where wanted, how fast it changes on the way to the row, by
+ * GROUP of values: the user's columns, or the parts of one field and all the rest as the last.
  */
 #ifndef IDLA_LEARN_EXPLAIN_H
 #define IDLA_LEARN_EXPLAIN_H
