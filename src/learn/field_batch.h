@@ -30,6 +30,8 @@ extern void learn_field_batch_drop(LearnFieldBatch *batch, size_t rows, double r
 extern void learn_field_batch_load(LearnFieldBatch *batch, int field, size_t row, LearnBytes stored);
 /* Rows up to `rows` become what the first is. */
 extern void learn_field_batch_repeat(LearnFieldBatch *batch, size_t rows);
+/* Where row `row` of a field lies: its planes, NULL past the last one. */
+extern void learn_field_batch_planes(const LearnFieldBatch *batch, int field, size_t row, void *planes[LEARN_MAX_PLANES]);
 /* The first `rows` rows into the run's inputs. */
 extern void learn_field_batch_set(const LearnFieldBatch *batch, const LearnGraph *built, NnRun *run, size_t rows);
 

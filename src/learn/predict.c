@@ -10,7 +10,6 @@
 #include "predict.h"
 
 #include "dataset.h"
-#include "windows.h"
 
 #include <math.h>
 #include <string.h>
@@ -224,42 +223,14 @@ set_chain(LearnPredictor *predictor)
 	return DEV_OK;
 }
 
-/* Room for views of images, where the model averages several. */
-static DevStatus
-create_views(LearnPredictor *predictor)
-{
-	const LearnModel *model = predictor->model;
-	size_t		scratch = 0;
-
-	if (model->n_views < 2 || model->augment == NULL || model->n_fields == 0)
-		return DEV_OK;
-	predictor->plain = dev_alloc(predictor->session, (size_t) model->n_fields, sizeof(float *));
-	if (predictor->plain == NULL)
-		return DEV_NO_MEMORY;
-	for (int field = 0; field < model->n_fields; field++)
-	{
-		size_t		wanted = learn_augment_field_scratch(&model->fields[field]);
-
-		if (model->fields[field].kind != LEARN_IMAGE)
-			continue;
-		scratch = wanted > scratch ? wanted : scratch;
-		predictor->plain[field] = dev_alloc(predictor->session, predictor->max_batch,
-											predictor->fields.sizes[field][0] * sizeof(float));
-		if (predictor->plain[field] == NULL)
-			return DEV_NO_MEMORY;
-	}
-	predictor->view_scratch = dev_alloc(predictor->session, scratch + 1, sizeof(float));
-	return predictor->view_scratch == NULL ? DEV_NO_MEMORY : DEV_OK;
-}
-
 static DevStatus
 create_windows(LearnPredictor *predictor)
 {
 	if (!learn_fields_windowed(predictor->model->fields, predictor->model->n_fields))
 		return DEV_OK;
-	predictor->runs = dev_alloc(predictor->session, predictor->max_batch, sizeof(LearnWindowRun));
+	predictor->slots = dev_alloc(predictor->session, predictor->max_batch, sizeof(LearnSlot));
 	predictor->window_outputs = dev_alloc(predictor->session, predictor->max_batch, predictor->n_outputs * sizeof(double));
-	return predictor->runs == NULL || predictor->window_outputs == NULL ? DEV_NO_MEMORY : DEV_OK;
+	return predictor->slots == NULL || predictor->window_outputs == NULL ? DEV_NO_MEMORY : DEV_OK;
 }
 
 DevStatus
@@ -285,11 +256,13 @@ learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_
 	made->codes = dev_alloc(session, batch * model->n_codes + 1, sizeof(int32_t));
 	if (made->voices == NULL || made->engines == NULL || made->numbers == NULL || made->codes == NULL)
 		return DEV_NO_MEMORY;
-	status = learn_field_batch_create(session, model->fields, model->n_fields, batch, &made->fields);
+	status = learn_row_encoder_create(session, model->channels, model->n_channels, &made->encoder);
+	if (status == DEV_OK)
+		status = learn_field_batch_create(session, model->fields, model->n_fields, batch, &made->fields);
 	if (status == DEV_OK && model->task == LEARN_TAGGING)
 		status = create_tagger(made);
 	if (status == DEV_OK)
-		status = create_views(made);
+		status = learn_views_create(made);
 	if (status == DEV_OK)
 		status = create_windows(made);
 	/* Inference runs on the device's own products: a backend that only predicts never opens a BLAS. */
@@ -326,9 +299,7 @@ learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, co
 	const LearnModel *model = predictor->model;
 
 	learn_predictor_stretch(predictor, LEARN_MAX_STRETCHES);
-	for (size_t row = 0; row < n; row++)
-		learn_encode_row(model->channels, model->n_channels, raw + row * (size_t) model->n_channels,
-						 predictor->numbers + row * model->n_numbers, predictor->codes + row * model->n_codes);
+	learn_encode_rows(&predictor->encoder, n, raw, predictor->numbers, model->n_numbers, predictor->codes, model->n_codes);
 	for (size_t row = 0; row < n; row++)
 		for (int field = 0; field < model->n_fields; field++)
 			learn_field_batch_load(&predictor->fields, field, row, fields[row * (size_t) model->n_fields + (size_t) field]);
@@ -375,34 +346,15 @@ add_outputs(LearnPredictor *predictor, const LearnVoice *voice, size_t n, double
 	return DEV_OK;
 }
 
-/* Images of the rows become their next view. plain: (n, size) copies of the loaded images of each field. */
-static void
-take_view(LearnPredictor *predictor, int view, size_t n)
-{
-	for (int field = 0; field < predictor->model->n_fields; field++)
-	{
-		size_t		size = predictor->fields.sizes[field][0];
-		float	   *plane = predictor->fields.planes[field][0];
-
-		if (predictor->plain[field] == NULL)
-			continue;
-		if (view == 0)
-			memcpy(predictor->plain[field], plane, n * size * sizeof(float));
-		for (size_t row = 0; row < n && view > 0; row++)
-		{
-			memcpy(plane + row * size, predictor->plain[field] + row * size, size * sizeof(float));
-			learn_augment_view(predictor->model->augment, &predictor->model->fields[field], view, plane + row * size,
-							   predictor->view_scratch);
-		}
-	}
-}
-
-/* Mean outputs of the networks, over all views, for the n <= max_batch rows that lie encoded in the predictor. */
+/*
+ * Mean outputs of the networks, over all views, for the n <= max_batch rows that lie encoded in the predictor, and came from `rows`,
+ * beginning with `first`.
+ */
 static DevStatus
-answer_encoded(LearnPredictor *predictor, size_t n, double *outputs)
+answer_encoded(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *outputs)
 {
 	const size_t n_values = n * predictor->n_outputs;
-	int			n_views = predictor->plain == NULL ? 1 : predictor->model->n_views;
+	int			n_views = learn_views_count(predictor);
 
 	for (size_t i = 0; i < n_values; i++)
 		outputs[i] = 0;
@@ -410,8 +362,8 @@ answer_encoded(LearnPredictor *predictor, size_t n, double *outputs)
 	{
 		DevStatus	status = view > 0 ? dev_poll(predictor->session) : DEV_OK;
 
-		if (n_views > 1)
-			take_view(predictor, view, n);
+		if (n_views > 1 && status == DEV_OK)
+			status = learn_views_take(predictor, rows, first, n, view);
 		for (int i = 0; i < predictor->n_voices && status == DEV_OK; i++)
 			status = add_outputs(predictor, &predictor->voices[i], n, outputs);
 		if (status != DEV_OK)
@@ -422,15 +374,7 @@ answer_encoded(LearnPredictor *predictor, size_t n, double *outputs)
 	return DEV_OK;
 }
 
-/* Rows to answer for: in arrays, or of a data set. */
-typedef struct LearnRows
-{
-	const float *raw;			/* (n, n_channels) */
-	const LearnBytes *fields;	/* (n, n_fields) */
-	LearnDataset *dataset;		/* or NULL */
-	const uint32_t *numbers;
-} LearnRows;
-
+/* A stored value of row `row`, good until the next one is asked for. */
 static DevStatus
 find_field(const LearnPredictor *predictor, const LearnRows *rows, size_t row, int field, LearnBytes *value)
 {
@@ -438,6 +382,17 @@ find_field(const LearnPredictor *predictor, const LearnRows *rows, size_t row, i
 		return learn_dataset_field(rows->dataset, field, rows->numbers[row], value);
 	*value = rows->fields[row * (size_t) predictor->model->n_fields + (size_t) field];
 	return DEV_OK;
+}
+
+DevStatus
+learn_rows_shown(const LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t row, int field, LearnBytes *value)
+{
+	const LearnSlot *slot = predictor->slots == NULL ? NULL : &predictor->slots[row];
+	DevStatus	status = find_field(predictor, rows, slot == NULL ? first + row : slot->row, field, value);
+
+	if (status == DEV_OK && slot != NULL)
+		*value = learn_field_window(&predictor->model->fields[field], *value, slot->window, slot->n_windows);
+	return status;
 }
 
 /* Bytes of the same, 0 when it is missing. */
@@ -454,6 +409,24 @@ field_size(const LearnPredictor *predictor, const LearnRows *rows, size_t row, i
 }
 
 static size_t
+longest_text(const LearnEngine *engine)
+{
+	return engine->stretches.stretches[engine->stretches.n - 1].length;
+}
+
+const LearnEngine *
+learn_predictor_longest(const LearnPredictor *predictor)
+{
+	const LearnEngine *engine = &predictor->engines[0];
+
+	/* Networks of ordinary columns know no texts. */
+	for (int i = 1; i < predictor->n_engines; i++)
+		if (longest_text(&predictor->engines[i]) > longest_text(engine))
+			engine = &predictor->engines[i];
+	return engine;
+}
+
+static size_t
 stretch_rows(const LearnPredictor *predictor, int stretch)
 {
 	return predictor->rows[stretch] == 0 ? predictor->max_batch : predictor->rows[stretch];
@@ -464,13 +437,10 @@ static DevStatus
 next_pass(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, size_t *count)
 {
 	const LearnModel *model = predictor->model;
-	const LearnEngine *engine = &predictor->engines[0];
+	const LearnEngine *engine = learn_predictor_longest(predictor);
 	int			needed = 0;
 	DevStatus	status = DEV_OK;
 
-	for (int i = 0; i < predictor->n_engines; i++)
-		if (predictor->engines[i].stretches.n > engine->stretches.n)
-			engine = &predictor->engines[i];
 	*count = 0;
 	while (first + *count < n && status == DEV_OK)
 	{
@@ -504,9 +474,8 @@ load_columns(LearnPredictor *predictor, const LearnRows *rows, size_t first, siz
 
 	if (rows->dataset != NULL)
 		return learn_dataset_gather(rows->dataset, rows->numbers + first, n, numbers, codes, NULL);
-	for (size_t row = 0; row < n; row++)
-		learn_encode_row(model->channels, model->n_channels, rows->raw + (first + row) * (size_t) model->n_channels,
-						 numbers + row * model->n_numbers, codes + row * model->n_codes);
+	learn_encode_rows(&predictor->encoder, n, rows->raw + first * (size_t) model->n_channels, numbers, model->n_numbers, codes,
+					  model->n_codes);
 	return DEV_OK;
 }
 
@@ -570,48 +539,49 @@ load_windows(LearnPredictor *predictor, const LearnRows *rows, size_t row, size_
 	return status;
 }
 
-/*
- * Outputs of rows [first, first + n): passes are filled with windows, whosever they are. predictor->runs and ->window_outputs have
- * room for a pass.
- */
+/* Fills the predictor's slots with the next windows of rows from *next on, before row `end`; returns how many there are. */
+static size_t
+load_pass(LearnPredictor *predictor, const LearnRows *rows, LearnSlot *next, size_t end, size_t capacity, DevStatus *status)
+{
+	size_t		n = 0;
+
+	while (next->row < end && n < capacity && *status == DEV_OK)
+	{
+		size_t		left;
+		size_t		count;
+
+		next->n_windows = count_windows(predictor, rows, next->row);
+		left = next->n_windows - next->window;
+		count = left < capacity - n ? left : capacity - n;
+		*status = load_windows(predictor, rows, next->row, next->window, count, next->n_windows, n);
+		for (size_t i = 0; i < count; i++, next->window++)
+			predictor->slots[n++] = *next;
+		if (count == left)
+			*next = (LearnSlot) {.row = next->row + 1};
+	}
+	return n;
+}
+
+/* Outputs of rows [first, first + n): passes are filled with windows, whosever they are. */
 static DevStatus
 answer_windows(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *outputs)
 {
 	const LearnModel *model = predictor->model;
 	LearnWindowing windowing = learn_windowing(model->task, model->fields, model->n_fields, predictor->n_outputs, model->offset);
 	size_t		capacity = stretch_rows(predictor, predictor->stretch);
-	size_t		row = first;
-	size_t		window = 0;
+	LearnSlot	next = {.row = first};
 	DevStatus	status = DEV_OK;
 
-	while (row < first + n && status == DEV_OK)
+	while (next.row < first + n && status == DEV_OK)
 	{
-		size_t		n_runs = 0;
-		size_t		slot = 0;
-		double	   *values = predictor->window_outputs;
+		size_t		loaded = load_pass(predictor, rows, &next, first + n, capacity, &status);
 
-		while (row < first + n && slot < capacity && status == DEV_OK)
-		{
-			size_t		n_windows = count_windows(predictor, rows, row);
-			size_t		count = n_windows - window < capacity - slot ? n_windows - window : capacity - slot;
-
-			status = load_windows(predictor, rows, row, window, count, n_windows, slot);
-			predictor->runs[n_runs++] = (LearnWindowRun) {row, window, count};
-			slot += count;
-			window += count;
-			if (window == n_windows)
-			{
-				row++;
-				window = 0;
-			}
-		}
 		if (status == DEV_OK)
-			status = answer_encoded(predictor, slot, values);
-		for (size_t i = 0; i < n_runs && status == DEV_OK; i++)
-			for (size_t j = 0; j < predictor->runs[i].n; j++, values += predictor->n_outputs)
-				learn_windows_add(&windowing, predictor->runs[i].window + j, values,
-								  outputs + (predictor->runs[i].row - first) * predictor->n_outputs);
-		if (status == DEV_OK && row < first + n)
+			status = answer_encoded(predictor, rows, first, loaded, predictor->window_outputs);
+		for (size_t i = 0; i < loaded && status == DEV_OK; i++)
+			learn_windows_add(&windowing, predictor->slots[i].window, predictor->window_outputs + i * predictor->n_outputs,
+							  outputs + (predictor->slots[i].row - first) * predictor->n_outputs);
+		if (status == DEV_OK && next.row < first + n)
 			status = dev_poll(predictor->session);
 	}
 	return status;
@@ -624,12 +594,12 @@ answer_rows(LearnPredictor *predictor, const LearnRows *rows, size_t first, size
 {
 	DevStatus	status;
 
-	if (predictor->runs != NULL)
+	if (predictor->slots != NULL)
 		return answer_windows(predictor, rows, first, n, outputs);
 	status = load_columns(predictor, rows, first, n, 0);
 	if (status == DEV_OK)
 		status = load_fields(predictor, rows, first, n);
-	return status == DEV_OK ? answer_encoded(predictor, n, outputs) : status;
+	return status == DEV_OK ? answer_encoded(predictor, rows, first, n, outputs) : status;
 }
 
 static DevStatus

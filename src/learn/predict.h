@@ -7,8 +7,10 @@
 #include "idla/learn_predict.h"
 
 #include "decode_tags.h"
+#include "encode.h"
 #include "field_batch.h"
 #include "stretch.h"
+#include "windows.h"
 
 #include "idla/learn_augment.h"
 
@@ -32,13 +34,8 @@ typedef struct LearnVoice
 	const float *weights;		/* device */
 } LearnVoice;
 
-/* Rows of a pass that are windows of one row. */
-typedef struct LearnWindowRun
-{
-	size_t		row;
-	size_t		window;			/* number of the first */
-	size_t		n;
-} LearnWindowRun;
+/* What averaging over changed rows needs, see predict_views.c. */
+typedef struct LearnViews LearnViews;
 
 struct LearnPredictor
 {
@@ -51,6 +48,7 @@ struct LearnPredictor
 	LearnVoice *voices;			/* (n_voices) */
 	int			n_engines;
 	LearnEngine *engines;		/* (n_engines) */
+	LearnRowEncoder encoder;
 	float	   *numbers;		/* (max_batch, n_numbers) encoded rows */
 	int32_t    *codes;			/* (max_batch, n_codes) */
 	LearnFieldBatch fields;		/* (max_batch) loaded rows */
@@ -60,9 +58,8 @@ struct LearnPredictor
 	float	   *emissions;		/* tagging: (longest text, n_outputs) mean over the networks */
 	int32_t    *tags;			/* tagging: (longest text) */
 	float	   *certain;
-	float	  **plain;			/* (n_fields): (max_batch, size) loaded images, NULL for other fields; NULL without views */
-	float	   *view_scratch;
-	LearnWindowRun *runs;		/* (max_batch), NULL unless signals are seen in windows */
+	LearnViews *views;			/* NULL where rows are answered as they are */
+	LearnSlot  *slots;			/* (max_batch) the windows that are loaded, NULL unless signals are seen in windows */
 	double	   *window_outputs; /* (max_batch, n_outputs) */
 	void	   *explainer;		/* buffers of explain.c, NULL until something is explained */
 };
@@ -84,5 +81,30 @@ extern void learn_predictor_stretch(LearnPredictor *predictor, int stretch);
 extern DevStatus learn_voice_forward(LearnPredictor *predictor, const LearnVoice *voice, size_t n, const float **values);
 /* Sets the inputs of a run from predictor->numbers, ->codes and ->fields. */
 extern void learn_predictor_set(LearnPredictor *predictor, const LearnEngine *engine, NnRun *run, size_t n);
+
+/* Where rows come from: an array of their stored values, or a data set. */
+typedef struct LearnRows
+{
+	const float *raw;			/* (n, n_channels) */
+	const LearnBytes *fields;	/* (n, n_fields) */
+	LearnDataset *dataset;		/* or NULL */
+	const uint32_t *numbers;
+} LearnRows;
+
+/*
+ * A stored value, good until the next one is asked for: what the predictor's row `row` shows of it, in a pass that begins with row `first`.
+ */
+extern DevStatus learn_rows_shown(const LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t row, int field,
+								  LearnBytes *value);
+/* The engine that tells most lengths of texts apart. */
+extern const LearnEngine *learn_predictor_longest(const LearnPredictor *predictor);
+
+/* ---- predict_views.c ---- */
+
+/* Room for views, where the model averages several. */
+extern DevStatus learn_views_create(LearnPredictor *predictor);
+extern int	learn_views_count(const LearnPredictor *predictor);	/* 1 without */
+/* The n rows that lie encoded in the predictor become their next view; views are asked for in order, 0 first. */
+extern DevStatus learn_views_take(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, int view);
 
 #endif							/* IDLA_LEARN_PREDICT_PRIVATE_H */

@@ -21,6 +21,7 @@
 #include "field_batch.h"
 #include "parallel.h"
 #include "stretch.h"
+#include "windows.h"
 
 #include "idla/learn_train.h"
 
@@ -63,14 +64,6 @@ typedef struct LearnMoved
 } LearnMoved;
 
 struct LearnMachine;
-
-/* A window that a worker has loaded. */
-typedef struct LearnSlot
-{
-	size_t		row;			/* of those it looks at */
-	size_t		window;
-	size_t		n_windows;
-} LearnSlot;
 
 /* What one thread has of its own. */
 typedef struct LearnWorker
@@ -260,8 +253,6 @@ extern void learn_machine_answer(LearnMachine *machine, LearnWorker *worker, siz
 
 /* Whether two rows are made one, so that targets of classes become shares. */
 extern bool learn_augment_mixes(const LearnTraining *training);
-/* DEV_INVALID for what no input of the model, or its task, could be changed by. */
-extern DevStatus learn_augment_check_model(DevSession *session, const LearnAugment *augment, const LearnModel *model);
 extern DevStatus learn_augmenter_create(DevSession *session, const LearnAugment *augment, const LearnModel *model,
 										LearnAugmenter *augmenter);
 /* The machine's training passes are augmented from now on; takes the workers' memory. augmenter is borrowed. */

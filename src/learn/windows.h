@@ -17,6 +17,14 @@ extern size_t learn_field_windows(const LearnField *field, size_t bytes);
 /* Number `window` of the row's n_windows. */
 extern LearnBytes learn_field_window(const LearnField *field, LearnBytes stored, size_t window, size_t n_windows);
 
+/* A window among those that are looked at together. */
+typedef struct LearnSlot
+{
+	size_t		row;
+	size_t		window;
+	size_t		n_windows;		/* of the row */
+} LearnSlot;
+
 /*
  * How the outputs for a row's windows become the row's. Probabilities are averaged (of classes and of labels, with the offset that corrects for
  * class weights); values and log hazards, too. Rocket's model is linear in its features, and solved for by their means: so
