@@ -46,6 +46,10 @@ FROM (SELECT *, idla_predict('features', r) AS p FROM recordings r) r,
 SELECT architecture, value > 0.95 AS good FROM idla_train('stepped', 'SELECT lead, age, sick FROM recordings', 'sick', 'binary', 'rocket', '{"width": 168, "epochs": 20, "columns": {"lead": {"window": 32}}}');
 SELECT rows_used FROM idla_train('lived', 'SELECT lead, age, level + id % 5 AS days, sick FROM recordings', NULL, 'survival', 'fcn', '{"time": "days", "event": "sick", "epochs": 1, "width": 4, "columns": {"lead": {"window": 32}}}');
 SELECT count(*) FROM recordings r WHERE idla_predict('lived', r) > 0;
+-- views are of each window
+SELECT rows_used FROM idla_train('viewed', 'SELECT lead, age, sick FROM recordings', 'sick', 'binary', 'fcn', '{"epochs": 1, "width": 4, "calibrate": false, "augment": {"jitter": 0.5, "crop": 0.2}, "augment_predict": 4, "columns": {"lead": {"window": 32, "stride": 24}}}');
+SELECT count(*) AS n, bool_and(abs(idla_predict('viewed', r) - mean) < 1e-6) AS same, bool_and(idla_predict('viewed', r) = (SELECT idla_predict('viewed', q) FROM recordings q WHERE q.id = r.id)) AS alone
+FROM recordings r, LATERAL (SELECT avg(idla_predict('viewed', w)) AS mean FROM (SELECT r.lead[s + 1:s + 32] AS lead, r.age FROM starts(cardinality(r.lead)) s) w) m;
 -- a row alone, and the same among others
 SELECT bool_and(idla_predict('one', r) = (SELECT idla_predict('one', q) FROM recordings q WHERE q.id = r.id)) AS same FROM recordings r WHERE id < 20;
 -- a second time the same
