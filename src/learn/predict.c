@@ -195,6 +195,13 @@ build_voice(LearnPredictor *predictor, int number)
 	return status;
 }
 
+/* Whether the networks tell of every token by itself how probable its tags are. */
+static bool
+tags_alone(const LearnPredictor *predictor)
+{
+	return predictor->engines[0].built.shares != NN_NONE;
+}
+
 static DevStatus
 create_tagger(LearnPredictor *predictor)
 {
@@ -204,7 +211,10 @@ create_tagger(LearnPredictor *predictor)
 	predictor->emissions = dev_alloc(predictor->session, longest * predictor->n_outputs, sizeof(float));
 	predictor->tags = dev_alloc(predictor->session, longest, sizeof(int32_t));
 	predictor->certain = dev_alloc(predictor->session, longest, sizeof(float));
-	if (predictor->emissions == NULL || predictor->tags == NULL || predictor->certain == NULL)
+	if (tags_alone(predictor))
+		predictor->shares = dev_alloc(predictor->session, longest * predictor->n_outputs, sizeof(float));
+	if (predictor->emissions == NULL || predictor->tags == NULL || predictor->certain == NULL ||
+		(tags_alone(predictor) && predictor->shares == NULL))
 		return DEV_NO_MEMORY;
 	return status;
 }
@@ -316,16 +326,31 @@ learn_predictor_set(LearnPredictor *predictor, const LearnEngine *engine, NnRun 
 		learn_field_batch_set(&predictor->fields, &engine->built, run, n);
 }
 
+static NnRun *
+run_of(const LearnPredictor *predictor, const LearnVoice *voice)
+{
+	const LearnEngine *engine = voice->engine;
+
+	return engine->runs[predictor->stretch < engine->stretches.n ? predictor->stretch : engine->stretches.n - 1];
+}
+
+/* The probabilities of tags that belong to the pass of learn_voice_forward. */
+static const float *
+voice_shares(const LearnPredictor *predictor, const LearnVoice *voice)
+{
+	return nn_run_value(run_of(predictor, voice), voice->engine->built.shares);
+}
+
 DevStatus
 learn_voice_forward(LearnPredictor *predictor, const LearnVoice *voice, size_t n, const float **values)
 {
 	LearnEngine *engine = voice->engine;
-	NnRun	   *run = engine->runs[predictor->stretch < engine->stretches.n ? predictor->stretch : engine->stretches.n - 1];
+	NnRun	   *run = run_of(predictor, voice);
 	DevStatus	status;
 
 	nn_run_bind(run, voice->weights, NULL);
 	learn_predictor_set(predictor, engine, run, n);
-	nn_run_forward(run, engine->built.output, NN_INFER, 0, 0, 0);
+	nn_run_forward(run, engine->built.shares != NN_NONE ? engine->built.shares : engine->built.output, NN_INFER, 0, 0, 0);
 	status = nn_run_synchronize(run);
 	if (status == DEV_OK)
 		*values = nn_run_value(run, engine->built.output);
@@ -348,13 +373,13 @@ add_outputs(LearnPredictor *predictor, const LearnVoice *voice, size_t n, double
 
 /*
  * Mean outputs of the networks, over all views, for the n <= max_batch rows that lie encoded in the predictor, and came from `rows`,
- * beginning with `first`.
+ * beginning with `first`; NULL: they are seen as they lie there, in one way.
  */
 static DevStatus
 answer_encoded(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *outputs)
 {
 	const size_t n_values = n * predictor->n_outputs;
-	int			n_views = learn_views_count(predictor);
+	int			n_views = rows == NULL ? 1 : learn_views_count(predictor);
 
 	for (size_t i = 0; i < n_values; i++)
 		outputs[i] = 0;
@@ -372,6 +397,25 @@ answer_encoded(LearnPredictor *predictor, const LearnRows *rows, size_t first, s
 	for (size_t i = 0; i < n_values; i++)
 		outputs[i] /= predictor->n_voices * n_views;
 	return DEV_OK;
+}
+
+/* Mean outputs of n rows become scores. */
+static DevStatus
+finish(const LearnPredictor *predictor, size_t n, double *outputs)
+{
+	learn_outputs_to_scores(predictor->model, n, outputs);
+	for (size_t i = 0; i < n * predictor->n_outputs; i++)
+		if (!isfinite(outputs[i]))
+			return dev_fail(predictor->session, DEV_BAD_DATA, "the model has no finite answer for a row");
+	return DEV_OK;
+}
+
+DevStatus
+learn_predict_encoded(LearnPredictor *predictor, size_t n, double *scores)
+{
+	DevStatus	status = answer_encoded(predictor, NULL, 0, n, scores);
+
+	return status == DEV_OK ? finish(predictor, n, scores) : status;
 }
 
 /* A stored value of row `row`, good until the next one is asked for. */
@@ -430,6 +474,16 @@ static size_t
 stretch_rows(const LearnPredictor *predictor, int stretch)
 {
 	return predictor->rows[stretch] == 0 ? predictor->max_batch : predictor->rows[stretch];
+}
+
+size_t
+learn_predictor_room(const LearnPredictor *predictor)
+{
+	size_t		room = predictor->max_batch;
+
+	for (int stretch = 0; stretch < LEARN_MAX_STRETCHES; stretch++)
+		room = stretch_rows(predictor, stretch) < room ? stretch_rows(predictor, stretch) : room;
+	return room;
 }
 
 /* How many rows from `first` on make the next pass; the stretch that they need is used. */
@@ -617,11 +671,8 @@ score_rows(LearnPredictor *predictor, const LearnRows *rows, size_t n, double *s
 			status = answer_rows(predictor, rows, first, count, pass);
 		if (status != DEV_OK)
 			break;
-		learn_outputs_to_scores(predictor->model, count, pass);
-		for (size_t i = 0; i < count * predictor->n_outputs; i++)
-			if (!isfinite(pass[i]))
-				return dev_fail(predictor->session, DEV_BAD_DATA, "the model has no finite answer for a row");
-		if (first + count < n)
+		status = finish(predictor, count, pass);
+		if (status == DEV_OK && first + count < n)
 			status = dev_poll(predictor->session);
 	}
 	return status;
@@ -646,13 +697,31 @@ learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const ui
 
 /* ---- Tags ---- */
 
+static void
+add_mean(const LearnPredictor *predictor, const float *values, size_t n, float *mean)
+{
+	for (size_t i = 0; i < n; i++)
+		mean[i] += values[i] / (float) predictor->n_voices;
+}
+
+/* Where tokens stand alone, so does the certainty of each: its tag's probability among all tags, well-formed or not. */
+static void
+tell_shares(LearnPredictor *predictor, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		predictor->certain[i] = predictor->shares[i * predictor->n_outputs + (size_t) predictor->tags[i]];
+}
+
 /* Mean emissions of the row that is loaded, decoded into predictor->tags and ->certain. */
 static DevStatus
 decode_loaded(LearnPredictor *predictor)
 {
-	size_t		n = (size_t) predictor->fields.lengths[0][0] * predictor->n_outputs;
+	size_t		length = (size_t) predictor->fields.lengths[0][0];
+	size_t		n = length * predictor->n_outputs;
 
 	memset(predictor->emissions, 0, n * sizeof(float));
+	if (tags_alone(predictor))
+		memset(predictor->shares, 0, n * sizeof(float));
 	for (int i = 0; i < predictor->n_voices; i++)
 	{
 		const float *values;
@@ -660,13 +729,16 @@ decode_loaded(LearnPredictor *predictor)
 
 		if (status != DEV_OK)
 			return status;
-		for (size_t j = 0; j < n; j++)
-			predictor->emissions[j] += values[j] / (float) predictor->n_voices;
+		add_mean(predictor, values, n, predictor->emissions);
+		if (tags_alone(predictor))
+			add_mean(predictor, voice_shares(predictor, &predictor->voices[i]), n, predictor->shares);
 	}
 	for (size_t j = 0; j < n; j++)
 		if (!isfinite(predictor->emissions[j]))
 			return dev_fail(predictor->session, DEV_BAD_DATA, "the model has no finite answer for a text");
-	learn_chain_decode(&predictor->chain, n / predictor->n_outputs, predictor->emissions, predictor->tags, predictor->certain);
+	learn_chain_decode(&predictor->chain, length, predictor->emissions, predictor->tags, predictor->certain);
+	if (tags_alone(predictor))
+		tell_shares(predictor, length);
 	return DEV_OK;
 }
 

@@ -56,6 +56,7 @@ struct LearnPredictor
 	size_t		rows[LEARN_MAX_STRETCHES];	/* most rows of a pass */
 	LearnChain	chain;			/* tagging */
 	float	   *emissions;		/* tagging: (longest text, n_outputs) mean over the networks */
+	float	   *shares;			/* the same of the probabilities of tags, where tokens stand alone; else NULL */
 	int32_t    *tags;			/* tagging: (longest text) */
 	float	   *certain;
 	LearnViews *views;			/* NULL where rows are answered as they are */
@@ -73,6 +74,10 @@ extern DevStatus learn_predictor_explain_runs(LearnPredictor *predictor);
 
 /* Encodes rows into predictor->numbers, ->codes and ->fields; n <= max_batch. fields (n, n_fields) stored values. */
 extern void learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields);
+/* Scores (n, n_outputs) of rows that were encoded so, of no other view than that; n <= learn_predictor_room. */
+extern DevStatus learn_predict_encoded(LearnPredictor *predictor, size_t n, double *scores);
+/* Rows at once in a pass that takes all texts, as learn_predictor_encode loads them. */
+extern size_t learn_predictor_room(const LearnPredictor *predictor);
 /* Mean outputs of the networks -> scores, in place, (n, n_outputs). */
 extern void learn_outputs_to_scores(const LearnModel *model, size_t n, double *outputs);
 /* Rows are loaded and computed for this stretch from now on, or for the last one when there are fewer: it takes all texts. */

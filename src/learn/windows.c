@@ -74,6 +74,15 @@ learn_windows_no_attack(DevSession *session)
 	return DEV_INVALID;
 }
 
+DevStatus
+learn_windows_no_noise(DevSession *session)
+{
+	dev_fail(session, DEV_INVALID, "a model that sees signals in windows has no certificate");
+	dev_detail(session, "Its noise would have to be laid on all of a signal, and each noisy copy answered for by all windows.");
+	dev_hint(session, "Train with \"length\" in place of \"window\".");
+	return DEV_INVALID;
+}
+
 /* ---- Answers ---- */
 
 LearnWindowing

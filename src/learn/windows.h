@@ -48,6 +48,7 @@ extern void learn_windows_gradient(const LearnWindowing *windowing, size_t n_win
 								   const double *diff_row, double *diff);
 /* Fails: an attack sees what the network sees at once. */
 extern DevStatus learn_windows_no_attack(DevSession *session);
+extern DevStatus learn_windows_no_noise(DevSession *session);	/* the same of a certificate */
 /* values -= log(sum(exp(values))) */
 extern void learn_normalize_log(size_t n, double *values);
 

@@ -6,6 +6,7 @@
 
 #include "check_fields.h"
 
+#include "idla/learn_robust.h"
 #include "learn/explain.h"
 #include "learn/field.h"
 #include "learn/trainer.h"
@@ -513,6 +514,7 @@ test_attacks(void)
 	LearnModel *model;
 	LearnPredictor *predictor;
 	LearnPredictorOracle *oracle;
+	LearnRowClassifier *classifier;
 	LearnAdversary adversary = {.method = LEARN_FGSM, .epsilon = 0.1, .steps = 1, .restarts = 1, .share = 0.5};
 
 	CHECK_OR_STOP(dev_session_open(NULL, 3, &session) == DEV_OK, "a session opens");
@@ -523,6 +525,11 @@ test_attacks(void)
 	CHECK_OR_STOP(dev_session_open(NULL, 3, &session) == DEV_OK, "a session opens");
 	CHECK_OR_STOP(make_model(session, &specs[0], &model) == DEV_OK, "a model is made");
 	CHECK_STATUS(session, learn_adversary_check(session, &adversary, model), DEV_INVALID, "nor trained against attacks");
+	dev_session_close(session);
+	CHECK_OR_STOP(dev_session_open(NULL, 3, &session) == DEV_OK, "a session opens");
+	CHECK_OR_STOP(make_model(session, &specs[0], &model) == DEV_OK, "a model is made");
+	CHECK_OR_STOP(learn_predictor_create(session, model, 2, &predictor) == DEV_OK, "a predictor opens");
+	CHECK_STATUS(session, learn_row_classifier_create(predictor, NULL, &classifier), DEV_INVALID, "nor certified");
 	dev_session_close(session);
 }
 
