@@ -1,9 +1,9 @@
 -- Deploying: which version of a model answers (src/pg/deploy.c).
 
-CREATE FUNCTION idla_deploy(model regclass, version int)
+CREATE FUNCTION idla_deploy(model regclass, version int, share float8 DEFAULT NULL, shadow boolean DEFAULT false)
 RETURNS int
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'idla_deploy';
 
-COMMENT ON FUNCTION idla_deploy(regclass, int) IS
-'Puts a version of a model into service, or none when version is NULL; returns the version it replaces.';
+COMMENT ON FUNCTION idla_deploy(regclass, int, float8, boolean) IS
+'Puts a version of a model into service, or none when version is NULL; returns the version that was in service before. With share it only answers so large a share of the rows, with shadow none, beside the version in service, until the next idla_deploy.';

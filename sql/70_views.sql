@@ -12,7 +12,7 @@ COMMENT ON FUNCTION idla_model_list() IS
 'Part of the view idla_models: what it lists.';
 
 CREATE FUNCTION idla_version_list(
-	OUT schema name, OUT model regclass, OUT version int, OUT in_service boolean,
+	OUT schema name, OUT model regclass, OUT version int, OUT in_service boolean, OUT status text,
 	OUT task text, OUT architecture text, OUT target text, OUT metric text, OUT value float8,
 	OUT rows bigint, OUT trained_at timestamptz, OUT card jsonb)
 RETURNS SETOF record
@@ -34,6 +34,23 @@ CREATE VIEW idla_versions AS
 	ORDER BY schema, model::text, version;
 
 COMMENT ON VIEW idla_versions IS
-'All versions of the models you may predict with, their cards included.';
+'All versions of the models you may predict with, their cards included; the status is serving, trial, shadow, candidate (never in service) or retired.';
 
-GRANT SELECT ON idla_models, idla_versions TO PUBLIC;
+CREATE FUNCTION idla_deployment_list(
+	OUT schema name, OUT model regclass, OUT number bigint, OUT event text, OUT version int, OUT share float8, OUT replaces int,
+	OUT deployed_by text, OUT deployed_at timestamptz)
+RETURNS SETOF record
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 100
+AS 'MODULE_PATHNAME', 'idla_deployment_list';
+
+COMMENT ON FUNCTION idla_deployment_list() IS
+'Part of the view idla_deployments: what it lists.';
+
+CREATE VIEW idla_deployments AS
+	SELECT * FROM @extschema@.idla_deployment_list()
+	ORDER BY schema, model::text, number;
+
+COMMENT ON VIEW idla_deployments IS
+'What idla_deploy did to the models you may predict with, who did it and when: service (a version answers all rows), withdrawn (none does), trial (it answers a share of them), shadow (it is asked and does not answer).';
+
+GRANT SELECT ON idla_models, idla_versions, idla_deployments TO PUBLIC;

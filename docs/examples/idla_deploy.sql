@@ -4,3 +4,6 @@ SELECT version FROM idla_train('heart_risk', 'today', 'disease', architecture =>
 SELECT version, in_service FROM heart_risk WHERE chunk = 0 ORDER BY version;
 SELECT idla_deploy('heart_risk', 2) AS replaces;
 SELECT idla_deploy('heart_risk', 1) AS replaces;
+-- it may answer a tenth of the rows first, or be asked and not heard
+SELECT idla_deploy('heart_risk', 2, share => 0.1) AS beside;
+SELECT idla_deploy('heart_risk', 2, shadow => true) AS beside;

@@ -42,6 +42,7 @@ typedef struct Call
 	int			position;		/* of its answer in the scan tuple */
 	ExprState  *output;			/* IDLA_PREDICT */
 	IdlaAnswering *answering;
+	IdlaAnswering *trial;		/* of a candidate */
 	Datum	   *answers;		/* (most) */
 	bool	   *nulls;
 } Call;
@@ -302,6 +303,11 @@ renew(BatchState *state, Pass *pass)
 	idla_use_end(&pass->use);
 	pass->decoder = idla_decoder_create(&model->columns, pass->desc, NULL, model->work);
 	pass->width = idla_decoder_width(pass->decoder);
+	if (pass->served.trial != NULL)
+	{
+		idla_trial_open(pass->served.trial, pass->desc, state->most);
+		pass->width = Max(pass->width, idla_trial_width(pass->served.trial));
+	}
 	pass->raw = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * most * (Size) Max(model->learn.n_channels, 1));
 	pass->fields = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(LearnBytes) * most * (Size) Max(model->learn.n_fields, 1));
 	pass->scores = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * most * learn_model_outputs(&model->learn));
@@ -311,6 +317,8 @@ renew(BatchState *state, Pass *pass)
 		Call	   *call = lfirst(cell);
 
 		call->answering = idla_answering_create(pass->served.loaded, call->kind, pass->served.context);
+		if (pass->served.trial != NULL)
+			call->trial = idla_answering_create(idla_trial_loaded(pass->served.trial), call->kind, pass->served.context);
 	}
 	MemoryContextSwitchTo(caller);
 }
@@ -344,6 +352,8 @@ prepare_pass(BatchState *state, Pass *pass)
 			continue;
 		output = ExecEvalExprSwitchContext(call->output, econtext, &isnull);
 		idla_answering_choose(call->answering, isnull ? NULL : TextDatumGetCString(output));
+		if (pass->served.trial != NULL)
+			idla_answering_choose(call->trial, isnull ? NULL : TextDatumGetCString(output));
 	}
 }
 
@@ -384,20 +394,21 @@ decode_row(BatchState *state, Pass *pass, TupleTableSlot *slot, bool soft)
 	ExprContext *econtext = state->scan.ss.ps.ps_ExprContext;
 	LearnBytes *fields = pass->fields + state->n * learn->n_fields;
 	float	   *raw = pass->raw + state->n * learn->n_channels;
+	const Datum *values = pass->direct ? slot->tts_values : pass->values;
+	const bool *isnull = pass->direct ? slot->tts_isnull : pass->isnull;
 	bool		good;
 
 	if (pass->direct)
-	{
 		slot_getsomeattrs(slot, pass->width);
-		good = idla_decode(pass->decoder, slot->tts_values, slot->tts_isnull, raw, fields, soft);
-	}
 	else
 	{
 		econtext->ecxt_outertuple = slot;
 		for (int i = 0; i < pass->desc->natts; i++)
 			pass->values[i] = ExecEvalExprSwitchContext(pass->sources[i], econtext, &pass->isnull[i]);
-		good = idla_decode(pass->decoder, pass->values, pass->isnull, raw, fields, soft);
 	}
+	good = idla_decode(pass->decoder, values, isnull, raw, fields, soft);
+	if (pass->served.trial != NULL)
+		idla_trial_take(pass->served.trial, state->n, values, isnull, learn, good ? raw : NULL, fields, state->rows_context);
 	for (int i = 0; good && i < learn->n_fields; i++)
 		if (fields[i].bytes != NULL)
 		{
@@ -496,12 +507,21 @@ score_singly(BatchState *state, Pass *pass)
 	}
 }
 
+static Datum
+answer_for(const Pass *pass, const Call *call, size_t row)
+{
+	const double *trial = pass->served.trial != NULL ? idla_trial_row(pass->served.trial, row) : NULL;
+
+	if (unlikely(trial != NULL))
+		return idla_answering_datum(call->trial, trial);
+	return idla_answering_datum(call->answering, pass->scores + row * learn_model_outputs(&pass->served.loaded->model->learn));
+}
+
 static void
 answer(BatchState *state, Pass *pass)
 {
 	LearnPredictor *predictor = pass->served.loaded->predictor;
 	const LearnModel *learn = &pass->served.loaded->model->learn;
-	size_t		n_outputs = learn_model_outputs(learn);
 	DevStatus	status;
 	instr_time	start;
 	ListCell   *cell;
@@ -513,6 +533,9 @@ answer(BatchState *state, Pass *pass)
 	else
 		idla_check(pass->served.loaded->model->work, status);
 	learn_scores_to_answers(learn, (size_t) state->n, pass->scores);
+	idla_use_leave(&pass->use, &start, (uint64) state->bad);
+	if (pass->served.trial != NULL)
+		idla_trial_answer(pass->served.trial, (size_t) state->bad, pass->scores, pass->missing);
 	foreach(cell, pass->calls)
 	{
 		Call	   *call = lfirst(cell);
@@ -521,10 +544,9 @@ answer(BatchState *state, Pass *pass)
 		{
 			call->nulls[row] = pass->missing[row];
 			if (!call->nulls[row])
-				call->answers[row] = idla_answering_datum(call->answering, pass->scores + (size_t) row * n_outputs);
+				call->answers[row] = answer_for(pass, call, (size_t) row);
 		}
 	}
-	idla_use_leave(&pass->use, &start, (uint64) state->bad);
 }
 
 static void
@@ -798,6 +820,8 @@ explain_pass(BatchState *state, Pass *pass, ExplainState *es)
 	ExplainOpenGroup("Model", NULL, true, es);
 	ExplainPropertyText("Model", get_rel_name(pass->served.loaded->relid), es);
 	ExplainPropertyInteger("Version", NULL, pass->served.loaded->version, es);
+	if (pass->served.trial != NULL)
+		idla_trial_explain(pass->served.trial, es);
 	ExplainPropertyList("Columns", columns, es);
 	ExplainCloseGroup("Model", NULL, true, es);
 }

@@ -262,7 +262,7 @@ lock_or_create(const char *name)
 /* ---- writing ---- */
 
 static int
-next_version(Oid relid, Snapshot snapshot, bool *first)
+next_version(Oid relid, Snapshot snapshot, bool *first, int *in_service)
 {
 	IdlaTable	table;
 	IdlaVersion *versions;
@@ -272,6 +272,10 @@ next_version(Oid relid, Snapshot snapshot, bool *first)
 	idla_table_open(&table, relid, NoLock, false);
 	versions = idla_table_versions(&table, snapshot, false, &n);
 	last = n > 0 ? versions[n - 1].version : 0;
+	*in_service = 0;
+	for (int i = 0; i < n; i++)
+		if (versions[i].in_service)
+			*in_service = versions[i].version;
 	*first = n == 0;
 	idla_table_close(&table);
 	if (last == PG_INT32_MAX)
@@ -339,11 +343,12 @@ idla_version_write(const char *name, Jsonb *card, Jsonb *manifest, const char *w
 	const char *table;
 	bool		first;
 	int			version;
+	int			replaced;
 	int			level;
 
 	*relid = lock_or_create(name);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	version = next_version(*relid, snapshot, &first);
+	version = next_version(*relid, snapshot, &first, &replaced);
 	*in_service = first || deploy;
 	table = qualified_name(*relid);
 
@@ -358,6 +363,8 @@ idla_version_write(const char *name, Jsonb *card, Jsonb *manifest, const char *w
 	insert_rows(table, version, *in_service, card, manifest, weights, size);
 	SPI_finish();
 	AtEOXact_GUC(false, level);
+	if (deploy && !first)
+		idla_deployment_write(*relid, snapshot, version, "service", 0, replaced);
 	UnregisterSnapshot(snapshot);
 	CommandCounterIncrement();
 	return version;

@@ -212,8 +212,27 @@ extern bool idla_table_open(IdlaTable *table, Oid relid, LOCKMODE mode, bool sof
 extern void idla_table_close(IdlaTable *table);	/* keeps the lock */
 /* All versions that snapshot sees, ascending; palloc'd array. Cards are read only when asked for. */
 extern IdlaVersion *idla_table_versions(const IdlaTable *table, Snapshot snapshot, bool cards, int *n);
-/* Number of the version in service, -1 when none is. */
-extern int	idla_table_in_service(const IdlaTable *table, Snapshot snapshot);
+/*
+ * What idla_deploy did, in the order of its numbers: rows of the model's table whose chunk is -number, with a card
+ * {"event": "service" | "withdrawn" | "trial" | "shadow", "share", "replaces", "by", "at"}.
+ */
+typedef struct IdlaDeployment
+{
+	int64		number;			/* from 1; 0: there is none */
+	int			version;
+	Jsonb	   *card;			/* an object, palloc'd */
+} IdlaDeployment;
+
+extern IdlaDeployment *idla_table_deployments(const IdlaTable *table, Snapshot snapshot, int *n);
+/* Number of the version in service, -1 when none is, and the latest event. */
+extern int	idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest);
+/* ---- deploy.c ---- */
+
+/* Is a candidate on trial after this event? The share of rows that it answers, 0 in the shadow; below 0: no. */
+extern double idla_deployment_share(const IdlaDeployment *event);
+/* Leaves an event, under the lock that version_write and idla_deploy hold; replaces below 1: nothing. */
+extern void idla_deployment_write(Oid relid, Snapshot snapshot, int version, const char *what, double share, int replaces);
+
 /* One version with card and manifest; false when snapshot does not see it. */
 extern bool idla_table_version(const IdlaTable *table, Snapshot snapshot, int version, IdlaVersion *found);
 /*
@@ -237,6 +256,8 @@ typedef struct IdlaLoaded
 	LearnPredictor *predictor;
 	int			version;
 	Oid			relid;
+	int			candidate;		/* of the version in service: the one on trial beside it, or 0 */
+	double		share;			/* of rows that it answers, 0 in the shadow */
 } IdlaLoaded;
 /* ERROR unless relid is a model's table. */
 extern void idla_require_model(Oid relid);
@@ -273,6 +294,9 @@ typedef struct IdlaSite
 	TupleDesc	desc;			/* the site's copy */
 	MemoryContext context;		/* reset when another version is loaded: what the caller derives from the model goes here */
 	void	   *derived;		/* the caller's own, in context; NULL after such a reset */
+	const IdlaLoaded *trial;	/* the candidate beside it, or NULL */
+	const double *trial_answers;	/* after idla_site_answers: the answers to give, of the candidate; NULL: those of the model */
+	void	   *derived_trial;	/* as derived, of the candidate */
 } IdlaSite;
 
 /*
@@ -305,6 +329,7 @@ extern bool idla_card_number(Jsonb *card, const char *key, double *value);
 
 /* May the caller read a model's card? False also for a table that went away meanwhile. */
 extern bool idla_model_may_see(Oid relid);
+extern Oid	idla_model_owner(Oid relid);	/* InvalidOid for one that went away */
 
 /* ---- rows.c: the rows of a table, view or SELECT, one by one ---- */
 

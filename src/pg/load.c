@@ -343,6 +343,8 @@ idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 	CachedModel *cached;
 	IdlaLoaded *loaded;
 	Pin		   *pin;
+	IdlaDeployment	latest = {0};
+	double		share = -1;
 
 	/* The lock comes first, so that what is checked is what is read. */
 	LockRelationOid(relid, AccessShareLock);
@@ -353,7 +355,10 @@ idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 	MemoryContextSwitchTo(scratch);
 	idla_table_open(&table, relid, NoLock, false);
 	if (version < 0)
-		version = idla_table_in_service(&table, snapshot);
+	{
+		version = idla_table_in_service(&table, snapshot, &latest);
+		share = idla_deployment_share(&latest);
+	}
 	if (version < 0)
 		raise_missing(&table, snapshot, -1);
 	cached = obtain(&table, snapshot, version);
@@ -367,6 +372,11 @@ idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 	loaded->predictor = cached->predictor;
 	loaded->version = version;
 	loaded->relid = relid;
+	if (share >= 0)
+	{
+		loaded->candidate = latest.version;
+		loaded->share = share;
+	}
 	pin->cached = cached;
 	pin->callback.func = unpin;
 	pin->callback.arg = pin;

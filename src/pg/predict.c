@@ -38,6 +38,15 @@ answer(FunctionCallInfo fcinfo, IdlaSite *site, IdlaAnswerKind kind, int output)
 	answers = idla_site_answers(site, idla_on_bad_input == IDLA_BAD_INPUT_NULL);
 	if (answers == NULL)
 		PG_RETURN_NULL();
+	if (unlikely(site->trial_answers != NULL))
+	{
+		if (site->derived_trial == NULL)
+			site->derived_trial = idla_answering_create(site->trial, kind, site->context);
+		answering = site->derived_trial;
+		if (output >= 0)
+			idla_answering_choose(answering, PG_ARGISNULL(output) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(output)));
+		return idla_answering_datum(answering, site->trial_answers);
+	}
 	return idla_answering_datum(answering, answers);
 }
 

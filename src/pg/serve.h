@@ -7,7 +7,7 @@
 #ifndef IDLA_SERVE_H
 #define IDLA_SERVE_H
 
-#include "idla.h"
+#include "trial.h"
 
 #include "nodes/plannodes.h"
 #include "nodes/primnodes.h"
@@ -34,6 +34,7 @@ typedef struct IdlaServed
 {
 	IdlaLoaded *loaded;			/* NULL before the first, and after one that could not be had */
 	MemoryContext context;		/* the caller's: reset when another model is loaded */
+	IdlaTrial  *trial;			/* what is asked beside it; NULL: nothing */
 	Oid			relid;			/* what was asked for */
 	int			version;
 	IdlaSnapshotIdentity identity;

@@ -63,11 +63,13 @@ idla_served_find(IdlaServed *served, Oid relid, int version)
 
 	/* Nothing of the last model may be taken for the new one's if loading fails. */
 	served->loaded = NULL;
+	served->trial = NULL;
 	MemoryContextReset(served->context);
 	served->loaded = idla_load(relid, version, snapshot, served->context);
 	served->identity = identity;
 	served->relid = relid;
 	served->version = version;
 	require_rows(served->loaded);
+	served->trial = idla_trial_find(served->loaded, snapshot, served->context);
 	return true;
 }

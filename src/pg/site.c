@@ -57,7 +57,8 @@ renew(SiteState *state)
 	idla_use_start(&state->use, state->context, state->served.loaded->relid, state->served.loaded->version);
 	site->loaded = state->served.loaded;
 	site->model = site->loaded->model;
-	site->derived = NULL;
+	site->derived = site->derived_trial = NULL;
+	site->trial = state->served.trial != NULL ? idla_trial_loaded(state->served.trial) : NULL;
 	site->raw = MemoryContextAllocZero(site->context, Max(learn->n_channels, 1) * sizeof(float));
 	site->fields = MemoryContextAllocZero(site->context, Max(learn->n_fields, 1) * sizeof(LearnBytes));
 	site->scores = MemoryContextAllocZero(site->context, learn_model_outputs(learn) * sizeof(double));
@@ -80,6 +81,8 @@ create_decoder(SiteState *state, Oid type, int32 typmod, uint64 identifier)
 	site->values = palloc0(Max(desc->natts, 1) * sizeof(Datum));
 	site->isnull = palloc0(Max(desc->natts, 1) * sizeof(bool));
 	state->decoder = idla_decoder_create(&site->model->columns, desc, NULL, site->model->work);
+	if (state->served.trial != NULL)
+		idla_trial_open(state->served.trial, desc, 1);
 	MemoryContextSwitchTo(caller);
 	state->type_identifier = identifier;
 	state->typmod = typmod;
@@ -130,6 +133,8 @@ create_argument_decoder(SiteState *state, FunctionCallInfo fcinfo, int names_arg
 	site->values = palloc0(Max(site->desc->natts, 1) * sizeof(Datum));
 	site->isnull = palloc0(Max(site->desc->natts, 1) * sizeof(bool));
 	state->decoder = idla_decoder_create(&site->model->columns, site->desc, NULL, site->model->work);
+	if (state->served.trial != NULL)
+		idla_trial_open(state->served.trial, site->desc, 1);
 	MemoryContextSwitchTo(caller);
 	state->type = ANYOID;
 }
@@ -195,6 +200,8 @@ decode(SiteState *state, bool soft)
 
 	state->use.inside = true;
 	good = idla_decode(state->decoder, site->values, site->isnull, site->raw, site->fields, soft);
+	if (good && state->served.trial != NULL)
+		idla_trial_take(state->served.trial, 0, site->values, site->isnull, &site->model->learn, site->raw, site->fields, NULL);
 	state->use.inside = false;
 	return good ? site : NULL;
 }
@@ -249,6 +256,7 @@ idla_site_scores(IdlaSite *site)
 double *
 idla_site_answers(IdlaSite *site, bool soft)
 {
+	IdlaTrial  *trial = ((SiteState *) site)->served.trial;
 	DevStatus	status = predict(site);
 
 	if (status == DEV_BAD_DATA && soft)
@@ -258,6 +266,12 @@ idla_site_answers(IdlaSite *site, bool soft)
 	}
 	idla_check(site->model->work, status);
 	learn_scores_to_answers(&site->model->learn, 1, site->scores);
+	site->trial_answers = NULL;
+	if (trial != NULL)
+	{
+		idla_trial_answer(trial, 1, site->scores, NULL);
+		site->trial_answers = idla_trial_row(trial, 0);
+	}
 	return site->scores;
 }
 

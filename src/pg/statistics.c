@@ -45,6 +45,7 @@ typedef struct Entry
 	uint64		rows;
 	uint64		errors;
 	double		seconds;
+	IdlaCompared compared;
 	TimestampTz since;
 	TimestampTz last;
 } Entry;
@@ -100,6 +101,13 @@ add_to(Entry *entry, const IdlaUse *use, TimestampTz now)
 	entry->rows += use->rows;
 	entry->errors += use->inside;
 	entry->seconds += INSTR_TIME_GET_DOUBLE(use->time);
+	entry->compared.rows += use->compared.rows;
+	entry->compared.answered += use->compared.answered;
+	entry->compared.disagreed += use->compared.disagreed;
+	entry->compared.failed += use->compared.failed;
+	entry->compared.difference += use->compared.difference;
+	entry->compared.absolute += use->compared.absolute;
+	entry->compared.largest = Max(entry->compared.largest, use->compared.largest);
 	entry->last = now;
 	SpinLockRelease(&entry->mutex);
 }
@@ -134,6 +142,7 @@ create_entry(const Key *key, TimestampTz now)
 	SpinLockInit(&entry->mutex);
 	entry->calls = entry->rows = entry->errors = 0;
 	entry->seconds = 0;
+	memset(&entry->compared, 0, sizeof(entry->compared));
 	entry->since = entry->last = now;
 	return entry;
 }
@@ -168,6 +177,7 @@ idla_use_end(IdlaUse *use)
 	use->relid = InvalidOid;
 	use->rows = 0;
 	use->inside = false;
+	memset(&use->compared, 0, sizeof(use->compared));
 	INSTR_TIME_SET_ZERO(use->time);
 }
 
@@ -239,8 +249,10 @@ idla_stat_list(PG_FUNCTION_ARGS)
 	copies = copy_entries(&n);
 	for (int i = 0; i < n; i++)
 	{
-		Datum		values[8];
-		bool		nulls[8] = {false};
+		const IdlaCompared *compared = &copies[i].compared;
+		double		n_compared = (double) compared->rows;
+		Datum		values[15];
+		bool		nulls[15] = {false};
 
 		if (!may_see(&copies[i]))
 			continue;
@@ -252,6 +264,14 @@ idla_stat_list(PG_FUNCTION_ARGS)
 		values[5] = Float8GetDatum(copies[i].seconds);
 		values[6] = TimestampTzGetDatum(copies[i].since);
 		values[7] = TimestampTzGetDatum(copies[i].last);
+		values[8] = Int64GetDatum((int64) compared->rows);
+		values[9] = Float8GetDatum(n_compared > 0 ? compared->difference / n_compared : 0);
+		values[10] = Float8GetDatum(n_compared > 0 ? compared->absolute / n_compared : 0);
+		values[11] = Float8GetDatum(compared->largest);
+		values[12] = Int64GetDatum((int64) compared->disagreed);
+		values[13] = Int64GetDatum((int64) compared->failed);
+		values[14] = Int64GetDatum((int64) compared->answered);
+		nulls[9] = nulls[10] = nulls[11] = nulls[12] = compared->rows == 0;
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	pfree(copies);

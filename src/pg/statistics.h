@@ -8,6 +8,18 @@
 
 #include "portability/instr_time.h"
 
+/* How far a candidate's answers are from those of the version in service. */
+typedef struct IdlaCompared
+{
+	uint64		rows;
+	uint64		answered;		/* those whose answer was the candidate's */
+	uint64		disagreed;		/* they name different classes */
+	uint64		failed;			/* rows that the candidate could not answer */
+	double		difference;		/* sums over rows of the mean over outputs */
+	double		absolute;
+	double		largest;
+} IdlaCompared;
+
 /* What one place in a query asks of one version. Zeroed before the first use; costs nothing more where nothing is counted. */
 typedef struct IdlaUse
 {
@@ -16,6 +28,7 @@ typedef struct IdlaUse
 	uint64		rows;			/* answered */
 	instr_time	time;			/* of computing answers; reading and decoding rows is not in it */
 	bool		inside;			/* the model is being asked: if the query ends now, it is by an error there */
+	IdlaCompared compared;		/* of a candidate */
 	MemoryContextCallback callback;
 } IdlaUse;
 

@@ -205,17 +205,74 @@ refuse_doubles(const IdlaTable *table, int version)
 			 errmsg("model \"%s\" holds version %d more than once", RelationGetRelationName(table->relation), version)));
 }
 
+/* What a deployment left: a row with a number below 0 and a card. */
+static bool
+read_deployment(const IdlaTable *table, HeapTuple tuple, IdlaDeployment *event)
+{
+	bool		isnull;
+	Datum		value;
+
+	value = column_of(table, tuple, table->chunk, &isnull);
+	if (isnull || DatumGetInt32(value) >= 0)
+		return false;
+	event->number = -(int64) DatumGetInt32(value);
+	value = column_of(table, tuple, table->version, &isnull);
+	if (isnull)
+		return false;
+	event->version = DatumGetInt32(value);
+	event->card = jsonb_of(table, tuple, table->card);
+	return event->card != NULL && JB_ROOT_IS_OBJECT(event->card);
+}
+
+static int
+compare_deployments(const void *a, const void *b)
+{
+	int64		left = ((const IdlaDeployment *) a)->number;
+	int64		right = ((const IdlaDeployment *) b)->number;
+
+	return left < right ? -1 : left > right;
+}
+
+IdlaDeployment *
+idla_table_deployments(const IdlaTable *table, Snapshot snapshot, int *n)
+{
+	int			capacity = 8;
+	IdlaDeployment  *events = palloc(capacity * sizeof(IdlaDeployment));
+	SysScanDesc scan = scan_begin(table, snapshot, -1);
+	HeapTuple	tuple;
+
+	*n = 0;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (*n == capacity)
+		{
+			capacity *= 2;
+			events = repalloc(events, capacity * sizeof(IdlaDeployment));
+		}
+		*n += read_deployment(table, tuple, &events[*n]);
+	}
+	systable_endscan(scan);
+	qsort(events, *n, sizeof(IdlaDeployment), compare_deployments);
+	return events;
+}
+
 int
-idla_table_in_service(const IdlaTable *table, Snapshot snapshot)
+idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest)
 {
 	SysScanDesc scan = scan_begin(table, snapshot, -1);
 	HeapTuple	tuple;
 	IdlaVersion head;
 	int			found = -1;
 
+	memset(latest, 0, sizeof(*latest));
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
+		IdlaDeployment	event;
+
 		CHECK_FOR_INTERRUPTS();
+		if (read_deployment(table, tuple, &event) && event.number > latest->number)
+			*latest = event;
 		if (!read_head(table, tuple, &head) || !head.in_service)
 			continue;
 		if (found >= 0)

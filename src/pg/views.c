@@ -33,6 +33,7 @@
 
 PG_FUNCTION_INFO_V1(idla_model_list);
 PG_FUNCTION_INFO_V1(idla_version_list);
+PG_FUNCTION_INFO_V1(idla_deployment_list);
 
 enum
 {
@@ -59,6 +60,7 @@ enum
 	VERSION_MODEL,
 	VERSION_VERSION,
 	VERSION_IN_SERVICE,
+	VERSION_STATUS,
 	VERSION_TASK,
 	VERSION_ARCHITECTURE,
 	VERSION_TARGET,
@@ -70,13 +72,28 @@ enum
 	N_VERSION_COLUMNS
 };
 
+enum
+{
+	DEPLOYMENT_SCHEMA,
+	DEPLOYMENT_MODEL,
+	DEPLOYMENT_NUMBER,
+	DEPLOYMENT_EVENT,
+	DEPLOYMENT_VERSION,
+	DEPLOYMENT_SHARE,
+	DEPLOYMENT_REPLACES,
+	DEPLOYMENT_BY,
+	DEPLOYMENT_AT,
+	N_DEPLOYMENT_COLUMNS
+};
+
 typedef struct Row
 {
 	Datum		values[N_MODEL_COLUMNS];
 	bool		nulls[N_MODEL_COLUMNS];
 } Row;
 
-StaticAssertDecl((int) N_VERSION_COLUMNS <= (int) N_MODEL_COLUMNS, "a row holds either list");
+StaticAssertDecl((int) N_VERSION_COLUMNS <= (int) N_MODEL_COLUMNS && (int) N_DEPLOYMENT_COLUMNS <= (int) N_MODEL_COLUMNS,
+				 "a row holds any of the lists");
 
 /* ---- reading cards, which may hold anything ---- */
 
@@ -252,21 +269,45 @@ put_names(Row *row, int schema, int model, Oid relid)
 	put(row, model, ObjectIdGetDatum(relid));
 }
 
-/* The versions with their cards; false when they cannot be read now. */
+/* The versions with their cards, and what was done to them (either may be NULL); false when they cannot be read now. */
 static bool
-read_versions(Oid relid, bool locked, IdlaVersion **versions, int *n)
+read_versions(Oid relid, bool locked, IdlaVersion **versions, int *n, IdlaDeployment **events, int *n_events)
 {
 	IdlaTable	table;
 
 	if (!locked || !idla_table_open(&table, relid, NoLock, true))
 		return false;
-	*versions = idla_table_versions(&table, GetActiveSnapshot(), true, n);
+	if (versions != NULL)
+		*versions = idla_table_versions(&table, GetActiveSnapshot(), true, n);
+	if (events != NULL)
+		*events = idla_table_deployments(&table, GetActiveSnapshot(), n_events);
 	idla_table_close(&table);
 	return true;
 }
 
-static Oid
-owner_of(Oid relid)
+/* Only a version that once was in service can be retired; one that training put there is known by what replaced it. */
+static const char *
+status_of(const IdlaVersion *version, const IdlaDeployment *events, int n_events)
+{
+	if (version->in_service)
+		return "serving";
+	if (n_events > 0 && events[n_events - 1].version == version->version && idla_deployment_share(&events[n_events - 1]) >= 0)
+		return idla_deployment_share(&events[n_events - 1]) > 0 ? "trial" : "shadow";
+	for (int i = 0; i < n_events; i++)
+	{
+		double		replaces;
+		char	   *what = idla_card_text(events[i].card, "event");
+
+		if (idla_card_number(events[i].card, "replaces", &replaces) && replaces == version->version)
+			return "retired";
+		if (events[i].version == version->version && what != NULL && strcmp(what, "service") == 0)
+			return "retired";
+	}
+	return "candidate";
+}
+
+Oid
+idla_model_owner(Oid relid)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Oid			owner = InvalidOid;
@@ -293,14 +334,14 @@ list_model(ReturnSetInfo *result, Oid relid, bool locked)
 
 	start_row(&row);
 	put_names(&row, MODEL_SCHEMA, MODEL_MODEL, relid);
-	owner = GetUserNameFromId(owner_of(relid), true);
+	owner = GetUserNameFromId(idla_model_owner(relid), true);
 	if (owner != NULL)
 		put(&row, MODEL_OWNER, DirectFunctionCall1(namein, CStringGetDatum(owner)));
 	comment = GetComment(relid, RelationRelationId, 0);
 	if (comment != NULL)
 		put(&row, MODEL_COMMENT, CStringGetTextDatum(comment));
 
-	if (read_versions(relid, locked, &versions, &n))
+	if (read_versions(relid, locked, &versions, &n, NULL, NULL))
 	{
 		put(&row, MODEL_VERSIONS, Int32GetDatum(n));
 		put(&row, MODEL_SIZE, DirectFunctionCall1(pg_total_relation_size, ObjectIdGetDatum(relid)));
@@ -324,9 +365,11 @@ static void
 list_versions(ReturnSetInfo *result, Oid relid, bool locked)
 {
 	IdlaVersion *versions;
+	IdlaDeployment  *events;
 	int			n;
+	int			n_events;
 
-	if (!read_versions(relid, locked, &versions, &n))
+	if (!read_versions(relid, locked, &versions, &n, &events, &n_events))
 		return;
 	for (int i = 0; i < n; i++)
 	{
@@ -336,6 +379,7 @@ list_versions(ReturnSetInfo *result, Oid relid, bool locked)
 		put_names(&row, VERSION_SCHEMA, VERSION_MODEL, relid);
 		put(&row, VERSION_VERSION, Int32GetDatum(versions[i].version));
 		put(&row, VERSION_IN_SERVICE, BoolGetDatum(versions[i].in_service));
+		put(&row, VERSION_STATUS, CStringGetTextDatum(status_of(&versions[i], events, n_events)));
 		put_card(&row, VERSION_TASK, versions[i].card);
 		if (versions[i].card != NULL)
 			put(&row, VERSION_CARD, JsonbPGetDatum(versions[i].card));
@@ -356,5 +400,41 @@ idla_version_list(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
 	for_each_model((ReturnSetInfo *) fcinfo->resultinfo, list_versions);
+	return (Datum) 0;
+}
+
+static void
+list_deployments(ReturnSetInfo *result, Oid relid, bool locked)
+{
+	IdlaDeployment  *events;
+	int			n;
+
+	if (!read_versions(relid, locked, NULL, NULL, &events, &n))
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		Row			row;
+		double		number;
+
+		start_row(&row);
+		put_names(&row, DEPLOYMENT_SCHEMA, DEPLOYMENT_MODEL, relid);
+		put(&row, DEPLOYMENT_NUMBER, Int64GetDatum(events[i].number));
+		put_text(&row, DEPLOYMENT_EVENT, events[i].card, "event");
+		put(&row, DEPLOYMENT_VERSION, Int32GetDatum(events[i].version));
+		if (idla_card_number(events[i].card, "share", &number) && isfinite(number))
+			put(&row, DEPLOYMENT_SHARE, Float8GetDatum(number));
+		if (idla_card_number(events[i].card, "replaces", &number) && number >= 1 && number <= PG_INT32_MAX)
+			put(&row, DEPLOYMENT_REPLACES, Int32GetDatum((int32) number));
+		put_text(&row, DEPLOYMENT_BY, events[i].card, "by");
+		put_time(&row, DEPLOYMENT_AT, events[i].card, "at");
+		tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
+	}
+}
+
+Datum
+idla_deployment_list(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	for_each_model((ReturnSetInfo *) fcinfo->resultinfo, list_deployments);
 	return (Datum) 0;
 }
