@@ -8,6 +8,7 @@
 #define IDLA_LEARN_PREDICT_H
 
 #include "idla/learn_data.h"
+#include "idla/learn_tags.h"
 
 typedef struct LearnPredictor LearnPredictor;
 
@@ -72,11 +73,19 @@ extern DevStatus learn_explain(LearnPredictor *predictor, const float *raw, cons
 							   double *contributions, double *score, double *baseline, double *error);
 
 /*
- * Grad-CAM (Selvaraju et al. 2017): where a network that takes the mean over places finds what speaks for an output, or
- * `against` it. With A_pk the activation of channel k at place p below that mean and w_k the mean over
+ * Why a tagger finds an entity: `span` is of tokens of a stored text (no more than the model reads at a time). The score is the log odds of
+ * all the entity's tags together under the model's chain, the baseline that of a text of the same length whose tokens have no features.
+ * contributions (learn_field_parts + 1) are by token, each with all its features; of how the method, its tolerance and seed count.
+ */
+extern DevStatus learn_explain_entity(LearnPredictor *predictor, LearnBytes text, const LearnSpan *span, const LearnExplain *how,
+									  double *contributions, double *score, double *baseline, double *error);
+
+/*
+ * Grad-CAM (Selvaraju et al. 2017): where a network's last convolution (or what it takes a mean over places of) finds what speaks for an output, or
+ * `against` it. With A_pk the activation of channel k at place p of that map (normalised and rectified, where that follows) and w_k the mean over
  * places of the score's slope by A_pk, the heat of a place is max(0, sum of w_k A_pk over k). heat (dims[0], dims[1]) of an image, (dims[0]) of a
  * sequence: brought to the field's size as learn_image_resize does, the mean over the model's networks; its unit is that of
- * the score, times places. The score is learn_explain's. DEV_INVALID when no network of the model has such a mean for the field.
+ * the score, times places. The score is learn_explain's. DEV_INVALID when no network of the model has such a map of the field.
  */
 extern DevStatus learn_explain_cam(LearnPredictor *predictor, const float *raw, const LearnBytes *fields, int field, int output,
 								   bool against, float *heat);

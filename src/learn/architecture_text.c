@@ -162,8 +162,9 @@ build_tokens(LearnBuilder *builder, LearnGraph *built)
 	parts[2] = nn_reshape(builder->graph, embed(builder, planes[2], "affixes", learn_affix_rows(field), AFFIX_WIDTH, NN_NONE),
 						  &affixes);
 	parts[3] = build_characters(builder, field, planes[3]);
-	built->starts[0][0] = parts[0];
-	return nn_concat(builder->graph, parts, 4);
+	/* Explanations tell tokens apart, not their features. */
+	built->starts[0][0] = nn_concat(builder->graph, parts, 4);
+	return built->starts[0][0];
 }
 
 NnNode

@@ -301,16 +301,16 @@ learn_predictor_stretch(LearnPredictor *predictor, int stretch)
 			engine = &predictor->engines[i];
 	if (engine == NULL)
 		return;
-	predictor->stretch = stretch < engine->stretches.n ? stretch : engine->stretches.n - 1;
+	predictor->stretch = learn_engine_stretch(engine, stretch);
 	learn_field_batch_stretch(&predictor->fields, engine->stretches.stretches[predictor->stretch].network.fields);
 }
 
 void
-learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields)
+learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields, int stretch)
 {
 	const LearnModel *model = predictor->model;
 
-	learn_predictor_stretch(predictor, LEARN_MAX_STRETCHES);
+	learn_predictor_stretch(predictor, stretch);
 	for (size_t row = 0; row < n; row++)
 		learn_encode_row(model->channels, model->n_channels, raw + row * (size_t) model->n_channels,
 						 predictor->numbers + row * model->n_numbers, predictor->codes + row * model->n_codes);
@@ -334,7 +334,7 @@ DevStatus
 learn_voice_forward(LearnPredictor *predictor, const LearnVoice *voice, size_t n, const float **values)
 {
 	LearnEngine *engine = voice->engine;
-	NnRun	   *run = engine->runs[predictor->stretch < engine->stretches.n ? predictor->stretch : engine->stretches.n - 1];
+	NnRun	   *run = engine->runs[learn_engine_stretch(engine, predictor->stretch)];
 	DevStatus	status;
 
 	nn_run_bind(run, voice->weights, NULL);
@@ -434,30 +434,54 @@ stretch_rows(const LearnPredictor *predictor, int stretch)
 	return predictor->rows[stretch] == 0 ? predictor->max_batch : predictor->rows[stretch];
 }
 
+/* The stretches that rows are loaded for. */
+static const LearnStretches *
+stretches_of(const LearnPredictor *predictor)
+{
+	const LearnEngine *engine = &predictor->engines[0];
+
+	for (int i = 0; i < predictor->n_engines; i++)
+		if (predictor->engines[i].stretches.n > engine->stretches.n)
+			engine = &predictor->engines[i];
+	return &engine->stretches;
+}
+
+int
+learn_predictor_find_stretch(const LearnPredictor *predictor, const LearnBytes *fields)
+{
+	const LearnStretches *stretches = stretches_of(predictor);
+	int			needed = 0;
+
+	for (int field = 0; field < predictor->model->n_fields && stretches->n > 1; field++)
+	{
+		int			own = learn_stretch_find(stretches, learn_text_length(&predictor->model->fields[field], fields[field]));
+
+		needed = own > needed ? own : needed;
+	}
+	return needed;
+}
+
 /* How many rows from `first` on make the next pass; the stretch that they need is used. */
 static DevStatus
 next_pass(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, size_t *count)
 {
 	const LearnModel *model = predictor->model;
-	const LearnEngine *engine = &predictor->engines[0];
+	const LearnStretches *stretches = stretches_of(predictor);
 	int			needed = 0;
 	DevStatus	status = DEV_OK;
 
-	for (int i = 0; i < predictor->n_engines; i++)
-		if (predictor->engines[i].stretches.n > engine->stretches.n)
-			engine = &predictor->engines[i];
 	*count = 0;
 	while (first + *count < n && status == DEV_OK)
 	{
 		int			stretch = needed;
 
-		for (int field = 0; field < model->n_fields && engine->stretches.n > 1 && status == DEV_OK; field++)
+		for (int field = 0; field < model->n_fields && stretches->n > 1 && status == DEV_OK; field++)
 		{
 			LearnBytes	value;
 			int			own;
 
 			status = find_field(predictor, rows, first + *count, field, &value);
-			own = status == DEV_OK ? learn_stretch_find(&engine->stretches, learn_text_length(&model->fields[field], value)) : 0;
+			own = status == DEV_OK ? learn_stretch_find(stretches, learn_text_length(&model->fields[field], value)) : 0;
 			stretch = own > stretch ? own : stretch;
 		}
 		if (*count >= stretch_rows(predictor, stretch))
