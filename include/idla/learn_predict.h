@@ -27,11 +27,18 @@ extern void learn_scores_to_answers(const LearnModel *model, size_t n, double *s
 /* The same as learn_predict_scores for rows of an encoded data set. */
 extern DevStatus learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const uint32_t *rows, size_t n, double *scores);
 /*
- * Tagging: codes of LEARN_IOBES for the *n tokens of a stored text (no more than the model reads at a time), how sure each is (the posterior
- * of its code), and the codes it was stored with, LEARN_NO_TAG where it came without. All are the predictor's until its next call.
+ * Tagging: codes of LEARN_IOBES for the tokens of n stored texts, each of which has no more than the model reads at a time. Texts of about one
+ * length that follow each other are computed together: in order of length many short ones are quick.
  */
-extern DevStatus learn_predict_tags(LearnPredictor *predictor, LearnBytes text, const int32_t **tags, const int32_t **actual,
-									const float **certain, size_t *n);
+typedef struct LearnTagged
+{
+	int32_t    *tags;			/* as many as the text has tokens; the caller's, and so are those below */
+	float	   *certain;		/* how sure each is, the posterior of its code */
+	int32_t    *actual;			/* the codes that it was stored with, LEARN_NO_TAG where it came without; or NULL */
+	size_t		n;				/* set: tokens */
+} LearnTagged;
+
+extern DevStatus learn_predict_tags(LearnPredictor *predictor, size_t n, const LearnBytes *texts, LearnTagged *answers);
 /* Survival: probability of being event-free at `time`. */
 extern double learn_survival_at(const LearnModel *model, double log_hazard, double time);
 

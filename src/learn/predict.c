@@ -196,23 +196,15 @@ build_voice(LearnPredictor *predictor, int number)
 static DevStatus
 create_tagger(LearnPredictor *predictor)
 {
-	size_t		longest = predictor->model->fields[0].dims[0];
-	DevStatus	status = learn_chain_create(predictor->session, predictor->n_outputs, longest, &predictor->chain);
-
-	predictor->emissions = dev_alloc(predictor->session, longest * predictor->n_outputs, sizeof(float));
-	predictor->tags = dev_alloc(predictor->session, longest, sizeof(int32_t));
-	predictor->certain = dev_alloc(predictor->session, longest, sizeof(float));
-	if (predictor->emissions == NULL || predictor->tags == NULL || predictor->certain == NULL)
-		return DEV_NO_MEMORY;
-	return status;
-}
-
-static DevStatus
-set_chain(LearnPredictor *predictor)
-{
+	const LearnStretches *stretches = &predictor->engines[0].stretches;
 	const float **weights = dev_alloc(predictor->session, (size_t) predictor->n_voices, sizeof(float *));
+	size_t		most = 0;
+	DevStatus	status = learn_chain_create(predictor->session, predictor->n_outputs, predictor->model->fields[0].dims[0], &predictor->chain);
 
-	if (weights == NULL)
+	for (int i = 0; i < stretches->n; i++)
+		most = stretches->stretches[i].length * predictor->rows[i] > most ? stretches->stretches[i].length * predictor->rows[i] : most;
+	predictor->emissions = dev_alloc(predictor->session, most, predictor->n_outputs * sizeof(float));
+	if (status != DEV_OK || predictor->emissions == NULL || weights == NULL)
 		return DEV_NO_MEMORY;
 	for (int i = 0; i < predictor->n_voices; i++)
 		weights[i] = predictor->voices[i].net->weights;
@@ -273,8 +265,6 @@ learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_
 	if (made->voices == NULL || made->engines == NULL || made->numbers == NULL || made->codes == NULL)
 		return DEV_NO_MEMORY;
 	status = learn_field_batch_create(session, model->fields, model->n_fields, batch, &made->fields);
-	if (status == DEV_OK && model->task == LEARN_TAGGING)
-		status = create_tagger(made);
 	if (status == DEV_OK)
 		status = create_views(made);
 	/* Inference runs on the device's own products: a backend that only predicts never opens a BLAS. */
@@ -283,7 +273,7 @@ learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_
 	for (int i = 0; i < model->n_nets && status == DEV_OK; i++)
 		status = build_voice(made, i);
 	if (status == DEV_OK && model->task == LEARN_TAGGING)
-		status = set_chain(made);
+		status = create_tagger(made);
 	if (status == DEV_OK)
 		*predictor = made;
 	return status;
@@ -560,49 +550,69 @@ learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const ui
 
 /* ---- Tags ---- */
 
-/* Mean emissions of the row that is loaded, decoded into predictor->tags and ->certain. */
+/* Mean emissions of the rows that are loaded; a row's begin every `stride` floats. */
 static DevStatus
-decode_loaded(LearnPredictor *predictor)
+find_emissions(LearnPredictor *predictor, size_t rows, size_t stride)
 {
-	size_t		n = (size_t) predictor->fields.lengths[0][0] * predictor->n_outputs;
+	float		share = (float) predictor->n_voices;
 
-	memset(predictor->emissions, 0, n * sizeof(float));
+	memset(predictor->emissions, 0, rows * stride * sizeof(float));
 	for (int i = 0; i < predictor->n_voices; i++)
 	{
 		const float *values;
-		DevStatus	status = learn_voice_forward(predictor, &predictor->voices[i], 1, &values);
+		DevStatus	status = learn_voice_forward(predictor, &predictor->voices[i], rows, &values);
 
 		if (status != DEV_OK)
 			return status;
-		for (size_t j = 0; j < n; j++)
-			predictor->emissions[j] += values[j] / (float) predictor->n_voices;
+		for (size_t j = 0; j < rows * stride; j++)
+			predictor->emissions[j] += values[j] / share;
 	}
-	for (size_t j = 0; j < n; j++)
-		if (!isfinite(predictor->emissions[j]))
-			return dev_fail(predictor->session, DEV_BAD_DATA, "the model has no finite answer for a text");
-	learn_chain_decode(&predictor->chain, n / predictor->n_outputs, predictor->emissions, predictor->tags, predictor->certain);
 	return DEV_OK;
 }
 
-DevStatus
-learn_predict_tags(LearnPredictor *predictor, LearnBytes text, const int32_t **tags, const int32_t **actual, const float **certain,
-				   size_t *n)
+static DevStatus
+decode_loaded(LearnPredictor *predictor, size_t rows, LearnTagged *answers)
 {
-	LearnRows	rows = {.fields = &text};
+	size_t		length = predictor->fields.fields[0].dims[0];
+	size_t		stride = length * predictor->n_outputs;
+	const int32_t *stored = predictor->fields.planes[0][4];
+	DevStatus	status = find_emissions(predictor, rows, stride);
+
+	for (size_t row = 0; row < rows && status == DEV_OK; row++)
+	{
+		const float *emissions = predictor->emissions + row * stride;
+		LearnTagged *answer = &answers[row];
+
+		answer->n = (size_t) predictor->fields.lengths[0][row];
+		for (size_t j = 0; j < answer->n * predictor->n_outputs; j++)
+			if (!isfinite(emissions[j]))
+				return dev_fail(predictor->session, DEV_BAD_DATA, "the model has no finite answer for a text");
+		learn_chain_decode(&predictor->chain, answer->n, emissions, answer->tags, answer->certain);
+		if (answer->actual != NULL)
+			memcpy(answer->actual, stored + row * length, answer->n * sizeof(int32_t));
+	}
+	return status;
+}
+
+DevStatus
+learn_predict_tags(LearnPredictor *predictor, size_t n, const LearnBytes *texts, LearnTagged *answers)
+{
+	LearnRows	rows = {.fields = texts};
+	DevStatus	status = DEV_OK;
 	size_t		count;
-	DevStatus	status;
 
 	if (predictor->model->task != LEARN_TAGGING)
 		return dev_fail(predictor->session, DEV_INVALID, "the model does not tag");
-	status = next_pass(predictor, &rows, 0, 1, &count);
-	if (status == DEV_OK)
-		status = load_fields(predictor, &rows, 0, 1);
-	if (status == DEV_OK)
-		status = decode_loaded(predictor);
-	*n = (size_t) predictor->fields.lengths[0][0];
-	*tags = predictor->tags;
-	*actual = predictor->fields.planes[0][4];
-	*certain = predictor->certain;
+	for (size_t first = 0; first < n && status == DEV_OK; first += count)
+	{
+		status = next_pass(predictor, &rows, first, n, &count);
+		if (status == DEV_OK)
+			status = load_fields(predictor, &rows, first, count);
+		if (status == DEV_OK)
+			status = decode_loaded(predictor, count, answers + first);
+		if (status == DEV_OK && first + count < n)
+			status = dev_poll(predictor->session);
+	}
 	return status;
 }
 

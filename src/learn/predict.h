@@ -49,9 +49,7 @@ struct LearnPredictor
 	int			stretch;		/* that rows are loaded for, and runs compute with */
 	size_t		rows[LEARN_MAX_STRETCHES];	/* most rows of a pass */
 	LearnChain	chain;			/* tagging */
-	float	   *emissions;		/* tagging: (longest text, n_outputs) mean over the networks */
-	int32_t    *tags;			/* tagging: (longest text) */
-	float	   *certain;
+	float	   *emissions;		/* tagging: of a pass, mean over the networks */
 	float	  **plain;			/* (n_fields): (max_batch, size) loaded images, NULL for other fields; NULL without views */
 	float	   *view_scratch;
 	void	   *explainer;		/* buffers of explain.c, NULL until something is explained */

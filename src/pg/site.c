@@ -102,7 +102,7 @@ look_up(SiteState *state, Oid relid, int version, Snapshot snapshot, const Snaps
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("model \"%s\" tags texts: it has no answer for a row", get_rel_name(relid)),
-				 errhint("Use idla_tag.")));
+				 errhint("Use idla_tag, and idla_explain_tags for its reasons.")));
 	site->raw = MemoryContextAllocZero(site->context, Max(site->model->learn.n_channels, 1) * sizeof(float));
 	site->fields = MemoryContextAllocZero(site->context, Max(site->model->learn.n_fields, 1) * sizeof(LearnBytes));
 	site->scores = MemoryContextAllocZero(site->context, learn_model_outputs(&site->model->learn) * sizeof(double));
