@@ -2,7 +2,7 @@
  * stretch.h: one network for texts of several lengths; private to src/learn.
  *
  * Parameters do not depend on how long a text is, nor do answers on the padding behind it. So a network is built several
- * times, for texts of at most 32, 64, 128 ... tokens, all with the weights of one, and short texts are not
+ * times, for texts of at most 32, 64, 128 ... tokens (to predict with, from 8 on), all with the weights of one, and short texts are not
  * made long. Nodes and parameters have the same numbers in all of them.
  */
 #ifndef IDLA_LEARN_STRETCH_H
@@ -11,7 +11,7 @@
 #include "architecture.h"
 #include "field_batch.h"
 
-#define LEARN_MAX_STRETCHES 6
+#define LEARN_MAX_STRETCHES 8
 
 typedef struct LearnStretch
 {
