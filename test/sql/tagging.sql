@@ -53,6 +53,10 @@ WHERE a.metric = 'f1' AND b.metric = 'f1';
 SELECT idla_train('bad', 'tokens', 'tag', 'tagging', options => '{"entity": "sentence"}');
 SELECT idla_train('bad', 'tokens', 'tag', 'tagging');
 
+-- tags out of order are read, and told
+SELECT rows_used FROM idla_train('crossed', $$SELECT tokens, CASE WHEN id = 7 THEN array_replace(tags, 'B-Drug', 'I-Drug') ELSE tags END AS tags FROM sentences$$, 'tags',
+	options => '{"epochs": 1, "width": 8}');
+
 -- what does not fit
 CREATE TABLE crooked AS SELECT * FROM sentences;
 UPDATE crooked SET tags = tags[1:7] WHERE id = 3;
