@@ -115,8 +115,9 @@ typedef struct LearnSpan
 } LearnSpan;
 
 /*
- * Positions in characters (code points) to bytes and back, in any order; the spans come out sorted by start, of equal ones the longer first. DEV_BAD_DATA for a span
- * that is empty, outside the text or not on a border of characters. Text that is no UTF-8: each wrong byte is a character.
+ * Positions in characters (code points) to bytes and back, in any order; the spans come out sorted by start, of equal ones the
+ * longer first. DEV_BAD_DATA for a span that is empty, outside the text or not on a border of characters. Text that is no UTF-8:
+ * each wrong byte is a character.
  */
 extern bool learn_spans_to_bytes(const char *text, size_t size, LearnSpan *spans, size_t n, LearnTrouble *trouble);
 extern bool learn_spans_to_characters(const char *text, size_t size, LearnSpan *spans, size_t n, LearnTrouble *trouble);
