@@ -16,6 +16,22 @@ AS 'MODULE_PATHNAME', 'idla_predict_columns';
 COMMENT ON FUNCTION idla_predict_columns(regclass, int, text, text[], "any") IS
 'Part of idla_predict: what its calls become in a plan where the columns of the row are at hand.';
 
+CREATE FUNCTION idla_classify_columns(model regclass, version int, names text[], VARIADIC "columns" "any")
+RETURNS text
+LANGUAGE c STABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'idla_classify_columns';
+
+COMMENT ON FUNCTION idla_classify_columns(regclass, int, text[], "any") IS
+'Part of idla_classify: what its calls become in a plan where the columns of the row are at hand.';
+
+CREATE FUNCTION idla_probabilities_columns(model regclass, version int, names text[], VARIADIC "columns" "any")
+RETURNS jsonb
+LANGUAGE c STABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'idla_probabilities_columns';
+
+COMMENT ON FUNCTION idla_probabilities_columns(regclass, int, text[], "any") IS
+'Part of idla_probabilities: what its calls become in a plan where the columns of the row are at hand.';
+
 CREATE FUNCTION idla_predict(model regclass, input record, version int DEFAULT NULL, output text DEFAULT NULL)
 RETURNS float8
 LANGUAGE c STABLE PARALLEL SAFE COST 100 SUPPORT idla_predict_support
@@ -26,7 +42,7 @@ COMMENT ON FUNCTION idla_predict(regclass, record, int, text) IS
 
 CREATE FUNCTION idla_classify(model regclass, input record, version int DEFAULT NULL)
 RETURNS text
-LANGUAGE c STABLE PARALLEL SAFE COST 100
+LANGUAGE c STABLE PARALLEL SAFE COST 100 SUPPORT idla_predict_support
 AS 'MODULE_PATHNAME', 'idla_classify';
 
 COMMENT ON FUNCTION idla_classify(regclass, record, int) IS
@@ -34,7 +50,7 @@ COMMENT ON FUNCTION idla_classify(regclass, record, int) IS
 
 CREATE FUNCTION idla_probabilities(model regclass, input record, version int DEFAULT NULL)
 RETURNS jsonb
-LANGUAGE c STABLE PARALLEL SAFE COST 100
+LANGUAGE c STABLE PARALLEL SAFE COST 100 SUPPORT idla_predict_support
 AS 'MODULE_PATHNAME', 'idla_probabilities';
 
 COMMENT ON FUNCTION idla_probabilities(regclass, record, int) IS

@@ -26,6 +26,7 @@ typedef enum LearnAugmentKind
 {
 	LEARN_AUGMENT_IMAGE,
 	LEARN_AUGMENT_SIGNAL,
+	LEARN_AUGMENT_SERIES,
 	LEARN_AUGMENT_TABLE,
 	LEARN_AUGMENT_TEXT,
 	LEARN_N_AUGMENT_KINDS
@@ -49,8 +50,6 @@ extern const char *const learn_augment_kind_names[];	/* "image", ...; NULL ends 
 extern const LearnAugmentOption *learn_augment_find(LearnAugmentKind kind, const char *name);
 /* Position of an option among those of its kind. */
 extern int	learn_augment_number(const LearnAugmentOption *option);
-/* DEV_INVALID, with the range, unless minimum <= value <= maximum. */
-extern DevStatus learn_augment_check(DevSession *session, const LearnAugmentOption *option, double value);
 
 #define LEARN_AUGMENT_MOST 32	/* options at most, all kinds together */
 
@@ -68,6 +67,9 @@ extern bool learn_augment_any(const LearnAugment *augment, LearnAugmentKind kind
 extern float learn_augment_value(const LearnAugment *augment, LearnAugmentKind kind, const char *name);
 /* Every option of a kind at its usual value. */
 extern void learn_augment_usual(LearnAugment *augment, LearnAugmentKind kind);
+
+/* DEV_INVALID for what no input of the model, or its task, could be changed by (src/learn/train_augment.c). */
+extern DevStatus learn_augment_check_model(DevSession *session, const LearnAugment *augment, const LearnModel *model);
 
 /* ---- Images (src/learn/augment_image.c) ---- */
 
@@ -142,10 +144,6 @@ extern void learn_mix_draw(const LearnAugmentImage *how, size_t height, size_t w
 /* dst from a row and its partner, all (height, width, channels); dst may be own. */
 extern void learn_mix_images(const LearnMix *mix, size_t height, size_t width, size_t channels,
 							 const float *own, const float *partner, float *dst);
-/* A whole batch: src and dst (n, height, width, channels) must not overlap; mixes (n) tells what became of the labels. */
-extern void learn_mix_batch(const LearnAugmentImage *how, size_t n, size_t height, size_t width, size_t channels,
-							const float *src, float *dst, uint64_t seed, uint64_t stream, uint64_t counter,
-							LearnMix *mixes);
 /* A draw from Beta(alpha, alpha), alpha > 0, from blocks first_block on, 64 at most. */
 extern double learn_beta_draw(double alpha, uint64_t seed, uint64_t stream, uint64_t counter, uint64_t first_block);
 
@@ -200,28 +198,36 @@ extern void learn_augment_rows(const LearnAugmentTable *how, const LearnTableLay
 extern LearnAugmentImage learn_augment_image_ranges(const LearnAugment *augment);
 extern LearnAugmentTable learn_augment_table_ranges(const LearnAugment *augment);
 extern LearnSignalAugment learn_augment_signal_ranges(const LearnAugment *augment);
+extern LearnSeriesAugment learn_augment_series_ranges(const LearnAugment *augment);
 
-/* Whether a kind's options change such a field; tables are none. */
-extern bool learn_augment_takes(LearnAugmentKind kind, const LearnField *field);
-/*
- * The first `length` token codes of a text, in place: some become the unknown one, some change places. Epochs below 2^16, and
- * tokens. Words of taggers keep their places, for their tags do.
- */
-extern void learn_augment_tokens(const LearnAugment *augment, const LearnField *field, int32_t *tokens, size_t length,
-								 uint64_t seed, uint64_t counter);
-/* Floats of scratch for one value of a field; 0 for kinds that are not changed. */
+/* The kind whose options change such a field; LEARN_N_AUGMENT_KINDS where none do. */
+extern LearnAugmentKind learn_augment_kind(const LearnField *field);
+/* Floats of scratch for one value of a field. */
 extern size_t learn_augment_field_scratch(const LearnField *field);
 /*
- * The loaded first plane of an image or a signal, changed in place: back to the units it came in, changed there, centred and scaled
- * again. length: of a signal, as learn_field_load gave it; padding stays zero.
+ * A loaded value of a field, changed in place: its planes and its length as learn_field_load made them of `stored`, whose missing
+ * values stay as they are. Images go back to the units they came in, are changed there, and centred and scaled again; of a series
+ * observations are taken away before it is loaded anew, so that fills and times agree with what is left. room: tokens that a
+ * text may have afterwards; padding stays what it was. Words of taggers keep their places, for their tags do. Of texts, epochs are
+ * below 2^16, and tokens too.
  */
-extern void learn_augment_field(const LearnAugment *augment, const LearnField *field, float *plane, size_t length,
-								uint64_t seed, uint64_t counter, float *scratch);
+extern void learn_augment_loaded(const LearnAugment *augment, const LearnField *field, LearnBytes stored, size_t room,
+								 uint64_t seed, uint64_t counter, void *const planes[LEARN_MAX_PLANES], int32_t *length,
+								 float *scratch);
+
+/* ---- Views, for prediction ---- */
+
 /*
- * View `view` of a loaded image, in place, for prediction: view 0 is the image itself, then its mirror images as far as flips are
- * among the options, then ones turned, shifted, scaled and cropped within the ranges. Which is which depends on the view alone.
+ * View `view` of a loaded value, in place. View 0 is the value itself. Of an image come its mirror images next, as far as flips are
+ * among the options, then ones turned, shifted, scaled and cropped within the ranges: neither lit nor with noise; everything else is changed as
+ * in training. Which is which depends on the view alone, so that a row's answer does not depend on others.
  */
-extern void learn_augment_view(const LearnAugment *augment, const LearnField *field, int view, float *plane,
-							   float *scratch);
+extern void learn_augment_view(const LearnAugment *augment, const LearnField *field, LearnBytes stored, size_t room, int view,
+							   void *const planes[LEARN_MAX_PLANES], int32_t *length, float *scratch);
+/* The same for one encoded row of a table: noise and dropout, nothing mixed. */
+extern void learn_augment_row_view(const LearnAugment *augment, const LearnTableLayout *layout, int view, float *numbers,
+								   int32_t *codes);
+/* Whether any view differs from the value itself. */
+extern bool learn_augment_has_views(const LearnAugment *augment);
 
 #endif							/* IDLA_LEARN_AUGMENT_H */

@@ -207,6 +207,8 @@ extern DevStatus learn_fit_targets(LearnDataset *dataset, double *mean, double *
 extern DevStatus learn_dataset_encode(LearnDataset *dataset);
 /* One raw row into inputs: the same arithmetic as the whole data set's. */
 extern void learn_encode_row(const LearnChannel *channels, int n_channels, const float *raw, float *numbers, int32_t *codes);
+/* The raw value of a scaled number; what a soft scaling brings near 3, the farthest there is, becomes very large. */
+extern double learn_unscale_number(const LearnChannel *channel, float scaled);
 /* Code of a category at predict time, by the fitted categories; -1 gives zeros. Raw codes are positions in `categories`. */
 extern float learn_category_code(const LearnChannel *channel, const char *bytes, size_t size);
 /* Makes learn_category_code fast for a channel read from storage; learn_fit does it for its own. */

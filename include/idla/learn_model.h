@@ -250,7 +250,7 @@ typedef struct LearnModel
 	double	   *target_mean;	/* regression: value = output * scale + mean */
 	double	   *target_scale;
 
-	int			n_views;		/* of images, averaged when predicting; below 2: the image alone */
+	int			n_views;		/* of a row, averaged when predicting; below 2: the row as it is */
 	const struct LearnAugment *augment;	/* whose ranges the views are drawn from; NULL without views */
 
 	int			n_nets;

@@ -59,28 +59,18 @@ typedef enum LearnMasked
 	LEARN_MASKED_NOISE = 1,		/* noise fools more rows than the attack */
 	LEARN_MASKED_STEPS = 2,		/* one step fools more than many */
 	LEARN_MASKED_UNFINISHED = 4,	/* four times the steps fool many more: the attack has too few */
-	LEARN_MASKED_FAR = 8,		/* farther away the attack fools fewer */
-	LEARN_MASKED_TRANSFER = 16	/* rows made against another model fool more than those made against this one */
+	LEARN_MASKED_FAR = 8		/* farther away the attack fools fewer */
 } LearnMasked;
 
 typedef struct LearnMasking
 {
 	uint64_t	n;				/* rows */
 	uint64_t	fooled[LEARN_N_PROBES];
-	uint64_t	n_transfer;		/* rows that were also made against another model; 0: nobody did */
-	uint64_t	transfer;		/* of those, rows that fool this model */
-	uint64_t	n_white;		/* and how many the attack on this model fools */
 } LearnMasking;
 
 /* Adds the n rows of a batch to masking, zeroed before the first. scratch: n floats; fooled (n). */
 extern DevStatus learn_masking_add(const LearnAttacker *attacker, const LearnAttack *how, size_t n, LearnMasking *masking,
 								   float *scratch, uint8_t *fooled);
-/*
- * Adds n rows that were made against another model: all (n), whether this model is wrong about the clean row (which is
- * left out then), about the row made against itself, about the row made against the other one.
- */
-extern void learn_masking_transfer(LearnMasking *masking, size_t n, const uint8_t *clean, const uint8_t *white,
-								   const uint8_t *transferred);
 /*
  * LearnMasked flags. A difference counts when it is larger than two standard errors of the difference of
  * two independent shares, and for UNFINISHED when it is also larger than 5 % of the rows.

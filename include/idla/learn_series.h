@@ -104,24 +104,6 @@ extern void learn_series_load(const LearnSeriesPlan *plan, const float *stored, 
 
 /* (n_channels, LEARN_SERIES_STATISTICS) of the events in the window, unscaled; NaN is missing. */
 extern void learn_series_summarise(const LearnSeriesEntity *entity, float *statistics);
-/* Name of statistic number i of that matrix, "heart_rate.mean", cut to size. */
-extern void learn_series_statistic_name(const LearnSeriesPlan *plan, size_t i, char *name, size_t size);
-
-/* ---- Fitting on the training part ---- */
-
-typedef struct LearnSeriesMoments
-{
-	uint64_t   *n;				/* (n_channels) */
-	double	   *mean;
-	double	   *squares;		/* sums of squared distances from the mean */
-} LearnSeriesMoments;
-
-extern DevStatus learn_series_moments_create(DevSession *session, const LearnSeriesPlan *plan, LearnSeriesMoments *moments);
-/* Adds the values in the window of a training entity. */
-extern void learn_series_moments_add(LearnSeriesMoments *moments, const LearnSeriesEntity *entity);
-/* Writes n, mean and deviation into the plan's channels; a channel never seen, or of one value, gets deviation 1. */
-extern void learn_series_moments_finish(const LearnSeriesMoments *moments, LearnSeriesPlan *plan);
-
 /* ---- Augmentation (src/learn/augment_series.c) ---- */
 
 /* Zeros change nothing. */
@@ -132,7 +114,6 @@ typedef struct LearnSeriesAugment
 	float		jitter;			/* noise added to values, in deviations of the channel */
 } LearnSeriesAugment;
 
-extern DevStatus learn_series_augment_check(DevSession *session, const LearnSeriesAugment *how);
 /*
  * Changes a stored form in place, before learn_series_load, so that fills and times agree with what is left. The same (seed,
  * stream, counter) makes the same changes; a counter is one use of one example.

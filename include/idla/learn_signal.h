@@ -121,8 +121,6 @@ typedef struct LearnSignalAugment
 	float		lead_dropout;	/* probability of each lead to become missing; one always stays */
 } LearnSignalAugment;
 
-/* DEV_INVALID outside the ranges above. */
-extern DevStatus learn_signal_augment_check(DevSession *session, const LearnSignalAugment *how);
 /*
  * Changes a prepared signal in place: values (length, width), of which the first `leads` columns are leads and the others, if any,
  * marks. Give the used length, not the padding. scratch (length * width). The same (seed, stream, counter) makes the same

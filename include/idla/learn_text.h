@@ -92,6 +92,7 @@ extern DevStatus learn_vocabulary_restore(DevSession *session, bool lowercase, s
 extern void learn_vocabulary_free(LearnVocabulary *vocabulary);	/* NULL is allowed */
 
 extern size_t learn_vocabulary_size(const LearnVocabulary *vocabulary);	/* 0 before training */
+extern bool learn_vocabulary_lowercase(const LearnVocabulary *vocabulary);
 /* "heart", "##ache", "[CLS]"; NULL out of range. size may be NULL. */
 extern const char *learn_vocabulary_piece(const LearnVocabulary *vocabulary, int32_t id, size_t *size);
 /* Number of a piece, -1 when there is none. */
@@ -220,12 +221,22 @@ extern size_t learn_text_mask(size_t n, int32_t *ids, const int32_t *words, int3
  */
 extern size_t learn_text_swap(size_t n, int32_t *ids, const int32_t *words, double rate,
 							  uint64_t seed, uint64_t stream, uint64_t counter);
+/* words (n): the number of the word that each piece belongs to, by the pieces alone: one that continues belongs to the piece before it. */
+extern void learn_text_join(const LearnVocabulary *vocabulary, size_t n, const int32_t *ids, int32_t *words);
 /*
- * Rewrites words of a text in lower case, upper case or with a capital first letter, each with probability `rate` and the three with equal
- * chance. Characters whose other case has another length in UTF-8 stay, so that positions hold. Draws [counter, counter + n).
- * Returns the number of words chosen.
+ * Writes words in lower case, in upper case or with a capital first letter, each word with probability `rate` and the three with equal
+ * chance. Its pieces are spelled, and what is written anew has the pieces that the tokeniser would have made of it, [UNK] where
+ * there are none; a word that would not fit into `room` ids stays. Returns the number of ids. Nothing in a lower-case vocabulary
+ * has another case. Draws [counter, counter + n).
  */
-extern size_t learn_text_case(char *text, size_t size, const LearnWord *words, size_t n, double rate,
+extern size_t learn_text_case(const LearnVocabulary *vocabulary, size_t n, size_t room, int32_t *ids, double rate,
 							  uint64_t seed, uint64_t stream, uint64_t counter);
+/*
+ * The same for what a tagger sees: characters (n, plan.characters), anything up to LEARN_PADDING after a word's end, and shapes (n)
+ * become those of the word written anew; its number and its affixes know no case. A word is what its characters spell, so of one
+ * that has more than plan.characters the middle has no say in the shape.
+ */
+extern void learn_lexicon_case(const LearnLexicon *lexicon, size_t n, int32_t *characters, int32_t *shapes, double rate,
+							   uint64_t seed, uint64_t stream, uint64_t counter);
 
 #endif							/* IDLA_LEARN_TEXT_H */

@@ -13,6 +13,7 @@
 
 #define TOKEN_BITS 16			/* texts have fewer tokens than 2^16 */
 #define VIEW_SEED UINT64_C(0x76696577)
+#define STREAM_CASE (DEV_STREAM_AUGMENT + (UINT64_C(1) << 32))
 
 LearnAugmentImage
 learn_augment_image_ranges(const LearnAugment *augment)
@@ -48,51 +49,114 @@ learn_augment_signal_ranges(const LearnAugment *augment)
 	};
 }
 
+LearnSeriesAugment
+learn_augment_series_ranges(const LearnAugment *augment)
+{
+	return (LearnSeriesAugment) {
+		.channel_dropout = learn_augment_value(augment, LEARN_AUGMENT_SERIES, "channel_dropout"),
+		.value_dropout = learn_augment_value(augment, LEARN_AUGMENT_SERIES, "value_dropout"),
+		.jitter = learn_augment_value(augment, LEARN_AUGMENT_SERIES, "jitter")
+	};
+}
+
 static size_t
 image_size(const LearnField *field)
 {
 	return field->dims[0] * field->dims[1] * field->dims[2];
 }
 
-bool
-learn_augment_takes(LearnAugmentKind kind, const LearnField *field)
+LearnAugmentKind
+learn_augment_kind(const LearnField *field)
 {
-	switch (kind)
+	switch (field->kind)
 	{
-		case LEARN_AUGMENT_IMAGE:
-			return field->kind == LEARN_IMAGE;
-		case LEARN_AUGMENT_SIGNAL:
-			return field->kind == LEARN_SIGNAL && field->rocket == NULL;
-		case LEARN_AUGMENT_TEXT:
-			return field->kind == LEARN_TEXT;
-		default:
-			return false;
+		case LEARN_IMAGE:
+			return LEARN_AUGMENT_IMAGE;
+		case LEARN_SIGNAL:
+			return field->rocket == NULL ? LEARN_AUGMENT_SIGNAL : LEARN_N_AUGMENT_KINDS;
+		case LEARN_SERIES:
+			return LEARN_AUGMENT_SERIES;
+		case LEARN_TEXT:
+			return LEARN_AUGMENT_TEXT;
 	}
+	return LEARN_N_AUGMENT_KINDS;
 }
 
 size_t
 learn_augment_field_scratch(const LearnField *field)
 {
-	if (learn_augment_takes(LEARN_AUGMENT_IMAGE, field))
-		return image_size(field) + learn_augment_image_scratch(field->dims[0], field->dims[1], field->dims[2]);
-	return learn_augment_takes(LEARN_AUGMENT_SIGNAL, field) ? field->dims[0] * field->dims[1] : 0;
+	switch (learn_augment_kind(field))
+	{
+		case LEARN_AUGMENT_IMAGE:
+			return image_size(field) + learn_augment_image_scratch(field->dims[0], field->dims[1], field->dims[2]);
+		case LEARN_AUGMENT_SIGNAL:
+			return field->dims[0] * field->dims[1];
+		case LEARN_AUGMENT_SERIES:
+			return learn_series_stored_size(field->series);
+		case LEARN_AUGMENT_TEXT:
+			/* the number of each piece's word */
+			return field->dims[0];
+		default:
+			return 0;
+	}
 }
 
-void
-learn_augment_tokens(const LearnAugment *augment, const LearnField *field, int32_t *tokens, size_t length, uint64_t seed,
-					 uint64_t counter)
+/* ---- Texts ---- */
+
+/* Planes of a tagger are words, shapes, affixes, characters and tags. */
+static void
+change_tagged(const LearnAugment *augment, const LearnField *field, void *const planes[LEARN_MAX_PLANES], size_t n, uint64_t seed,
+			  uint64_t counter)
 {
-	int32_t		unknown = field->tagged ? LEARN_UNKNOWN : learn_vocabulary_special(field->vocabulary, LEARN_UNK);
+	float		masked = learn_augment_value(augment, LEARN_AUGMENT_TEXT, "mask");
+	float		cased = learn_augment_value(augment, LEARN_AUGMENT_TEXT, "case");
+
+	if (cased > 0)
+		learn_lexicon_case(field->lexicon, n, planes[3], planes[1], (double) cased, seed, STREAM_CASE, counter);
+	if (masked > 0)
+		learn_text_mask(n, planes[0], NULL, LEARN_UNKNOWN, (double) masked, seed, DEV_STREAM_AUGMENT, counter);
+}
+
+/* Words are spelled while they are whole; then they are masked and exchanged whole. */
+static size_t
+change_pieces(const LearnAugment *augment, const LearnField *field, int32_t *ids, size_t n, size_t room, uint64_t seed,
+			  uint64_t counter, int32_t *words)
+{
 	float		masked = learn_augment_value(augment, LEARN_AUGMENT_TEXT, "mask");
 	float		swapped = learn_augment_value(augment, LEARN_AUGMENT_TEXT, "swap");
+	float		cased = learn_augment_value(augment, LEARN_AUGMENT_TEXT, "case");
+	size_t		before = n;
 
-	/* A place of the text has a counter of its own. */
-	counter <<= TOKEN_BITS;
+	if (cased > 0 && !learn_vocabulary_lowercase(field->vocabulary))
+		n = learn_text_case(field->vocabulary, n, room, ids, (double) cased, seed, STREAM_CASE, counter);
+	for (size_t i = n; i < before; i++)
+		ids[i] = 0;
+	learn_text_join(field->vocabulary, n, ids, words);
 	if (masked > 0)
-		learn_text_mask(length, tokens, NULL, unknown, (double) masked, seed, DEV_STREAM_AUGMENT, counter);
-	if (swapped > 0 && !field->tagged)
-		learn_text_swap(length, tokens, NULL, (double) swapped, seed, DEV_STREAM_MIX, counter);
+		learn_text_mask(n, ids, words, learn_vocabulary_special(field->vocabulary, LEARN_UNK), (double) masked, seed,
+						DEV_STREAM_AUGMENT, counter);
+	if (swapped > 0)
+		learn_text_swap(n, ids, words, (double) swapped, seed, DEV_STREAM_MIX, counter);
+	return n;
 }
+
+/* ---- Series ---- */
+
+static void
+change_series(const LearnAugment *augment, const LearnField *field, LearnBytes stored, uint64_t seed, uint64_t counter, float *plane,
+			  float *scratch)
+{
+	LearnSeriesAugment ranges = learn_augment_series_ranges(augment);
+	size_t		size = learn_series_stored_size(field->series) * sizeof(float);
+
+	if (stored.size != size)
+		return;
+	memcpy(scratch, stored.bytes, size);
+	learn_series_augment(field->series, &ranges, seed, DEV_STREAM_AUGMENT, counter, scratch);
+	learn_series_load(field->series, scratch, plane);
+}
+
+/* ---- Images ---- */
 
 /* Outside an image, and where it is erased, is the mean of the training part. */
 static float
@@ -125,22 +189,47 @@ change_image(LearnAugmentImage ranges, const LearnField *field, float *plane, ui
 			plane[i + d] = (plane[i + d] - field->center[d]) * field->scale[d];
 }
 
-void
-learn_augment_field(const LearnAugment *augment, const LearnField *field, float *plane, size_t length, uint64_t seed,
-					uint64_t counter, float *scratch)
-{
-	if (field->kind == LEARN_IMAGE)
-		change_image(learn_augment_image_ranges(augment), field, plane, seed, counter, scratch);
-	else if (field->kind == LEARN_SIGNAL && length > 0)
-	{
-		LearnSignalAugment ranges = learn_augment_signal_ranges(augment);
+/* ---- Any of them ---- */
 
-		learn_signal_augment(&ranges, seed, DEV_STREAM_AUGMENT, counter, length, field->dims[1], field->dims[1], plane, scratch);
+void
+learn_augment_loaded(const LearnAugment *augment, const LearnField *field, LearnBytes stored, size_t room, uint64_t seed,
+					 uint64_t counter, void *const planes[LEARN_MAX_PLANES], int32_t *length, float *scratch)
+{
+	LearnSignalAugment ranges;
+
+	if (stored.bytes == NULL)
+		return;
+	switch (learn_augment_kind(field))
+	{
+		case LEARN_AUGMENT_IMAGE:
+			change_image(learn_augment_image_ranges(augment), field, planes[0], seed, counter, scratch);
+			break;
+		case LEARN_AUGMENT_SIGNAL:
+			ranges = learn_augment_signal_ranges(augment);
+			if (*length > 0)
+				learn_signal_augment(&ranges, seed, DEV_STREAM_AUGMENT, counter, (size_t) *length, field->dims[1], field->dims[1],
+									 planes[0], scratch);
+			break;
+		case LEARN_AUGMENT_SERIES:
+			change_series(augment, field, stored, seed, counter, planes[0], scratch);
+			break;
+		case LEARN_AUGMENT_TEXT:
+			/* A place of the text has a counter of its own. */
+			if (field->tagged)
+				change_tagged(augment, field, planes, (size_t) *length, seed, counter << TOKEN_BITS);
+			else
+				*length = (int32_t) change_pieces(augment, field, planes[0], (size_t) *length, room, seed, counter << TOKEN_BITS,
+												  (int32_t *) (void *) scratch);
+			break;
+		default:
+			break;
 	}
 }
 
-void
-learn_augment_view(const LearnAugment *augment, const LearnField *field, int view, float *plane, float *scratch)
+/* ---- Views ---- */
+
+static void
+view_image(const LearnAugment *augment, const LearnField *field, int view, float *plane, float *scratch)
 {
 	LearnAugmentImage ranges = learn_augment_image_ranges(augment);
 	bool		sideways = ranges.flip > 0;
@@ -148,12 +237,50 @@ learn_augment_view(const LearnAugment *augment, const LearnField *field, int vie
 	int			mirrored = (sideways ? 2 : 1) * (upside ? 2 : 1);
 	int			kind = view % mirrored;
 
-	if (field->kind != LEARN_IMAGE || view == 0)
-		return;
 	ranges.flip = (float) (sideways && kind % 2 == 1);
 	ranges.flip_vertical = (float) (upside && kind / (sideways ? 2 : 1) == 1);
 	ranges.brightness = ranges.contrast = ranges.noise = ranges.erase = 0;
 	if (view < mirrored)
 		ranges.rotate = ranges.shift = ranges.scale = ranges.shear = ranges.crop = 0;
 	change_image(ranges, field, plane, VIEW_SEED, (uint64_t) view, scratch);
+}
+
+void
+learn_augment_view(const LearnAugment *augment, const LearnField *field, LearnBytes stored, size_t room, int view,
+				   void *const planes[LEARN_MAX_PLANES], int32_t *length, float *scratch)
+{
+	LearnAugmentKind kind = learn_augment_kind(field);
+
+	if (view == 0 || kind == LEARN_N_AUGMENT_KINDS || !learn_augment_any(augment, kind))
+		return;
+	if (kind == LEARN_AUGMENT_IMAGE)
+		view_image(augment, field, view, planes[0], scratch);
+	else
+		learn_augment_loaded(augment, field, stored, room, VIEW_SEED, (uint64_t) view, planes, length, scratch);
+}
+
+void
+learn_augment_row_view(const LearnAugment *augment, const LearnTableLayout *layout, int view, float *numbers, int32_t *codes)
+{
+	LearnAugmentTable ranges = learn_augment_table_ranges(augment);
+
+	ranges.mixup = 0;
+	if (view > 0)
+		learn_augment_rows(&ranges, layout, 1, NULL, numbers, codes, VIEW_SEED, DEV_STREAM_MIX, (uint64_t) view, NULL);
+}
+
+bool
+learn_augment_has_views(const LearnAugment *augment)
+{
+	static const char *const alone[] = {"brightness", "contrast", "noise", "erase", "mixup", "cutmix", NULL};
+
+	for (const LearnAugmentOption *option = learn_augment_options; option->name != NULL; option++)
+	{
+		bool		counts = option->kind == LEARN_AUGMENT_IMAGE ? learn_name_find(alone, option->name) < 0 :
+			strcmp(option->name, "mixup") != 0;
+
+		if (counts && augment->values[learn_augment_position(option)] > 0)
+			return true;
+	}
+	return false;
 }

@@ -136,17 +136,3 @@ learn_mix_images(const LearnMix *mix, size_t height, size_t width, size_t channe
 	for (size_t i = 0; i < n; i++)
 		dst[i] = lambda * own[i] + (1 - lambda) * partner[i];
 }
-
-void
-learn_mix_batch(const LearnAugmentImage *how, size_t n, size_t height, size_t width, size_t channels,
-				const float *src, float *dst, uint64_t seed, uint64_t stream, uint64_t counter, LearnMix *mixes)
-{
-	size_t		size = height * width * channels;
-
-	for (size_t row = 0; row < n; row++)
-	{
-		learn_mix_draw(how, height, width, n, row, seed, stream, counter, &mixes[row]);
-		learn_mix_images(&mixes[row], height, width, channels, src + row * size,
-						 src + mixes[row].partner * size, dst + row * size);
-	}
-}

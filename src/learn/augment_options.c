@@ -12,6 +12,7 @@
 const char *const learn_augment_kind_names[] = {
 	[LEARN_AUGMENT_IMAGE] = "image",
 	[LEARN_AUGMENT_SIGNAL] = "signal",
+	[LEARN_AUGMENT_SERIES] = "series",
 	[LEARN_AUGMENT_TABLE] = "table",
 	[LEARN_AUGMENT_TEXT] = "text",
 	[LEARN_N_AUGMENT_KINDS] = NULL
@@ -19,6 +20,7 @@ const char *const learn_augment_kind_names[] = {
 
 #define IMAGE LEARN_AUGMENT_IMAGE
 #define SIGNAL LEARN_AUGMENT_SIGNAL
+#define SERIES LEARN_AUGMENT_SERIES
 #define TABLE LEARN_AUGMENT_TABLE
 #define TEXT LEARN_AUGMENT_TEXT
 
@@ -43,12 +45,17 @@ const LearnAugmentOption learn_augment_options[] = {
 	{SIGNAL, "crop", 0, 0.9, 0, "share of the length that a random crop may leave out"},
 	{SIGNAL, "lead_dropout", 0, 1, 0, "probability of each lead being silenced"},
 
+	{SERIES, "channel_dropout", 0, 0.9, 0.05, "probability of each channel being as if never observed"},
+	{SERIES, "value_dropout", 0, 0.9, 0.05, "probability of each observed bin being as if not observed"},
+	{SERIES, "jitter", 0, 2, 0.03, "standard deviation of Gaussian noise on observed values, in units of each channel's deviation"},
+
 	{TABLE, "noise", 0, 2, 0.05, "standard deviation of Gaussian noise on numbers, in units of their scale"},
 	{TABLE, "dropout", 0, 0.9, 0.05, "probability of each column being treated as missing"},
 	{TABLE, "mixup", 0, 8, 0, "rows of one class blended by a weight from Beta(a, a), this a"},
 
-	{TEXT, "mask", 0, 0.9, 0.1, "probability of each token being masked"},
-	{TEXT, "swap", 0, 0.9, 0, "probability of each token changing places with its neighbour"},
+	{TEXT, "mask", 0, 0.9, 0.1, "probability of each word being masked"},
+	{TEXT, "swap", 0, 0.9, 0, "probability of each word changing places with the next"},
+	{TEXT, "case", 0, 0.9, 0, "probability of each word being written in lower case, in upper case or with a capital"},
 
 	{LEARN_N_AUGMENT_KINDS, NULL, 0, 0, 0, NULL}
 };
@@ -103,15 +110,6 @@ learn_augment_usual(LearnAugment *augment, LearnAugmentKind kind)
 	for (const LearnAugmentOption *option = learn_augment_options; option->name != NULL; option++)
 		if (option->kind == kind)
 			augment->values[learn_augment_position(option)] = (float) option->usual;
-}
-
-DevStatus
-learn_augment_check(DevSession *session, const LearnAugmentOption *option, double value)
-{
-	if (value >= option->minimum && value <= option->maximum)
-		return DEV_OK;
-	return dev_fail(session, DEV_INVALID, "augmentation \"%s\" of \"%g\" is not between %g and %g",
-					option->name, value, option->minimum, option->maximum);
 }
 
 void

@@ -16,18 +16,6 @@ enum
 	DRAW_JITTER = 1 << 28
 };
 
-DevStatus
-learn_series_augment_check(DevSession *session, const LearnSeriesAugment *how)
-{
-	if (!(how->channel_dropout >= 0 && how->channel_dropout < 1))
-		return dev_fail(session, DEV_INVALID, "channel dropout must be from 0 to less than 1, not %g", (double) how->channel_dropout);
-	if (!(how->value_dropout >= 0 && how->value_dropout < 1))
-		return dev_fail(session, DEV_INVALID, "value dropout must be from 0 to less than 1, not %g", (double) how->value_dropout);
-	if (!(how->jitter >= 0 && how->jitter <= 10))
-		return dev_fail(session, DEV_INVALID, "jitter must be from 0 to 10, not %g", (double) how->jitter);
-	return DEV_OK;
-}
-
 void
 learn_series_augment(const LearnSeriesPlan *plan, const LearnSeriesAugment *how,
 					 uint64_t seed, uint64_t stream, uint64_t counter, float *stored)

@@ -29,28 +29,6 @@ typedef struct Draws
 	uint64_t	stream;
 } Draws;
 
-static bool
-in_range(float value, float high)
-{
-	return value >= 0 && value <= high;
-}
-
-DevStatus
-learn_signal_augment_check(DevSession *session, const LearnSignalAugment *how)
-{
-	if (!in_range(how->jitter, 10))
-		return dev_fail(session, DEV_INVALID, "jitter must be from 0 to 10, not %g", (double) how->jitter);
-	if (!in_range(how->scaling, 3))
-		return dev_fail(session, DEV_INVALID, "scaling must be from 0 to 3, not %g", (double) how->scaling);
-	if (!in_range(how->warp, 1))
-		return dev_fail(session, DEV_INVALID, "warp must be from 0 to 1, not %g", (double) how->warp);
-	if (!in_range(how->crop, 0.9f))
-		return dev_fail(session, DEV_INVALID, "crop must be from 0 to 0.9, not %g", (double) how->crop);
-	if (!in_range(how->lead_dropout, 1))
-		return dev_fail(session, DEV_INVALID, "lead dropout must be from 0 to 1, not %g", (double) how->lead_dropout);
-	return DEV_OK;
-}
-
 /* ---- Pace and crop ---- */
 
 /* How fast time runs at a share of the way, by the knots' logarithms. */

@@ -90,39 +90,122 @@ learn_text_swap(size_t n, int32_t *ids, const int32_t *words, double rate, uint6
 	return swapped;
 }
 
-/* style 0: lower, 1: upper, 2: capital first */
-static void
-rewrite(char *text, LearnWord word, uint64_t style)
-{
-	for (size_t at = word.start; at < word.end;)
-	{
-		utf8proc_uint8_t bytes[MAX_CHARACTER_BYTES];
-		size_t		from = at;
-		int32_t		c = learn_character_read(text, word.end, &at);
-		bool		upper = style == 1 || (style == 2 && from == word.start);
-		int32_t		other = upper ? utf8proc_toupper(c) : utf8proc_tolower(c);
+/* ---- Case ---- */
 
-		if (other != c && utf8proc_encode_char(other, bytes) == (utf8proc_ssize_t) (at - from))
-			memcpy(text + from, bytes, at - from);
+bool
+learn_case_draw(double rate, uint64_t seed, uint64_t stream, uint64_t counter, LearnCase *style)
+{
+	uint32_t	bits[4];
+
+	if (!chosen(rate, seed, stream, counter))
+		return false;
+	/* Whether took the first half of the block; how takes a word of the second. */
+	dev_random_bits(seed, stream, counter, bits);
+	*style = (LearnCase) (bits[3] % LEARN_N_CASES);
+	return true;
+}
+
+size_t
+learn_case_write(const char *word, size_t size, LearnCase style, char *dst)
+{
+	size_t		written = 0;
+
+	for (size_t at = 0; at < size;)
+	{
+		bool		first = at == 0;
+		int32_t		c = learn_character_read(word, size, &at);
+		bool		upper = style == LEARN_CASE_UPPER || (style == LEARN_CASE_TITLE && first);
+
+		written += (size_t) utf8proc_encode_char(upper ? utf8proc_toupper(c) : utf8proc_tolower(c), (utf8proc_uint8_t *) dst + written);
+	}
+	return written;
+}
+
+static bool
+is_special(const LearnVocabulary *vocabulary, int32_t id)
+{
+	for (int i = 0; i < LEARN_SPECIALS; i++)
+		if (vocabulary->special[i] == id)
+			return true;
+	return false;
+}
+
+/* What a piece adds to its word; NULL for one that is no part of any. */
+static const char *
+part_of_word(const LearnVocabulary *vocabulary, int32_t id, bool *continues, size_t *size)
+{
+	const char *text = is_special(vocabulary, id) ? NULL : learn_vocabulary_piece(vocabulary, id, size);
+
+	*continues = text != NULL && *size > 2 && text[0] == '#' && text[1] == '#';
+	*size -= *continues ? 2 : 0;
+	return *continues ? text + 2 : text;
+}
+
+/* The word whose pieces begin at `at`: its bytes, 0 where it cannot be told; *end is one past its last piece. */
+static size_t
+spell_word(const LearnVocabulary *vocabulary, const int32_t *ids, size_t n, size_t at, size_t *end, char *bytes)
+{
+	size_t		size = 0;
+	bool		whole = true;
+
+	for (*end = at; *end < n; (*end)++)
+	{
+		size_t		more = 0;
+		bool		continues;
+		const char *part = part_of_word(vocabulary, ids[*end], &continues, &more);
+
+		if (*end > at && !continues)
+			break;
+		/* A text may begin within a word, and [UNK] says nothing of its own. */
+		whole = whole && part != NULL && (*end > at || !continues) && size + more <= MAX_WORD_BYTES;
+		if (whole)
+			memcpy(bytes + size, part, more);
+		size += whole ? more : 0;
+	}
+	return whole ? size : 0;
+}
+
+void
+learn_text_join(const LearnVocabulary *vocabulary, size_t n, const int32_t *ids, int32_t *words)
+{
+	int32_t		word = -1;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		size_t		size = 0;
+		bool		continues;
+
+		part_of_word(vocabulary, ids[i], &continues, &size);
+		word += !continues || i == 0;
+		words[i] = word;
 	}
 }
 
 size_t
-learn_text_case(char *text, size_t size, const LearnWord *words, size_t n, double rate, uint64_t seed,
+learn_text_case(const LearnVocabulary *vocabulary, size_t n, size_t room, int32_t *ids, double rate, uint64_t seed,
 				uint64_t stream, uint64_t counter)
 {
-	size_t		rewritten = 0;
-
-	for (size_t i = 0; i < n; i++)
+	for (size_t at = 0, end, kept; at < n; at = end, counter++)
 	{
-		uint32_t	bits[4];
+		char		word[MAX_WORD_BYTES];
+		char		other[MAX_CHARACTER_BYTES * MAX_WORD_BYTES];
+		int32_t		pieces[LEARN_WORD_CHARACTERS];
+		size_t		size = spell_word(vocabulary, ids, n, at, &end, word);
+		size_t		other_size;
+		LearnCase	style;
 
-		if (words[i].end > size || words[i].start > words[i].end || !chosen(rate, seed, stream, counter + i))
+		if (size == 0 || !learn_case_draw(rate, seed, stream, counter, &style))
 			continue;
-		/* The decision took the first half of the block; the style takes a word of the second. */
-		dev_random_bits(seed, stream, counter + i, bits);
-		rewrite(text, words[i], bits[3] % 3);
-		rewritten++;
+		other_size = learn_case_write(word, size, style, other);
+		if (other_size == size && memcmp(word, other, size) == 0)
+			continue;
+		kept = learn_word_pieces(vocabulary, other, other_size, pieces);
+		if (n - (end - at) + kept > room)
+			continue;
+		memmove(ids + at + kept, ids + end, (n - end) * sizeof(int32_t));
+		memcpy(ids + at, pieces, kept * sizeof(int32_t));
+		n = n - (end - at) + kept;
+		end = at + kept;
 	}
-	return rewritten;
+	return n;
 }

@@ -211,29 +211,6 @@ learn_scale_slope(const LearnChannel *channel, float raw)
 	return ((double) scaled[1] - (double) scaled[0]) / ((double) around[1] - (double) around[0]);
 }
 
-/* The raw value of a scaled one. */
-static double
-unscale(const LearnChannel *channel, float scaled)
-{
-	double		x = (double) scaled;
-	double		third = x / 3;
-	double		place;
-	int			below;
-
-	if (channel->scaling == LEARN_QUANTILE)
-	{
-		if (channel->n_quantiles < 2)
-			return 0;
-		place = erfc(-x / sqrt(2)) / 2 * (channel->n_quantiles - 1);
-		below = (int) place < channel->n_quantiles - 2 ? (int) place : channel->n_quantiles - 2;
-		return (double) channel->quantiles[below] +
-			(place - below) * ((double) channel->quantiles[below + 1] - (double) channel->quantiles[below]);
-	}
-	if (channel->scaling == LEARN_ROBUST)
-		x /= sqrt(fmax(1 - third * third, 1e-12));
-	return (double) channel->center + x / (double) channel->scale;
-}
-
 void
 learn_table_box(const LearnChannel *channels, int n_channels, const LearnConstraint *constraints, double epsilon,
 				size_t n, size_t n_numbers, const float *numbers, float *low, float *high)
@@ -256,7 +233,7 @@ learn_table_box(const LearnChannel *channels, int n_channels, const LearnConstra
 
 			if (channel->indicator_input != NN_NONE && numbers[row * n_numbers + (size_t) channel->indicator_input] != 0)
 				continue;
-			raw = unscale(channel, numbers[at]);
+			raw = learn_unscale_number(channel, numbers[at]);
 			ends[0] = (float) fmax(raw - reach, constraints[c].low);
 			ends[1] = (float) fmin(raw + reach, constraints[c].high);
 			learn_scale_numbers(channel, 2, ends, scaled);

@@ -5,7 +5,10 @@
  * column-wise, where the loops are long and plain, and laid down row-wise. A single row runs through the
  * same arithmetic, one IEEE operation after the other, so that its bits are the same.
  */
+#include "encode.h"
 #include "field.h"
+
+#include <float.h>
 
 #include <string.h>
 
@@ -131,6 +134,28 @@ scale_number(const LearnChannel *channel, float raw)
 	return scale_robust(raw, channel->center, channel->scale);
 }
 
+double
+learn_unscale_number(const LearnChannel *channel, float scaled)
+{
+	double		x = (double) scaled;
+	double		third = x / 3;
+	double		place;
+	int			below;
+
+	if (channel->scaling == LEARN_QUANTILE)
+	{
+		if (channel->n_quantiles < 2)
+			return 0;
+		place = erfc(-x / sqrt(2)) / 2 * (channel->n_quantiles - 1);
+		below = (int) place < channel->n_quantiles - 2 ? (int) place : channel->n_quantiles - 2;
+		return (double) channel->quantiles[below] +
+			(place - below) * ((double) channel->quantiles[below + 1] - (double) channel->quantiles[below]);
+	}
+	if (channel->scaling == LEARN_ROBUST)
+		x /= sqrt(fmax(1 - third * third, 1e-12));
+	return (double) channel->center + x / (double) channel->scale;
+}
+
 void
 learn_scale_numbers(const LearnChannel *channel, size_t n, const float *raw, float *scaled)
 {
@@ -155,27 +180,114 @@ missing_code(const LearnChannel *channel)
 	return channel->has_missing ? channel->n_categories + (int32_t) channel->has_other : -1;
 }
 
+static inline void
+encode_value(const LearnChannel *channel, float raw, float *numbers, int32_t *codes)
+{
+	bool		missing = !isfinite(raw);
+
+	if (channel->number_input != NN_NONE)
+	{
+		numbers[channel->number_input] = scale_number(channel, missing ? channel->fill : raw);
+		if (channel->indicator_input != NN_NONE)
+			numbers[channel->indicator_input] = missing ? 1.0f : 0.0f;
+	}
+	else if (channel->code_input != NN_NONE)
+	{
+		int32_t		n_codes = channel->n_categories + (int32_t) channel->has_other;
+
+		codes[channel->code_input] = missing ? missing_code(channel) :
+			raw >= 0 && raw < (float) n_codes ? (int32_t) raw : -1;
+	}
+}
+
 void
 learn_encode_row(const LearnChannel *channels, int n_channels, const float *raw, float *numbers, int32_t *codes)
 {
 	for (int i = 0; i < n_channels; i++)
+		encode_value(&channels[i], raw[i], numbers, codes);
+}
+
+/* ---- Rows by the dozen ---- */
+
+static bool
+is_plain(const LearnChannel *channel)
+{
+	return channel->number_input != NN_NONE && channel->indicator_input == NN_NONE && channel->scaling != LEARN_QUANTILE;
+}
+
+static void
+lay_out(LearnRowEncoder *encoder)
+{
+	for (int i = 0; i < encoder->n_channels; i++)
 	{
-		const LearnChannel *channel = &channels[i];
-		bool		missing = !isfinite(raw[i]);
+		const LearnChannel *channel = &encoder->channels[i];
+		LearnRun   *last = encoder->n_runs > 0 ? &encoder->runs[encoder->n_runs - 1] : NULL;
 
-		if (channel->number_input != NN_NONE)
-		{
-			numbers[channel->number_input] = scale_number(channel, missing ? channel->fill : raw[i]);
-			if (channel->indicator_input != NN_NONE)
-				numbers[channel->indicator_input] = missing ? 1.0f : 0.0f;
-		}
-		else if (channel->code_input != NN_NONE)
-		{
-			int32_t		n_codes = channel->n_categories + (int32_t) channel->has_other;
+		encoder->fill[i] = channel->fill;
+		encoder->center[i] = channel->center;
+		encoder->scale[i] = channel->scale;
+		encoder->clip[i] = channel->scaling == LEARN_ROBUST ? 1.0f / 3.0f : 0.0f;
+		if (!is_plain(channel))
+			encoder->others[encoder->n_others++] = i;
+		else if (last != NULL && last->channel + last->n == i && last->input + last->n == channel->number_input)
+			last->n++;
+		else
+			encoder->runs[encoder->n_runs++] = (LearnRun) {.channel = i, .input = channel->number_input, .n = 1};
+	}
+}
 
-			codes[channel->code_input] = missing ? missing_code(channel) :
-				raw[i] >= 0 && raw[i] < (float) n_codes ? (int32_t) raw[i] : -1;
-		}
+DevStatus
+learn_row_encoder_create(DevSession *session, const LearnChannel *channels, int n_channels, LearnRowEncoder *encoder)
+{
+	size_t		n = (size_t) n_channels + 1;
+
+	*encoder = (LearnRowEncoder) {.channels = channels, .n_channels = n_channels};
+	encoder->fill = dev_alloc(session, n, sizeof(float));
+	encoder->center = dev_alloc(session, n, sizeof(float));
+	encoder->scale = dev_alloc(session, n, sizeof(float));
+	encoder->clip = dev_alloc(session, n, sizeof(float));
+	encoder->runs = dev_alloc(session, n, sizeof(LearnRun));
+	encoder->others = dev_alloc(session, n, sizeof(int));
+	if (encoder->fill == NULL || encoder->center == NULL || encoder->scale == NULL || encoder->clip == NULL ||
+		encoder->runs == NULL || encoder->others == NULL)
+		return DEV_NO_MEMORY;
+	lay_out(encoder);
+	return DEV_OK;
+}
+
+/* scale_robust and scale_linear are one formula, the latter without a clip: x / sqrt(1) is x. */
+static void
+scale_run(const LearnRowEncoder *encoder, const LearnRun *run, const float *restrict raw, float *restrict numbers)
+{
+	const float *fill = encoder->fill + run->channel;
+	const float *center = encoder->center + run->channel;
+	const float *scale = encoder->scale + run->channel;
+	const float *clip = encoder->clip + run->channel;
+
+	for (int i = 0; i < run->n; i++)
+	{
+		float		here = raw[i];
+		float		instead = fill[i];
+		float		x = scale_linear(fabsf(here) <= FLT_MAX ? here : instead, center[i], scale[i]);
+		float		part = x * clip[i];
+
+		numbers[i] = x / sqrtf(1.0f + part * part);
+	}
+}
+
+void
+learn_encode_rows(const LearnRowEncoder *encoder, size_t n, const float *raw, float *numbers, size_t n_numbers, int32_t *codes,
+				  size_t n_codes)
+{
+	for (size_t row = 0; row < n; row++)
+	{
+		for (int i = 0; i < encoder->n_runs; i++)
+			scale_run(encoder, &encoder->runs[i], raw + encoder->runs[i].channel, numbers + encoder->runs[i].input);
+		for (int i = 0; i < encoder->n_others; i++)
+			encode_value(&encoder->channels[encoder->others[i]], raw[encoder->others[i]], numbers, codes);
+		raw += encoder->n_channels;
+		numbers += n_numbers;
+		codes += n_codes;
 	}
 }
 

@@ -136,6 +136,32 @@ split_word(const LearnVocabulary *vocabulary, const LearnNormalWord *word, int32
 	return n;
 }
 
+size_t
+learn_word_pieces(const LearnVocabulary *vocabulary, const char *word, size_t size, int32_t ids[LEARN_WORD_CHARACTERS])
+{
+	LearnNormalWord normal = {.n = 0};
+	uint16_t	ends[LEARN_WORD_CHARACTERS];
+	size_t		at = 0;
+	size_t		n;
+
+	while (at < size && !normal.too_long)
+	{
+		size_t		from = at;
+
+		learn_character_read(word, size, &at);
+		normal.too_long = normal.n == LEARN_WORD_CHARACTERS;
+		if (normal.too_long)
+			break;
+		memcpy(normal.bytes + from, word + from, at - from);
+		normal.places[++normal.n] = (uint16_t) at;
+	}
+	n = split_word(vocabulary, &normal, ids, ends);
+	if (n > 0)
+		return n;
+	ids[0] = vocabulary->special[LEARN_UNK];
+	return 1;
+}
+
 static bool
 put_word(const LearnVocabulary *vocabulary, const LearnNormalWord *word, int32_t number, PieceWriter *writer)
 {

@@ -101,13 +101,19 @@ learn_field_batch_drop(LearnFieldBatch *batch, size_t rows, double rate, uint64_
 }
 
 void
+learn_field_batch_planes(const LearnFieldBatch *batch, int field, size_t row, void *planes[LEARN_MAX_PLANES])
+{
+	for (int p = 0; p < LEARN_MAX_PLANES; p++)
+		planes[p] = batch->planes[field][p] == NULL ? NULL :
+			(float *) batch->planes[field][p] + row * batch->sizes[field][p];
+}
+
+void
 learn_field_batch_load(LearnFieldBatch *batch, int field, size_t row, LearnBytes stored)
 {
 	void	   *planes[LEARN_MAX_PLANES];
 
-	for (int p = 0; p < LEARN_MAX_PLANES; p++)
-		planes[p] = batch->planes[field][p] == NULL ? NULL :
-			(float *) batch->planes[field][p] + row * batch->sizes[field][p];
+	learn_field_batch_planes(batch, field, row, planes);
 	learn_field_load(&batch->fields[field], stored, batch->scratch, planes, &batch->lengths[field][row]);
 }
 

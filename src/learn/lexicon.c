@@ -423,3 +423,60 @@ learn_lexicon_encode(const LearnLexicon *lexicon, const char *text, size_t size,
 	}
 	return true;
 }
+
+/* ---- Case ---- */
+
+/* The word that its characters spell, U+FFFD for unknown ones; *n is their number. */
+static size_t
+spell(const LearnLexicon *lexicon, const int32_t *codes, size_t *n, char *bytes)
+{
+	size_t		size = 0;
+
+	for (*n = 0; *n < lexicon->plan.characters && codes[*n] > LEARN_PADDING; (*n)++)
+	{
+		size_t		more = 3;
+		const char *entry = learn_lexicon_entry(lexicon, LEARN_TABLE_CHARACTERS, codes[*n], &more);
+
+		if (entry == NULL || more > MAX_CHARACTER_BYTES)
+		{
+			entry = "\357\277\275";
+			more = 3;
+		}
+		memcpy(bytes + size, entry, more);
+		size += more;
+	}
+	return size;
+}
+
+static void
+change_case(const LearnLexicon *lexicon, LearnCase style, int32_t *characters, int32_t *shape)
+{
+	char		word[MAX_WORD_BYTES] = {0};
+	char		other[MAX_WORD_BYTES];
+	Form		form;
+	size_t		n;
+	size_t		size = spell(lexicon, characters, &n, word);
+	LearnWord	token = {0, (uint32_t) learn_case_write(word, size, style, other)};
+
+	if (token.end == size && memcmp(word, other, size) == 0)
+		return;
+	make_form(other, token, &form);
+	for (size_t i = 0; i < n && i < form.n; i++)
+		if (characters[i] != LEARN_UNKNOWN)
+			characters[i] = number_of(lexicon, LEARN_TABLE_CHARACTERS, form.written + form.written_places[i],
+									  (size_t) (form.written_places[i + 1] - form.written_places[i]));
+	*shape = (int32_t) form.shape;
+}
+
+void
+learn_lexicon_case(const LearnLexicon *lexicon, size_t n, int32_t *characters, int32_t *shapes, double rate, uint64_t seed,
+				   uint64_t stream, uint64_t counter)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		LearnCase	style;
+
+		if (learn_case_draw(rate, seed, stream, counter + i, &style))
+			change_case(lexicon, style, characters + i * lexicon->plan.characters, &shapes[i]);
+	}
+}

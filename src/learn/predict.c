@@ -213,34 +213,6 @@ create_tagger(LearnPredictor *predictor)
 	return DEV_OK;
 }
 
-/* Room for views of images, where the model averages several. */
-static DevStatus
-create_views(LearnPredictor *predictor)
-{
-	const LearnModel *model = predictor->model;
-	size_t		scratch = 0;
-
-	if (model->n_views < 2 || model->augment == NULL || model->n_fields == 0)
-		return DEV_OK;
-	predictor->plain = dev_alloc(predictor->session, (size_t) model->n_fields, sizeof(float *));
-	if (predictor->plain == NULL)
-		return DEV_NO_MEMORY;
-	for (int field = 0; field < model->n_fields; field++)
-	{
-		size_t		wanted = learn_augment_field_scratch(&model->fields[field]);
-
-		if (model->fields[field].kind != LEARN_IMAGE)
-			continue;
-		scratch = wanted > scratch ? wanted : scratch;
-		predictor->plain[field] = dev_alloc(predictor->session, predictor->max_batch,
-											predictor->fields.sizes[field][0] * sizeof(float));
-		if (predictor->plain[field] == NULL)
-			return DEV_NO_MEMORY;
-	}
-	predictor->view_scratch = dev_alloc(predictor->session, scratch + 1, sizeof(float));
-	return predictor->view_scratch == NULL ? DEV_NO_MEMORY : DEV_OK;
-}
-
 DevStatus
 learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_batch, LearnPredictor **predictor)
 {
@@ -264,9 +236,11 @@ learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_
 	made->codes = dev_alloc(session, batch * model->n_codes + 1, sizeof(int32_t));
 	if (made->voices == NULL || made->engines == NULL || made->numbers == NULL || made->codes == NULL)
 		return DEV_NO_MEMORY;
-	status = learn_field_batch_create(session, model->fields, model->n_fields, batch, &made->fields);
+	status = learn_row_encoder_create(session, model->channels, model->n_channels, &made->encoder);
 	if (status == DEV_OK)
-		status = create_views(made);
+		status = learn_field_batch_create(session, model->fields, model->n_fields, batch, &made->fields);
+	if (status == DEV_OK)
+		status = learn_views_create(made);
 	/* Inference runs on the device's own products: a backend that only predicts never opens a BLAS. */
 	if (status == DEV_OK)
 		status = dev_cpu_open(session, "", &made->device);
@@ -301,9 +275,7 @@ learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, co
 	const LearnModel *model = predictor->model;
 
 	learn_predictor_stretch(predictor, stretch);
-	for (size_t row = 0; row < n; row++)
-		learn_encode_row(model->channels, model->n_channels, raw + row * (size_t) model->n_channels,
-						 predictor->numbers + row * model->n_numbers, predictor->codes + row * model->n_codes);
+	learn_encode_rows(&predictor->encoder, n, raw, predictor->numbers, model->n_numbers, predictor->codes, model->n_codes);
 	for (size_t row = 0; row < n; row++)
 		for (int field = 0; field < model->n_fields; field++)
 			learn_field_batch_load(&predictor->fields, field, row, fields[row * (size_t) model->n_fields + (size_t) field]);
@@ -350,34 +322,12 @@ add_outputs(LearnPredictor *predictor, const LearnVoice *voice, size_t n, double
 	return DEV_OK;
 }
 
-/* Images of the rows become their next view. plain: (n, size) copies of the loaded images of each field. */
-static void
-take_view(LearnPredictor *predictor, int view, size_t n)
-{
-	for (int field = 0; field < predictor->model->n_fields; field++)
-	{
-		size_t		size = predictor->fields.sizes[field][0];
-		float	   *plane = predictor->fields.planes[field][0];
-
-		if (predictor->plain[field] == NULL)
-			continue;
-		if (view == 0)
-			memcpy(predictor->plain[field], plane, n * size * sizeof(float));
-		for (size_t row = 0; row < n && view > 0; row++)
-		{
-			memcpy(plane + row * size, predictor->plain[field] + row * size, size * sizeof(float));
-			learn_augment_view(predictor->model->augment, &predictor->model->fields[field], view, plane + row * size,
-							   predictor->view_scratch);
-		}
-	}
-}
-
-/* Scores of the n <= max_batch rows that lie encoded in the predictor. */
+/* Scores of the n <= max_batch rows that lie encoded in the predictor, and came from `rows`, beginning with `first`. */
 static DevStatus
-score_encoded(LearnPredictor *predictor, size_t n, double *scores)
+score_encoded(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *scores)
 {
 	const size_t n_values = n * predictor->n_outputs;
-	int			n_views = predictor->plain == NULL ? 1 : predictor->model->n_views;
+	int			n_views = learn_views_count(predictor);
 
 	for (size_t i = 0; i < n_values; i++)
 		scores[i] = 0;
@@ -385,8 +335,8 @@ score_encoded(LearnPredictor *predictor, size_t n, double *scores)
 	{
 		DevStatus	status = view > 0 ? dev_poll(predictor->session) : DEV_OK;
 
-		if (n_views > 1)
-			take_view(predictor, view, n);
+		if (n_views > 1 && status == DEV_OK)
+			status = learn_views_take(predictor, rows, first, n, view);
 		for (int i = 0; i < predictor->n_voices && status == DEV_OK; i++)
 			status = add_outputs(predictor, &predictor->voices[i], n, scores);
 		if (status != DEV_OK)
@@ -401,16 +351,8 @@ score_encoded(LearnPredictor *predictor, size_t n, double *scores)
 	return DEV_OK;
 }
 
-/* A stored value of row `row`: from an array of rows, or of a data set. */
-typedef struct LearnRows
-{
-	const LearnBytes *fields;	/* (n, n_fields), or NULL */
-	LearnDataset *dataset;
-	const uint32_t *numbers;
-} LearnRows;
-
-static DevStatus
-find_field(const LearnPredictor *predictor, const LearnRows *rows, size_t row, int field, LearnBytes *value)
+DevStatus
+learn_rows_field(const LearnPredictor *predictor, const LearnRows *rows, size_t row, int field, LearnBytes *value)
 {
 	if (rows->dataset != NULL)
 		return learn_dataset_field(rows->dataset, field, rows->numbers[row], value);
@@ -419,27 +361,33 @@ find_field(const LearnPredictor *predictor, const LearnRows *rows, size_t row, i
 }
 
 static size_t
+longest_text(const LearnEngine *engine)
+{
+	return engine->stretches.stretches[engine->stretches.n - 1].length;
+}
+
+const LearnEngine *
+learn_predictor_longest(const LearnPredictor *predictor)
+{
+	const LearnEngine *engine = &predictor->engines[0];
+
+	/* Networks of ordinary columns know no texts. */
+	for (int i = 1; i < predictor->n_engines; i++)
+		if (longest_text(&predictor->engines[i]) > longest_text(engine))
+			engine = &predictor->engines[i];
+	return engine;
+}
+
+static size_t
 stretch_rows(const LearnPredictor *predictor, int stretch)
 {
 	return predictor->rows[stretch] == 0 ? predictor->max_batch : predictor->rows[stretch];
 }
 
-/* The stretches that rows are loaded for. */
-static const LearnStretches *
-stretches_of(const LearnPredictor *predictor)
-{
-	const LearnEngine *engine = &predictor->engines[0];
-
-	for (int i = 0; i < predictor->n_engines; i++)
-		if (predictor->engines[i].stretches.n > engine->stretches.n)
-			engine = &predictor->engines[i];
-	return &engine->stretches;
-}
-
 int
 learn_predictor_find_stretch(const LearnPredictor *predictor, const LearnBytes *fields)
 {
-	const LearnStretches *stretches = stretches_of(predictor);
+	const LearnStretches *stretches = &learn_predictor_longest(predictor)->stretches;
 	int			needed = 0;
 
 	for (int field = 0; field < predictor->model->n_fields && stretches->n > 1; field++)
@@ -456,7 +404,7 @@ static DevStatus
 next_pass(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, size_t *count)
 {
 	const LearnModel *model = predictor->model;
-	const LearnStretches *stretches = stretches_of(predictor);
+	const LearnStretches *stretches = &learn_predictor_longest(predictor)->stretches;
 	int			needed = 0;
 	DevStatus	status = DEV_OK;
 
@@ -470,7 +418,7 @@ next_pass(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t
 			LearnBytes	value;
 			int			own;
 
-			status = find_field(predictor, rows, first + *count, field, &value);
+			status = learn_rows_field(predictor, rows, first + *count, field, &value);
 			own = status == DEV_OK ? learn_stretch_find(stretches, learn_text_length(&model->fields[field], value)) : 0;
 			stretch = own > stretch ? own : stretch;
 		}
@@ -494,7 +442,7 @@ load_fields(LearnPredictor *predictor, const LearnRows *rows, size_t first, size
 		{
 			LearnBytes	value;
 
-			status = find_field(predictor, rows, first + row, field, &value);
+			status = learn_rows_field(predictor, rows, first + row, field, &value);
 			if (status == DEV_OK)
 				learn_field_batch_load(&predictor->fields, field, row, value);
 		}
@@ -512,13 +460,13 @@ learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, cons
 	for (size_t first = 0; first < n && status == DEV_OK; first += count)
 	{
 		status = next_pass(predictor, &rows, first, n, &count);
-		for (size_t row = 0; row < count && status == DEV_OK; row++)
-			learn_encode_row(model->channels, model->n_channels, raw + (first + row) * (size_t) model->n_channels,
-							 predictor->numbers + row * model->n_numbers, predictor->codes + row * model->n_codes);
+		if (status == DEV_OK)
+			learn_encode_rows(&predictor->encoder, count, raw + first * (size_t) model->n_channels,
+							  predictor->numbers, model->n_numbers, predictor->codes, model->n_codes);
 		if (status == DEV_OK)
 			status = load_fields(predictor, &rows, first, count);
 		if (status == DEV_OK)
-			status = score_encoded(predictor, count, scores + first * predictor->n_outputs);
+			status = score_encoded(predictor, &rows, first, count, scores + first * predictor->n_outputs);
 		if (status == DEV_OK && first + count < n)
 			status = dev_poll(predictor->session);
 	}
@@ -541,7 +489,7 @@ learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const ui
 		if (status == DEV_OK)
 			status = load_fields(predictor, &from, first, count);
 		if (status == DEV_OK)
-			status = score_encoded(predictor, count, scores + first * predictor->n_outputs);
+			status = score_encoded(predictor, &from, first, count, scores + first * predictor->n_outputs);
 		if (status == DEV_OK && first + count < n)
 			status = dev_poll(predictor->session);
 	}

@@ -7,6 +7,7 @@
 #include "idla/learn_predict.h"
 
 #include "decode_tags.h"
+#include "encode.h"
 #include "field_batch.h"
 #include "stretch.h"
 
@@ -32,6 +33,9 @@ typedef struct LearnVoice
 	const float *weights;		/* device */
 } LearnVoice;
 
+/* What averaging over changed rows needs, see predict_views.c. */
+typedef struct LearnViews LearnViews;
+
 struct LearnPredictor
 {
 	DevSession *session;
@@ -43,6 +47,7 @@ struct LearnPredictor
 	LearnVoice *voices;			/* (n_voices) */
 	int			n_engines;
 	LearnEngine *engines;		/* (n_engines) */
+	LearnRowEncoder encoder;
 	float	   *numbers;		/* (max_batch, n_numbers) encoded rows */
 	int32_t    *codes;			/* (max_batch, n_codes) */
 	LearnFieldBatch fields;		/* (max_batch) loaded rows */
@@ -50,8 +55,7 @@ struct LearnPredictor
 	size_t		rows[LEARN_MAX_STRETCHES];	/* most rows of a pass */
 	LearnChain	chain;			/* tagging */
 	float	   *emissions;		/* tagging: of a pass, mean over the networks */
-	float	  **plain;			/* (n_fields): (max_batch, size) loaded images, NULL for other fields; NULL without views */
-	float	   *view_scratch;
+	LearnViews *views;			/* NULL where rows are answered as they are */
 	void	   *explainer;		/* buffers of explain.c, NULL until something is explained */
 };
 
@@ -93,5 +97,26 @@ extern void learn_predictor_stretch(LearnPredictor *predictor, int stretch);
 extern DevStatus learn_voice_forward(LearnPredictor *predictor, const LearnVoice *voice, size_t n, const float **values);
 /* Sets the inputs of a run from predictor->numbers, ->codes and ->fields. */
 extern void learn_predictor_set(LearnPredictor *predictor, const LearnEngine *engine, NnRun *run, size_t n);
+
+/* Where rows come from: an array of their stored values, or a data set. */
+typedef struct LearnRows
+{
+	const LearnBytes *fields;	/* (n, n_fields), or NULL */
+	LearnDataset *dataset;
+	const uint32_t *numbers;
+} LearnRows;
+
+/* A stored value of row `row`, good until the next one is asked for. */
+extern DevStatus learn_rows_field(const LearnPredictor *predictor, const LearnRows *rows, size_t row, int field, LearnBytes *value);
+/* The engine that tells most lengths of texts apart. */
+extern const LearnEngine *learn_predictor_longest(const LearnPredictor *predictor);
+
+/* ---- predict_views.c ---- */
+
+/* Room for views, where the model averages several. */
+extern DevStatus learn_views_create(LearnPredictor *predictor);
+extern int	learn_views_count(const LearnPredictor *predictor);	/* 1 without */
+/* The n rows that lie encoded in the predictor become their next view; views are asked for in order, 0 first. */
+extern DevStatus learn_views_take(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, int view);
 
 #endif							/* IDLA_LEARN_PREDICT_PRIVATE_H */

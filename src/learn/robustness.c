@@ -154,20 +154,6 @@ learn_masking_add(const LearnAttacker *attacker, const LearnAttack *how, size_t 
 	return DEV_OK;
 }
 
-void
-learn_masking_transfer(LearnMasking *masking, size_t n, const uint8_t *clean, const uint8_t *white,
-					   const uint8_t *transferred)
-{
-	for (size_t row = 0; row < n; row++)
-	{
-		if (clean[row])
-			continue;
-		masking->n_transfer++;
-		masking->n_white += white[row] != 0;
-		masking->transfer += transferred[row] != 0;
-	}
-}
-
 /* Is a of n a larger share than b of n, by more than chance? */
 static bool
 larger(uint64_t a, uint64_t b, uint64_t n)
@@ -194,8 +180,6 @@ learn_masking_judge(const LearnMasking *masking)
 		signs |= LEARN_MASKED_UNFINISHED;
 	if (larger(fooled[LEARN_PROBE_ATTACK], fooled[LEARN_PROBE_FAR], n))
 		signs |= LEARN_MASKED_FAR;
-	if (larger(masking->transfer, masking->n_white, masking->n_transfer))
-		signs |= LEARN_MASKED_TRANSFER;
 	return signs;
 }
 
@@ -212,8 +196,6 @@ learn_masked_words(LearnMasked sign)
 			return "With four times the steps the attack fools the model much more often, so it has too few.";
 		case LEARN_MASKED_FAR:
 			return "Farther from the rows the attack fools the model less often.";
-		case LEARN_MASKED_TRANSFER:
-			return "Rows made to fool another model fool this one more often than rows made for it.";
 	}
 	return "";
 }

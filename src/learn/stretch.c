@@ -90,6 +90,14 @@ learn_stretch_find(const LearnStretches *stretches, size_t length)
 }
 
 size_t
+learn_stretch_room(const LearnStretches *stretches, const LearnField *field, size_t length)
+{
+	size_t		room = stretches->stretches[learn_stretch_find(stretches, length)].length;
+
+	return room < field->dims[0] ? room : field->dims[0];
+}
+
+size_t
 learn_text_length(const LearnField *field, LearnBytes stored)
 {
 	if (field->kind != LEARN_TEXT || stored.bytes == NULL)

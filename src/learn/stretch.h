@@ -32,6 +32,8 @@ extern DevStatus learn_stretches_create(DevSession *session, const LearnNetwork 
 extern void learn_stretches_free(DevSession *session, LearnStretches *stretches);
 /* The shortest that takes texts of so many tokens. */
 extern int	learn_stretch_find(const LearnStretches *stretches, size_t length);
+/* Tokens that a text of `length` may grow to where rows that are loaded with it were not asked. */
+extern size_t learn_stretch_room(const LearnStretches *stretches, const LearnField *field, size_t length);
 /* Tokens of a stored text; 0 for what is no text. */
 extern size_t learn_text_length(const LearnField *field, LearnBytes stored);
 

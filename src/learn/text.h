@@ -107,6 +107,26 @@ extern bool learn_text_fits(size_t size, LearnTrouble *trouble);
 /* Ranges inside the text, start before end. */
 extern bool learn_tokens_fit(size_t size, const LearnWord *tokens, size_t n, LearnTrouble *trouble);
 
+/* ---- encode_text.c ---- */
+
+/* Pieces of one word in UTF-8, of at most LEARN_WORD_CHARACTERS characters; [UNK] alone where it cannot be made. Returns their number. */
+extern size_t learn_word_pieces(const LearnVocabulary *vocabulary, const char *word, size_t size, int32_t ids[LEARN_WORD_CHARACTERS]);
+
+/* ---- augment_text.c ---- */
+
+typedef enum LearnCase
+{
+	LEARN_CASE_LOWER,
+	LEARN_CASE_UPPER,
+	LEARN_CASE_TITLE,			/* the first character alone */
+	LEARN_N_CASES
+} LearnCase;
+
+/* Whether a word's case is changed, and to what. */
+extern bool learn_case_draw(double rate, uint64_t seed, uint64_t stream, uint64_t counter, LearnCase *style);
+/* A word written so; returns its bytes, at most MAX_CHARACTER_BYTES for each character. */
+extern size_t learn_case_write(const char *word, size_t size, LearnCase style, char *dst);
+
 /* ---- counts.c ---- */
 
 typedef struct LearnCounts

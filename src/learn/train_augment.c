@@ -26,32 +26,32 @@ learn_augment_mixes(const LearnTraining *training)
 	return training->augmented > 0 && is_mixed(&training->augment);
 }
 
-static int
-count_fields(const LearnModel *model, LearnFieldKind kind)
+/* Whether a kind has anything to change in the model's rows. */
+static bool
+has_input(const LearnModel *model, LearnAugmentKind kind)
 {
-	int			n = 0;
+	bool		found = kind == LEARN_AUGMENT_TABLE && model->n_numbers + model->n_codes > 0;
 
 	for (int i = 0; i < model->n_fields; i++)
-		n += model->fields[i].kind == kind;
-	return n;
+		found = found || learn_augment_kind(&model->fields[i]) == kind;
+	return found;
+}
+
+/* A text in lower case has no other. */
+static bool
+has_case(const LearnModel *model)
+{
+	bool		found = false;
+
+	for (int i = 0; i < model->n_fields; i++)
+		if (model->fields[i].kind == LEARN_TEXT)
+			found = found || model->fields[i].tagged || !learn_vocabulary_lowercase(model->fields[i].vocabulary);
+	return found;
 }
 
 DevStatus
 learn_augment_check_model(DevSession *session, const LearnAugment *augment, const LearnModel *model)
 {
-	static const LearnFieldKind kinds[] = {
-		[LEARN_AUGMENT_IMAGE] = LEARN_IMAGE, [LEARN_AUGMENT_SIGNAL] = LEARN_SIGNAL, [LEARN_AUGMENT_TEXT] = LEARN_TEXT
-	};
-
-	for (int kind = 0; kind < LEARN_N_AUGMENT_KINDS; kind++)
-	{
-		bool		there = kind == LEARN_AUGMENT_TABLE ? model->n_numbers + model->n_codes > 0 :
-			count_fields(model, kinds[kind]) > 0;
-
-		if (learn_augment_any(augment, (LearnAugmentKind) kind) && !there)
-			return dev_fail(session, DEV_INVALID, "there is no input that augmentation of kind \"%s\" could change",
-							learn_augment_kind_names[kind]);
-	}
 	for (int i = 0; i < model->n_fields; i++)
 		if (model->fields[i].rocket != NULL && learn_augment_any(augment, LEARN_AUGMENT_SIGNAL))
 		{
@@ -59,6 +59,16 @@ learn_augment_check_model(DevSession *session, const LearnAugment *augment, cons
 			dev_hint(session, "Take \"fcn\" to have signals augmented.");
 			return DEV_INVALID;
 		}
+	for (int kind = 0; kind < LEARN_N_AUGMENT_KINDS; kind++)
+		if (learn_augment_any(augment, (LearnAugmentKind) kind) && !has_input(model, (LearnAugmentKind) kind))
+			return dev_fail(session, DEV_INVALID, "there is no input that augmentation of kind \"%s\" could change",
+							learn_augment_kind_names[kind]);
+	if (learn_augment_value(augment, LEARN_AUGMENT_TEXT, "case") > 0 && !has_case(model))
+	{
+		dev_fail(session, DEV_INVALID, "the vocabulary is in lower case, and augmentation \"case\" could change nothing");
+		dev_hint(session, "Say \"lowercase\": false of the text's column to have upper and lower case told apart.");
+		return DEV_INVALID;
+	}
 	if (learn_augment_value(augment, LEARN_AUGMENT_TEXT, "swap") > 0 && model->task == LEARN_TAGGING)
 		return dev_fail(session, DEV_INVALID, "words cannot change places where each has its tag");
 	if (is_mixed(augment) && model->task == LEARN_SURVIVAL)
@@ -155,21 +165,21 @@ change_numbers(LearnMachine *machine, LearnWorker *worker, size_t first, size_t 
 												 learn_sampler_row(machine->sampler, machine->first + first + row)), NULL);
 }
 
-/* ---- Images and signals ---- */
+/* ---- Fields ---- */
 
-/* place: of the window. */
+/* What was loaded from a place of the window. */
 static void
-change_plane(LearnMachine *machine, LearnWorker *worker, int number, size_t place, float *plane, size_t length)
+change_value(LearnMachine *machine, LearnWorker *worker, int number, size_t place, void *const planes[LEARN_MAX_PLANES], int32_t *length)
 {
 	const LearnField *field = &machine->network.fields[number];
-	LearnAugmentKind kind = field->kind == LEARN_IMAGE ? LEARN_AUGMENT_IMAGE : LEARN_AUGMENT_SIGNAL;
+	LearnAugmentKind kind = learn_augment_kind(field);
 	size_t		row = learn_sampler_row(machine->sampler, place);
 
-	/* A missing value stays as it is. */
-	if (!machine->augmenter->kinds[kind] || learn_sampler_field(machine->sampler, number, place).bytes == NULL)
-		return;
-	learn_augment_field(machine->augmenter->augment, field, plane, length, machine->step.seed ^ (SEED_FIELD + (uint64_t) number),
-						learn_augment_counter(machine->step.epoch, row), worker->augment_scratch);
+	if (kind < LEARN_N_AUGMENT_KINDS && machine->augmenter->kinds[kind])
+		learn_augment_loaded(machine->augmenter->augment, field, learn_sampler_field(machine->sampler, number, place),
+							 learn_stretch_room(&machine->stretches, field, (size_t) *length),
+							 machine->step.seed ^ (SEED_FIELD + (uint64_t) number), learn_augment_counter(machine->step.epoch, row),
+							 planes, length, worker->augment_scratch);
 }
 
 static void
@@ -181,7 +191,7 @@ mix_image(LearnMachine *machine, LearnWorker *worker, int number, const LearnMix
 	int32_t		length;
 
 	learn_field_load(field, learn_sampler_field(machine->sampler, number, place), worker->fields.scratch, planes, &length);
-	change_plane(machine, worker, number, place, worker->partner, (size_t) length);
+	change_value(machine, worker, number, place, planes, &length);
 	learn_mix_images(mix, field->dims[0], field->dims[1], field->dims[2], plane, worker->partner, plane);
 }
 
@@ -244,16 +254,10 @@ mix_rows(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 static void
 change_field(LearnMachine *machine, LearnWorker *worker, int number, size_t first, size_t row)
 {
-	const LearnField *field = &machine->network.fields[number];
-	size_t		place = machine->first + first + row;
-	void	   *plane = (float *) worker->fields.planes[number][0] + row * worker->fields.sizes[number][0];
-	size_t		length = (size_t) worker->fields.lengths[number][row];
+	void	   *planes[LEARN_MAX_PLANES];
 
-	if (learn_augment_field_scratch(field) > 0)
-		change_plane(machine, worker, number, place, plane, length);
-	else if (machine->augmenter->kinds[LEARN_AUGMENT_TEXT] && learn_augment_takes(LEARN_AUGMENT_TEXT, field))
-		learn_augment_tokens(machine->augmenter->augment, field, plane, length, machine->step.seed ^ (SEED_FIELD + (uint64_t) number),
-							 learn_augment_counter(machine->step.epoch, learn_sampler_row(machine->sampler, place)));
+	learn_field_batch_planes(&worker->fields, number, row, planes);
+	change_value(machine, worker, number, machine->first + first + row, planes, &worker->fields.lengths[number][row]);
 }
 
 void

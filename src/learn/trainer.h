@@ -226,8 +226,6 @@ extern void learn_machine_copy(LearnMachine *machine, const float *src, float *d
 
 /* Whether two rows are made one, so that targets of classes become shares. */
 extern bool learn_augment_mixes(const LearnTraining *training);
-/* DEV_INVALID for what no input of the model, or its task, could be changed by. */
-extern DevStatus learn_augment_check_model(DevSession *session, const LearnAugment *augment, const LearnModel *model);
 extern DevStatus learn_augmenter_create(DevSession *session, const LearnAugment *augment, const LearnModel *model,
 										LearnAugmenter *augmenter);
 /* The machine's training passes are augmented from now on; takes the workers' memory. augmenter is borrowed. */

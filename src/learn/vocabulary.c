@@ -392,6 +392,12 @@ learn_vocabulary_size(const LearnVocabulary *vocabulary)
 	return vocabulary->n;
 }
 
+bool
+learn_vocabulary_lowercase(const LearnVocabulary *vocabulary)
+{
+	return vocabulary->lowercase;
+}
+
 const char *
 learn_vocabulary_piece(const LearnVocabulary *vocabulary, int32_t id, size_t *size)
 {

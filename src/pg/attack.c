@@ -270,7 +270,7 @@ idla_attack(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("epsilon \"%g\" is not a number of at least 0", epsilon)));
-	site = idla_site_row(fcinfo, PG_GETARG_OID(0), idla_version_argument(fcinfo, 4), PG_GETARG_HEAPTUPLEHEADER(1));
+	site = idla_site_row(fcinfo, PG_GETARG_OID(0), idla_version_argument(fcinfo, 4), PG_GETARG_HEAPTUPLEHEADER(1), false);
 	attacking = require_attacking(site, type, PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3));
 	(void) idla_site_scores(site);
 	if (site->model->learn.n_classes > 0)

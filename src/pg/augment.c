@@ -1,11 +1,11 @@
 /*
  * augment.c: idla_augment_preview, augmentation made visible.
  *
- * The first rows of a source, brought to the size that training would bring them to and changed by the very
- * functions that change them in training. Images come back as PNG, signals as arrays of (samples x leads) in the unit they
- * came in, where jitter is in units of the deviation of what is shown.
+ * A source is read as training reads it, statistics and vocabularies are fitted to what was read, and the first rows are changed by
+ * the very functions that change them in training. What is shown is what the network sees, in words that people read: images as
+ * PNG, signals and series as arrays in the unit they came in, texts as their tokens spell them, columns as values.
  */
-#include "option.h"
+#include "augment.h"
 
 #include <math.h>
 
@@ -13,288 +13,266 @@
 #include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
 
-#include "idla/learn_image.h"
-
-#define MOST_ROWS 64
 #define MOST_VARIANTS 1000
+#define MOST_READ 10000			/* rows that statistics and vocabularies are of */
+#define FARTHEST 2.999f			/* of softly scaled numbers: what noise brings beyond 3 has no value */
 
 PG_FUNCTION_INFO_V1(idla_augment_preview);
 
-typedef struct Preview
-{
-	IdlaOptions *options;
-	IdlaWork   *work;
-	TupleDesc	desc;
-	IdlaColumns columns;
-	IdlaLook   *looks;			/* (columns) */
-	LearnModel	model;			/* fields alone, for what depends on the inputs */
-	int			n_rows;
-	Datum	   *values[MOST_ROWS];	/* of the first rows, copied */
-	bool	   *nulls[MOST_ROWS];
-	float	   *planes[MOST_ROWS];	/* of the field at hand; NULL: missing */
-	int32_t		lengths[MOST_ROWS];
-} Preview;
+/* ---- the rows ---- */
 
-static int
-find_attribute(TupleDesc desc, const char *name)
+static void *
+keep(const Preview *preview, size_t count, size_t size)
 {
-	for (int i = 0; i < desc->natts; i++)
-		if (strcmp(NameStr(TupleDescAttr(desc, i)->attname), name) == 0)
-			return i;
-	return -1;
+	void	   *block = dev_alloc(preview->work->session, count, size);
+
+	if (block == NULL)
+		idla_raise(preview->work);
+	return block;
 }
 
-/* ---- rows ---- */
-
 static void
-take_row(void *context, const Datum *values, const bool *isnull)
+read_source(Preview *preview, const char *source, const char *target, int task)
 {
-	Preview    *preview = context;
-	MemoryContext caller;
-	int			n = preview->desc->natts;
+	IdlaReading *reading = &preview->reading;
 
-	if (preview->n_rows == MOST_ROWS)
+	preview->options->no_target = true;
+	reading->source = source;
+	reading->options = preview->options;
+	reading->work = preview->work;
+	reading->threads = 1;
+	reading->most = MOST_READ;
+	idla_reading_run(reading, target, task);
+	if (reading->dataset == NULL)
 		return;
-	caller = MemoryContextSwitchTo(preview->work->context);
-	preview->values[preview->n_rows] = palloc0(sizeof(Datum) * (Size) Max(n, 1));
-	preview->nulls[preview->n_rows] = palloc0(sizeof(bool) * (Size) Max(n, 1));
-	for (int i = 0; i < n; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(preview->desc, i);
-
-		preview->nulls[preview->n_rows][i] = isnull[i];
-		if (isnull[i])
-			continue;
-		preview->values[preview->n_rows][i] = attribute->attlen == -1 ?
-			PointerGetDatum(PG_DETOAST_DATUM_COPY(values[i])) : datumCopy(values[i], attribute->attbyval, attribute->attlen);
-	}
-	preview->n_rows++;
-	MemoryContextSwitchTo(caller);
+	preview->n_rows = Min(learn_dataset_rows(reading->dataset), PREVIEW_ROWS);
+	/* A task without targets has none to check. */
+	preview->model.task = LEARN_TAGGING;
+	if (reading->target.n > 0)
+		idla_target_close(&reading->target, reading, &preview->model);
 }
 
+/* Statistics are of all rows that were read. */
 static void
-look_at_rows(Preview *preview)
+fit(Preview *preview)
 {
-	const IdlaOptions *options = preview->options;
+	IdlaReading *reading = &preview->reading;
+	LearnModel *model = &preview->model;
+	LearnNotes	notes = {0};
 
-	for (int i = 0; i < preview->columns.n; i++)
-	{
-		IdlaColumn *column = &preview->columns.columns[i];
-		const IdlaOverride *override = idla_override_find(options->overrides, options->n_overrides, column->name);
-		int			attribute = find_attribute(preview->desc, column->name);
-
-		if (!idla_look_needed(column, override))
-			continue;
-		for (int row = 0; row < preview->n_rows; row++)
-			if (!preview->nulls[row][attribute])
-				idla_look_add(&preview->looks[i], column, preview->values[row][attribute]);
-		idla_look_settle(&preview->looks[i], column, override);
-	}
+	model->channels = reading->columns.channels;
+	model->n_channels = reading->columns.n_channels;
+	model->fields = reading->columns.fields;
+	model->n_fields = reading->columns.n_fields;
+	memset(learn_dataset_parts(reading->dataset), LEARN_TRAIN, learn_dataset_rows(reading->dataset));
+	preview->options->fit.task = model->task;
+	preview->options->fit.warn_leakage = false;
+	idla_check(preview->work, learn_fit(reading->dataset, &preview->options->fit, &notes, &model->n_numbers, &model->n_codes));
+	idla_report_notes(&notes);
+	idla_check(preview->work, learn_dataset_encode(reading->dataset));
 }
 
-/* ---- one field ---- */
-
-static size_t
-plane_size(const LearnField *field)
-{
-	return field->dims[0] * field->dims[1] * (field->kind == LEARN_IMAGE ? field->dims[2] : 1);
-}
-
-/* Pixels are left as they are; arrays and signals are centred and scaled by what is shown. */
+/* What the options ask of these inputs, refused where training would refuse it. */
 static void
-fit_field(Preview *preview, LearnField *field)
+settle(Preview *preview)
 {
-	size_t		depth = learn_field_depth(field);
+	LearnTraining *training = &preview->options->training;
+	LearnModel *model = &preview->model;
 
-	for (size_t d = 0; field->sample == LEARN_SAMPLE_F32 && d < depth; d++)
+	/* What a task rules out is not known without a target. */
+	if (preview->reading.target.n == 0)
+		model->task = LEARN_REGRESSION;
+	idla_augment_settle(preview->options, model);
+	/* Nothing said: what training would do by itself. */
+	if (training->augmented < 0)
 	{
-		double		n = 0;
-		double		sum = 0;
-		double		squares = 0;
-		double		deviation;
+		LearnNetwork network = {.n_fields = model->n_fields, .fields = model->fields};
 
-		for (int row = 0; row < preview->n_rows; row++)
-			for (size_t i = d; preview->planes[row] != NULL && i < plane_size(field); i += depth)
-			{
-				double		value = preview->planes[row][i];
-
-				if (field->kind != LEARN_IMAGE && i / depth >= (size_t) preview->lengths[row])
-					break;
-				n++;
-				sum += value;
-				squares += value * value;
-			}
-		if (n == 0)
-			continue;
-		deviation = sqrt(Max(squares / n - sum / n * sum / n, 0));
-		field->center[d] = (float) (sum / n);
-		field->scale[d] = deviation > 1e-6 ? (float) (1 / deviation) : 1;
+		learn_training_resolve(&network, learn_dataset_rows(preview->reading.dataset), training);
 	}
-	for (int row = 0; row < preview->n_rows; row++)
-		for (size_t i = 0; preview->planes[row] != NULL && i < plane_size(field); i++)
-			if (field->kind == LEARN_IMAGE || i / depth < (size_t) preview->lengths[row])
-				preview->planes[row][i] = (preview->planes[row][i] - field->center[i % depth]) * field->scale[i % depth];
-}
-
-static void
-load_field(Preview *preview, LearnField *field)
-{
-	const IdlaColumn *column = &preview->columns.columns[field->column];
-	int			attribute = find_attribute(preview->desc, column->name);
-	IdlaFieldReader *reader;
-	size_t		depth = learn_field_depth(field);
-
-	field->center = MemoryContextAllocZero(preview->work->context, sizeof(float) * depth);
-	field->scale = MemoryContextAllocZero(preview->work->context, sizeof(float) * depth);
-	for (size_t d = 0; d < depth; d++)
-		field->scale[d] = 1;
-	reader = idla_field_reader_create(column, field, getBaseType(TupleDescAttr(preview->desc, attribute)->atttypid), true);
-	for (int row = 0; row < preview->n_rows; row++)
-	{
-		LearnTrouble trouble;
-		LearnBytes	bytes;
-		void	   *planes[LEARN_MAX_PLANES] = {NULL};
-
-		preview->planes[row] = NULL;
-		if (preview->nulls[row][attribute])
-			continue;
-		if (!idla_field_read(reader, preview->values[row][attribute], &bytes, &trouble))
-			idla_raise_trouble(&trouble);
-		planes[0] = MemoryContextAllocHuge(preview->work->context, sizeof(float) * plane_size(field));
-		learn_field_load(field, bytes, NULL, planes, &preview->lengths[row]);
-		preview->planes[row] = planes[0];
-	}
-	fit_field(preview, field);
+	if (preview->reading.target.n == 0 && learn_augment_value(&training->augment, LEARN_AUGMENT_TABLE, "mixup") > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("rows of a table are mixed within their class, and no target is named"),
+				 errhint("Name its column: idla_augment_preview(source, options, target => 'column').")));
+	idla_check(preview->work, learn_augment_check_model(preview->work->session, &training->augment, model));
 }
 
 /* ---- the answer ---- */
 
-static Datum
-png_of(const float *pixels, const LearnField *field)
+void
+idla_preview_put(const Preview *preview, int row, int variant, const char *column, Datum image, Datum array, const char *text)
 {
-	LearnTrouble trouble;
-	void	   *bytes;
-	size_t		size;
-	bytea	   *image;
+	ReturnSetInfo *result = (ReturnSetInfo *) preview->fcinfo->resultinfo;
+	Datum		values[6] = {Int64GetDatum(row + 1), Int32GetDatum(variant), CStringGetTextDatum(column), image, array, 0};
+	bool		nulls[6] = {false, false, false, image == 0, array == 0, text == NULL};
 
-	if (!learn_png_write(pixels, field->dims[0], field->dims[1], (int) field->dims[2], &bytes, &size, &trouble))
-		idla_raise_trouble(&trouble);
-	image = palloc(VARHDRSZ + size);
-	SET_VARSIZE(image, VARHDRSZ + size);
-	memcpy(VARDATA(image), bytes, size);
-	free(bytes);
-	return PointerGetDatum(image);
-}
-
-static Datum
-array_of(const float *values, size_t length, size_t leads)
-{
-	Datum	   *datums = palloc(sizeof(Datum) * Max(length * leads, 1));
-	int			dims[2] = {(int) length, (int) leads};
-	int			bounds[2] = {1, 1};
-
-	for (size_t i = 0; i < length * leads; i++)
-		datums[i] = Float4GetDatum(values[i]);
-	return PointerGetDatum(construct_md_array(datums, NULL, leads > 1 ? 2 : 1, dims, bounds, FLOAT4OID, sizeof(float4), true,
-											  TYPALIGN_INT));
-}
-
-static void
-put(FunctionCallInfo fcinfo, const Preview *preview, const LearnField *field, int row, int variant, float *plane)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	size_t		depth = learn_field_depth(field);
-	bool		picture = field->kind == LEARN_IMAGE && field->sample != LEARN_SAMPLE_F32;
-	size_t		length = field->kind == LEARN_IMAGE ? field->dims[0] * field->dims[1] : (size_t) preview->lengths[row];
-	Datum		values[5] = {Int64GetDatum(row + 1), Int32GetDatum(variant), CStringGetTextDatum(field->name), 0, 0};
-	bool		nulls[5] = {false, false, false, !picture, picture};
-
-	for (size_t i = 0; i < length * depth; i++)
-		plane[i] = plane[i] / field->scale[i % depth] + field->center[i % depth];
-	if (picture)
-		values[3] = png_of(plane, field);
-	else
-		values[4] = array_of(plane, length, depth);
+	if (text != NULL)
+		values[5] = CStringGetTextDatum(text);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/* The row's variant, as an epoch of training would see it; MixUp and CutMix take the rows shown as their batch. */
-static void
-make_variant(const Preview *preview, const LearnField *field, int row, int variant, float *plane, float *other, float *scratch)
+Datum
+idla_preview_array(const float *values, size_t length, size_t depth, bool flat)
 {
-	const LearnAugment *augment = &preview->options->training.augment;
-	uint64_t	seed = preview->options->training.seed;
-	LearnAugmentImage ranges = learn_augment_image_ranges(augment);
-	LearnMix	mix;
+	size_t		n = length * depth;
+	Datum	   *datums = palloc_extended(sizeof(Datum) * Max(n, 1), MCXT_ALLOC_HUGE);
+	bool	   *nulls = palloc_extended(sizeof(bool) * Max(n, 1), MCXT_ALLOC_HUGE);
+	int			dims[2] = {(int) length, (int) depth};
+	int			bounds[2] = {1, 1};
 
-	memcpy(plane, preview->planes[row], plane_size(field) * sizeof(float));
-	if (variant == 0)
-		return;
-	learn_augment_field(augment, field, plane, (size_t) preview->lengths[row], seed,
-						learn_augment_counter((uint64_t) variant, (uint64_t) row), scratch);
-	if (field->kind != LEARN_IMAGE || !(ranges.mixup > 0 || ranges.cutmix > 0))
-		return;
-	learn_mix_draw(&ranges, field->dims[0], field->dims[1], (size_t) preview->n_rows, (size_t) row, seed, DEV_STREAM_MIX,
-				   (uint64_t) variant, &mix);
-	if (preview->planes[mix.partner] == NULL)
-		return;
-	memcpy(other, preview->planes[mix.partner], plane_size(field) * sizeof(float));
-	learn_augment_field(augment, field, other, 0, seed, learn_augment_counter((uint64_t) variant, mix.partner), scratch);
-	learn_mix_images(&mix, field->dims[0], field->dims[1], field->dims[2], plane, other, plane);
-}
-
-static void
-show_field(FunctionCallInfo fcinfo, Preview *preview, LearnField *field, int n)
-{
-	size_t		size = plane_size(field);
-	float	   *plane = palloc_extended(sizeof(float) * size, MCXT_ALLOC_HUGE);
-	float	   *other = palloc_extended(sizeof(float) * size, MCXT_ALLOC_HUGE);
-	float	   *scratch = palloc_extended(sizeof(float) * (learn_augment_field_scratch(field) + 1), MCXT_ALLOC_HUGE);
-
-	load_field(preview, field);
-	for (int row = 0; row < preview->n_rows; row++)
-		for (int variant = 0; variant <= n && preview->planes[row] != NULL; variant++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			make_variant(preview, field, row, variant, plane, other, scratch);
-			put(fcinfo, preview, field, row, variant, plane);
-		}
-	pfree(plane);
-	pfree(other);
-	pfree(scratch);
-}
-
-static void
-read_source(Preview *preview, const char *source)
-{
-	IdlaRows   *rows = idla_rows_open(source);
-	const IdlaOptions *options = preview->options;
-
-	preview->desc = CreateTupleDescCopy(idla_rows_desc(rows));
-	idla_columns_plan(preview->desc, NIL, options->overrides, options->n_overrides, &preview->columns);
-	preview->looks = palloc0(sizeof(IdlaLook) * (Size) Max(preview->columns.n, 1));
-	idla_rows_read(rows, take_row, preview);
-	idla_rows_close(rows);
-	look_at_rows(preview);
-	idla_columns_fields(&preview->columns, preview->looks, options->overrides, options->n_overrides, preview->work);
-	preview->model.fields = preview->columns.fields;
-	preview->model.n_fields = preview->columns.n_fields;
-	if (preview->columns.n_fields == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the source has no images and no signals to show")));
-	idla_augment_settle(preview->options, &preview->model);
-	/* Nothing said: what training would do by itself. */
-	if (preview->options->training.augmented < 0)
+	for (size_t i = 0; i < n; i++)
 	{
-		LearnNetwork network = {.n_fields = preview->columns.n_fields, .fields = preview->columns.fields};
-
-		learn_training_resolve(&network, (size_t) preview->n_rows, &preview->options->training);
+		datums[i] = Float4GetDatum(values[i]);
+		nulls[i] = isnan(values[i]);
 	}
+	return PointerGetDatum(construct_md_array(datums, nulls, flat ? 1 : 2, dims, bounds, FLOAT4OID, sizeof(float4), true, TYPALIGN_INT));
+}
+
+/* ---- ordinary columns ---- */
+
+/* The encoded rows that are shown. */
+typedef struct Rows
+{
+	float	   *numbers;		/* (n_rows, n_numbers) */
+	int32_t    *codes;			/* (n_rows, n_codes) */
+} Rows;
+
+static Rows
+make_rows(const Preview *preview)
+{
+	const LearnModel *model = &preview->model;
+	size_t		n = (size_t) preview->n_rows;
+	Rows		rows = {keep(preview, n * model->n_numbers + 1, sizeof(float)), keep(preview, n * model->n_codes + 1, sizeof(int32_t))};
+
+	return rows;
+}
+
+/* Whether a channel looks like one that the patient did not have. */
+static bool
+is_missing(const LearnTableLayout *layout, const LearnChannel *channel, const float *numbers, const int32_t *codes)
+{
+	if (channel->code_input != NN_NONE && codes[channel->code_input] != layout->missing_codes[channel->code_input])
+		return false;
+	if (channel->indicator_input != NN_NONE)
+		return numbers[channel->indicator_input] != 0;
+	return channel->number_input == NN_NONE || numbers[channel->number_input] == layout->missing_numbers[channel->number_input];
+}
+
+/* In the column's unit, to the six digits that survive being scaled and back. */
+static Datum
+number_of(const LearnChannel *channel, const float *numbers)
+{
+	float		scaled = numbers[channel->number_input];
+	float		value;
+
+	if (channel->scaling == LEARN_ROBUST)
+		scaled = Max(-FARTHEST, Min(FARTHEST, scaled));
+	value = strtof(psprintf("%.6g", learn_unscale_number(channel, scaled)), NULL);
+	return idla_preview_array(&value, 1, 1, true);
+}
+
+static void
+put_channel(const Preview *preview, const LearnTableLayout *layout, const LearnChannel *channel, const Rows *plain, const Rows *changed,
+			int row, int variant)
+{
+	size_t		n_numbers = preview->model.n_numbers;
+	size_t		n_codes = preview->model.n_codes;
+	const float *numbers = changed->numbers + (size_t) row * n_numbers;
+	const int32_t *codes = changed->codes + (size_t) row * n_codes;
+	bool		missing = is_missing(layout, channel, numbers, codes);
+	int32_t		code = channel->code_input == NN_NONE ? -1 : codes[channel->code_input];
+
+	/* A column that is never missing has the median where it was dropped, and may have it by itself. */
+	if (missing && channel->indicator_input == NN_NONE && channel->code_input == NN_NONE)
+		missing = !is_missing(layout, channel, plain->numbers + (size_t) row * n_numbers, plain->codes + (size_t) row * n_codes);
+	if (missing)
+		idla_preview_put(preview, row, variant, channel->name, 0, 0, NULL);
+	else if (channel->code_input == NN_NONE)
+		idla_preview_put(preview, row, variant, channel->name, 0, number_of(channel, numbers), NULL);
+	else
+		idla_preview_put(preview, row, variant, channel->name, 0, 0, code >= 0 && code < channel->n_categories ? channel->categories[code] : "(other)");
+}
+
+static void
+change_rows(const Preview *preview, const LearnTableLayout *layout, const int32_t *classes, int variant, Rows *rows, float *scratch)
+{
+	const LearnModel *model = &preview->model;
+	LearnAugmentTable noise = learn_augment_table_ranges(&preview->options->training.augment);
+	LearnAugmentTable mixing = {.mixup = noise.mixup};
+	uint64_t	seed = preview->options->training.seed;
+
+	noise.mixup = 0;
+	learn_augment_rows(&mixing, layout, (size_t) preview->n_rows, classes, rows->numbers, rows->codes, seed, DEV_STREAM_MIX,
+					   (uint64_t) variant << 24, scratch);
+	for (int row = 0; row < preview->n_rows; row++)
+		learn_augment_rows(&noise, layout, 1, NULL, rows->numbers + (size_t) row * model->n_numbers,
+						   rows->codes + (size_t) row * model->n_codes, seed, DEV_STREAM_AUGMENT,
+						   learn_augment_counter((uint64_t) variant, (uint64_t) row), NULL);
+}
+
+/* Without a target rows have no classes, and are not mixed. */
+static int32_t *
+classes_of(const Preview *preview)
+{
+	const LearnModel *model = &preview->model;
+	const float *targets = learn_dataset_targets(preview->reading.dataset);
+	int32_t    *classes;
+
+	if (model->n_classes == 0)
+		return NULL;
+	classes = keep(preview, (size_t) preview->n_rows, sizeof(int32_t));
+	for (int row = 0; row < preview->n_rows; row++)
+		classes[row] = (int32_t) targets[row];
+	return classes;
+}
+
+static void
+show_columns(const Preview *preview, int n)
+{
+	const LearnModel *model = &preview->model;
+	uint32_t	numbers[PREVIEW_ROWS];
+	size_t		inputs = model->n_numbers + model->n_codes;
+	float	   *scratch = keep(preview, (size_t) preview->n_rows * inputs + 1, sizeof(float));
+	int32_t    *classes = classes_of(preview);
+	Rows		plain = make_rows(preview);
+	Rows		changed = make_rows(preview);
+	LearnTableLayout layout;
+
+	for (int row = 0; row < preview->n_rows; row++)
+		numbers[row] = (uint32_t) row;
+	idla_check(preview->work, learn_table_layout(preview->work->session, model->channels, model->n_channels, model->n_numbers,
+												 model->n_codes, &layout));
+	idla_check(preview->work, learn_dataset_gather(preview->reading.dataset, numbers, (size_t) preview->n_rows, plain.numbers,
+												   plain.codes, NULL));
+	for (int variant = 0; variant <= n; variant++)
+	{
+		memcpy(changed.numbers, plain.numbers, (size_t) preview->n_rows * model->n_numbers * sizeof(float));
+		memcpy(changed.codes, plain.codes, (size_t) preview->n_rows * model->n_codes * sizeof(int32_t));
+		CHECK_FOR_INTERRUPTS();
+		if (variant > 0)
+			change_rows(preview, &layout, classes, variant, &changed, scratch);
+		for (int row = 0; row < preview->n_rows; row++)
+			for (int i = 0; i < model->n_channels; i++)
+				if (model->channels[i].number_input != NN_NONE || model->channels[i].code_input != NN_NONE)
+					put_channel(preview, &layout, &model->channels[i], &plain, &changed, row, variant);
+	}
+}
+
+/* ---- the function ---- */
+
+static void
+show(Preview *preview, int n)
+{
+	const LearnModel *model = &preview->model;
+	bool		tables = learn_augment_any(&preview->options->training.augment, LEARN_AUGMENT_TABLE);
+
+	for (int i = 0; i < model->n_fields; i++)
+		idla_preview_field(preview, i, n);
+	/* Columns that nothing happens to are left out beside images and the like. */
+	if (model->n_numbers + model->n_codes > 0 && (tables || model->n_fields == 0))
+		show_columns(preview, n);
 }
 
 Datum
@@ -313,14 +291,22 @@ idla_augment_preview(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("n is %d: it must be between 0 and %d", n, MOST_VARIANTS)));
+	preview->fcinfo = fcinfo;
 	preview->options = idla_options_read(PG_ARGISNULL(1) ? DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"))) :
 										 PG_GETARG_JSONB_P(1));
 	preview->work = idla_work_open(caller, "augment preview", preview->options->training.seed, 0);
 	MemoryContextSwitchTo(preview->work->context);
-	read_source(preview, text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	for (int i = 0; i < preview->columns.n_fields; i++)
-		if (learn_augment_field_scratch(&preview->columns.fields[i]) > 0)
-			show_field(fcinfo, preview, &preview->columns.fields[i], n);
+	read_source(preview, text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3)),
+				PG_ARGISNULL(4) ? -1 : idla_task_find(text_to_cstring(PG_GETARG_TEXT_PP(4))));
+	if (preview->n_rows > 0)
+	{
+		fit(preview);
+		settle(preview);
+		show(preview, n);
+	}
+	idla_spill_close(preview->reading.spill);
+	for (int i = 0; i < preview->reading.columns.n_fields && preview->reading.field_spills != NULL; i++)
+		idla_spill_close(preview->reading.field_spills[i]);
 	MemoryContextSwitchTo(caller);
 	idla_work_close(preview->work);
 	return (Datum) 0;

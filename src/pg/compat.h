@@ -76,6 +76,13 @@
 #define idla_compat_may_execute(function) (pg_proc_aclcheck((function), GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
 #endif
 
+/* 18 has generated columns that no row stores. */
+#if PG_VERSION_NUM >= 180000
+#define idla_compat_is_virtual(attribute) ((attribute)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
+#else
+#define idla_compat_is_virtual(attribute) (false)
+#endif
+
 /* 18 lets a module say its name and version. */
 #if PG_VERSION_NUM >= 180000
 #define IDLA_MODULE_MAGIC(module, release) PG_MODULE_MAGIC_EXT(.name = (module), .version = (release))

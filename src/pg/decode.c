@@ -28,7 +28,7 @@ typedef enum Reading
 	READ_NUMBER,
 	READ_INT4,					/* the commonest numbers once more, without a call */
 	READ_FLOAT4,
-	READ_FLOAT8,
+	READ_FLOAT8,				/* these have a loop of their own */
 	READ_PARTS,
 	READ_DISTANCE,
 	READ_ARRAY,
@@ -55,6 +55,13 @@ typedef struct Slot
 	IdlaFieldReader *field;
 } Slot;
 
+/* Where a float8 goes. */
+typedef struct PlainFloat
+{
+	int			attribute;
+	int			channel;
+} PlainFloat;
+
 struct IdlaDecoder
 {
 	const IdlaColumns *columns;
@@ -62,7 +69,9 @@ struct IdlaDecoder
 	IdlaWork   *work;
 	int			n_attributes;
 	int			n_slots;
-	Slot	   *slots;			/* (n_slots): one for each column that is read */
+	Slot	   *slots;			/* (n_slots): one for each column that is read, but for ... */
+	int			n_floats;
+	PlainFloat *floats;			/* (n_floats): float8 numbers, which tables of measurements are full of */
 	char	   *trouble;		/* of the last bad value */
 	const LearnTaking *given;	/* see idla_decoder_give */
 	int			tags;			/* see idla_decoder_tags */
@@ -286,13 +295,15 @@ idla_decoder_create(const IdlaColumns *columns, TupleDesc desc, LearnDataset *da
 	decoder->n_attributes = desc->natts;
 	decoder->context = CurrentMemoryContext;
 	decoder->slots = palloc0(sizeof(Slot) * Max(columns->n, 1));
+	decoder->floats = palloc0(sizeof(PlainFloat) * Max(columns->n, 1));
 	for (int i = 0; i < columns->n; i++)
 	{
 		Slot	   *slot;
 
 		if (!is_read(decoder, i))
 			continue;
-		slot = &decoder->slots[decoder->n_slots++];
+		slot = &decoder->slots[decoder->n_slots];
+		memset(slot, 0, sizeof(*slot));
 		slot->column = &columns->columns[i];
 		slot->attribute = find_position(desc, slot->column->name);
 		if (slot->attribute < 0)
@@ -301,6 +312,10 @@ idla_decoder_create(const IdlaColumns *columns, TupleDesc desc, LearnDataset *da
 		if (!idla_type_fits(slot->column, slot->type))
 			complain_retyped(slot->column, slot->type);
 		set_reading(slot, decoder, desc);
+		if (slot->reading == READ_FLOAT8)
+			decoder->floats[decoder->n_floats++] = (PlainFloat) {slot->attribute, slot->column->first_channel};
+		else
+			decoder->n_slots++;
 	}
 	return decoder;
 }
@@ -343,7 +358,8 @@ idla_array_length(Datum datum)
 	return length;
 }
 
-static void
+/* False for an array of another length. */
+static bool
 decode_array(const Slot *slot, Datum value, float *raw)
 {
 	ArrayType  *array = DatumGetArrayTypeP(value);
@@ -353,11 +369,7 @@ decode_array(const Slot *slot, Datum value, float *raw)
 	int			n;
 
 	if (length != slot->column->array_length)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("column \"%s\" has an array of %d elements where %d are expected",
-						slot->column->name, length, slot->column->array_length),
-				 errhint("Arrays of one column have the same number of elements in every row; NULL arrays are allowed.")));
+		return false;
 	if (slot->element_type == FLOAT4OID && !ARR_HASNULL(array))
 	{
 		const float4 *values = (const float4 *) ARR_DATA_PTR(array);
@@ -376,6 +388,7 @@ decode_array(const Slot *slot, Datum value, float *raw)
 	}
 	if ((Pointer) array != DatumGetPointer(value))
 		pfree(array);
+	return true;
 }
 
 static float
@@ -439,11 +452,17 @@ read_number(const Slot *slot, Datum value)
 			return (float) DatumGetInt32(value);
 		case READ_FLOAT4:
 			return to_float(DatumGetFloat4(value));
-		case READ_FLOAT8:
-			return to_float(DatumGetFloat8(value));
 		default:
 			return to_float(idla_datum_to_double(value, slot->type));
 	}
+}
+
+static void
+keep_words(IdlaDecoder *decoder, const char *words)
+{
+	if (decoder->trouble != NULL)
+		pfree(decoder->trouble);
+	decoder->trouble = MemoryContextStrdup(decoder->context, words);
 }
 
 /* Raises what is wrong with a value, or keeps it for the caller. */
@@ -458,9 +477,21 @@ keep_trouble(IdlaDecoder *decoder, const Slot *slot, const LearnTrouble *trouble
 				 errmsg("column \"%s\": %s", slot->column->name, trouble->message),
 				 trouble->detail[0] != '\0' ? errdetail("%s", trouble->detail) : 0,
 				 trouble->hint[0] != '\0' ? errhint("%s", trouble->hint) : 0));
-	if (decoder->trouble != NULL)
-		pfree(decoder->trouble);
-	decoder->trouble = MemoryContextStrdup(decoder->context, psprintf("column \"%s\": %s", slot->column->name, trouble->message));
+	keep_words(decoder, psprintf("column \"%s\": %s", slot->column->name, trouble->message));
+}
+
+static void
+keep_length_trouble(IdlaDecoder *decoder, const Slot *slot, Datum value, bool soft)
+{
+	char	   *words = psprintf("column \"%s\" has an array of %d elements where %d are expected",
+								 slot->column->name, idla_array_length(value), slot->column->array_length);
+
+	if (!soft)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("%s", words),
+				 errhint("Arrays of one column have the same number of elements in every row; NULL arrays are allowed.")));
+	keep_words(decoder, words);
 }
 
 void
@@ -496,6 +527,22 @@ read_field(IdlaDecoder *decoder, Slot *slot, const Datum *values, const bool *is
 	return given->good;
 }
 
+int
+idla_decoder_width(const IdlaDecoder *decoder)
+{
+	int			width = 0;
+
+	for (int i = 0; i < decoder->n_floats; i++)
+		width = Max(width, decoder->floats[i].attribute + 1);
+	for (int i = 0; i < decoder->n_slots; i++)
+	{
+		width = Max(width, decoder->slots[i].attribute + 1);
+		if (decoder->slots[i].reading == READ_DISTANCE)
+			width = Max(width, decoder->slots[i].reference + 1);
+	}
+	return width;
+}
+
 const char *
 idla_decode_trouble(const IdlaDecoder *decoder)
 {
@@ -505,13 +552,19 @@ idla_decode_trouble(const IdlaDecoder *decoder)
 bool
 idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float *raw, LearnBytes *fields, bool soft)
 {
+	for (int i = 0; i < decoder->n_floats; i++)
+	{
+		PlainFloat	number = decoder->floats[i];
+
+		raw[number.channel] = isnull[number.attribute] ? NAN : to_float(DatumGetFloat8(values[number.attribute]));
+	}
 	for (int i = 0; i < decoder->n_slots; i++)
 	{
 		Slot	   *slot = &decoder->slots[i];
 		float	   *channels = raw + slot->column->first_channel;
 		Datum		value = values[slot->attribute];
 
-		if (slot->reading <= READ_FLOAT8)
+		if (slot->reading <= READ_FLOAT4)
 		{
 			channels[0] = isnull[slot->attribute] ? NAN : read_number(slot, value);
 			continue;
@@ -543,7 +596,11 @@ idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float
 										   SECS_PER_DAY);
 				break;
 			case READ_ARRAY:
-				decode_array(slot, value, channels);
+				if (!decode_array(slot, value, channels))
+				{
+					keep_length_trouble(decoder, slot, value, soft);
+					return false;
+				}
 				break;
 			default:
 				channels[0] = decode_category(decoder, slot, value);

@@ -185,7 +185,7 @@ idla_question_ask(FunctionCallInfo fcinfo, int output_argument, int version_argu
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		return false;
 	question->site = site = idla_site_row(fcinfo, PG_GETARG_OID(0), idla_version_argument(fcinfo, version_argument),
-										  PG_GETARG_HEAPTUPLEHEADER(1));
+										  PG_GETARG_HEAPTUPLEHEADER(1), false);
 	learn = &site->model->learn;
 	learn_scores_to_answers(learn, 1, idla_site_scores(site));
 	question->output = choose_output(site, PG_ARGISNULL(output_argument) ? NULL :

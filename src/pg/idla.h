@@ -125,6 +125,8 @@ extern void idla_decoder_give(IdlaDecoder *decoder, const LearnTaking *given);
 extern void idla_decoder_tags(IdlaDecoder *decoder, int attribute, Oid type);
 /* The column and the reason of the last bad value. */
 extern const char *idla_decode_trouble(const IdlaDecoder *decoder);
+/* How many attributes of a tuple, from the first on, it needs deformed. */
+extern int	idla_decoder_width(const IdlaDecoder *decoder);
 /* numeric -> double from its digits, without text; correctly within 1 ulp of float8 */
 extern double idla_numeric_to_double(Datum numeric);
 /* any numeric, boolean, date or time datum as a double: targets, order_by */
@@ -256,17 +258,22 @@ typedef struct IdlaSite
 
 /*
  * The model that this call's snapshot sees, loaded, and the record decoded into site->raw. version as in idla_load. Looks
- * the version up again only when snapshot, transaction or user changed. fn_extra of fcinfo's function belongs to it.
+ * the version up again only when snapshot, transaction or user changed. fn_extra of fcinfo's function belongs to it. NULL for
+ * a bad value when `soft`; else that is an ERROR.
  */
-extern IdlaSite *idla_site_row(FunctionCallInfo fcinfo, Oid relid, int version, HeapTupleHeader row);
+extern IdlaSite *idla_site_row(FunctionCallInfo fcinfo, Oid relid, int version, HeapTupleHeader row, bool soft);
 /*
  * The same for a row that comes as arguments: names_argument is a text array, and its names belong to the arguments after it.
  */
-extern IdlaSite *idla_site_arguments(FunctionCallInfo fcinfo, Oid relid, int version, int names_argument);
+extern IdlaSite *idla_site_arguments(FunctionCallInfo fcinfo, Oid relid, int version, int names_argument, bool soft);
 /* Argument `number` as a version: -1, the one in service, for NULL. */
 extern int	idla_version_argument(FunctionCallInfo fcinfo, int number);
+/* The version, when it may be one; else an ERROR. */
+extern int	idla_version_check(int version);
 /* Scores of the row just decoded: what learn_predict_scores gives, in site->scores. */
 extern double *idla_site_scores(IdlaSite *site);
+/* learn_scores_to_answers of them, in the same place; NULL for a row whose score is not finite when `soft`. */
+extern double *idla_site_answers(IdlaSite *site, bool soft);
 /* What the user named: a class, a target. ERROR with the valid names for an unknown one. */
 extern int	idla_output_find(const IdlaModel *model, const char *name);
 /* Names of a model's outputs: classes, or targets; NULL-terminated, palloc'd. One output: the target's. */
@@ -344,5 +351,15 @@ extern int	idla_threads;		/* idla.threads, 0: all this process may use */
 extern int	idla_train_memory;	/* idla.train_memory, kB */
 extern int	idla_model_cache;	/* idla.model_cache, kB */
 extern bool idla_progress_notices;	/* idla.progress */
+extern bool idla_batch_predict; /* idla.batch_predict */
+extern int	idla_batch_rows;	/* idla.batch_rows */
+
+typedef enum IdlaBadInput
+{
+	IDLA_BAD_INPUT_ERROR,
+	IDLA_BAD_INPUT_NULL			/* the answer for a row with a value that cannot be read is NULL */
+} IdlaBadInput;
+
+extern int	idla_on_bad_input;	/* idla.on_bad_input, an IdlaBadInput */
 
 #endif							/* IDLA_H */

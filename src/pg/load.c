@@ -17,7 +17,7 @@
 #include "utils/snapmgr.h"
 
 /* Rows a predictor answers at once; its buffers are part of what a loaded model costs. */
-#define PREDICT_BATCH 64
+#define PREDICT_BATCH 256
 #define FIELD_BATCH 16			/* images and sequences have large activations, and much work each */
 
 typedef struct CachedModel

@@ -224,7 +224,7 @@ put_series(StringInfo out, const IdlaSeries *series)
 	appendStringInfoString(out, "]}");
 }
 
-/* The views of images that predicting averages. */
+/* The views of a row that predicting averages. */
 static void
 put_views(StringInfo out, const LearnModel *model)
 {

@@ -189,13 +189,22 @@ read_field(IdlaModel *model, JsonbContainer *object, int number)
 	column->field = number;
 }
 
-/* Views of images, and the ranges they are drawn from: none outside the bounds that training has. */
+static float
+read_range(JsonbContainer *object, const LearnAugmentOption *option)
+{
+	double		value = idla_json_double(object, option->name);
+
+	if (!(value >= option->minimum && value <= option->maximum * (1 + 1e-6)))
+		idla_corrupt("Key \"%s\" of the views is \"%g\"", option->name, value);
+	return (float) value;
+}
+
+/* Views of a row, and the ranges they are drawn from: none outside the bounds that training has. */
 static void
 read_views(IdlaModel *model, JsonbContainer *root)
 {
 	LearnAugment *augment;
 	JsonbValue *kinds;
-	JsonbValue *ranges;
 
 	if (idla_json_find(root, "views") == NULL)
 		return;
@@ -205,20 +214,13 @@ read_views(IdlaModel *model, JsonbContainer *root)
 	kinds = idla_json_find(root, "view_ranges");
 	if (kinds == NULL)
 		idla_corrupt("Key \"view_ranges\" is missing");
-	ranges = idla_json_find(idla_json_object_of(kinds, "view_ranges"), "image");
-	if (ranges == NULL)
-		return;
 	for (const LearnAugmentOption *option = learn_augment_options; option->name != NULL; option++)
 	{
-		JsonbContainer *object = idla_json_object_of(ranges, "view_ranges");
-		double		value;
+		JsonbValue *ranges = idla_json_find(idla_json_object_of(kinds, "view_ranges"), learn_augment_kind_names[option->kind]);
+		JsonbContainer *object = ranges == NULL ? NULL : idla_json_object_of(ranges, "view_ranges");
 
-		if (option->kind != LEARN_AUGMENT_IMAGE || idla_json_find(object, option->name) == NULL)
-			continue;
-		value = idla_json_double(object, option->name);
-		if (!(value >= option->minimum && value <= option->maximum * (1 + 1e-6)))
-			idla_corrupt("Key \"%s\" of the views is \"%g\"", option->name, value);
-		augment->values[learn_augment_position(option)] = (float) value;
+		if (object != NULL && idla_json_find(object, option->name) != NULL)
+			augment->values[learn_augment_position(option)] = read_range(object, option);
 	}
 }
 

@@ -6,6 +6,7 @@
  * prediction of a backend, so that the postmaster may preload idla.
  */
 #include "progress.h"
+#include "serve.h"
 
 #include <limits.h>
 
@@ -20,6 +21,15 @@ int			idla_threads = 0;
 int			idla_train_memory = 1024 * 1024;
 int			idla_model_cache = 256 * 1024;
 bool		idla_progress_notices = true;
+bool		idla_batch_predict = true;
+int			idla_batch_rows = 256;
+int			idla_on_bad_input = IDLA_BAD_INPUT_ERROR;
+
+static const struct config_enum_entry bad_inputs[] = {
+	{"error", IDLA_BAD_INPUT_ERROR, false},
+	{"null", IDLA_BAD_INPUT_NULL, false},
+	{NULL, 0, false}
+};
 
 void
 _PG_init(void)
@@ -44,7 +54,25 @@ _PG_init(void)
 							 NULL,
 							 &idla_progress_notices, true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("idla.batch_predict",
+							 "Lets plans answer many rows of a query at once.",
+							 "Answers are the same without; a plan made before keeps what it has.",
+							 &idla_batch_predict, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("idla.batch_rows",
+							"Sets how many rows are answered at once.",
+							"The first batches of a query are smaller.",
+							&idla_batch_rows, 256, 1, 65536,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("idla.on_bad_input",
+							 "Sets what a prediction does with a value that cannot be read.",
+							 "\"error\" raises it, \"null\" answers NULL.",
+							 &idla_on_bad_input, IDLA_BAD_INPUT_ERROR, bad_inputs,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("idla");
+
+	idla_batch_scan_start();
+	idla_splice_start();
 
 	if (process_shared_preload_libraries_in_progress)
 		idla_progress_request_memory();

@@ -52,6 +52,8 @@ typedef struct IdlaOptions
 	IdlaAugmentWish *augment;
 	int			views;			/* augment_predict */
 
+	bool		no_target;		/* rows are only looked at: they need none */
+
 	/* classes */
 	char	   *positive;
 	int			n_class_weights;

@@ -112,7 +112,7 @@ has_input(const LearnModel *model, LearnAugmentKind kind)
 	if (kind == LEARN_AUGMENT_TABLE)
 		return model->n_numbers + model->n_codes > 0;
 	for (int i = 0; i < model->n_fields; i++)
-		if (learn_augment_takes(kind, &model->fields[i]))
+		if (learn_augment_kind(&model->fields[i]) == kind)
 			return true;
 	return false;
 }
@@ -145,6 +145,25 @@ find_for_inputs(const IdlaAugmentWish *wish, const LearnModel *model)
 	return found;
 }
 
+/* Predicting averages over what training was changed by, so something must have been. */
+static void
+check_views(const LearnTraining *training, const LearnModel *model)
+{
+	bool		changed = training->augmented < 0 ? has_input(model, LEARN_AUGMENT_IMAGE) :
+		training->augmented > 0 && learn_augment_has_views(&training->augment);
+
+	if (model->task == LEARN_TAGGING)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"augment_predict\" is for one answer a row, and a tagger gives one a word")));
+	if (!changed)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"augment_predict\" averages over changed rows, and nothing is changed"),
+				 errdetail("Views are made with the options of \"augment\"; light, noise and erasing of images have no part in them, nor has mixing."),
+				 errhint("Say what may change, for example \"augment\": {\"noise\": 0.05}.")));
+}
+
 void
 idla_augment_settle(IdlaOptions *options, const LearnModel *model)
 {
@@ -173,10 +192,8 @@ idla_augment_settle(IdlaOptions *options, const LearnModel *model)
 							option->name, option->minimum, option->maximum, wish->value)));
 		training->augment.values[learn_augment_position(option)] = (float) wish->value;
 	}
-	if (options->views > 1 && !has_input(model, LEARN_AUGMENT_IMAGE))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"augment_predict\" is for images, and the source has none")));
+	if (options->views > 1)
+		check_views(training, model);
 }
 
 /* ---- adversarial ---- */

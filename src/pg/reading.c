@@ -672,7 +672,8 @@ idla_reading_run(IdlaReading *reading, const char *target, int task)
 	if (columns_known(&reader))
 		create_dataset(&reader);
 
-	n_rows = series != NULL ? idla_series_read(series, take_row, &reader) : idla_rows_read(rows, take_row, &reader);
+	n_rows = series != NULL ? idla_series_read(series, take_row, &reader) :
+		reading->most > 0 ? idla_rows_read_some(rows, reading->most, take_row, &reader) : idla_rows_read(rows, take_row, &reader);
 	if (reader.decoder == NULL && n_rows > 0)
 		settle(&reader);
 	idla_batch_flush(reader.batch);

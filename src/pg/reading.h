@@ -47,6 +47,7 @@ typedef struct IdlaReading
 	IdlaOptions *options;		/* order_by is taken away where it is a token's place in its sentence */
 	IdlaWork   *work;
 	int			threads;		/* that decode images */
+	long		most;			/* rows to read, 0: all; of long rows all are read */
 
 	/* got */
 	IdlaTarget	target;
@@ -82,7 +83,7 @@ extern void idla_batch_flush(IdlaBatch *batch);	/* NULL is allowed */
 
 /* ---- target.c ---- */
 
-/* Splits and finds the target columns, settles what the types alone settle. */
+/* Splits and finds the target columns, settles what the types alone settle. n stays 0 where none is needed, nor given. */
 extern void idla_target_open(IdlaTarget *target, const char *text, int task, const IdlaOptions *options, TupleDesc desc);
 extern bool idla_target_is_null(const IdlaTarget *target, const bool *isnull);
 /* values gets (n) floats of a row whose targets are not NULL; row is its number in the data set. */

@@ -257,7 +257,7 @@ put_masking(FunctionCallInfo fcinfo, const Robustness *run)
 					 (unsigned long long) fooled[LEARN_PROBE_NOISE], (unsigned long long) fooled[LEARN_PROBE_ONE_STEP],
 					 (unsigned long long) fooled[LEARN_PROBE_ATTACK], (unsigned long long) fooled[LEARN_PROBE_MORE],
 					 (unsigned long long) fooled[LEARN_PROBE_FAR]);
-	for (unsigned sign = 1; sign <= LEARN_MASKED_TRANSFER; sign *= 2)
+	for (unsigned sign = 1; sign <= LEARN_MASKED_FAR; sign *= 2)
 		if (signs & sign)
 			appendStringInfo(&detail, " %s", learn_masked_words((LearnMasked) sign));
 	put(fcinfo, "gradient masking", run->epsilons[run->n_epsilons - 1], signs != 0, NAN, NAN, run->n, detail.data);

@@ -2,12 +2,9 @@
  * site.c: what one call of the predict family in a query keeps between rows.
  *
  * The loaded model, pinned; a decoder for the record's type; the buffers of
- * one row. The model is looked up again when the snapshot, the transaction, the
- * subtransaction or the user is another, so that a deploy is seen by the next
- * statement and no earlier, and a privilege is checked once a query. The decoder
- * follows the record's type, which may be altered between two rows of a session.
+ * one row. The decoder follows the record's type, which may be altered between two rows of a session.
  */
-#include "series.h"
+#include "serve.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -20,29 +17,11 @@
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
-/*
- * Equal values mean the same rows seen: transactions below xmax only ever finish, so with xmax
- * the same, equal counts are equal sets. A rolled back savepoint shows in the subtransaction.
- */
-typedef struct SnapshotIdentity
-{
-	TransactionId xmin;
-	TransactionId xmax;
-	uint32		xcnt;
-	int32		subxcnt;
-	CommandId	curcid;
-	LocalTransactionId transaction;
-	SubTransactionId subtransaction;
-	Oid			user;
-} SnapshotIdentity;
-
 typedef struct SiteState
 {
 	IdlaSite	site;			/* first: callers hold this */
 
-	Oid			relid;			/* what was asked for */
-	int			version;
-	SnapshotIdentity identity;
+	IdlaServed	served;
 
 	Oid			type;			/* of the record the decoder reads; ANYOID: of arguments */
 	int32		typmod;
@@ -51,64 +30,34 @@ typedef struct SiteState
 	IdlaDecoder *decoder;
 } SiteState;
 
-static SnapshotIdentity
-identify(Snapshot snapshot)
-{
-	SnapshotIdentity identity;
-
-	/* Compared as bytes. */
-	memset(&identity, 0, sizeof(identity));
-	identity.xmin = snapshot->xmin;
-	identity.xmax = snapshot->xmax;
-	identity.xcnt = snapshot->xcnt;
-	identity.subxcnt = snapshot->subxcnt;
-	identity.curcid = snapshot->curcid;
-	identity.transaction = idla_compat_lxid();
-	identity.subtransaction = GetCurrentSubTransactionId();
-	identity.user = GetUserId();
-	return identity;
-}
-
 static SiteState *
 create_state(FmgrInfo *flinfo)
 {
 	MemoryContext context = AllocSetContextCreate(flinfo->fn_mcxt, "idla call site", ALLOCSET_SMALL_SIZES);
 	SiteState  *state = MemoryContextAllocZero(context, sizeof(SiteState));
 
-	state->site.context = AllocSetContextCreate(context, "idla call site model", ALLOCSET_SMALL_SIZES);
+	state->served.context = state->site.context = AllocSetContextCreate(context, "idla call site model", ALLOCSET_SMALL_SIZES);
 	/* Below the model's: a decoder reads the model's categories. */
 	state->type_context = AllocSetContextCreate(context, "idla call site row", ALLOCSET_SMALL_SIZES);
 	flinfo->fn_extra = state;
 	return state;
 }
 
-/* Loads the version that the snapshot sees and makes its buffers. */
+/* Another model is there: its buffers. */
 static void
-look_up(SiteState *state, Oid relid, int version, Snapshot snapshot, const SnapshotIdentity *identity)
+renew(SiteState *state)
 {
 	IdlaSite   *site = &state->site;
+	const LearnModel *learn = &state->served.loaded->model->learn;
 
-	/* Nothing of the last model may be taken for the new one's if loading fails. */
-	state->relid = InvalidOid;
-	state->type = InvalidOid;
-	site->loaded = NULL;
-	site->derived = NULL;
-	MemoryContextReset(state->type_context);
-	MemoryContextReset(site->context);
-
-	site->loaded = idla_load(relid, version, snapshot, site->context);
+	site->loaded = state->served.loaded;
 	site->model = site->loaded->model;
-	if (site->model->learn.task == LEARN_TAGGING)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("model \"%s\" tags texts: it has no answer for a row", get_rel_name(relid)),
-				 errhint("Use idla_tag, and idla_explain_tags for its reasons.")));
-	site->raw = MemoryContextAllocZero(site->context, Max(site->model->learn.n_channels, 1) * sizeof(float));
-	site->fields = MemoryContextAllocZero(site->context, Max(site->model->learn.n_fields, 1) * sizeof(LearnBytes));
-	site->scores = MemoryContextAllocZero(site->context, learn_model_outputs(&site->model->learn) * sizeof(double));
-	state->identity = *identity;
-	state->version = version;
-	state->relid = relid;
+	site->derived = NULL;
+	site->raw = MemoryContextAllocZero(site->context, Max(learn->n_channels, 1) * sizeof(float));
+	site->fields = MemoryContextAllocZero(site->context, Max(learn->n_fields, 1) * sizeof(LearnBytes));
+	site->scores = MemoryContextAllocZero(site->context, learn_model_outputs(learn) * sizeof(double));
+	state->type = InvalidOid;
+	MemoryContextReset(state->type_context);
 }
 
 static void
@@ -225,50 +174,37 @@ static SiteState *
 find_state(FunctionCallInfo fcinfo, Oid relid, int version)
 {
 	SiteState  *state = fcinfo->flinfo->fn_extra;
-	Snapshot	snapshot = ActiveSnapshotSet() ? GetActiveSnapshot() : GetTransactionSnapshot();
-	SnapshotIdentity identity = identify(snapshot);
 
 	if (unlikely(state == NULL))
 		state = create_state(fcinfo->flinfo);
-	if (unlikely(state->site.loaded == NULL || state->relid != relid || state->version != version ||
-				 memcmp(&state->identity, &identity, sizeof(identity)) != 0))
-		look_up(state, relid, version, snapshot, &identity);
+	if (unlikely(idla_served_find(&state->served, relid, version)))
+		renew(state);
 	return state;
 }
 
-/* One row of many is no case. */
-static void
-refuse_series(const IdlaSite *site)
+static IdlaSite *
+decode(SiteState *state, bool soft)
 {
-	if (site->model->columns.series == NULL)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-			 errmsg("model \"%s\" answers for all rows of one \"%s\" together", get_rel_name(site->loaded->relid),
-					site->model->columns.series->entity),
-			 errhint("Aggregate them: SELECT %s, idla_predict_series('%s', e) FROM ... e GROUP BY %s.",
-					 quote_identifier(site->model->columns.series->entity), get_rel_name(site->loaded->relid),
-					 quote_identifier(site->model->columns.series->entity))));
+	IdlaSite   *site = &state->site;
+
+	return idla_decode(state->decoder, site->values, site->isnull, site->raw, site->fields, soft) ? site : NULL;
 }
 
 IdlaSite *
-idla_site_row(FunctionCallInfo fcinfo, Oid relid, int version, HeapTupleHeader row)
+idla_site_row(FunctionCallInfo fcinfo, Oid relid, int version, HeapTupleHeader row, bool soft)
 {
 	SiteState  *state = find_state(fcinfo, relid, version);
 
-	refuse_series(&state->site);
 	deform(state, row);
-	idla_decode(state->decoder, state->site.values, state->site.isnull, state->site.raw, state->site.fields, false);
-	return &state->site;
+	return decode(state, soft);
 }
 
 IdlaSite *
-idla_site_arguments(FunctionCallInfo fcinfo, Oid relid, int version, int names_argument)
+idla_site_arguments(FunctionCallInfo fcinfo, Oid relid, int version, int names_argument, bool soft)
 {
 	SiteState  *state = find_state(fcinfo, relid, version);
 	const NullableDatum *arguments = &fcinfo->args[names_argument + 1];
 
-	refuse_series(&state->site);
 	if (unlikely(state->type != ANYOID))
 		create_argument_decoder(state, fcinfo, names_argument);
 	for (int i = 0; i < state->site.desc->natts; i++)
@@ -276,8 +212,7 @@ idla_site_arguments(FunctionCallInfo fcinfo, Oid relid, int version, int names_a
 		state->site.values[i] = arguments[i].value;
 		state->site.isnull[i] = arguments[i].isnull;
 	}
-	idla_decode(state->decoder, state->site.values, state->site.isnull, state->site.raw, state->site.fields, false);
-	return &state->site;
+	return decode(state, soft);
 }
 
 double *
@@ -287,14 +222,27 @@ idla_site_scores(IdlaSite *site)
 	return site->scores;
 }
 
+double *
+idla_site_answers(IdlaSite *site, bool soft)
+{
+	DevStatus	status = learn_predict_scores(site->loaded->predictor, 1, site->raw, site->fields, site->scores);
+
+	if (status == DEV_BAD_DATA && soft)
+		return NULL;
+	idla_check(site->model->work, status);
+	learn_scores_to_answers(&site->model->learn, 1, site->scores);
+	return site->scores;
+}
+
 int
 idla_version_argument(FunctionCallInfo fcinfo, int number)
 {
-	int32		version;
+	return PG_ARGISNULL(number) ? -1 : idla_version_check(PG_GETARG_INT32(number));
+}
 
-	if (PG_ARGISNULL(number))
-		return -1;
-	version = PG_GETARG_INT32(number);
+int
+idla_version_check(int version)
+{
 	if (version < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

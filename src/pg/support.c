@@ -1,12 +1,12 @@
 /*
- * support.c: what the planner is told about idla_predict.
+ * support.c: what the planner is told about the predict family.
  *
  * A record argument costs more than the network of a small model: the server forms a row of all columns, which is
- * then taken apart again. Where the planner sees the columns, the call becomes one of
- * idla_predict_columns with the columns themselves and their names. All of them, not those that the model
+ * then taken apart again. Where the planner sees the columns, a call of idla_predict becomes one of
+ * idla_predict_columns with the columns themselves and their names, and so with its sisters. All of them, not those that the model
  * needs today: another version may be in service when the plan runs. Answers are the same bits.
  */
-#include "idla.h"
+#include "serve.h"
 
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -27,9 +27,46 @@
 #include "utils/rel.h"
 #include "utils/typcache.h"
 
-#define FIRST_COLUMN 4			/* of idla_predict_columns: model, version, output, names come before */
-
 PG_FUNCTION_INFO_V1(idla_predict_support);
+
+static const char *const counterparts[IDLA_ANSWER_KINDS] = {
+	[IDLA_PREDICT] = "idla_predict_columns",
+	[IDLA_CLASSIFY] = "idla_classify_columns",
+	[IDLA_PROBABILITIES] = "idla_probabilities_columns"
+};
+
+/* Of the functions of columns: those that calls have become in the planning that goes on. */
+static Oid	seen[IDLA_ANSWER_KINDS];
+
+int
+idla_support_kind(Oid function)
+{
+	for (int kind = 0; kind < IDLA_ANSWER_KINDS; kind++)
+		if (OidIsValid(function) && seen[kind] == function)
+			return kind;
+	return -1;
+}
+
+int
+idla_support_names(IdlaAnswerKind kind)
+{
+	return kind == IDLA_PREDICT ? 3 : 2;
+}
+
+bool
+idla_support_seen(void)
+{
+	for (int kind = 0; kind < IDLA_ANSWER_KINDS; kind++)
+		if (OidIsValid(seen[kind]))
+			return true;
+	return false;
+}
+
+void
+idla_support_forget(void)
+{
+	memset(seen, 0, sizeof(seen));
+}
 
 /* Columns and their names, in step. */
 typedef struct Columns
@@ -38,63 +75,148 @@ typedef struct Columns
 	List	   *names;			/* of char * */
 } Columns;
 
-/* A row of the nullable side of an outer join may be NULL as a whole, which its columns do not tell. */
 static bool
-has_outer_join(Node *node)
+is_below(Node *node, int number)
 {
 	ListCell   *cell;
 
 	if (node == NULL)
 		return false;
-	if (IsA(node, FromExpr))
-	{
-		foreach(cell, ((FromExpr *) node)->fromlist)
-		{
-			if (has_outer_join(lfirst(cell)))
-				return true;
-		}
-		return false;
-	}
+	if (IsA(node, RangeTblRef))
+		return ((RangeTblRef *) node)->rtindex == number;
 	if (IsA(node, JoinExpr))
+		return is_below(((JoinExpr *) node)->larg, number) || is_below(((JoinExpr *) node)->rarg, number);
+	foreach(cell, ((FromExpr *) node)->fromlist)
 	{
-		JoinExpr   *join = (JoinExpr *) node;
-
-		return join->jointype != JOIN_INNER || has_outer_join(join->larg) || has_outer_join(join->rarg);
+		if (is_below(lfirst(cell), number))
+			return true;
 	}
 	return false;
 }
 
-/* The columns of a table whose whole row is passed. */
+/* On the nullable side of an outer join a row may be NULL as a whole, which its columns do not tell. */
+static bool
+is_nullable(Node *node, int number)
+{
+	ListCell   *cell;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, JoinExpr))
+	{
+		JoinExpr   *join = (JoinExpr *) node;
+
+		if ((join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL || join->jointype == JOIN_ANTI) && is_below(join->rarg, number))
+			return true;
+		if ((join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL) && is_below(join->larg, number))
+			return true;
+		return is_nullable(join->larg, number) || is_nullable(join->rarg, number);
+	}
+	if (!IsA(node, FromExpr))
+		return false;
+	foreach(cell, ((FromExpr *) node)->fromlist)
+	{
+		if (is_nullable(lfirst(cell), number))
+			return true;
+	}
+	return false;
+}
+
+static void
+add_column(Columns *columns, Node *expression, const char *name)
+{
+	columns->expressions = lappend(columns->expressions, expression);
+	columns->names = lappend(columns->names, pstrdup(name));
+}
+
+static void
+expand_table(const Var *row, const RangeTblEntry *entry, Columns *columns)
+{
+	/* The planner holds a lock on every table of the query. */
+	Relation	relation = table_open(entry->relid, NoLock);
+	TupleDesc	desc = RelationGetDescr(relation);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (!attribute->attisdropped)
+			add_column(columns, (Node *) makeVar(row->varno, attribute->attnum, attribute->atttypid,
+												 attribute->atttypmod, attribute->attcollation, 0), NameStr(attribute->attname));
+	}
+	table_close(relation, NoLock);
+}
+
+/* A subquery that stays one, such as a view with an aggregate: its rows are records, or of the view's type. */
+static bool
+expand_subquery(const Var *row, const RangeTblEntry *entry, Columns *columns)
+{
+	TupleDesc	desc = row->vartype == RECORDOID ? NULL : lookup_rowtype_tupdesc_copy(row->vartype, -1);
+	ListCell   *cell;
+	int			n = 0;
+
+	foreach(cell, entry->subquery->targetList)
+	{
+		const TargetEntry *target = lfirst(cell);
+		Node	   *expression = (Node *) target->expr;
+		const char *name;
+
+		if (target->resjunk)
+			continue;
+		if (n >= (desc != NULL ? desc->natts : list_length(entry->eref->colnames)))
+			return false;
+		name = desc != NULL ? NameStr(TupleDescAttr(desc, n)->attname) : strVal(list_nth(entry->eref->colnames, n));
+		if (exprType(expression) == UNKNOWNOID || (desc != NULL && TupleDescAttr(desc, n)->attisdropped))
+			return false;
+		add_column(columns, (Node *) makeVar(row->varno, target->resno, exprType(expression), exprTypmod(expression),
+											 exprCollation(expression), 0), name);
+		n++;
+	}
+	return desc == NULL || n == desc->natts;
+}
+
+/* The columns of a common table expression, which is a record always. */
+static void
+expand_cte(const Var *row, const RangeTblEntry *entry, Columns *columns)
+{
+	ListCell   *name;
+	ListCell   *type;
+	ListCell   *modifier;
+	ListCell   *collation;
+	AttrNumber	n = 0;
+
+	forfour(name, entry->eref->colnames, type, entry->coltypes, modifier, entry->coltypmods, collation, entry->colcollations)
+		add_column(columns, (Node *) makeVar(row->varno, ++n, lfirst_oid(type), lfirst_int(modifier), lfirst_oid(collation), 0),
+				   strVal(lfirst(name)));
+}
+
+/* The columns of a table or subquery whose whole row is passed. */
 static bool
 expand_whole_row(PlannerInfo *root, const Var *row, Columns *columns)
 {
-	RangeTblEntry *entry;
-	Relation	relation;
-	TupleDesc	desc;
+	const RangeTblEntry *entry;
 
 	if (row->varattno != InvalidAttrNumber || row->varlevelsup != 0 || !idla_compat_is_current(row) ||
 		IS_SPECIAL_VARNO(row->varno))
 		return false;
 	entry = rt_fetch(row->varno, root->parse->rtable);
-	if (entry->rtekind != RTE_RELATION || has_outer_join((Node *) root->parse->jointree))
+	if (is_nullable((Node *) root->parse->jointree, row->varno))
 		return false;
-
-	/* The planner holds a lock on every table of the query. */
-	relation = table_open(entry->relid, NoLock);
-	desc = RelationGetDescr(relation);
-	for (int i = 0; i < desc->natts; i++)
+	switch (entry->rtekind)
 	{
-		Form_pg_attribute attribute = TupleDescAttr(desc, i);
-
-		if (attribute->attisdropped)
-			continue;
-		columns->expressions = lappend(columns->expressions,
-									   makeVar(row->varno, attribute->attnum, attribute->atttypid,
-											   attribute->atttypmod, attribute->attcollation, 0));
-		columns->names = lappend(columns->names, pstrdup(NameStr(attribute->attname)));
+		case RTE_RELATION:
+			expand_table(row, entry, columns);
+			return true;
+		case RTE_SUBQUERY:
+			return entry->subquery != NULL && expand_subquery(row, entry, columns);
+		case RTE_CTE:
+			if (entry->coltypes == NIL || list_length(entry->coltypes) != list_length(entry->eref->colnames))
+				return false;
+			expand_cte(row, entry, columns);
+			return true;
+		default:
+			return false;
 	}
-	table_close(relation, NoLock);
-	return true;
 }
 
 /* The fields of a row constructor, which is what the whole row of a view becomes. */
@@ -128,8 +250,7 @@ expand_constructor(const RowExpr *row, Columns *columns)
 			/* The literal of a text has no type of its own yet. */
 			if (exprType(field) == UNKNOWNOID)
 				return false;
-			columns->expressions = lappend(columns->expressions, field);
-			columns->names = lappend(columns->names, pstrdup(name));
+			add_column(columns, field, name);
 		}
 		i++;
 	}
@@ -149,46 +270,71 @@ names_constant(const List *names)
 					 PointerGetDatum(construct_array(datums, n, TEXTOID, -1, false, TYPALIGN_INT)), false, false);
 }
 
+/* What is asked for by the function of a row with that OID; -1 when it was renamed. */
+static int
+find_kind(Oid function)
+{
+	const char *name = get_func_name(function);
+	size_t		length = name == NULL ? 0 : strlen(name);
+
+	for (int kind = 0; length > 0 && kind < IDLA_ANSWER_KINDS; kind++)
+		if (strncmp(counterparts[kind], name, length) == 0 && strcmp(counterparts[kind] + length, "_columns") == 0)
+			return kind;
+	return -1;
+}
+
 /* The function that takes columns, beside the one that takes a row; InvalidOid when somebody dropped it. */
 static Oid
-find_counterpart(Oid function)
+find_counterpart(Oid function, IdlaAnswerKind kind)
 {
-	Oid			types[] = {REGCLASSOID, INT4OID, TEXTOID, TEXTARRAYOID, ANYOID};
+	Oid			of_output[] = {REGCLASSOID, INT4OID, TEXTOID, TEXTARRAYOID, ANYOID};
+	Oid			plain[] = {REGCLASSOID, INT4OID, TEXTARRAYOID, ANYOID};
 	char	   *schema = get_namespace_name(get_func_namespace(function));
+	List	   *name;
 
 	if (schema == NULL)
 		return InvalidOid;
-	return LookupFuncName(list_make2(makeString(schema), makeString(pstrdup("idla_predict_columns"))),
-						  lengthof(types), types, true);
+	name = list_make2(makeString(schema), makeString(pstrdup(counterparts[kind])));
+	return kind == IDLA_PREDICT ? LookupFuncName(name, lengthof(of_output), of_output, true) :
+		LookupFuncName(name, lengthof(plain), plain, true);
 }
 
+static bool
+expand(PlannerInfo *root, Node *row, Columns *columns)
+{
+	if (IsA(row, Var))
+		return expand_whole_row(root, (Var *) row, columns);
+	return IsA(row, RowExpr) && expand_constructor((RowExpr *) row, columns);
+}
+
+/* The arguments of the function of a row are model, input, version, and for idla_predict output. */
 static Node *
 simplify(PlannerInfo *root, const FuncExpr *call)
 {
+	int			kind = find_kind(call->funcid);
 	Columns		columns = {NIL, NIL};
-	Node	   *row;
 	List	   *arguments;
 	Oid			counterpart;
 
-	if (root == NULL || list_length(call->args) != 4)
+	if (root == NULL || kind < 0 || list_length(call->args) != idla_support_names(kind) + 1)
 		return NULL;
-	row = lsecond(call->args);
-	if (IsA(row, Var) ? !expand_whole_row(root, (Var *) row, &columns) :
-		!(IsA(row, RowExpr) && expand_constructor((RowExpr *) row, &columns)))
-		return NULL;
-	if (columns.expressions == NIL || list_length(columns.expressions) > FUNC_MAX_ARGS - FIRST_COLUMN)
+	if (!expand(root, lsecond(call->args), &columns) || columns.expressions == NIL ||
+		list_length(columns.expressions) > FUNC_MAX_ARGS - idla_support_names(kind) - 1)
 		return NULL;
 
 	/* The right to call the function that was written is asked for here, as where the planner inlines one. */
-	counterpart = find_counterpart(call->funcid);
+	counterpart = find_counterpart(call->funcid, kind);
 	if (!OidIsValid(counterpart) || !idla_compat_may_execute(call->funcid))
 		return NULL;
 	record_plan_function_dependency(root, call->funcid);
+	seen[kind] = counterpart;
 
-	arguments = list_make4(linitial(call->args), lthird(call->args), lfourth(call->args),
-						   names_constant(columns.names));
+	arguments = list_make2(linitial(call->args), lthird(call->args));
+	if (kind == IDLA_PREDICT)
+		arguments = lappend(arguments, lfourth(call->args));
+	arguments = lappend(arguments, names_constant(columns.names));
 	arguments = list_concat(arguments, columns.expressions);
-	return (Node *) makeFuncExpr(counterpart, FLOAT8OID, arguments, call->funccollid, call->inputcollid,
+	return (Node *) makeFuncExpr(counterpart, call->funcresulttype, arguments, call->funccollid, call->inputcollid,
 								 COERCE_EXPLICIT_CALL);
 }
 

@@ -211,6 +211,8 @@ idla_target_open(IdlaTarget *target, const char *text, int task, const IdlaOptio
 	if (task < 0 && options->time != NULL)
 		task = LEARN_SURVIVAL;
 	target->task = task;
+	if (options->no_target && text == NULL && options->time == NULL && options->event == NULL)
+		return;
 	find_targets(target, text, options, desc);
 	if (task < 0 && target->n == 1 && idla_is_tags(target->types[0]))
 		target->task = task = LEARN_TAGGING;

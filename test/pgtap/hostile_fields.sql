@@ -54,8 +54,8 @@ BEGIN
 END $$;
 
 DO $$ BEGIN
-	PERFORM idla_train('picture', 'SELECT scan, age, sick FROM patients', 'sick', architecture => 'cnn', options => '{"epochs": 1, "depth": 1, "width": 2, "seed": 1}');
-	PERFORM idla_train('wave', 'SELECT wave, sick, tired FROM patients', 'sick,tired', architecture => 'gru', options => '{"epochs": 1, "width": 2, "seed": 1, "columns": {"wave": {"rate": 10, "to_rate": 5, "normalize": "signal"}}}');
+	PERFORM idla_train('picture', 'SELECT scan, age, sick FROM patients', 'sick', architecture => 'cnn', options => '{"epochs": 1, "depth": 1, "width": 2, "seed": 1, "augment": {"flip": 0.5, "rotate": 5, "table": {"noise": 0.1}}, "augment_predict": 2}');
+	PERFORM idla_train('wave', 'SELECT wave, sick, tired FROM patients', 'sick,tired', architecture => 'gru', options => '{"epochs": 1, "width": 2, "seed": 1, "columns": {"wave": {"rate": 10, "to_rate": 5, "normalize": "signal"}}, "augment": {"jitter": 0.1}, "augment_predict": 2}');
 	PERFORM idla_train('text', 'SELECT wave, age, sick FROM patients', 'sick', architecture => 'conv(2) relu max_pool(2) gru(2) last join dense(3)', options => '{"epochs": 1, "seed": 1}');
 END $$;
 

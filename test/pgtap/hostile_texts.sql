@@ -51,7 +51,7 @@ BEGIN
 END $$;
 
 DO $$ BEGIN
-	PERFORM idla_train('note', 'SELECT note, age, sick FROM notes', 'sick', options => '{"epochs": 1, "width": 4, "seed": 1, "columns": {"note": {"kind": "text", "pieces": 60}}}');
+	PERFORM idla_train('note', 'SELECT note, age, sick FROM notes', 'sick', options => '{"epochs": 1, "width": 4, "seed": 1, "columns": {"note": {"kind": "text", "pieces": 60}}, "augment": {"mask": 0.1, "swap": 0.1, "noise": 0.1}, "augment_predict": 2}');
 	PERFORM idla_train('tagger', 'SELECT tokens, tags FROM notes', 'tags', options => '{"epochs": 1, "width": 4, "seed": 1}');
 END $$;
 

@@ -31,6 +31,13 @@ FROM idla_augment_preview('SELECT ecg FROM scans ORDER BY id LIMIT 1', '{"augmen
 SELECT "row", variant, array_dims("values") FROM idla_augment_preview('SELECT scan FROM scans ORDER BY id LIMIT 1', '{"augment": {"image": {"mixup": 0.4}}, "columns": {"scan": "image"}}', 1);
 SELECT count(*) FROM idla_augment_preview('SELECT NULL::bytea AS photo UNION ALL (SELECT photo FROM scans LIMIT 1)', '{"augment": {"cutmix": 1}}', 1);
 
+-- a target is no input, and is needed where rows are mixed within their class
+SELECT "row", variant, "column", "values", "text" FROM idla_augment_preview('SELECT age, grade, sick FROM scans ORDER BY id', '{"augment": {"noise": 0.1, "dropout": 0.2, "mixup": 0.4}}', 2, 'sick') WHERE "row" <= 2 ORDER BY 1, 2, 3;
+-- columns that nothing happens to are left out beside images
+SELECT DISTINCT "column" FROM idla_augment_preview('SELECT scan, age FROM scans', '{"columns": {"scan": "image"}, "augment": {"rotate": 10}}', 1);
+SELECT DISTINCT "column" FROM idla_augment_preview('SELECT scan, age FROM scans', '{"columns": {"scan": "image"}, "augment": true}', 1) ORDER BY 1;
+SELECT count(DISTINCT "values") FROM idla_augment_preview('SELECT age FROM scans', '{}', 3) WHERE "row" = 1;
+
 -- training: named options, kinds, the usual values, two rows made one
 SELECT version, value > 0.9 AS good FROM idla_train('scan_model', 'SELECT scan, sick FROM scans', 'sick', architecture => 'cnn',
 	options => '{"columns": {"scan": "image"}, "epochs": 8, "seed": 1, "width": 8, "depth": 1, "folds": 1, "augment": {"image": {"shift": 0.05, "mixup": 0.2}}}');
@@ -50,7 +57,47 @@ SELECT version FROM idla_train('note_model', $$SELECT 'the patient ' || CASE WHE
 	options => '{"columns": {"note": "text"}, "epochs": 2, "seed": 1, "augment": {"mask": 0.1, "swap": 0.1}}');
 SELECT version FROM idla_train('note_model', $$SELECT 'the patient ' || CASE WHEN sick THEN 'suffers from' ELSE 'is free of' END || ' pain, says note ' || id AS note, sick FROM scans$$, 'sick',
 	options => '{"columns": {"note": "text"}, "epochs": 2, "seed": 1, "augment": true}');
-SELECT version, card -> 'augment' AS augment FROM note_model WHERE chunk = 0 ORDER BY version;
+-- upper and lower case are told apart where the vocabulary is not in lower case
+CREATE TABLE notes AS
+SELECT id, sick, 'The patient ' || CASE WHEN sick THEN 'suffers from SEVERE' ELSE 'Is free of' END || ' pain, Says the Note OF THE WARD ' || id % 7 AS note FROM scans;
+SELECT variant, "text" FROM idla_augment_preview('SELECT note FROM notes ORDER BY id', '{"columns": {"note": {"kind": "text", "lowercase": false}}, "augment": {"case": 0.3, "mask": 0.1, "swap": 0.1}}', 3) WHERE "row" = 1;
+SELECT variant, "text" FROM idla_augment_preview('SELECT note FROM notes ORDER BY id', '{"columns": {"note": "text"}, "augment": {"mask": 0.2}}', 2) WHERE "row" = 2;
+SELECT version FROM idla_train('note_model', 'SELECT note, sick FROM notes', 'sick', architecture => 'transformer',
+	options => '{"columns": {"note": {"kind": "text", "lowercase": false}}, "width": 8, "depth": 1, "epochs": 1, "seed": 1, "augment": {"case": 0.3, "mask": 0.1, "swap": 0.1}, "augment_predict": 3}');
+SELECT version, card -> 'augment' AS augment, card -> 'augment_predict' AS views FROM note_model WHERE chunk = 0 ORDER BY version;
+-- taggers see characters and shapes of a word
+CREATE TABLE sentences AS
+SELECT i AS id, ARRAY['The', 'patient', 'has', 'Cystic', 'fibrosis', 'AND', 'TNF1', 'p' || i % 3] AS words, ARRAY['O', 'O', 'O', 'B-D', 'I-D', 'O', 'O', 'O'] AS tags FROM generate_series(1, 40) i;
+SELECT variant, "text" FROM idla_augment_preview('SELECT words, tags FROM sentences ORDER BY id', '{"augment": {"case": 0.3, "mask": 0.1}}', 3, 'tags', 'tagging') WHERE "row" = 1;
+SELECT version FROM idla_train('tagger', 'SELECT words, tags FROM sentences', 'tags', 'tagging', options => '{"epochs": 1, "seed": 1, "width": 8, "augment": {"case": 0.3, "mask": 0.1}}');
+
+-- series: what is taken away was never observed
+CREATE TABLE events AS
+SELECT stay, hour, CASE WHEN (stay + hour) % 2 = 0 THEN 80 + stay % 2 * 10 + hour END AS rate, CASE WHEN hour % 3 = 0 THEN 7.2 + stay % 4 * 0.1 + hour * 0.01 END AS ph, stay % 2 = 0 AS died
+FROM generate_series(1, 120) stay, generate_series(0, 9) hour;
+SELECT variant, "values" FROM idla_augment_preview('SELECT * FROM events', '{"entity": "stay", "time": "hour", "series": {"bins": 6, "use": "bins"}, "augment": {"channel_dropout": 0.2, "value_dropout": 0.3}}', 3, 'died') WHERE "row" = 1;
+SELECT p.variant, count(DISTINCT p."values") = 4 AS different, bool_and(p."values"::text LIKE '%NULL%') AS gaps
+FROM idla_augment_preview('SELECT stay, hour, rate, ph FROM events', '{"entity": "stay", "time": "hour", "series": {"bins": 6, "use": "bins"}, "augment": true}', 3) p WHERE p."row" <= 4 GROUP BY 1 ORDER BY 1;
+SELECT version FROM idla_train('stay_model', 'SELECT * FROM events', 'died', architecture => 'gru',
+	options => '{"entity": "stay", "time": "hour", "series": {"bins": 6, "use": "bins"}, "width": 8, "epochs": 2, "seed": 1, "folds": 1, "augment": {"series": true}, "augment_predict": 3}');
+SELECT version FROM idla_train('stay_model', 'SELECT * FROM events', 'died',
+	options => '{"entity": "stay", "time": "hour", "series": {"bins": 6}, "epochs": 1, "seed": 1, "folds": 1, "augment": {"jitter": 0.1, "table": {"noise": 0.1}}}');
+SELECT version, card -> 'augment' AS augment, card -> 'augment_predict' AS views FROM stay_model WHERE chunk = 0 ORDER BY version;
+
+-- views of all of them: one at a time, or many, the same bits; and they are part of the answer
+SELECT version FROM idla_train('table_views', 'SELECT age, size, grade, sick FROM scans', 'sick', architecture => 'mlp',
+	options => '{"epochs": 1, "seed": 1, "folds": 1, "augment": {"noise": 0.3, "dropout": 0.1}, "augment_predict": 4}');
+SELECT version FROM idla_train('ecg_views', 'SELECT ecg, sick FROM scans', 'sick', architecture => 'fcn',
+	options => '{"columns": {"ecg": "signal"}, "epochs": 1, "seed": 1, "width": 4, "depth": 1, "folds": 1, "augment": {"jitter": 0.2, "warp": 0.2}, "augment_predict": 4}');
+CREATE TABLE views_singly AS SELECT id, (SELECT idla_predict('table_views', s) FROM scans s WHERE s.id = o.id) AS t,
+	(SELECT idla_predict('ecg_views', s) FROM scans s WHERE s.id = o.id) AS e, (SELECT idla_predict('note_model', n) FROM notes n WHERE n.id = o.id) AS n FROM scans o WHERE id <= 40;
+SELECT bool_and(t = idla_predict('table_views', s)) AS same_table, bool_and(e = idla_predict('ecg_views', s)) AS same_signal FROM scans s JOIN views_singly USING (id);
+SELECT bool_and(v.n = idla_predict('note_model', notes)) AS same_text FROM notes JOIN views_singly v USING (id);
+CREATE TABLE stays_singly AS SELECT stay, (SELECT idla_predict_series('stay_model', e) FROM events e WHERE e.stay = o.stay) AS p FROM generate_series(1, 10) o (stay);
+SELECT bool_and(p = q) AS same_series FROM stays_singly JOIN (SELECT stay, idla_predict_series('stay_model', e) AS q FROM events e GROUP BY stay) x USING (stay);
+SELECT version FROM idla_train('table_plain', 'SELECT age, size, grade, sick FROM scans', 'sick', architecture => 'mlp',
+	options => '{"epochs": 1, "seed": 1, "folds": 1, "augment": {"noise": 0.3, "dropout": 0.1}}');
+SELECT avg((idla_predict('table_views', s) <> idla_predict('table_plain', s))::int) > 0.9 AS other_answers FROM scans s;
 
 -- it is on record, and views are part of the model
 SELECT version, card -> 'augment' AS augment, card -> 'augment_predict' AS views FROM scan_model WHERE chunk = 0 ORDER BY version;
@@ -75,7 +122,18 @@ SELECT idla_train('m', 'SELECT age, size FROM scans', 'size', options => '{"augm
 SELECT idla_train('m', 'SELECT age, size, sick FROM scans', NULL, 'survival', options => '{"time": "size", "event": "sick", "augment": {"mixup": 0.1}}');
 SELECT idla_train('m', 'SELECT age, sick FROM scans', 'sick', options => '{"augment_predict": 4}');
 SELECT idla_train('m', 'SELECT age, sick FROM scans', 'sick', options => '{"augment_predict": 400}');
-SELECT * FROM idla_augment_preview('SELECT age FROM scans');
+SELECT idla_train('m', 'SELECT note, sick FROM notes', 'sick', options => '{"columns": {"note": "text"}, "augment": {"case": 0.1}}');
+SELECT idla_train('m', 'SELECT age, sick FROM scans', 'sick', options => '{"augment": {"series": {"jitter": 0.1}}}');
+SELECT idla_train('m', 'SELECT * FROM events', 'died', options => '{"entity": "stay", "time": "hour", "augment": {"value_dropout": 0.95}}');
+SELECT idla_train('m', 'SELECT * FROM events', 'died', options => '{"entity": "stay", "time": "hour", "series": {"use": "summary"}, "augment": {"value_dropout": 0.1}}');
+SELECT idla_train('m', 'SELECT words, tags FROM sentences', 'tags', 'tagging', options => '{"augment": {"swap": 0.1}}');
+SELECT idla_train('m', 'SELECT words, tags FROM sentences', 'tags', 'tagging', options => '{"augment": {"case": 0.1}, "augment_predict": 3}');
+SELECT idla_train('m', 'SELECT scan, sick FROM scans', 'sick', options => '{"columns": {"scan": "image"}, "augment": {"noise": 0.1}, "augment_predict": 3}');
+SELECT * FROM idla_augment_preview('SELECT age FROM scans', '{"augment": {"rotate": 10}}');
+SELECT * FROM idla_augment_preview('SELECT age, sick FROM scans', '{"augment": {"mixup": 0.3}}');
+SELECT * FROM idla_augment_preview('SELECT age, size FROM scans', '{"augment": {"mixup": 0.3}}', 1, 'size');
+SELECT * FROM idla_augment_preview('SELECT age, sick FROM scans', '{"augment": true}', 1, 'sik');
+SELECT * FROM idla_augment_preview('SELECT age, sick FROM scans', '{"augment": true}', 1, 'sick', 'sort');
 SELECT * FROM idla_augment_preview('SELECT photo FROM scans', '{"augment": true}', -1);
 SELECT * FROM idla_augment_preview(NULL);
 DROP SCHEMA augment CASCADE;

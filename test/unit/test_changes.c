@@ -619,6 +619,18 @@ test_field_box(void)
 	CHECK_NEAR(learn_field_radius(&field, 0.5), 2, 1e-12, "a ball is measured in the network's unit");
 }
 
+/* Tokens of a tagger, changed as an epoch of training changes them. */
+static void
+change_tokens(const LearnAugment *augment, const LearnField *field, uint64_t epoch, int32_t tokens[40])
+{
+	static int32_t others[4][40];
+	void	   *planes[LEARN_MAX_PLANES] = {tokens, others[0], others[1], others[2], others[3]};
+	int32_t		length = 30;
+
+	learn_augment_loaded(augment, field, (LearnBytes) {tokens, 1}, 40, 7, learn_augment_counter(epoch, 11), planes, &length, NULL);
+	CHECK(length == 30, "tokens of a tagger stay as many");
+}
+
 static void
 test_tokens(void)
 {
@@ -633,8 +645,8 @@ test_tokens(void)
 	set(&augment, LEARN_AUGMENT_TEXT, "swap", 0.9);
 	for (int32_t i = 0; i < 40; i++)
 		tokens[i] = again[i] = 100 + i;
-	learn_augment_tokens(&augment, &field, tokens, 30, 7, learn_augment_counter(2, 11));
-	learn_augment_tokens(&augment, &field, again, 30, 7, learn_augment_counter(2, 11));
+	change_tokens(&augment, &field, 2, tokens);
+	change_tokens(&augment, &field, 2, again);
 	for (int32_t i = 0; i < 40; i++)
 	{
 		masked += tokens[i] == LEARN_UNKNOWN;
@@ -643,8 +655,66 @@ test_tokens(void)
 	CHECK(masked > 5 && masked < 25, "%zu of 30 words of a tagger are masked", masked);
 	CHECK(kept, "and none changes its place, nor what is beyond the text");
 	CHECK(memcmp(tokens, again, sizeof(tokens)) == 0, "the same row is changed the same way");
-	learn_augment_tokens(&augment, &field, again, 30, 7, learn_augment_counter(3, 11));
+	change_tokens(&augment, &field, 3, again);
 	CHECK(memcmp(tokens, again, sizeof(tokens)) != 0, "but not in the next epoch");
+}
+
+/* ---- Series ---- */
+
+static void
+test_series(void)
+{
+	enum {BINS = 6, SERIES = 2};
+	LearnSeriesChannel channels[SERIES] = {
+		{.name = (char *) "hr", .n = 9, .mean = 80, .deviation = 10}, {.name = (char *) "ph", .n = 9, .mean = 7, .deviation = 1}
+	};
+	LearnSeriesPlan plan = {.n_channels = SERIES, .channels = channels, .start = -BINS, .width = 1, .n_bins = BINS};
+	LearnField	field = {.kind = LEARN_SERIES, .sample = LEARN_SAMPLE_F32, .dims = {BINS, SERIES, 0}, .series = &plan};
+	LearnAugment augment = {.values = {0}};
+	float		stored[(BINS + 2) * SERIES];
+	float		scratch[(BINS + 2) * SERIES];
+	float		plain[BINS * 3 * SERIES];
+	float		plane[BINS * 3 * SERIES];
+	void	   *planes[LEARN_MAX_PLANES] = {plane};
+	int32_t		length = BINS;
+	size_t		lost = 0;
+	bool		agrees = true;
+	LearnBytes	value = {stored, sizeof(stored)};
+
+	for (size_t i = 0; i < BINS + 2; i++)
+		for (size_t c = 0; c < SERIES; c++)
+			stored[i * SERIES + c] = i == 1 ? 1 : c == 0 ? 70 + 5 * (float) i : 7;
+	CHECK(learn_augment_kind(&field) == LEARN_AUGMENT_SERIES &&
+		  learn_augment_field_scratch(&field) == (BINS + 2) * SERIES, "series are a kind of their own");
+	learn_series_load(&plan, stored, plain);
+	memcpy(plane, plain, sizeof(plain));
+	set(&augment, LEARN_AUGMENT_SERIES, "value_dropout", 0.5);
+	learn_augment_loaded(&augment, &field, value, 0, 7, learn_augment_counter(1, 4), planes, &length, scratch);
+	for (size_t bin = 0; bin < BINS; bin++)
+		for (size_t c = 0; c < SERIES; c++)
+		{
+			const float *row = plane + bin * 3 * SERIES;
+			bool		observed = row[SERIES + c] == 1;
+
+			lost += !observed;
+			agrees = agrees && (!observed || row[c] == plain[bin * 3 * SERIES + c]);
+			/* the time since grows where nothing was observed in the bin before */
+			agrees = agrees && (bin == 0 || plane[(bin - 1) * 3 * SERIES + SERIES + c] == 1 ||
+								row[2 * SERIES + c] > plane[(bin - 1) * 3 * SERIES + 2 * SERIES + c]);
+		}
+	CHECK(lost > 2 && lost < 10, "%zu of 12 observations are taken away", lost);
+	CHECK(agrees, "and fills and times agree with what is left");
+	learn_augment_loaded(&augment, &field, (LearnBytes) {NULL, 0}, 0, 7, 1, planes, &length, scratch);
+	memcpy(plane, plain, sizeof(plain));
+	learn_augment_view(&augment, &field, value, 0, 0, planes, &length, scratch);
+	CHECK(memcmp(plane, plain, sizeof(plain)) == 0, "view 0 is the series itself");
+	learn_augment_view(&augment, &field, value, 0, 1, planes, &length, scratch);
+	CHECK(memcmp(plane, plain, sizeof(plain)) != 0 && learn_augment_has_views(&augment), "view 1 is another");
+	memset(&augment, 0, sizeof(augment));
+	set(&augment, LEARN_AUGMENT_IMAGE, "mixup", 0.5);
+	set(&augment, LEARN_AUGMENT_TABLE, "mixup", 0.5);
+	set(&augment, LEARN_AUGMENT_IMAGE, "noise", 0.5);
+	CHECK(!learn_augment_has_views(&augment), "what is mixed, or noise on images, is no view");
 }
 
 /* ---- Memory and cancel ---- */
@@ -667,11 +737,21 @@ everything(void)
 static DevStatus
 try_everything(DevHost *host)
 {
+	static const uint32_t rows[] = {3, 10, 5};
+	LearnTraining training = everything();
 	LearnOutcome outcome;
+	LearnPredictor *predictor;
+	double		scores[9];
 	DevStatus	status = build_table(host, LEARN_MULTICLASS, true);
 
 	if (status == DEV_OK)
-		status = train(everything(), &outcome);
+		status = train(training, &outcome);
+	table.model.n_views = 3;
+	table.model.augment = &training.augment;
+	if (status == DEV_OK)
+		status = learn_predictor_create(table.session, &table.model, 2, &predictor);
+	if (status == DEV_OK)
+		status = learn_predict_dataset(predictor, table.dataset, rows, 3, scores);
 	dev_session_close(table.session);
 	return status;
 }
@@ -753,6 +833,7 @@ main(void)
 	test_field_box();
 	test_field_oracle();
 	test_tokens();
+	test_series();
 	test_no_memory();
 	test_cancel();
 	return check_done();

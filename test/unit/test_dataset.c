@@ -3,6 +3,7 @@
  */
 #include "check_data.h"
 #include "learn/dataset.h"
+#include "learn/encode.h"
 
 #include <time.h>
 
@@ -244,7 +245,9 @@ test_encoding(LearnTask task)
 	float		numbers[2][32];
 	int32_t		codes[2][32];
 	float		targets[2][2];
+	LearnRowEncoder encoder;
 	bool		same_as_row = true;
+	bool		same_by_dozen = true;
 	bool		same_as_spilled = true;
 	bool		inside = true;
 	uint32_t   *rows;
@@ -255,6 +258,7 @@ test_encoding(LearnTask task)
 	CHECK(resident.n_numbers == 7 && resident.n_codes == 2 && resident.channels[7].use == LEARN_USE_CONSTANT,
 		  "five numbers, two indicators and two categories are inputs, the constant is not");
 	CHECK(memcmp(resident.dataset->parts, spilled.dataset->parts, ROWS) == 0, "the split does not depend on memory");
+	CHECK_STATUS(session, learn_row_encoder_create(session, resident.channels, CHECK_CHANNELS, &encoder), DEV_OK, "rows by the dozen");
 	for (uint32_t row = 0; row < ROWS; row++)
 	{
 		float		raw[CHECK_CHANNELS];
@@ -274,6 +278,11 @@ test_encoding(LearnTask task)
 		learn_dataset_gather(resident.dataset, &row, 1, numbers[1], codes[1], targets[0]);
 		same_as_row = same_as_row && memcmp(numbers[0], numbers[1], sizeof(numbers[0])) == 0 &&
 			memcmp(codes[0], codes[1], sizeof(codes[0])) == 0;
+		memset(numbers[0], 0, sizeof(numbers[0]));
+		memset(codes[0], 0, sizeof(codes[0]));
+		learn_encode_rows(&encoder, 1, raw, numbers[0], resident.n_numbers, codes[0], resident.n_codes);
+		same_by_dozen = same_by_dozen && memcmp(numbers[0], numbers[1], sizeof(numbers[0])) == 0 &&
+			memcmp(codes[0], codes[1], sizeof(codes[0])) == 0;
 		learn_dataset_gather(spilled.dataset, &row, 1, numbers[0], codes[0], targets[1]);
 		same_as_spilled = same_as_spilled && memcmp(numbers[0], numbers[1], sizeof(numbers[0])) == 0 &&
 			memcmp(codes[0], codes[1], sizeof(codes[0])) == 0 && targets[0][0] == targets[1][0];
@@ -281,6 +290,7 @@ test_encoding(LearnTask task)
 			inside = inside && isfinite(numbers[0][i]) && fabsf(numbers[0][i]) < 30;
 	}
 	CHECK(same_as_row, "a row encoded alone has the bits of the data set's");
+	CHECK(same_by_dozen, "and so have rows by the dozen");
 	CHECK(same_as_spilled, "a spilled data set has the bits of one in memory");
 	CHECK(inside, "all inputs are finite");
 

@@ -174,10 +174,11 @@ check_bits(LearnArchitecture architecture, FieldPlan plan, int threads)
 	}
 }
 
-/* Rows asked in batches of any size, in any order, from the data set or as the host has them. */
+/* Rows asked in batches of any size, in any order, from the data set or as the host has them; as they are, or in several views. */
 static void
-check_batches(LearnArchitecture architecture)
+check_batches(LearnArchitecture architecture, int n_views)
 {
+	LearnAugment views = {.values = {0}};
 	FieldPlan	plan = ALL(LEARN_MULTICLASS);
 	DevSession *session = open_session();
 	FieldTable	table;
@@ -193,6 +194,16 @@ check_batches(LearnArchitecture architecture)
 	CHECK_OR_STOP(field_table(session, &plan, &table) == DEV_OK, "a table");
 	CHECK_OR_STOP(field_train(&table, field_network(&table, architecture, NULL), field_training(1, 1), &outcome) == DEV_OK, "a training");
 	CHECK_STATUS(session, field_scores(&table, 64, expected), DEV_OK, "%s answers", learn_architecture_names[architecture]);
+	if (n_views > 1)
+	{
+		memcpy(scores, expected, plan.n * 3 * sizeof(double));
+		for (int kind = 0; kind < LEARN_N_AUGMENT_KINDS; kind++)
+			learn_augment_usual(&views, (LearnAugmentKind) kind);
+		table.model.augment = &views;
+		table.model.n_views = n_views;
+		CHECK_STATUS(session, field_scores(&table, 64, expected), DEV_OK, "%d views", n_views);
+		CHECK(memcmp(scores, expected, plan.n * 3 * sizeof(double)) != 0, "are not the rows alone");
+	}
 	for (size_t i = 0; i < plan.n; i++)
 	{
 		size_t		row = plan.n - 1 - i;
@@ -432,10 +443,12 @@ main(void)
 	check_survival();
 	check_bits(LEARN_CNN, (FieldPlan) IMAGE(LEARN_BINARY), 1);
 	check_bits(LEARN_GRU, (FieldPlan) {.image = true, .signal = true, .columns = true, .task = LEARN_BINARY, .n = 120, .missing = 0.1}, 3);
-	check_batches(LEARN_RESNET20);
-	check_batches(LEARN_FCN);
-	check_batches(LEARN_LSTM);
-	check_batches(LEARN_TABM);
+	check_batches(LEARN_RESNET20, 0);
+	check_batches(LEARN_FCN, 0);
+	check_batches(LEARN_FCN, 3);
+	check_batches(LEARN_LSTM, 0);
+	check_batches(LEARN_TABM, 0);
+	check_batches(LEARN_TABM, 4);
 	check_missing();
 	check_importance();
 	check_labels();

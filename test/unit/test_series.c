@@ -114,7 +114,6 @@ test_statistics(DevSession *session)
 	LearnSeriesPlan plan;
 	LearnSeriesEntity *entity;
 	float		s[CHANNELS * LEARN_SERIES_STATISTICS];
-	char		name[40];
 	double		mean = 95;
 	double		mean_time = (-8 - 7 - 4 - 0.5) / 4;
 	double		products = (90 - mean) * (-8 - mean_time) + (100 - mean) * (-7 - mean_time) + (110 - mean) * (-4 - mean_time)
@@ -139,10 +138,6 @@ test_statistics(DevSession *session)
 	learn_series_summarise(entity, s);
 	CHECK(isnan(s[LEARN_SERIES_SLOPE]) && s[LEARN_SERIES_DEVIATION] == 1, "two at one time have no slope");
 	CHECK(s[LEARN_SERIES_FIRST] == 5 && s[LEARN_SERIES_LAST] == 7, "the greater counts as the later");
-	learn_series_statistic_name(&plan, LEARN_SERIES_STATISTICS + LEARN_SERIES_LAST_TIME, name, sizeof(name));
-	CHECK(strcmp(name, "lactate.last_time") == 0, "names say channel and statistic");
-	learn_series_statistic_name(&plan, 1, name, 6);
-	CHECK(strcmp(name, "hr.me") == 0, "and are cut to fit");
 	CHECK(learn_series_channel(&plan, "lactate", 7) == 1 && learn_series_channel(&plan, "lact", 4) == -1 &&
 		  learn_series_channel(&plan, "hrx", 2) == 0 && learn_series_channel(&plan, "hrx", 3) == -1, "channels are found by name");
 	learn_series_entity_free(session, entity);
@@ -284,53 +279,10 @@ test_far_times(DevSession *session)
 	learn_series_entity_free(session, entity);
 }
 
-/* ---- Fitting ---- */
-
-static void
-test_moments(DevSession *session)
-{
-	LearnSeriesChannel channels[CHANNELS];
-	LearnSeriesPlan plan;
-	LearnSeriesEntity *entity;
-	LearnSeriesMoments moments;
-	double		sum = 0;
-	double		squares = 0;
-	double		n = 0;
-
-	make_plan(&plan, channels, true);
-	entity = make_entity(session, &plan);
-	CHECK_STATUS(session, learn_series_moments_create(session, &plan, &moments), DEV_OK, "moments are made");
-	for (int who = 0; who < 20; who++)
-	{
-		learn_series_begin(entity, 100);
-		for (int i = 0; i < who; i++)
-		{
-			float		value = (float) (1000 + dev_random_normal(23, (uint64_t) who, (uint64_t) i));
-
-			learn_series_add(entity, 93 + i * 0.1, 0, value, NULL);
-			learn_series_add(entity, 10, 0, 1e6f, NULL);
-			learn_series_add(entity, 101, 0, 1e6f, NULL);
-			sum += value;
-			squares += (double) value * (double) value;
-			n++;
-		}
-		learn_series_add(entity, 95, 1, 7, NULL);
-		learn_series_moments_add(&moments, entity);
-	}
-	learn_series_moments_finish(&moments, &plan);
-	CHECK(plan.channels[0].n == (uint64_t) n, "events in the window are counted");
-	CHECK_NEAR(plan.channels[0].mean, sum / n, 1e-12, "their mean");
-	CHECK_NEAR(plan.channels[0].deviation, sqrt(squares / n - sum / n * (sum / n)), 1e-6, "their deviation");
-	CHECK(plan.channels[1].mean == 7 && plan.channels[1].deviation == 1, "one value everywhere has deviation 1");
-	CHECK(plan.channels[2].n == 0 && plan.channels[2].deviation == 1, "none at all as well");
-	CHECK_STATUS(session, learn_series_plan_check(session, &plan), DEV_OK, "the fitted plan is usable");
-	learn_series_entity_free(session, entity);
-}
-
 /* ---- Augmentation ---- */
 
 static void
-test_augmentation(DevSession *session)
+test_augmentation(void)
 {
 	LearnSeriesChannel channels[CHANNELS];
 	LearnSeriesPlan plan;
@@ -342,10 +294,8 @@ test_augmentation(DevSession *session)
 	LearnSeriesAugment channel_only = {.channel_dropout = 0.25f};
 	LearnSeriesAugment value_only = {.value_dropout = 0.4f};
 	LearnSeriesAugment jitter_only = {.jitter = 0.5f};
-	LearnSeriesAugment bad[] = {{.channel_dropout = 1}, {.value_dropout = -0.1f}, {.jitter = NAN}};
 	double		lost[2] = {0};
 	double		squares = 0;
-	size_t		refused = 0;
 	bool		whole = true;
 
 	make_plan(&plan, channels, false);
@@ -383,10 +333,6 @@ test_augmentation(DevSession *session)
 	memcpy(again, full, sizeof(full));
 	learn_series_augment(&plan, &all, 1, 2, 4, again);
 	CHECK(memcmp(changed, again, sizeof(full)) != 0, "another one others");
-	CHECK_STATUS(session, learn_series_augment_check(session, &all), DEV_OK, "sensible options pass");
-	for (size_t i = 0; i < 3; i++)
-		refused += learn_series_augment_check(session, &bad[i]) == DEV_INVALID;
-	CHECK(refused == 3, "others do not");
 }
 
 /* ---- Refusals ---- */
@@ -457,17 +403,14 @@ test_memory(void)
 		DevHost		host = check_host(&counts, fail_at);
 		DevSession *session;
 		LearnSeriesEntity *entity;
-		LearnSeriesMoments moments;
 
 		if (dev_session_open(&host, 1, &session) != DEV_OK)
 			continue;
 		status = learn_series_entity_create(session, &plan, &entity);
-		if (status == DEV_OK)
-			status = learn_series_moments_create(session, &plan, &moments);
 		dev_session_close(session);
 		leaked += counts.held;
 	}
-	CHECK(status == DEV_OK && fail_at > 5 && leaked == 0, "every failing allocation is survived (%zu)", fail_at);
+	CHECK(status == DEV_OK && fail_at > 3 && leaked == 0, "every failing allocation is survived (%zu)", fail_at);
 }
 
 int
@@ -481,8 +424,7 @@ main(void)
 	test_statistics(session);
 	test_time(session);
 	test_far_times(session);
-	test_moments(session);
-	test_augmentation(session);
+	test_augmentation();
 	test_refusals(session);
 	test_memory();
 	dev_session_close(session);

@@ -401,7 +401,7 @@ test_leads(const float *marked)
 }
 
 static void
-test_augmentation(DevSession *session)
+test_augmentation(void)
 {
 	static float ramp[A_LENGTH * A_LEADS];
 	static float marked[A_LENGTH * A_LEADS * 2];
@@ -409,9 +409,7 @@ test_augmentation(DevSession *session)
 	static float second[A_LENGTH * A_LEADS];
 	LearnSignalAugment all = {.jitter = 0.1f, .scaling = 0.2f, .warp = 0.5f, .crop = 0.2f, .lead_dropout = 0.3f};
 	LearnSignalAugment none = {0};
-	LearnSignalAugment bad[] = {{.jitter = -1}, {.scaling = NAN}, {.warp = 2}, {.crop = 0.95f}, {.lead_dropout = 1.5f}};
 	size_t		dropped = 0;
-	size_t		refused = 0;
 
 	for (size_t t = 0; t < A_LENGTH; t++)
 		for (size_t lead = 0; lead < A_LEADS; lead++)
@@ -440,10 +438,6 @@ test_augmentation(DevSession *session)
 	CHECK(fabs((double) dropped / 1500 - 0.2) < 0.03, "each lead but the one kept is dropped as often as asked: %zu", dropped);
 	test_time(ramp);
 	test_leads(marked);
-	CHECK_STATUS(session, learn_signal_augment_check(session, &all), DEV_OK, "sensible options pass");
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		refused += learn_signal_augment_check(session, &bad[i]) == DEV_INVALID;
-	CHECK(refused == 5, "others do not");
 }
 
 int
@@ -460,7 +454,7 @@ main(void)
 	test_plans(session);
 	test_windows();
 	test_moments(session);
-	test_augmentation(session);
+	test_augmentation();
 	dev_session_close(session);
 	return check_done();
 }

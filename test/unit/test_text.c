@@ -434,31 +434,111 @@ test_swap(void)
 	CHECK(exchanges > 50 && exchanges < 150 && sum == 2 * (int64_t) exchanges, "without words ids change places with their neighbour");
 }
 
-static void
-test_case(void)
+/* The text that pieces spell, words with blanks between them. */
+static const char *
+spelled(const LearnVocabulary *vocabulary, const int32_t *pieces, size_t n)
 {
-	char		text[] = "Heart \303\211tat stra\303\237e \304\260x 12";
-	static const LearnWord word[] = {{0, 5}, {6, 11}, {12, 19}, {20, 23}, {24, 26}};
-	char		before[sizeof(text)];
-	char		again[sizeof(text)];
+	static char text[400];
+	size_t		size = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		const char *piece = learn_vocabulary_piece(vocabulary, pieces[i], NULL);
+		bool		continues = strncmp(piece, "##", 2) == 0;
+
+		size += (size_t) snprintf(text + size, sizeof(text) - size, "%s%s", continues || i == 0 ? "" : " ", continues ? piece + 2 : piece);
+	}
+	return text;
+}
+
+/* What is written in another case has the pieces that the tokeniser makes of it, and fits where it has to. */
+static void
+test_case(DevSession *session)
+{
+	static const char *const pieces[] = {"[PAD]", "[UNK]", "heart", "Heart", "HE", "##ART", "\303\211", "##tat", "\303\251", "##T",
+		"##A", "12", "##heart"};
+	static const int32_t note[] = {2, 6, 7, 11, 1, 2};	/* heart Etat 12 [UNK] heart */
+	LearnVocabulary *vocabulary = vocabulary_of(session, false, LENGTH(pieces), pieces);
+	LearnTextWish wish = {MOST, false, LEARN_KEEP_HEAD, LEARN_UTF8_REFUSE};
+	LearnTrouble trouble;
+	int32_t		changed[12];
+	int32_t		again[12];
+	int32_t		expected[12];
+	bool		seen[4] = {false, false, false, false};
+	bool		right = true;
+	size_t		m;
+
+	memcpy(changed, note, sizeof(note));
+	CHECK(learn_text_case(vocabulary, 6, 12, changed, 0, 1, 1, 0) == 6 && memcmp(changed, note, sizeof(note)) == 0, "rate 0 rewrites nothing");
+	for (uint64_t counter = 0; counter < 300; counter += 6)
+	{
+		size_t		n;
+		const char *text;
+
+		memcpy(changed, note, sizeof(note));
+		memcpy(again, note, sizeof(note));
+		n = learn_text_case(vocabulary, 6, 12, changed, 1, 1, 1, counter);
+		right = right && n == learn_text_case(vocabulary, 6, 12, again, 1, 1, 1, counter) && memcmp(changed, again, n * sizeof(int32_t)) == 0;
+		text = spelled(vocabulary, changed, n);
+		seen[0] |= strncmp(text, "heart \303\251tat ", 12) == 0 && n == 6;
+		seen[1] |= strncmp(text, "HEART", 5) == 0 && changed[0] == 4 && changed[1] == 5;
+		seen[2] |= strncmp(text, "Heart ", 6) == 0 && changed[0] == 3;
+		seen[3] |= strstr(text, "\303\211TAT 12 ") != NULL;
+		right = right && strstr(text, " 12 [UNK] ") != NULL;
+		/* as if it had been written so */
+		right = right && learn_text_encode(vocabulary, text, 5, &wish, expected, NULL, NULL, NULL, &m, &trouble) &&
+			memcmp(expected, changed, m * sizeof(int32_t)) == 0;
+		memcpy(changed, note, sizeof(note));
+		right = right && learn_text_case(vocabulary, 6, 6, changed, 1, 1, 1, counter) <= 6;
+	}
+	CHECK(right, "the same draw gives the same pieces, the tokeniser's own, and what does not fit stays");
+	CHECK(seen[0] && seen[1] && seen[2] && seen[3], "lower, upper and capital first all occur, with more pieces where it takes more");
+	learn_text_join(vocabulary, 6, (int32_t[]) {12, 2, 6, 7, 1, 5}, expected);
+	CHECK(memcmp(expected, (int32_t[]) {0, 1, 2, 2, 3, 3}, 6 * sizeof(int32_t)) == 0, "pieces say which of them are one word");
+	memcpy(changed, (int32_t[]) {12, 2, 2}, 3 * sizeof(int32_t));
+	CHECK(learn_text_case(vocabulary, 3, 3, changed, 1, 1, 1, 0) == 3 && changed[0] == 12, "a word cut off at the beginning is left alone");
+	learn_vocabulary_free(vocabulary);
+}
+
+static void
+test_lexicon_case(DevSession *session)
+{
+	static const char text[] = "tumour tumour TUMOUR P53 p53 (S) tumorigenesis TUMORIGENESIS 1998";
+	LearnWord	tokens[16];
+	size_t		n;
+	LearnLexicon *lexicon = small_lexicon(session, text, tokens, &n);
+	int32_t		characters[16][6];
+	int32_t		changed[16][6];
+	int32_t		shape[16];
+	int32_t		changed_shape[16];
+	LearnTrouble trouble = {0};
+	bool		right = true;
 	bool		seen[3] = {false, false, false};
 
-	memcpy(before, text, sizeof(text));
-	CHECK(learn_text_case(text, sizeof(text) - 1, word, 5, 0, 1, 1, 0) == 0 && strcmp(text, before) == 0, "rate 0 rewrites nothing");
-	for (uint64_t counter = 0; counter < 200; counter += 5)
+	CHECK_OR_STOP(n == 11, "%zu words are found", n);
+	CHECK(learn_lexicon_encode(lexicon, text, strlen(text), tokens, n, NULL, characters[0], shape, NULL, &trouble), "words are encoded");
+	for (uint64_t counter = 0; counter < 600; counter += 11)
 	{
-		memcpy(text, before, sizeof(text));
-		memcpy(again, before, sizeof(text));
-		if (learn_text_case(text, sizeof(text) - 1, word, 5, 1, 1, 1, counter) != 5 ||
-			learn_text_case(again, sizeof(text) - 1, word, 5, 1, 1, 1, counter) != 5 || strcmp(text, again) != 0 ||
-			strlen(text) != sizeof(text) - 1 || strstr(text, "12") == NULL)
-			CHECK(false, "draw %d keeps lengths and repeats: %s", (int) counter, text);
-		seen[0] |= strncmp(text, "heart ", 6) == 0;
-		seen[1] |= strncmp(text, "HEART ", 6) == 0 && strstr(text, "\303\211TAT") != NULL;
-		seen[2] |= strncmp(text, "Heart ", 6) == 0 && strstr(text, "\303\251tat") != NULL;
+		memcpy(changed, characters, sizeof(characters));
+		memcpy(changed_shape, shape, sizeof(shape));
+		learn_lexicon_case(lexicon, n, changed[0], changed_shape, 1, 1, 1, counter);
+		if (changed_shape[0] == LEARN_SHAPE_UPPER)
+			right = right && memcmp(changed[0], characters[2], sizeof(changed[0])) == 0;
+		if (changed_shape[0] == LEARN_SHAPE_TITLE)
+			right = right && memcmp(changed[0] + 1, characters[0] + 1, 5 * sizeof(int32_t)) == 0 && changed[0][0] != characters[0][0];
+		if (changed_shape[3] == LEARN_SHAPE_LOWER_DIGITS)
+			right = right && memcmp(changed[3], characters[4], sizeof(changed[3])) == 0;
+		/* Of a long word both ends are what is seen of it. */
+		if (changed_shape[8] == LEARN_SHAPE_UPPER)
+			right = right && memcmp(changed[8], characters[9], sizeof(changed[8])) == 0;
+		right = right && memcmp(changed[5], characters[5], sizeof(changed[5])) == 0 && changed_shape[10] == LEARN_SHAPE_DIGITS;
+		seen[0] |= changed_shape[2] == LEARN_SHAPE_LOWER;
+		seen[1] |= changed_shape[0] == LEARN_SHAPE_UPPER;
+		seen[2] |= changed_shape[0] == LEARN_SHAPE_TITLE;
 	}
-	CHECK(seen[0] && seen[1] && seen[2], "lower, upper and capital first all occur, of letters that are not ASCII too");
-	CHECK(learn_text_case(text, 3, word, 5, 1, 1, 1, 0) == 0, "words outside the text are left alone");
+	CHECK(right, "characters and shapes are those of the word written anew");
+	CHECK(seen[0] && seen[1] && seen[2], "in all three ways");
+	learn_lexicon_free(lexicon);
 }
 
 int
@@ -476,7 +556,8 @@ main(void)
 	test_lexicon_memory();
 	test_mask();
 	test_swap();
-	test_case();
+	test_case(session);
+	test_lexicon_case(session);
 	dev_session_close(session);
 	return check_done();
 }

@@ -1,0 +1,243 @@
+/*
+ * answer.c: what a query is told of a model's answers.
+ *
+ * The same for a row by itself and for rows in batches: the number that idla_predict gives, the class of
+ * idla_classify, the jsonb of idla_probabilities. What can be known once a model is derived once.
+ */
+#include "serve.h"
+
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+struct IdlaAnswering
+{
+	const IdlaLoaded *loaded;
+	IdlaAnswerKind kind;
+	MemoryContext context;
+	double		threshold;		/* binary: the probability from which the positive class is named */
+	int			output;			/* idla_predict: which one, -1: not chosen yet */
+	char	   *output_name;	/* as the user named it, or NULL */
+	Datum	   *labels;			/* idla_classify: (classes) text */
+};
+
+static const char *
+model_name(const IdlaLoaded *loaded)
+{
+	const char *name = get_rel_name(loaded->relid);
+
+	return name != NULL ? name : "?";
+}
+
+static bool
+is_classifier(const LearnModel *model)
+{
+	return model->task == LEARN_BINARY || model->task == LEARN_MULTICLASS;
+}
+
+/* ---- outputs and their names ---- */
+
+/* "a, b" as the user gave several targets, split; blanks around a name are not part of it. */
+static const char **
+split_targets(const IdlaModel *model)
+{
+	const char **names = palloc0((model->learn.n_targets + 1) * sizeof(char *));
+	char	   *rest = pstrdup(model->target);
+
+	for (int i = 0; i < model->learn.n_targets && rest != NULL; i++)
+	{
+		char	   *name = strsep(&rest, ",");
+		size_t		length;
+
+		name += strspn(name, " \t\n");
+		length = strlen(name);
+		while (length > 0 && strchr(" \t\n", name[length - 1]) != NULL)
+			name[--length] = '\0';
+		names[i] = name;
+	}
+	return names;
+}
+
+const char **
+idla_output_names(const IdlaModel *model)
+{
+	const LearnModel *learn = &model->learn;
+	const char **names;
+
+	if ((learn->task == LEARN_REGRESSION || learn->task == LEARN_MULTILABEL) && learn->n_targets > 1)
+		return split_targets(model);
+	if (is_classifier(learn))
+	{
+		names = palloc0((learn->n_classes + 1) * sizeof(char *));
+		for (int i = 0; i < learn->n_classes; i++)
+			names[i] = learn->classes[i];
+		return names;
+	}
+	names = palloc0(2 * sizeof(char *));
+	names[0] = model->target;
+	return names;
+}
+
+int
+idla_output_find(const IdlaModel *model, const char *name)
+{
+	const char **names = idla_output_names(model);
+	const char *what = is_classifier(&model->learn) ? "class" : "target";
+	const char *nearest;
+
+	for (int i = 0; names[i] != NULL; i++)
+	{
+		if (strcmp(names[i], name) == 0)
+			return i;
+	}
+	nearest = idla_nearest(name, names);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the model has no %s \"%s\"", what, name),
+			 errdetail("It has %s.", idla_list(names)),
+			 nearest != NULL ? errhint("Perhaps you meant \"%s\".", nearest) : 0));
+	return -1;
+}
+
+/* ---- what is derived once a model ---- */
+
+static void
+require_classifier(const IdlaLoaded *loaded, const char *function)
+{
+	const LearnModel *learn = &loaded->model->learn;
+
+	if (!is_classifier(learn))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" is a %s model: it knows no classes", model_name(loaded), learn_task_names[learn->task]),
+				 errdetail("%s is for classification.", function),
+				 learn->task == LEARN_MULTILABEL ? errhint("Use idla_probabilities, or idla_predict for one label.") :
+				 errhint("Use idla_predict.")));
+}
+
+IdlaAnswering *
+idla_answering_create(const IdlaLoaded *loaded, IdlaAnswerKind kind, MemoryContext context)
+{
+	const LearnModel *learn = &loaded->model->learn;
+	IdlaAnswering *answering = MemoryContextAllocZero(context, sizeof(IdlaAnswering));
+
+	answering->loaded = loaded;
+	answering->kind = kind;
+	answering->context = context;
+	answering->threshold = 0.5;
+	if (idla_card_number(loaded->model->card, "threshold", &answering->threshold) &&
+		!(answering->threshold > 0 && answering->threshold < 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the card of model \"%s\" has a threshold outside 0 and 1", model_name(loaded))));
+	answering->output = -1;
+	if (kind == IDLA_CLASSIFY)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(context);
+
+		require_classifier(loaded, "idla_classify");
+		answering->labels = palloc(learn->n_classes * sizeof(Datum));
+		for (int i = 0; i < learn->n_classes; i++)
+			answering->labels[i] = CStringGetTextDatum(learn->classes[i]);
+		MemoryContextSwitchTo(caller);
+	}
+	else if (kind == IDLA_PROBABILITIES && learn->task != LEARN_MULTILABEL)
+		require_classifier(loaded, "idla_probabilities");
+	return answering;
+}
+
+/* No output was named: there must be only one. */
+static void
+require_one_output(const IdlaLoaded *loaded)
+{
+	const LearnModel *learn = &loaded->model->learn;
+
+	if (learn->task == LEARN_MULTICLASS)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" tells %d classes apart: it has no single answer",
+						model_name(loaded), learn->n_classes),
+				 errhint("Use idla_classify for the likeliest class, idla_probabilities for all of them, "
+						 "or output => '%s' for the probability of one.", learn->classes[0])));
+	if ((learn->task == LEARN_REGRESSION || learn->task == LEARN_MULTILABEL) && learn->n_targets > 1)
+	{
+		const char **names = idla_output_names(loaded->model);
+
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" predicts %d targets: it has no single answer", model_name(loaded), learn->n_targets),
+				 errhint("Name one of %s, as in output => '%s'.", idla_list(names), names[0])));
+	}
+}
+
+void
+idla_answering_choose(IdlaAnswering *answering, const char *output)
+{
+	const LearnModel *learn = &answering->loaded->model->learn;
+
+	if (likely(answering->output >= 0 && (output == NULL) == (answering->output_name == NULL) &&
+			   (output == NULL || strcmp(output, answering->output_name) == 0)))
+		return;
+	answering->output = -1;
+	answering->output_name = NULL;
+	if (output == NULL)
+	{
+		require_one_output(answering->loaded);
+		answering->output = learn->task == LEARN_BINARY ? learn->positive : 0;
+		return;
+	}
+	/* Of a binary model both classes may be asked for. */
+	answering->output_name = MemoryContextStrdup(answering->context, output);
+	answering->output = idla_output_find(answering->loaded->model, output);
+}
+
+/* ---- one row ---- */
+
+static double
+wanted_answer(const IdlaAnswering *answering, const double *answers)
+{
+	const LearnModel *learn = &answering->loaded->model->learn;
+
+	if (learn->task != LEARN_BINARY)
+		return answers[answering->output];
+	return answering->output == learn->positive ? answers[0] : 1 - answers[0];
+}
+
+static Jsonb *
+all_answers(const IdlaAnswering *answering, const double *answers)
+{
+	const LearnModel *learn = &answering->loaded->model->learn;
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	if (learn->task == LEARN_MULTILABEL)
+	{
+		const char **names = idla_output_names(answering->loaded->model);
+
+		for (int i = 0; i < learn->n_targets; i++)
+			idla_json_push_number(&state, names[i], answers[i]);
+	}
+	for (int i = 0; i < learn->n_classes; i++)
+	{
+		if (learn->task == LEARN_BINARY)
+			idla_json_push_number(&state, learn->classes[i], i == learn->positive ? answers[0] : 1 - answers[0]);
+		else
+			idla_json_push_number(&state, learn->classes[i], answers[i]);
+	}
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+Datum
+idla_answering_datum(const IdlaAnswering *answering, const double *answers)
+{
+	switch (answering->kind)
+	{
+		case IDLA_PREDICT:
+			return Float8GetDatum(wanted_answer(answering, answers));
+		case IDLA_CLASSIFY:
+			return answering->labels[idla_likeliest_class(&answering->loaded->model->learn, answers, answering->threshold)];
+		case IDLA_PROBABILITIES:
+			return JsonbPGetDatum(all_answers(answering, answers));
+	}
+	return (Datum) 0;
+}
