@@ -119,6 +119,12 @@ first_kept(const LearnField *field, size_t n, size_t most)
 	return field->keep == LEARN_CROP_END ? n - most : (n - most) / 2;
 }
 
+size_t
+learn_field_first(const LearnField *field, size_t n)
+{
+	return first_kept(field, n, field->dims[0]);
+}
+
 static size_t
 most_positions(const LearnField *field)
 {

@@ -193,6 +193,13 @@ build_voice(LearnPredictor *predictor, int number)
 	return status;
 }
 
+/* Whether the networks tell of every token by itself how probable its tags are. */
+static bool
+tags_alone(const LearnPredictor *predictor)
+{
+	return predictor->engines[0].built.shares != NN_NONE;
+}
+
 static DevStatus
 create_tagger(LearnPredictor *predictor)
 {
@@ -204,7 +211,9 @@ create_tagger(LearnPredictor *predictor)
 	for (int i = 0; i < stretches->n; i++)
 		most = stretches->stretches[i].length * predictor->rows[i] > most ? stretches->stretches[i].length * predictor->rows[i] : most;
 	predictor->emissions = dev_alloc(predictor->session, most, predictor->n_outputs * sizeof(float));
-	if (status != DEV_OK || predictor->emissions == NULL || weights == NULL)
+	if (tags_alone(predictor))
+		predictor->shares = dev_alloc(predictor->session, most, predictor->n_outputs * sizeof(float));
+	if (status != DEV_OK || predictor->emissions == NULL || weights == NULL || (tags_alone(predictor) && predictor->shares == NULL))
 		return DEV_NO_MEMORY;
 	for (int i = 0; i < predictor->n_voices; i++)
 		weights[i] = predictor->voices[i].net->weights;
@@ -292,16 +301,31 @@ learn_predictor_set(LearnPredictor *predictor, const LearnEngine *engine, NnRun 
 		learn_field_batch_set(&predictor->fields, &engine->built, run, n);
 }
 
+static NnRun *
+run_of(const LearnPredictor *predictor, const LearnVoice *voice)
+{
+	const LearnEngine *engine = voice->engine;
+
+	return engine->runs[learn_engine_stretch(engine, predictor->stretch)];
+}
+
+/* The probabilities of tags that belong to the pass of learn_voice_forward. */
+static const float *
+voice_shares(const LearnPredictor *predictor, const LearnVoice *voice)
+{
+	return nn_run_value(run_of(predictor, voice), voice->engine->built.shares);
+}
+
 DevStatus
 learn_voice_forward(LearnPredictor *predictor, const LearnVoice *voice, size_t n, const float **values)
 {
 	LearnEngine *engine = voice->engine;
-	NnRun	   *run = engine->runs[learn_engine_stretch(engine, predictor->stretch)];
+	NnRun	   *run = run_of(predictor, voice);
 	DevStatus	status;
 
 	nn_run_bind(run, voice->weights, NULL);
 	learn_predictor_set(predictor, engine, run, n);
-	nn_run_forward(run, engine->built.output, NN_INFER, 0, 0, 0);
+	nn_run_forward(run, engine->built.shares != NN_NONE ? engine->built.shares : engine->built.output, NN_INFER, 0, 0, 0);
 	status = nn_run_synchronize(run);
 	if (status == DEV_OK)
 		*values = nn_run_value(run, engine->built.output);
@@ -322,12 +346,15 @@ add_outputs(LearnPredictor *predictor, const LearnVoice *voice, size_t n, double
 	return DEV_OK;
 }
 
-/* Scores of the n <= max_batch rows that lie encoded in the predictor, and came from `rows`, beginning with `first`. */
+/*
+ * Scores of the n <= max_batch rows that lie encoded in the predictor, and came from `rows`, beginning with `first`; NULL: they are
+ * seen as they lie there, in one way.
+ */
 static DevStatus
 score_encoded(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *scores)
 {
 	const size_t n_values = n * predictor->n_outputs;
-	int			n_views = learn_views_count(predictor);
+	int			n_views = rows == NULL ? 1 : learn_views_count(predictor);
 
 	for (size_t i = 0; i < n_values; i++)
 		scores[i] = 0;
@@ -349,6 +376,12 @@ score_encoded(LearnPredictor *predictor, const LearnRows *rows, size_t first, si
 		if (!isfinite(scores[i]))
 			return dev_fail(predictor->session, DEV_BAD_DATA, "the model has no finite answer for a row");
 	return DEV_OK;
+}
+
+DevStatus
+learn_predict_encoded(LearnPredictor *predictor, size_t n, double *scores)
+{
+	return score_encoded(predictor, NULL, 0, n, scores);
 }
 
 DevStatus
@@ -397,6 +430,16 @@ learn_predictor_find_stretch(const LearnPredictor *predictor, const LearnBytes *
 		needed = own > needed ? own : needed;
 	}
 	return needed;
+}
+
+size_t
+learn_predictor_room(const LearnPredictor *predictor)
+{
+	size_t		room = predictor->max_batch;
+
+	for (int stretch = 0; stretch < LEARN_MAX_STRETCHES; stretch++)
+		room = stretch_rows(predictor, stretch) < room ? stretch_rows(predictor, stretch) : room;
+	return room;
 }
 
 /* How many rows from `first` on make the next pass; the stretch that they need is used. */
@@ -498,13 +541,30 @@ learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const ui
 
 /* ---- Tags ---- */
 
-/* Mean emissions of the rows that are loaded; a row's begin every `stride` floats. */
+static void
+add_mean(const LearnPredictor *predictor, const float *values, size_t n, float *mean)
+{
+	for (size_t i = 0; i < n; i++)
+		mean[i] += values[i] / (float) predictor->n_voices;
+}
+
+/* Where tokens stand alone, so does the certainty of each: its tag's probability among all tags, well-formed or not. */
+static void
+tell_shares(const LearnPredictor *predictor, const float *shares, LearnTagged *answer)
+{
+	for (size_t i = 0; i < answer->n; i++)
+		answer->certain[i] = shares[i * predictor->n_outputs + (size_t) answer->tags[i]];
+}
+
+/* Mean emissions of the rows that are loaded, and shares where tokens stand alone; a row's begin every `stride` floats. */
 static DevStatus
 find_emissions(LearnPredictor *predictor, size_t rows, size_t stride)
 {
-	float		share = (float) predictor->n_voices;
+	size_t		n = rows * stride;
 
-	memset(predictor->emissions, 0, rows * stride * sizeof(float));
+	memset(predictor->emissions, 0, n * sizeof(float));
+	if (tags_alone(predictor))
+		memset(predictor->shares, 0, n * sizeof(float));
 	for (int i = 0; i < predictor->n_voices; i++)
 	{
 		const float *values;
@@ -512,8 +572,9 @@ find_emissions(LearnPredictor *predictor, size_t rows, size_t stride)
 
 		if (status != DEV_OK)
 			return status;
-		for (size_t j = 0; j < rows * stride; j++)
-			predictor->emissions[j] += values[j] / share;
+		add_mean(predictor, values, n, predictor->emissions);
+		if (tags_alone(predictor))
+			add_mean(predictor, voice_shares(predictor, &predictor->voices[i]), n, predictor->shares);
 	}
 	return DEV_OK;
 }
@@ -536,6 +597,8 @@ decode_loaded(LearnPredictor *predictor, size_t rows, LearnTagged *answers)
 			if (!isfinite(emissions[j]))
 				return dev_fail(predictor->session, DEV_BAD_DATA, "the model has no finite answer for a text");
 		learn_chain_decode(&predictor->chain, answer->n, emissions, answer->tags, answer->certain);
+		if (tags_alone(predictor))
+			tell_shares(predictor, predictor->shares + row * stride, answer);
 		if (answer->actual != NULL)
 			memcpy(answer->actual, stored + row * length, answer->n * sizeof(int32_t));
 	}

@@ -55,6 +55,7 @@ struct LearnPredictor
 	size_t		rows[LEARN_MAX_STRETCHES];	/* most rows of a pass */
 	LearnChain	chain;			/* tagging */
 	float	   *emissions;		/* tagging: of a pass, mean over the networks */
+	float	   *shares;			/* the same of the probabilities of tags, where tokens stand alone; else NULL */
 	LearnViews *views;			/* NULL where rows are answered as they are */
 	void	   *explainer;		/* buffers of explain.c, NULL until something is explained */
 };
@@ -89,6 +90,10 @@ learn_engine_graph(const LearnEngine *engine, int stretch)
 extern void learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields, int stretch);
 /* The shortest that takes these texts of a row. */
 extern int	learn_predictor_find_stretch(const LearnPredictor *predictor, const LearnBytes *fields);
+/* Scores (n, n_outputs) of rows that were encoded so, of no other view than that; n <= learn_predictor_room. */
+extern DevStatus learn_predict_encoded(LearnPredictor *predictor, size_t n, double *scores);
+/* Rows at once in a pass that takes all texts, as learn_predictor_encode loads them. */
+extern size_t learn_predictor_room(const LearnPredictor *predictor);
 /* Mean outputs of the networks -> scores, in place, (n, n_outputs). */
 extern void learn_outputs_to_scores(const LearnModel *model, size_t n, double *outputs);
 /* Rows are loaded and computed for this stretch from now on, or for the last one when there are fewer: it takes all texts. */

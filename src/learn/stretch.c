@@ -34,8 +34,10 @@ create_stretch(DevSession *session, const LearnNetwork *network, const LearnLoss
 	for (int i = 0; i < network->n_fields; i++)
 	{
 		fields[i] = network->fields[i];
-		if (fields[i].kind == LEARN_TEXT && fields[i].dims[0] > length)
-			fields[i].dims[0] = length;
+		if (fields[i].kind != LEARN_TEXT || fields[i].dims[0] <= length)
+			continue;
+		fields[i].whole = fields[i].dims[0];
+		fields[i].dims[0] = length;
 	}
 	return learn_network_build(session, &stretch->network, loss, &stretch->built);
 }
@@ -44,7 +46,8 @@ DevStatus
 learn_stretches_create(DevSession *session, const LearnNetwork *network, const LearnLoss *loss, LearnStretches *stretches)
 {
 	size_t		longest = longest_text(network);
-	size_t		length = loss == NULL ? SHORTEST_SENTENCE : SHORTEST;
+	size_t		shortest = loss == NULL ? SHORTEST_SENTENCE : SHORTEST;
+	size_t		length = learn_layers_see_padding(session, network) ? longest : shortest;
 	int			most = loss == NULL ? LEARN_MAX_STRETCHES : LEARN_MAX_STRETCHES - 2;
 	DevStatus	status = DEV_OK;
 

@@ -106,7 +106,7 @@ png_of(const float *pixels, const LearnField *field)
 	size_t		size;
 	bytea	   *image;
 
-	if (!learn_png_write(pixels, field->dims[0], field->dims[1], (int) field->dims[2], &bytes, &size, &trouble))
+	if (!learn_png_write(pixels, field->dims[0], field->dims[1], (int) field->dims[2], false, &bytes, &size, &trouble))
 		idla_raise_trouble(&trouble);
 	image = palloc(VARHDRSZ + size);
 	SET_VARSIZE(image, VARHDRSZ + size);
