@@ -112,8 +112,11 @@ extern void learn_taker_free(LearnTaker *taker);	/* NULL is allowed */
 /* Places of a field that explanations tell apart (pixels, samples, bins by channel, tokens), and that of a plane's value i of n. */
 extern size_t learn_field_parts(const LearnField *field);
 extern size_t learn_field_part(const LearnField *field, int plane, size_t i, size_t n);
-/* Places that can be grouped into segments: the parts, or the samples of a signal whose features are one part. */
-extern size_t learn_field_places(const LearnField *field);
+/*
+ * Places of a stored value that can be grouped into segments: the parts, or the samples of a signal whose features are one part. Of a
+ * signal in windows those of all of it, a window's at least.
+ */
+extern size_t learn_field_places(const LearnField *field, LearnBytes stored);
 /*
  * Values as the host has them, taken: src is a file's bytes, or an array's numbers (height, width, depth) or (length, leads).
  * *taken is in memory of malloc, to be freed by the caller; NULL after a failure. A file's sample type is U8 or U16, an array's F32.
@@ -140,8 +143,9 @@ extern bool learn_field_is_direct(const LearnField *field);
 /* The first of a whole signal's n stored samples that the network sees. */
 extern size_t learn_field_first(const LearnField *field, size_t n);
 /*
- * The part of a stored image, signal or series that the network sees, its numbers as they were stored: values (dims). Returns how many
- * positions (pixels, samples) there are; *first is the place of the first one in the whole value.
+ * The part of a stored image, signal or series that the network sees, its numbers as they were stored: values (learn_field_places, of
+ * an image as many times its depth). Returns how many positions (pixels, samples) there are; *first is the place of the first one in
+ * the whole value. Of a signal in windows all is seen.
  */
 extern size_t learn_field_values(const LearnField *field, LearnBytes stored, float *values, size_t *first);
 /*
@@ -164,6 +168,11 @@ extern bool learn_field_take_tokens(const LearnField *field, const char *text, s
 extern void learn_field_load(const LearnField *field, LearnBytes stored, float *scratch, void *const planes[LEARN_MAX_PLANES],
 							 int32_t *length);
 extern size_t learn_field_scratch(const LearnField *field);
+/*
+ * What training sees of a stored value: for a signal in windows (field->stride > 0) one that is drawn, borrowed from it; else the value itself.
+ * counter: as learn_augment_counter makes it. The same for all fields of a row.
+ */
+extern LearnBytes learn_field_window_drawn(const LearnField *field, LearnBytes stored, uint64_t seed, uint64_t counter);
 
 /*
  * What was fitted to a field and is too large for words, as floats that are stored among the weights: 0 of them for most. Reading

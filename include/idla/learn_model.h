@@ -118,7 +118,8 @@ typedef struct LearnField
 	bool		same_depth;		/* image: so are grey ones among colour, and the other way round */
 	LearnFitting fitting;		/* image */
 	size_t		crop[2];		/* image: height and width of the centred part that is kept first, 0: all */
-	LearnCrop	keep;			/* signal: which part of a longer one, outside training */
+	LearnCrop	keep;			/* signal: which part of a longer one */
+	size_t		stride;			/* signal: samples between two windows of dims[0] each, see windows.h of src/learn; 0: one part is all */
 	double		rate;			/* signal: samples a second as they come and as they are stored, both 0: not resampled */
 	double		to_rate;
 	LearnSignalScaling scaling; /* signal */

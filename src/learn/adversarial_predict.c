@@ -7,6 +7,7 @@
  */
 #include "adversarial.h"
 #include "predict.h"
+#include "windows.h"
 
 #include <math.h>
 #include <string.h>
@@ -45,6 +46,8 @@ learn_predictor_oracle_create(LearnPredictor *predictor, double tolerance, Learn
 		return dev_fail(session, DEV_INVALID, "a model of several labels has no single wrong answer that an attack could look for");
 	if (model->task == LEARN_REGRESSION && !(tolerance > 0))
 		return dev_fail(session, DEV_INVALID, "tolerance \"%g\" is not above 0", tolerance);
+	if (learn_fields_windowed(model->fields, model->n_fields))
+		return learn_windows_no_attack(session);
 	made = dev_alloc(session, 1, sizeof(LearnPredictorOracle));
 	if (made == NULL)
 		return DEV_NO_MEMORY;

@@ -188,11 +188,21 @@ scale_signal(LearnSignalScaling scaling, size_t length, size_t leads, float *val
 		values[i] = (float) (((double) values[i] - mean[i % leads]) / deviation[i % leads]);
 }
 
+static bool
+too_many_windows(const LearnField *field, size_t n, LearnTrouble *trouble)
+{
+	memset(trouble, 0, sizeof(*trouble));
+	trouble->status = DEV_BAD_DATA;
+	snprintf(trouble->message, sizeof(trouble->message), "the signal of %zu samples makes %zu windows, and %d are the most", n,
+			 learn_signal_windows(n, field->dims[0], field->stride), LEARN_SIGNAL_MOST_WINDOWS);
+	snprintf(trouble->hint, sizeof(trouble->hint), "Train with a larger \"stride\", or cut the recording into several rows.");
+	return false;
+}
+
 bool
 learn_field_take_signal(const LearnField *field, size_t length, size_t leads, const float *src,
 						void **taken, size_t *taken_size, LearnTrouble *trouble)
 {
-	LearnSignalPlan plan = {.leads = leads, .rate = field->rate, .to_rate = field->to_rate};
 	bool		resampled = field->rate > 0 && field->rate != field->to_rate;
 	float		nothing[LEARN_SIGNAL_MOST_LEADS];
 	float	   *whole;
@@ -212,7 +222,9 @@ learn_field_take_signal(const LearnField *field, size_t length, size_t leads, co
 	/* Before a size is made of it: rates may be anything. */
 	if (resampled && (double) length * field->to_rate / field->rate > (double) (LEARN_SIGNAL_MOST_VALUES / leads))
 		return bad_value(trouble, "the signal is too long once it is resampled");
-	n = resampled ? learn_signal_resampled(&plan, length) : length;
+	n = resampled ? learn_signal_resampled(field->rate, field->to_rate, length) : length;
+	if (field->stride > 0 && learn_signal_windows(n, field->dims[0], field->stride) > LEARN_SIGNAL_MOST_WINDOWS)
+		return too_many_windows(field, n, trouble);
 	*taken_size = n * leads * sizeof(float);
 	whole = malloc(length * leads * sizeof(float));
 	dst = resampled ? malloc(*taken_size) : whole;
@@ -231,7 +243,7 @@ learn_field_take_signal(const LearnField *field, size_t length, size_t leads, co
 		learn_signal_bridge(length, leads, whole, nothing);
 	if (resampled)
 	{
-		learn_signal_resample(LEARN_RESAMPLE_SINC, length, leads, whole, field->rate / field->to_rate, n, dst, NULL);
+		learn_signal_resample(length, leads, whole, field->rate / field->to_rate, n, dst, NULL);
 		free(whole);
 	}
 	if (scaled_by_signal(field))
@@ -304,8 +316,7 @@ find_signal_changes(const LearnField *field, size_t length, const float *src, co
 {
 	size_t		leads = field->dims[1];
 	bool		resampled = field->rate > 0 && field->rate != field->to_rate;
-	LearnSignalPlan plan = {.leads = leads, .rate = field->rate, .to_rate = field->to_rate};
-	size_t		whole = resampled ? learn_signal_resampled(&plan, length) : length;
+	size_t		whole = resampled ? learn_signal_resampled(field->rate, field->to_rate, length) : length;
 	size_t		n = whole < field->dims[0] ? whole : field->dims[0];
 	size_t		first = learn_field_first(field, whole);
 	double		step = resampled ? field->to_rate / field->rate : 1;

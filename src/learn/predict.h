@@ -10,6 +10,7 @@
 #include "encode.h"
 #include "field_batch.h"
 #include "stretch.h"
+#include "windows.h"
 
 #include "idla/learn_augment.h"
 
@@ -57,6 +58,8 @@ struct LearnPredictor
 	float	   *emissions;		/* tagging: of a pass, mean over the networks */
 	float	   *shares;			/* the same of the probabilities of tags, where tokens stand alone; else NULL */
 	LearnViews *views;			/* NULL where rows are answered as they are */
+	LearnSlot  *slots;			/* (max_batch) the windows that are loaded, NULL unless signals are seen in windows */
+	double	   *window_outputs; /* (max_batch, n_outputs) */
 	void	   *explainer;		/* buffers of explain.c, NULL until something is explained */
 };
 
@@ -106,13 +109,17 @@ extern void learn_predictor_set(LearnPredictor *predictor, const LearnEngine *en
 /* Where rows come from: an array of their stored values, or a data set. */
 typedef struct LearnRows
 {
-	const LearnBytes *fields;	/* (n, n_fields), or NULL */
-	LearnDataset *dataset;
+	const float *raw;			/* (n, n_channels) */
+	const LearnBytes *fields;	/* (n, n_fields) */
+	LearnDataset *dataset;		/* or NULL */
 	const uint32_t *numbers;
 } LearnRows;
 
-/* A stored value of row `row`, good until the next one is asked for. */
-extern DevStatus learn_rows_field(const LearnPredictor *predictor, const LearnRows *rows, size_t row, int field, LearnBytes *value);
+/*
+ * A stored value, good until the next one is asked for: what the predictor's row `row` shows of it, in a pass that begins with row `first`.
+ */
+extern DevStatus learn_rows_shown(const LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t row, int field,
+								  LearnBytes *value);
 /* The engine that tells most lengths of texts apart. */
 extern const LearnEngine *learn_predictor_longest(const LearnPredictor *predictor);
 

@@ -66,6 +66,8 @@ learn_row_classifier_create(LearnPredictor *predictor, const LearnConstraint *co
 	*row = NULL;
 	if (made == NULL)
 		return DEV_NO_MEMORY;
+	if (learn_fields_windowed(model->fields, model->n_fields))
+		return learn_windows_no_noise(session);
 	made->predictor = predictor;
 	made->constraints = constraints;
 	made->answers = dev_alloc(session, learn_predictor_room(predictor), predictor->n_outputs * sizeof(double));

@@ -8,6 +8,8 @@
  */
 #include "trainer.h"
 
+#include "windows.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -53,6 +55,8 @@ learn_adversary_check(DevSession *session, const LearnAdversary *adversary, cons
 		return DEV_OK;
 	for (int i = 0; i < model->n_fields; i++)
 		any = any || moves_field(adversary, model->fields, i);
+	if (learn_fields_windowed(model->fields, model->n_fields))
+		return learn_windows_no_attack(session);
 	if (model->task == LEARN_SURVIVAL)
 		return dev_fail(session, DEV_INVALID, "a survival model has no wrong answer that an attack could look for");
 	if (!any)
@@ -139,8 +143,6 @@ learn_machine_resist(LearnMachine *machine, const LearnResistance *resistance)
 	{
 		LearnWorker *worker = &machine->workers[i];
 
-		worker->number = i;
-		worker->machine = machine;
 		worker->moved = dev_alloc(machine->session, (size_t) machine->n_moved + 1, sizeof(float *));
 		status = worker->moved == NULL ? DEV_NO_MEMORY : create_moved(machine, worker);
 		/* An attack reads gradients of inputs. */

@@ -182,6 +182,8 @@ put_fields(StringInfo out, const LearnModel *model)
 		idla_json_open_array(out, "crop");
 		appendStringInfo(out, "%zu,%zu]", field->crop[0], field->crop[1]);
 		idla_json_put_integer(out, "keep", field->keep);
+		if (field->stride > 0)
+			idla_json_put_integer(out, "stride", (int64) field->stride);
 		idla_json_put_double(out, "rate", field->rate);
 		idla_json_put_double(out, "to_rate", field->to_rate);
 		idla_json_put_integer(out, "scaling", field->scaling);

@@ -45,7 +45,7 @@ static const char *const column_words[] = {
 };
 static const char *const override_names[] = {
 	"kind", "scaling", "reference", "length", "keep", "height", "width", "depth", "crop", "fitting", "rate", "to_rate", "part",
-	"normalize", "immutable", "low", "high", "step", "pieces", "lowercase", "vocabulary", "truncate", NULL
+	"window", "stride", "normalize", "immutable", "low", "high", "step", "pieces", "lowercase", "vocabulary", "truncate", NULL
 };
 static const char *const bad_input_words[] = {"error", "skip", NULL};
 static const char *const fitting_names[] = {"stretch", "crop", "pad", NULL};	/* by LearnFitting */
@@ -240,6 +240,10 @@ read_override(IdlaOverride *override, const char *path, const JsonbValue *value)
 			override->to_rate = rate_of(psprintf("%s.to_rate", path), &item);
 		else if (strcmp(name, "part") == 0)
 			override->part = idla_option_word(psprintf("%s.part", path), &item, part_names);
+		else if (strcmp(name, "window") == 0)
+			override->window = size_of(psprintf("%s.window", path), &item);
+		else if (strcmp(name, "stride") == 0)
+			override->stride = size_of(psprintf("%s.stride", path), &item);
 		else if (strcmp(name, "pieces") == 0)
 			override->pieces = (int) idla_option_number(psprintf("%s.pieces", path), &item, 16, LEARN_MAX_PIECES, true);
 		else if (strcmp(name, "lowercase") == 0)

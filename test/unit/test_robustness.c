@@ -4,6 +4,8 @@
  */
 #include "models.h"
 
+#include "allowed.h"
+
 #include "idla/learn_robust.h"
 
 #define INPUTS 5
@@ -285,8 +287,8 @@ test_referee(void)
 		for (size_t row = 0; row < RULED; row++)
 		{
 			kept = kept && keeps_rule(&rule, row, changed + row * 9);
-			allowed = allowed && learn_row_allowed(model->channels, model->n_channels, constraints, how.numbers.norm, 0.5, 2,
-												   raw + row * 9, changed + row * 9);
+			allowed = allowed && row_allowed(model->channels, model->n_channels, constraints, how.numbers.norm, 0.5, 2,
+											 raw + row * 9, changed + row * 9);
 			less = less && losses[row] <= most[row] + 0.2f;
 			moved += changed[row * 9] != raw[row * 9];
 		}
