@@ -220,7 +220,7 @@ typedef struct IdlaDeployment
 {
 	int64		number;			/* from 1; 0: there is none */
 	int			version;
-	Jsonb	   *card;			/* an object, palloc'd */
+	Jsonb	   *card;			/* palloc'd; NULL, or anything, where somebody changed the row */
 } IdlaDeployment;
 
 extern IdlaDeployment *idla_table_deployments(const IdlaTable *table, Snapshot snapshot, int *n);

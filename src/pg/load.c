@@ -343,7 +343,8 @@ idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 	CachedModel *cached;
 	IdlaLoaded *loaded;
 	Pin		   *pin;
-	IdlaDeployment	latest = {0};
+	IdlaDeployment latest = {0};
+	IdlaVersion candidate;
 	double		share = -1;
 
 	/* The lock comes first, so that what is checked is what is read. */
@@ -358,6 +359,9 @@ idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 	{
 		version = idla_table_in_service(&table, snapshot, &latest);
 		share = idla_deployment_share(&latest);
+		/* A version that was deleted meanwhile is on trial no more. */
+		if (share >= 0 && !idla_table_version(&table, snapshot, latest.version, &candidate))
+			share = -1;
 	}
 	if (version < 0)
 		raise_missing(&table, snapshot, -1);

@@ -99,6 +99,21 @@ SET idla.on_bad_input = 'null';
 SELECT count(idla_predict('arrays', s)) FROM (SELECT age, ARRAY[noise, 1] AS panel FROM patients) s;
 RESET idla.on_bad_input;
 
+-- images, signals and texts: copies in batches, none row by row
+CREATE TABLE beats AS
+SELECT i AS id, (SELECT array_agg(sin(i * 0.7 + j * (0.1 + (i % 2) * 0.2)) ORDER BY j) FROM generate_series(1, 64) j) AS lead, CASE WHEN i % 2 = 0 THEN 'slow and calm' ELSE 'fast' END || ' ' || i AS note, i % 2 = 0 AS calm
+FROM generate_series(1, 120) i;
+SELECT version FROM idla_train('waves', 'SELECT lead, note, calm FROM beats', 'calm', architecture => 'linear', options => '{"epochs": 2, "seed": 1, "columns": {"note": "text"}}');
+SELECT version FROM idla_train('waves', 'SELECT lead, note, calm FROM beats', 'calm', architecture => 'linear', options => '{"epochs": 2, "seed": 2, "columns": {"note": "text"}}');
+CREATE TABLE heard AS SELECT id, idla_predict('waves', b, 1) AS p1, idla_predict('waves', b, 2) AS p2 FROM beats b;
+SELECT idla_deploy('waves', 2, share => 0.5);
+CREATE TABLE chosen AS SELECT id, idla_predict('waves', b) AS p FROM beats b;
+SET idla.batch_predict = off;
+SELECT count(*), count(*) FILTER (WHERE p IN (p1, p2)) AS either, count(*) FILTER (WHERE p = p2) BETWEEN 40 AND 80 AS half, count(*) FILTER (WHERE p = idla_predict('waves', b)) AS same
+FROM beats b JOIN heard USING (id) JOIN chosen USING (id);
+RESET idla.batch_predict;
+SELECT compared, failed FROM idla_stat_trials WHERE model = 'waves'::regclass;
+
 -- other tasks
 SELECT version FROM idla_train('r', 'SELECT age, noise, age + noise AS y, age - noise AS z FROM patients', 'y,z', architecture => 'linear', options => '{"epochs": 3, "seed": 1}');
 SELECT version FROM idla_train('r', 'SELECT age, noise, age + noise AS y, age - noise AS z FROM patients', 'y,z', architecture => 'linear', options => '{"epochs": 3, "seed": 2}');
@@ -138,6 +153,12 @@ UPDATE m SET card = '[1]' WHERE chunk = (SELECT min(chunk) FROM m);
 SELECT first, second FROM served();
 UPDATE m SET card = NULL WHERE chunk = (SELECT min(chunk) FROM m);
 SELECT count(*) FROM idla_deployments WHERE model = 'm'::regclass AND event IS NULL;
+-- the candidate was deleted
+SELECT idla_deploy('m', 2, share => 1);
+BEGIN;
+DELETE FROM m WHERE version = 2 AND chunk >= 0;
+SELECT first, second FROM served();
+ROLLBACK;
 DELETE FROM m WHERE chunk < 0;
 SELECT version, status FROM idla_versions WHERE model = 'm'::regclass AND version < 3;
 
