@@ -16,6 +16,7 @@ struct IdlaAnswering
 	IdlaAnswerKind kind;
 	MemoryContext context;
 	double		threshold;		/* binary: the probability from which the positive class is named */
+	double		abstain;		/* idla_classify: the probability below which none is */
 	int			output;			/* idla_predict: which one, -1: not chosen yet */
 	char	   *output_name;	/* as the user named it, or NULL */
 	Datum	   *labels;			/* idla_classify: (classes) text */
@@ -115,6 +116,18 @@ require_classifier(const IdlaLoaded *loaded, const char *function)
 				 errhint("Use idla_predict.")));
 }
 
+double
+idla_abstain_of(const IdlaLoaded *loaded)
+{
+	double		abstain = 0;
+
+	if (idla_card_number(loaded->model->card, "abstain", &abstain) && !(abstain >= 0 && abstain <= 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the card of model \"%s\" has \"abstain\" outside 0 and 1", model_name(loaded))));
+	return abstain;
+}
+
 IdlaAnswering *
 idla_answering_create(const IdlaLoaded *loaded, IdlaAnswerKind kind, MemoryContext context)
 {
@@ -130,6 +143,7 @@ idla_answering_create(const IdlaLoaded *loaded, IdlaAnswerKind kind, MemoryConte
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("the card of model \"%s\" has a threshold outside 0 and 1", model_name(loaded))));
+	answering->abstain = idla_abstain_of(loaded);
 	answering->output = -1;
 	if (kind == IDLA_CLASSIFY)
 	{
@@ -228,14 +242,18 @@ all_answers(const IdlaAnswering *answering, const double *answers)
 }
 
 Datum
-idla_answering_datum(const IdlaAnswering *answering, const double *answers)
+idla_answering_datum(const IdlaAnswering *answering, const double *answers, bool *isnull)
 {
+	const LearnModel *learn = &answering->loaded->model->learn;
+
+	*isnull = false;
 	switch (answering->kind)
 	{
 		case IDLA_PREDICT:
 			return Float8GetDatum(wanted_answer(answering, answers));
 		case IDLA_CLASSIFY:
-			return answering->labels[idla_likeliest_class(&answering->loaded->model->learn, answers, answering->threshold)];
+			*isnull = idla_abstains(learn, answers, answering->abstain);
+			return answering->labels[idla_likeliest_class(learn, answers, answering->threshold)];
 		case IDLA_PROBABILITIES:
 			return JsonbPGetDatum(all_answers(answering, answers));
 	}

@@ -511,7 +511,7 @@ answer(BatchState *state, Pass *pass)
 		{
 			call->nulls[row] = pass->missing[row];
 			if (!call->nulls[row])
-				call->answers[row] = idla_answering_datum(call->answering, pass->scores + (size_t) row * n_outputs);
+				call->answers[row] = idla_answering_datum(call->answering, pass->scores + (size_t) row * n_outputs, &call->nulls[row]);
 		}
 	}
 }

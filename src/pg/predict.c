@@ -34,7 +34,7 @@ answer(FunctionCallInfo fcinfo, IdlaSite *site, IdlaAnswerKind kind, int output)
 	answers = idla_site_answers(site, idla_on_bad_input == IDLA_BAD_INPUT_NULL);
 	if (answers == NULL)
 		PG_RETURN_NULL();
-	return idla_answering_datum(answering, answers);
+	return idla_answering_datum(answering, answers, &fcinfo->isnull);
 }
 
 /* Arguments: model, input, version and whatever the kind has. */

@@ -57,10 +57,12 @@ typedef struct IdlaAnswering IdlaAnswering;
 
 /* ERROR where the model's task has no such answer. `loaded` and `context`, where it lives, must outlive it. */
 extern IdlaAnswering *idla_answering_create(const IdlaLoaded *loaded, IdlaAnswerKind kind, MemoryContext context);
+/* The probability below which a classifier names no class, 0: it always does; ERROR for a card that says nonsense. */
+extern double idla_abstain_of(const IdlaLoaded *loaded);
 /* IDLA_PREDICT: which output is wanted, NULL: the only one; ERROR where there is none. Quick when it is the last one again. */
 extern void idla_answering_choose(IdlaAnswering *answering, const char *output);
-/* The answer for one row's learn_scores_to_answers. A class lives as long as the answering, jsonb is palloc'd. */
-extern Datum idla_answering_datum(const IdlaAnswering *answering, const double *answers);
+/* The answer for one row's learn_scores_to_answers. A class lives as long as the answering, and is NULL where the model abstains; jsonb is palloc'd. */
+extern Datum idla_answering_datum(const IdlaAnswering *answering, const double *answers, bool *isnull);
 
 /* ---- support.c ---- */
 
