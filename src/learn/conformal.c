@@ -3,7 +3,7 @@
  *
  * A score is larger the worse a value or class fits a row's answer. Whatever it is made of, the scores of rows held out and
  * of a new row are exchangeable, and so the rank of the new one is uniform: that alone makes the promise. Targets are kept in
- * single precision, and answers may have been summed in another order: scores are made larger by what that can be.
+ * single precision, as scores are, and answers may have been summed in another order: scores are made larger by what that can be.
  */
 #include "dataset.h"
 
@@ -76,7 +76,7 @@ learn_conformal_threshold(const LearnScoreTable *table, double coverage)
 		else
 			high = middle;
 	}
-	return low < table->n_knots ? table->knots[low] : INFINITY;
+	return low < table->n_knots ? (double) table->knots[low] : INFINITY;
 }
 
 const LearnScoreTable *
@@ -106,11 +106,11 @@ fill_table(DevSession *session, double *scores, size_t n, int most, LearnScoreTa
 	qsort(scores, n, sizeof(double), compare_doubles);
 	table->n = n;
 	table->n_knots = n < (size_t) most ? (int) n : most;
-	table->knots = dev_alloc(session, (size_t) table->n_knots, sizeof(double));
+	table->knots = dev_alloc(session, (size_t) table->n_knots, sizeof(float));
 	if (table->knots == NULL)
 		return DEV_NO_MEMORY;
 	for (int i = 0; i < table->n_knots; i++)
-		table->knots[i] = scores[learn_conformal_rank(n, table->n_knots, i) - 1];
+		table->knots[i] = (float) fmin(scores[learn_conformal_rank(n, table->n_knots, i) - 1], (double) FLT_MAX);
 	return dev_poll(session);
 }
 

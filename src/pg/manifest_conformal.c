@@ -5,6 +5,9 @@
  * anyone: tables must be as many as the targets and subgroups, and their scores few, finite and ascending.
  */
 #include "manifest.h"
+
+#include <math.h>
+
 #include "conformal.h"
 
 static void
@@ -12,8 +15,14 @@ put_table(StringInfo out, const LearnScoreTable *table)
 {
 	idla_json_open_object(out);
 	idla_json_put_integer(out, "rows", (int64) table->n);
-	idla_json_put_doubles(out, "scores", table->knots, (size_t) table->n_knots);
-	appendStringInfoChar(out, '}');
+	idla_json_open_array(out, "scores");
+	for (int i = 0; i < table->n_knots; i++)
+	{
+		if (i > 0)
+			appendStringInfoChar(out, ',');
+		idla_json_number_float(out, table->knots[i]);
+	}
+	appendStringInfoString(out, "]}");
 }
 
 void
@@ -85,13 +94,20 @@ read_table(IdlaModel *model, JsonbContainer *object, LearnScoreTable *table)
 {
 	int64		rows = idla_json_integer(object, "rows", 1, INT64CONST(1) << 53);
 
-	table->knots = keep_doubles(model, object, "scores", 1, LEARN_CONFORMAL_MOST_KNOTS, &table->n_knots);
+	JsonbValue *values = idla_json_array(object, "scores", 1, LEARN_CONFORMAL_MOST_KNOTS, &table->n_knots);
+
+	table->knots = keep(model, (size_t) table->n_knots, sizeof(float));
 	table->n = (uint64) rows;
 	if (table->n_knots > rows)
 		idla_corrupt("%lld rows have %d conformal scores", (long long) rows, table->n_knots);
 	for (int i = 0; i < table->n_knots; i++)
-		if (table->knots[i] < (i == 0 ? 0 : table->knots[i - 1]))
-			idla_corrupt("Conformal scores are negative or do not ascend");
+	{
+		double		score = idla_json_double_of(&values[i], "scores");
+
+		table->knots[i] = (float) score;
+		if (!isfinite(table->knots[i]) || table->knots[i] < (i == 0 ? 0 : table->knots[i - 1]))
+			idla_corrupt("Conformal scores are negative, too large, or do not ascend");
+	}
 }
 
 static void

@@ -77,11 +77,11 @@ test_ranks(void)
 		{0, 0.01, false}
 	};
 	static const size_t sizes[] = {20, 21, 99, 100, 1000, 1023, 1024, 1025, 1500, 4999, 30011};
-	double		scores[99];
+	float		scores[99];
 	DevSession *session;
 
 	for (int i = 0; i < 99; i++)
-		scores[i] = i;
+		scores[i] = (float) i;
 	for (size_t i = 0; i < sizeof(least) / sizeof(least[0]); i++)
 	{
 		LearnScoreTable table = {least[i].n, (int) least[i].n, scores};
