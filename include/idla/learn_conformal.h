@@ -29,8 +29,9 @@ extern const char *const learn_conformal_score_names[];	/* "residual", "scaled",
 #define LEARN_NO_GROUP UINT32_MAX
 
 /*
- * The scores of n rows, ascending, in single precision, which they are rounded up by more than. Of more rows than knots the largest quarter is kept, and of the others each that comes at
- * equal steps of rank: what lies between is rounded up, so that coverage never suffers.
+ * The scores of n rows, ascending, in single precision, which they are rounded up by more than. Of more rows than knots the
+ * largest quarter is kept, and of the others each that comes at equal steps of rank: what lies between is rounded up, so that
+ * coverage never suffers.
  */
 typedef struct LearnScoreTable
 {
