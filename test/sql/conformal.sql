@@ -51,9 +51,10 @@ SELECT idla_interval('cost', p) FROM (SELECT age, dose, 1.5 AS sex FROM later) p
 SELECT idla_interval('cost', p) = idla_interval('cost', q) AS same, idla_interval('cost', p, version => 1) = idla_interval('cost', p) AS other FROM (SELECT * FROM later LIMIT 1) p, LATERAL (SELECT p.age, p.dose, p.sex::char(10) AS sex) q;
 
 -- as wide as answers of that size are unsure
-SELECT model FROM idla_train('days', 'SELECT age, dose, days FROM people WHERE i <= 8000', 'days', architecture => 'linear', options => '{"epochs": 6, "seed": 2, "conformal": {"score": "scaled"}}');
+SELECT model FROM idla_train('days', 'SELECT age, dose, days FROM people WHERE i <= 8000', 'days', architecture => 'linear', options => '{"epochs": 20, "seed": 2, "conformal": {"score": "scaled"}}');
 SELECT within(avg((days::numeric <@ idla_interval('days', p))::int), count(*), 600) FROM later p;
-SELECT age > 0.5 AS old, round(avg((days::numeric <@ idla_interval('days', p))::int), 1) AS covered, avg(upper(idla_interval('days', p)) - lower(idla_interval('days', p))) BETWEEN 4 AND 6 AS narrow, avg(upper(idla_interval('days', p)) - lower(idla_interval('days', p))) BETWEEN 7 AND 10 AS wide FROM later p GROUP BY 1 ORDER BY 1;
+SELECT round(avg((days::numeric <@ i)::int) FILTER (WHERE age <= 0.5), 1) AS young, round(avg((days::numeric <@ i)::int) FILTER (WHERE age > 0.5), 1) AS old,
+	avg(upper(i) - lower(i)) FILTER (WHERE age > 0.5) > 1.5 * avg(upper(i) - lower(i)) FILTER (WHERE age <= 0.5) AS wider FROM (SELECT age, days, idla_interval('days', p) AS i FROM later p) x;
 
 -- several targets
 SELECT model FROM idla_train('both', 'SELECT age, dose, cost, days FROM people WHERE i <= 8000', 'cost,days', architecture => 'linear', options => '{"epochs": 3, "seed": 4}');
