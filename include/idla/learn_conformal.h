@@ -88,8 +88,9 @@ extern int	learn_conformal_knots(size_t n_tables);
 extern uint64_t learn_conformal_rank(uint64_t n, int n_knots, int knot);
 /* The score that ceil((n + 1) coverage) of n rows do not exceed; INFINITY when n rows are too few to say. */
 extern double learn_conformal_threshold(const LearnScoreTable *table, double coverage);
-/* The table for a row of that group: that of all rows for a group without one, and for NULL. */
-extern const LearnScoreTable *learn_conformal_table(const LearnConformal *conformal, const char *group, int target);
+/* Which tables a row of that group has: 0, those of all rows, for a group without its own and for NULL; else the group's number from 1. */
+extern int	learn_conformal_place(const LearnConformal *conformal, const char *group);
+extern const LearnScoreTable *learn_conformal_table(const LearnConformal *conformal, int place, int target);
 
 /* Regression: the values that fit an answer; infinite where the threshold is. */
 extern void learn_conformal_interval(const LearnConformal *conformal, int target, double answer, double threshold,

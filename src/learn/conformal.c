@@ -79,14 +79,18 @@ learn_conformal_threshold(const LearnScoreTable *table, double coverage)
 	return low < table->n_knots ? (double) table->knots[low] : INFINITY;
 }
 
-const LearnScoreTable *
-learn_conformal_table(const LearnConformal *conformal, const char *group, int target)
+int
+learn_conformal_place(const LearnConformal *conformal, const char *group)
 {
-	int			place = 0;
-
-	for (int i = 0; i < conformal->n_groups && place == 0 && group != NULL; i++)
+	for (int i = 0; i < conformal->n_groups && group != NULL; i++)
 		if (strcmp(conformal->groups[i], group) == 0)
-			place = i + 1;
+			return i + 1;
+	return 0;
+}
+
+const LearnScoreTable *
+learn_conformal_table(const LearnConformal *conformal, int place, int target)
+{
 	return &conformal->tables[(size_t) place * (size_t) conformal->n_targets + (size_t) target];
 }
 

@@ -29,12 +29,6 @@
 
 PG_FUNCTION_INFO_V1(idla_predict_support);
 
-static const char *const counterparts[IDLA_ANSWER_KINDS] = {
-	[IDLA_PREDICT] = "idla_predict_columns",
-	[IDLA_CLASSIFY] = "idla_classify_columns",
-	[IDLA_PROBABILITIES] = "idla_probabilities_columns"
-};
-
 /* Of the functions of columns: those that calls have become in the planning that goes on. */
 static Oid	seen[IDLA_ANSWER_KINDS];
 
@@ -50,7 +44,7 @@ idla_support_kind(Oid function)
 int
 idla_support_names(IdlaAnswerKind kind)
 {
-	return kind == IDLA_PREDICT ? 3 : 2;
+	return 2 + idla_answer_shapes[kind].n_own;
 }
 
 bool
@@ -278,7 +272,7 @@ find_kind(Oid function)
 	size_t		length = name == NULL ? 0 : strlen(name);
 
 	for (int kind = 0; length > 0 && kind < IDLA_ANSWER_KINDS; kind++)
-		if (strncmp(counterparts[kind], name, length) == 0 && strcmp(counterparts[kind] + length, "_columns") == 0)
+		if (strncmp(idla_answer_shapes[kind].columns, name, length) == 0 && strcmp(idla_answer_shapes[kind].columns + length, "_columns") == 0)
 			return kind;
 	return -1;
 }
@@ -287,16 +281,19 @@ find_kind(Oid function)
 static Oid
 find_counterpart(Oid function, IdlaAnswerKind kind)
 {
-	Oid			of_output[] = {REGCLASSOID, INT4OID, TEXTOID, TEXTARRAYOID, ANYOID};
-	Oid			plain[] = {REGCLASSOID, INT4OID, TEXTARRAYOID, ANYOID};
+	const IdlaAnswerShape *shape = &idla_answer_shapes[kind];
+	Oid			types[4 + IDLA_MOST_OWN] = {REGCLASSOID, INT4OID};
 	char	   *schema = get_namespace_name(get_func_namespace(function));
 	List	   *name;
 
 	if (schema == NULL)
 		return InvalidOid;
-	name = list_make2(makeString(schema), makeString(pstrdup(counterparts[kind])));
-	return kind == IDLA_PREDICT ? LookupFuncName(name, lengthof(of_output), of_output, true) :
-		LookupFuncName(name, lengthof(plain), plain, true);
+	name = list_make2(makeString(schema), makeString(pstrdup(shape->columns)));
+	for (int i = 0; i < shape->n_own; i++)
+		types[2 + i] = shape->types[i];
+	types[2 + shape->n_own] = TEXTARRAYOID;
+	types[3 + shape->n_own] = ANYOID;
+	return LookupFuncName(name, 4 + shape->n_own, types, true);
 }
 
 static bool
@@ -307,7 +304,7 @@ expand(PlannerInfo *root, Node *row, Columns *columns)
 	return IsA(row, RowExpr) && expand_constructor((RowExpr *) row, columns);
 }
 
-/* The arguments of the function of a row are model, input, version, and for idla_predict output. */
+/* The arguments of the function of a row are as its shape says; those of the function of columns stand in another order. */
 static Node *
 simplify(PlannerInfo *root, const FuncExpr *call)
 {
@@ -329,9 +326,9 @@ simplify(PlannerInfo *root, const FuncExpr *call)
 	record_plan_function_dependency(root, call->funcid);
 	seen[kind] = counterpart;
 
-	arguments = list_make2(linitial(call->args), lthird(call->args));
-	if (kind == IDLA_PREDICT)
-		arguments = lappend(arguments, lfourth(call->args));
+	arguments = list_make2(linitial(call->args), list_nth(call->args, idla_answer_shapes[kind].version));
+	for (int i = 0; i < idla_answer_shapes[kind].n_own; i++)
+		arguments = lappend(arguments, list_nth(call->args, idla_answer_shapes[kind].own[i]));
 	arguments = lappend(arguments, names_constant(columns.names));
 	arguments = list_concat(arguments, columns.expressions);
 	return (Node *) makeFuncExpr(counterpart, call->funcresulttype, arguments, call->funccollid, call->inputcollid,

@@ -131,7 +131,7 @@ tell_small_groups(const IdlaSubgroups *subgroups, const LearnConformal *conforma
 	int			n = 0;
 
 	for (int i = 0; i < subgroups->n; i++)
-		if (learn_conformal_table(conformal, subgroups->names[i], 0) == conformal->tables)
+		if (learn_conformal_place(conformal, subgroups->names[i]) == 0)
 			names[n++] = subgroups->names[i];
 	if (n > 0)
 		ereport(NOTICE,
@@ -250,8 +250,7 @@ measure(IdlaTraining *run, size_t n, const int *places, const double *answers, c
 	bool	   *in = palloc(sizeof(bool) * (Size) Max(model->n_classes, 1));
 
 	for (int place = 0; place <= conformal->n_groups; place++)
-		thresholds[place] = learn_conformal_threshold(learn_conformal_table(conformal, place == 0 ? NULL : conformal->groups[place - 1],
-																			target), levels[level]);
+		thresholds[place] = learn_conformal_threshold(learn_conformal_table(conformal, place, target), levels[level]);
 	for (size_t i = 0; i < n; i++)
 	{
 		double		size;
@@ -282,7 +281,7 @@ places_of(const IdlaTraining *run, const uint32_t *rows, size_t n)
 	int			of_group[LEARN_CONFORMAL_MOST_GROUPS] = {0};
 
 	for (int i = 0; subgroups != NULL && i < subgroups->n; i++)
-		of_group[i] = (int) (learn_conformal_table(conformal, subgroups->names[i], 0) - conformal->tables) / conformal->n_targets;
+		of_group[i] = learn_conformal_place(conformal, subgroups->names[i]);
 	for (size_t i = 0; i < n; i++)
 	{
 		uint32_t	group = subgroups == NULL ? LEARN_NO_GROUP : subgroups->codes[rows[i]];
@@ -341,7 +340,7 @@ put_groups(StringInfo out, const LearnConformal *conformal)
 	idla_json_key(out, "groups");
 	appendStringInfoChar(out, '{');
 	for (int i = 0; i < conformal->n_groups; i++)
-		idla_json_put_integer(out, conformal->groups[i], (int64) learn_conformal_table(conformal, conformal->groups[i], 0)->n);
+		idla_json_put_integer(out, conformal->groups[i], (int64) learn_conformal_table(conformal, i + 1, 0)->n);
 	appendStringInfoChar(out, '}');
 }
 

@@ -89,10 +89,43 @@ SELECT model FROM idla_train('careful', 'SELECT age, dose, sick FROM people WHER
 SELECT card->'abstain' AS abstain, (card->>'abstained')::float8 BETWEEN 0.3 AND 0.6 AS some, (card->>'accuracy_answered')::float8 > 0.85 AS better FROM careful WHERE chunk = 0;
 SELECT bool_and((idla_classify('careful', p) IS NULL) = (greatest(idla_predict('careful', p), 1 - idla_predict('careful', p)) < 0.8)) AS as_said, count(idla_classify('careful', p)) BETWEEN 3000 AND 6000 AS some FROM later p;
 SELECT count(*) AS different FROM (SELECT idla_classify('careful', p) AS a, idla_classify('careful', (SELECT q FROM (SELECT p.age, p.dose) q)) AS b FROM later p WHERE i < 8500) x WHERE a IS DISTINCT FROM b;
+SELECT bool_and((idla_classify('careful', p, abstain => 0.95) IS NULL) = (greatest(idla_predict('careful', p), 1 - idla_predict('careful', p)) < 0.95)) AS as_asked, count(*) FILTER (WHERE idla_classify('careful', p, abstain => 0) IS NULL) AS never FROM later p;
+SELECT idla_classify('careful', p, abstain => -1) FROM later p LIMIT 1;
 UPDATE careful SET card = card || '{"abstain": 1.5}';
 SELECT idla_classify('careful', p) FROM later p LIMIT 1;
 UPDATE careful SET card = card - 'abstain';
 SELECT count(*) FROM later p WHERE idla_classify('careful', p) IS NULL;
+
+-- in batches, by columns and row by row: the same
+CREATE FUNCTION compare(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE line text; nodes int := 0; different bigint;
+BEGIN
+	SET LOCAL idla.batch_predict = on;
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+		nodes := nodes + (line LIKE '%IDLA Batch Predict%')::int;
+	END LOOP;
+	EXECUTE 'CREATE TEMP TABLE batched AS ' || query;
+	SET LOCAL idla.batch_predict = off;
+	EXECUTE 'CREATE TEMP TABLE single AS ' || query;
+	SELECT count(*) INTO different FROM batched b FULL JOIN single s USING (i) WHERE b.a IS DISTINCT FROM s.a;
+	DROP TABLE batched, single;
+	RETURN format('%s batch nodes: %s rows differ', nodes, different);
+END $$;
+SET idla.batch_rows = 100;
+SELECT compare($$SELECT i, idla_interval('cost', p, version => 2) AS a FROM people p WHERE i % 10 = 0$$);
+SELECT compare($$SELECT i, ROW(idla_interval('cost', p, 0.8, 2), idla_predict('cost', p, 2), idla_interval('both', p, output => 'days'))::text AS a FROM people p WHERE i % 10 = 0$$);
+SELECT compare($$SELECT i, idla_interval('cost', q, version => 2) AS a FROM (SELECT i, age + 0.1 AS age, dose, lower(sex) AS sex FROM people) q WHERE i % 10 = 0$$);
+SELECT compare($$SELECT i, idla_label_set('grade', p, 0.95) AS a FROM people p WHERE i % 10 = 0$$);
+SELECT compare($$SELECT i, idla_label_set('grade', p, NULL) AS a FROM people p WHERE i % 100 = 0$$);
+SELECT compare($$SELECT i, ROW(idla_classify('careful', p, abstain => 0.9), idla_classify('sick', p), idla_classify('careful', p))::text AS a FROM people p WHERE i % 10 = 0$$);
+SELECT compare($$SELECT i, idla_interval('cost', r, version => 2) AS a FROM people p, LATERAL (SELECT p.age, p.dose, p.sex OFFSET 0) r WHERE i % 100 = 0$$);
+PREPARE asked(float8) AS SELECT count(*) FROM people p WHERE i > 8000 AND cost::numeric <@ idla_interval('cost', p, $1, 2);
+SET plan_cache_mode = force_generic_plan;
+EXECUTE asked(0.9999);
+EXECUTE asked(1.5);
+RESET plan_cache_mode;
+SELECT idla_interval('cost', q, version => 2) FROM (SELECT age, dose, i FROM people OFFSET 0) q LIMIT 1;
+SELECT idla_interval_columns('cost', 2, 0.9, NULL, '{age,dose,sex}', age, dose, sex) = idla_interval('cost', p, 0.9, 2) AS same, idla_label_set_columns('grade', NULL, 0.9, '{age,dose,sex}', age, dose, sex) = idla_label_set('grade', p) AS sets FROM people p LIMIT 1;
 
 -- images
 CREATE TABLE shots AS SELECT i, ARRAY(SELECT ARRAY(SELECT (uniform(i, 10) + uniform(i * 100 + x * 10 + y, 11))::real FROM generate_series(1, 8) y) FROM generate_series(1, 8) x)::real[] AS shot, 3 * uniform(i, 10) + 0.2 * normal(i, 12) AS size FROM generate_series(1, 600) i;

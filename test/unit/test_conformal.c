@@ -42,7 +42,7 @@ check_table(DevSession *session, size_t n)
 	for (size_t i = 0; i < n; i++)
 		targets[i] = (double) (i * 7919 % n + 1) * (i % 2 == 0 ? 1 : -1);
 	CHECK_STATUS(session, learn_conformal_fit(session, &model, &rows, LEARN_CONFORMAL_RESIDUAL, &conformal), DEV_OK, "%zu residuals", n);
-	table = learn_conformal_table(conformal, NULL, 0);
+	table = learn_conformal_table(conformal, 0, 0);
 	CHECK(table->n == n && table->n_knots == (n < LEARN_CONFORMAL_MOST_KNOTS ? (int) n : LEARN_CONFORMAL_MOST_KNOTS),
 		  "%zu rows have %d knots", n, table->n_knots);
 	for (int i = 0; i < table->n_knots; i++)
@@ -206,7 +206,7 @@ draw_row(const LearnModel *model, uint64_t stream, uint64_t row, double *answers
 static bool
 covers(const LearnModel *model, const LearnConformal *conformal, const char *group, const double *answers, double target, double coverage)
 {
-	double		threshold = learn_conformal_threshold(learn_conformal_table(conformal, group, 0), coverage);
+	double		threshold = learn_conformal_threshold(learn_conformal_table(conformal, learn_conformal_place(conformal, group), 0), coverage);
 	int			order[8];
 	bool		in[8];
 	double		low;
@@ -310,8 +310,8 @@ test_groups(void)
 	CHECK_STATUS(session, learn_conformal_fit(session, &model, &rows, LEARN_CONFORMAL_RESIDUAL, &conformal), DEV_OK, "groups");
 	CHECK(conformal->n_groups == 2 && strcmp(conformal->groups[1], "wild") == 0 && strcmp(conformal->by, "ward") == 0,
 		  "12 rows are too few for a group");
-	CHECK(learn_conformal_table(conformal, "rare", 0) == conformal->tables && learn_conformal_table(conformal, NULL, 0) == conformal->tables &&
-		  learn_conformal_table(conformal, "new", 0) == conformal->tables && learn_conformal_table(conformal, "wild", 0) == conformal->tables + 2 &&
+	CHECK(learn_conformal_place(conformal, "rare") == 0 && learn_conformal_place(conformal, NULL) == 0 &&
+		  learn_conformal_place(conformal, "new") == 0 && learn_conformal_place(conformal, "wild") == 2 &&
 		  conformal->tables[0].n == MANY_ROWS && conformal->tables[1].n + conformal->tables[2].n < MANY_ROWS, "who has no table gets that of all rows");
 	for (size_t i = MANY_ROWS; i < 2 * MANY_ROWS; i++)
 	{
@@ -342,7 +342,7 @@ width_at(const LearnConformal *conformal, double answer)
 	double		low;
 	double		high;
 
-	learn_conformal_interval(conformal, 0, answer, learn_conformal_threshold(learn_conformal_table(conformal, NULL, 0), 0.9), &low, &high);
+	learn_conformal_interval(conformal, 0, answer, learn_conformal_threshold(learn_conformal_table(conformal, 0, 0), 0.9), &low, &high);
 	return high - low;
 }
 
