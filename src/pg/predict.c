@@ -62,7 +62,7 @@ idla_answer_row(FunctionCallInfo fcinfo, IdlaAnswerKind kind)
 Datum
 idla_answer_columns(FunctionCallInfo fcinfo, IdlaAnswerKind kind)
 {
-	int			names = idla_support_names(kind);
+	int			names = 2 + idla_answer_shapes[kind].n_own;
 	IdlaSite   *site;
 
 	if (PG_ARGISNULL(0))

@@ -119,6 +119,10 @@ SELECT compare($$SELECT i, idla_label_set('grade', p, 0.95) AS a FROM people p W
 SELECT compare($$SELECT i, idla_label_set('grade', p, NULL) AS a FROM people p WHERE i % 100 = 0$$);
 SELECT compare($$SELECT i, ROW(idla_classify('careful', p, abstain => 0.9), idla_classify('sick', p), idla_classify('careful', p))::text AS a FROM people p WHERE i % 10 = 0$$);
 SELECT compare($$SELECT i, idla_interval('cost', r, version => 2) AS a FROM people p, LATERAL (SELECT p.age, p.dose, p.sex OFFSET 0) r WHERE i % 100 = 0$$);
+SELECT format('CREATE TABLE wide AS SELECT p.*, %s FROM people p WHERE i %% 10 = 0', string_agg('0 AS c' || n, ', ')) FROM generate_series(1, 120) n
+\gexec
+SELECT compare($$SELECT i, idla_interval('cost', w, version => 2) AS a FROM wide w$$);
+SELECT compare($$SELECT i, ROW(idla_classify('careful', w, abstain => 0.9), idla_label_set('grade', w, 0.8, 1))::text AS a FROM wide w$$);
 PREPARE asked(float8) AS SELECT count(*) FROM people p WHERE i > 8000 AND cost::numeric <@ idla_interval('cost', p, $1, 2);
 SET plan_cache_mode = force_generic_plan;
 EXECUTE asked(0.9999);
