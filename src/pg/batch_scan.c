@@ -39,9 +39,11 @@ typedef struct Call
 {
 	IdlaAnswerKind kind;
 	int			position;		/* of its answer in the scan tuple */
-	ExprState  *output;			/* IDLA_PREDICT */
+	int			n_own;
+	ExprState  *own[IDLA_MOST_OWN];	/* arguments of its own */
 	IdlaAnswering *answering;
 	IdlaAnswering *trial;		/* of a candidate */
+	int		   *places;			/* (most) the rows' subgroups */
 	Datum	   *answers;		/* (most) */
 	bool	   *nulls;
 } Call;
@@ -209,8 +211,9 @@ create_call(BatchState *state, const TargetEntry *entry, IdlaAnswerKind kind)
 	InvokeFunctionExecuteHook(expression->funcid);
 	call->kind = kind;
 	call->position = entry->resno - 1;
-	if (parts.output != NULL)
-		call->output = ExecInitExpr((Expr *) parts.output, &state->scan.ss.ps);
+	call->n_own = parts.n_own;
+	for (int i = 0; i < call->n_own; i++)
+		call->own[i] = ExecInitExpr((Expr *) parts.own[i], &state->scan.ss.ps);
 	pass = find_pass(state, &parts);
 	if (pass == NULL)
 		pass = create_pass(state, &parts);
@@ -238,6 +241,7 @@ create_rows(BatchState *state, List *carried)
 	{
 		Call	   *call = lfirst(cell);
 
+		call->places = palloc(sizeof(int) * (Size) state->most);
 		call->answers = palloc(sizeof(Datum) * (Size) state->most);
 		call->nulls = palloc(sizeof(bool) * (Size) state->most);
 	}
@@ -301,8 +305,8 @@ renew(BatchState *state, Pass *pass)
 		Call	   *call = lfirst(cell);
 
 		call->answering = idla_answering_create(pass->served.loaded, call->kind, pass->served.context);
-		if (pass->served.trial != NULL)
-			call->trial = idla_answering_create(idla_trial_loaded(pass->served.trial), call->kind, pass->served.context);
+		call->trial = idla_trial_answering(pass->served.trial, call->kind, pass->served.context);
+		pass->width = Max(pass->width, idla_answering_width(call->answering, pass->desc));
 	}
 	MemoryContextSwitchTo(caller);
 }
@@ -330,14 +334,13 @@ prepare_pass(BatchState *state, Pass *pass)
 	foreach(cell, pass->calls)
 	{
 		Call	   *call = lfirst(cell);
-		Datum		output;
+		NullableDatum own[IDLA_MOST_OWN];
 
-		if (call->output == NULL)
-			continue;
-		output = ExecEvalExprSwitchContext(call->output, econtext, &isnull);
-		idla_answering_choose(call->answering, isnull ? NULL : TextDatumGetCString(output));
-		if (pass->served.trial != NULL)
-			idla_answering_choose(call->trial, isnull ? NULL : TextDatumGetCString(output));
+		for (int i = 0; i < call->n_own; i++)
+			own[i].value = ExecEvalExprSwitchContext(call->own[i], econtext, &own[i].isnull);
+		idla_answering_choose(call->answering, own);
+		if (call->trial != NULL)
+			idla_answering_choose(call->trial, own);
 	}
 }
 
@@ -370,6 +373,20 @@ row_context_callback(void *argument)
 	errcontext("prediction for row " UINT64_FORMAT " of its input", *(uint64 *) argument);
 }
 
+/* Values of the row that is being decoded, as pass->desc says. */
+static void
+place_row(BatchState *state, Pass *pass, const Datum *values, const bool *isnull)
+{
+	ListCell   *cell;
+
+	foreach(cell, pass->calls)
+	{
+		Call	   *call = lfirst(cell);
+
+		call->places[state->n] = idla_answering_place(call->answering, pass->desc, values, isnull);
+	}
+}
+
 /* The row's channels and copies of its fields into the pass's buffers; false for a bad one when `soft`. */
 static bool
 decode_row(BatchState *state, Pass *pass, TupleTableSlot *slot, bool soft)
@@ -378,8 +395,8 @@ decode_row(BatchState *state, Pass *pass, TupleTableSlot *slot, bool soft)
 	ExprContext *econtext = state->scan.ss.ps.ps_ExprContext;
 	LearnBytes *fields = pass->fields + state->n * learn->n_fields;
 	float	   *raw = pass->raw + state->n * learn->n_channels;
-	const Datum *values = pass->direct ? slot->tts_values : pass->values;
-	const bool *isnull = pass->direct ? slot->tts_isnull : pass->isnull;
+	const Datum *values = slot->tts_values;
+	const bool *isnull = slot->tts_isnull;
 	bool		good;
 
 	if (pass->direct)
@@ -389,10 +406,13 @@ decode_row(BatchState *state, Pass *pass, TupleTableSlot *slot, bool soft)
 		econtext->ecxt_outertuple = slot;
 		for (int i = 0; i < pass->desc->natts; i++)
 			pass->values[i] = ExecEvalExprSwitchContext(pass->sources[i], econtext, &pass->isnull[i]);
+		values = pass->values;
+		isnull = pass->isnull;
 	}
 	good = idla_decode(pass->decoder, values, isnull, raw, fields, soft);
 	if (pass->served.trial != NULL)
 		idla_trial_take(pass->served.trial, state->n, values, isnull, learn, good ? raw : NULL, fields, state->rows_context);
+	place_row(state, pass, values, isnull);
 	for (int i = 0; good && i < learn->n_fields; i++)
 		if (fields[i].bytes != NULL)
 		{
@@ -492,13 +512,14 @@ score_singly(BatchState *state, Pass *pass)
 }
 
 static Datum
-answer_for(const Pass *pass, const Call *call, size_t row)
+answer_for(const Pass *pass, const Call *call, int row)
 {
-	const double *trial = pass->served.trial != NULL ? idla_trial_row(pass->served.trial, row) : NULL;
+	const double *trial = call->trial != NULL ? idla_trial_row(pass->served.trial, (size_t) row) : NULL;
 
 	if (unlikely(trial != NULL))
-		return idla_answering_datum(call->trial, trial);
-	return idla_answering_datum(call->answering, pass->scores + row * learn_model_outputs(&pass->served.loaded->model->learn));
+		return idla_answering_datum(call->trial, trial, 0, &call->nulls[row]);
+	return idla_answering_datum(call->answering, pass->scores + (size_t) row * learn_model_outputs(&pass->served.loaded->model->learn),
+								call->places[row], &call->nulls[row]);
 }
 
 static void
@@ -528,7 +549,7 @@ answer(BatchState *state, Pass *pass)
 		{
 			call->nulls[row] = pass->missing[row];
 			if (!call->nulls[row])
-				call->answers[row] = answer_for(pass, call, (size_t) row);
+				call->answers[row] = answer_for(pass, call, row);
 		}
 	}
 }

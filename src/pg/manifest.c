@@ -6,6 +6,7 @@
  * back. Reading it is manifest_read.c; both change together, and with them IDLA_FORMAT.
  */
 #include "manifest.h"
+#include "conformal.h"
 #include "profile.h"
 #include "series.h"
 
@@ -322,6 +323,7 @@ idla_manifest_build(const IdlaModel *model, Jsonb *extra)
 	idla_json_put_integer(&out, "n_numbers", (int64) model->learn.n_numbers);
 	idla_json_put_integer(&out, "n_codes", (int64) model->learn.n_codes);
 	put_answers(&out, &model->learn);
+	idla_conformal_put(&out, model->learn.conformal);
 	put_nets(&out, &model->learn);
 	idla_profile_put(&out, model);
 	idla_json_put_string(&out, "weights_sha256", model->digest);

@@ -6,6 +6,7 @@
  * cannot make it read or write outside its buffers, whoever computed the digests.
  */
 #include "manifest.h"
+#include "conformal.h"
 
 #include <math.h>
 
@@ -459,6 +460,7 @@ idla_manifest_read(IdlaModel *model, Jsonb *manifest, const char *weights, Size 
 	if (model->learn.n_numbers + model->learn.n_codes == 0 && model->learn.n_fields == 0)
 		idla_corrupt("The model has no inputs");
 	read_answers(model, root);
+	idla_conformal_manifest(model, root);
 	read_nets(model, root);
 	idla_weights_read(model, weights, size);
 	MemoryContextSwitchTo(caller);

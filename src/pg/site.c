@@ -58,7 +58,7 @@ renew(SiteState *state)
 	site->loaded = state->served.loaded;
 	site->model = site->loaded->model;
 	site->derived = site->derived_trial = NULL;
-	site->trial = state->served.trial != NULL ? idla_trial_loaded(state->served.trial) : NULL;
+	site->trial = state->served.trial;
 	site->raw = MemoryContextAllocZero(site->context, Max(learn->n_channels, 1) * sizeof(float));
 	site->fields = MemoryContextAllocZero(site->context, Max(learn->n_fields, 1) * sizeof(LearnBytes));
 	site->scores = MemoryContextAllocZero(site->context, learn_model_outputs(learn) * sizeof(double));

@@ -6,7 +6,7 @@
  * keeps the rows of a smaller one. In the shadow no row gets the candidate's. A row that the candidate cannot answer gets the other
  * answer. What the two say apart is counted: statistics.c.
  */
-#include "trial.h"
+#include "serve.h"
 
 #include <math.h>
 
@@ -128,10 +128,12 @@ idla_trial_find(const IdlaLoaded *serving, Snapshot snapshot, MemoryContext owne
 	return trial;
 }
 
-const IdlaLoaded *
-idla_trial_loaded(const IdlaTrial *trial)
+struct IdlaAnswering *
+idla_trial_answering(const IdlaTrial *trial, int kind, MemoryContext context)
 {
-	return trial->loaded;
+	if (trial == NULL || kind > IDLA_PROBABILITIES)
+		return NULL;
+	return idla_answering_create(trial->loaded, (IdlaAnswerKind) kind, context);
 }
 
 void

@@ -9,12 +9,17 @@
 
 typedef struct IdlaTrial IdlaTrial;
 struct ExplainState;
+struct IdlaAnswering;
 
 /* Why a version cannot be on trial beside another, as a sentence; NULL where it can. */
 extern char *idla_trial_obstacle(const IdlaModel *serving, const IdlaModel *candidate);
 /* The trial of a model that idla_load found, for the life of `owner`; NULL when there is none. */
 extern IdlaTrial *idla_trial_find(const IdlaLoaded *serving, Snapshot snapshot, MemoryContext owner);
-extern const IdlaLoaded *idla_trial_loaded(const IdlaTrial *trial);
+/*
+ * How the candidate answers a call of an IdlaAnswerKind; NULL for those that only the version in service answers: intervals and sets of classes, whose
+ * coverage is that of the rows it was measured on. NULL too without a trial.
+ */
+extern struct IdlaAnswering *idla_trial_answering(const IdlaTrial *trial, int kind, MemoryContext context);
 /* Its lines of EXPLAIN. */
 extern void idla_trial_explain(const IdlaTrial *trial, struct ExplainState *es);
 /* Room for `most` rows of desc in the current context; may be called again. */

@@ -40,6 +40,13 @@ SELECT count(*) FILTER (WHERE candidate AND p <> p2) AS lost, count(*) FILTER (W
 FROM (SELECT id, idla_predict('m', t) AS p FROM patients t) s JOIN answer USING (id) JOIN given USING (id);
 SELECT idla_deploy('m', 2, share => 1);
 SELECT second FROM served();
+-- sets of classes have the coverage of the version in service, and are its own
+SELECT count(*) FROM patients t WHERE idla_label_set('m', t) = idla_label_set('m', t, version => 1);
+SET idla.batch_predict = off;
+SELECT count(*) FROM patients t WHERE idla_label_set('m', t) = idla_label_set('m', t, version => 1);
+RESET idla.batch_predict;
+-- a classifier abstains as it is told, whoever answers
+SELECT count(*) FILTER (WHERE idla_classify('m', t, abstain => 1) IS NULL) = 1000 AS all, count(*) FILTER (WHERE idla_classify('m', t, abstain => 0) = c2) FROM patients t JOIN answer USING (id);
 -- who names a version gets it
 SELECT count(*) FROM patients t JOIN answer USING (id) WHERE idla_predict('m', t, 1) = p1;
 
