@@ -13,7 +13,7 @@ IDLA_VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" idla.contr
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
-.PHONY: all test test-long demo docs bench-quality bench-quality-deep bench-robust bench-speed bench-speed-deep compile-check
+.PHONY: all test test-long demo docs bench-quality bench-quality-deep bench-robust bench-speed bench-speed-deep check-onnx compile-check
 all:
 
 include engine.mk
@@ -105,6 +105,10 @@ bench-quality-deep:
 
 bench-robust:
 	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/robust_heart.py $(BENCH_ARGS)
+
+# Exported models beside onnxruntime and PyTorch, to 1e-5
+check-onnx:
+	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/check_onnx.py
 
 bench-speed:
 	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/speed.py $(BENCH_ARGS)

@@ -95,6 +95,12 @@ as_bytea(const char *bytes, Size size)
 	return value;
 }
 
+static char *
+in_utf8(const char *text)
+{
+	return pg_server_to_any(text, (int) strlen(text), PG_UTF8);
+}
+
 /* ,"key":"text of the jsonb", in UTF-8 */
 static void
 put_metadata(StringInfo out, const char *key, Jsonb *value)
@@ -102,7 +108,7 @@ put_metadata(StringInfo out, const char *key, Jsonb *value)
 	char	   *text = JsonbToCString(NULL, &value->root, (int) VARSIZE(value));
 
 	appendStringInfo(out, ",\"%s\":", key);
-	escape_json(out, pg_server_to_any(text, (int) strlen(text), PG_UTF8));
+	escape_json(out, in_utf8(text));
 	pfree(text);
 }
 
@@ -135,14 +141,43 @@ export_safetensors(const IdlaModel *model, const char *name)
 	return file;
 }
 
+static char **
+all_in_utf8(char *const *texts, int n)
+{
+	char	  **copies = palloc(sizeof(char *) * (Size) Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		copies[i] = in_utf8(texts[i]);
+	return copies;
+}
+
+/* The model with its texts in the file's encoding. */
+static LearnModel
+model_in_utf8(const LearnModel *model)
+{
+	LearnModel	copy = *model;
+
+	copy.columns = all_in_utf8(model->columns, model->n_columns);
+	copy.classes = all_in_utf8(model->classes, model->n_classes);
+	copy.channels = palloc(sizeof(LearnChannel) * (Size) Max(model->n_channels, 1));
+	for (int i = 0; i < model->n_channels; i++)
+	{
+		copy.channels[i] = model->channels[i];
+		copy.channels[i].name = in_utf8(model->channels[i].name);
+		copy.channels[i].categories = all_in_utf8(model->channels[i].categories, model->channels[i].n_categories);
+	}
+	return copy;
+}
+
 static bytea *
 export_onnx(const IdlaModel *model, const char *name)
 {
 	IdlaWork   *scratch = idla_work_open(CurrentMemoryContext, "idla export", 0, 0);
+	LearnModel	translated = model_in_utf8(&model->learn);
 	LearnOnnx	file;
 	bytea	   *value;
 
-	idla_check(scratch, learn_onnx_write(scratch->session, &model->learn, name, idla_card_text(model->card, "target"), &file));
+	idla_check(scratch, learn_onnx_write(scratch->session, &translated, in_utf8(name), in_utf8(model->target), &file));
 	refuse_size(name, file.size);
 	value = as_bytea(file.bytes, file.size);
 	idla_work_close(scratch);
