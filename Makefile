@@ -13,7 +13,7 @@ IDLA_VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" idla.contr
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
-.PHONY: all test test-long demo docs bench-quality bench-quality-deep bench-robust bench-speed bench-speed-deep check-onnx compile-check
+.PHONY: all test test-long demo docs bench-quality bench-quality-deep bench-robust bench-speed bench-speed-deep bench-serving check-onnx compile-check
 all:
 
 include engine.mk
@@ -112,6 +112,9 @@ check-onnx:
 
 bench-speed:
 	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/speed.py $(BENCH_ARGS)
+
+bench-serving:
+	IDLA_CLUSTER_OPTIONS='shared_buffers = 2GB' PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/serving.py $(BENCH_ARGS)
 
 # The engine alone beside PyTorch: no server is needed.
 BENCH_DEEP = deep recurrent attention

@@ -55,3 +55,11 @@ AS 'MODULE_PATHNAME', 'idla_probabilities';
 
 COMMENT ON FUNCTION idla_probabilities(regclass, record, int) IS
 'The probability of every class for a row, {"label": p, ...}.';
+
+CREATE FUNCTION idla_survival(model regclass, input record, at float8, version int DEFAULT NULL)
+RETURNS float8
+LANGUAGE c STABLE PARALLEL SAFE COST 100
+AS 'MODULE_PATHNAME', 'idla_survival';
+
+COMMENT ON FUNCTION idla_survival(regclass, record, float8, int) IS
+'The probability that a row''s event has not happened by the time "at", in the unit of the training''s time column. Beyond the last event of the training it stays as it was there.';

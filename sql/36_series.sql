@@ -17,6 +17,27 @@ COMMENT ON FUNCTION idla_series_transition(internal, regclass, record, text) IS
 COMMENT ON FUNCTION idla_series_transition(internal, regclass, record, text, int) IS
 'Part of idla_predict_series and its like: takes a row.';
 
+CREATE FUNCTION idla_series_combine(internal, internal)
+RETURNS internal LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'idla_series_combine';
+
+COMMENT ON FUNCTION idla_series_combine(internal, internal) IS
+'Part of idla_predict_series and its like: joins what parallel workers have gathered.';
+
+CREATE FUNCTION idla_series_serial(internal)
+RETURNS bytea LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'idla_series_serial';
+
+COMMENT ON FUNCTION idla_series_serial(internal) IS
+'Part of idla_predict_series and its like: what a parallel worker has gathered, as bytes.';
+
+CREATE FUNCTION idla_series_deserial(bytea, internal)
+RETURNS internal LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'idla_series_deserial';
+
+COMMENT ON FUNCTION idla_series_deserial(bytea, internal) IS
+'Part of idla_predict_series and its like: the way back.';
+
 CREATE FUNCTION idla_series_predict(internal)
 RETURNS float8 LANGUAGE c STABLE PARALLEL SAFE COST 1000
 AS 'MODULE_PATHNAME', 'idla_series_predict';
@@ -25,11 +46,14 @@ COMMENT ON FUNCTION idla_series_predict(internal) IS
 'Part of idla_predict_series: the answer.';
 
 CREATE AGGREGATE idla_predict_series(model regclass, input record)
-(SFUNC = idla_series_transition, STYPE = internal, SSPACE = 8192, FINALFUNC = idla_series_predict, PARALLEL = SAFE);
+(SFUNC = idla_series_transition, STYPE = internal, SSPACE = 8192, FINALFUNC = idla_series_predict, COMBINEFUNC = idla_series_combine,
+	SERIALFUNC = idla_series_serial, DESERIALFUNC = idla_series_deserial, PARALLEL = SAFE);
 CREATE AGGREGATE idla_predict_series(model regclass, input record, output text)
-(SFUNC = idla_series_transition, STYPE = internal, SSPACE = 8192, FINALFUNC = idla_series_predict, PARALLEL = SAFE);
+(SFUNC = idla_series_transition, STYPE = internal, SSPACE = 8192, FINALFUNC = idla_series_predict, COMBINEFUNC = idla_series_combine,
+	SERIALFUNC = idla_series_serial, DESERIALFUNC = idla_series_deserial, PARALLEL = SAFE);
 CREATE AGGREGATE idla_predict_series(model regclass, input record, output text, version int)
-(SFUNC = idla_series_transition, STYPE = internal, SSPACE = 8192, FINALFUNC = idla_series_predict, PARALLEL = SAFE);
+(SFUNC = idla_series_transition, STYPE = internal, SSPACE = 8192, FINALFUNC = idla_series_predict, COMBINEFUNC = idla_series_combine,
+	SERIALFUNC = idla_series_serial, DESERIALFUNC = idla_series_deserial, PARALLEL = SAFE);
 
 COMMENT ON AGGREGATE idla_predict_series(regclass, record) IS
 'The answer of a model of series for the entity whose rows are aggregated: probability of the positive class, value, or hazard ratio.';
@@ -46,7 +70,8 @@ COMMENT ON FUNCTION idla_series_classify(internal) IS
 'Part of idla_classify_series: the answer.';
 
 CREATE AGGREGATE idla_classify_series(model regclass, input record)
-(SFUNC = idla_series_transition, STYPE = internal, SSPACE = 8192, FINALFUNC = idla_series_classify, PARALLEL = SAFE);
+(SFUNC = idla_series_transition, STYPE = internal, SSPACE = 8192, FINALFUNC = idla_series_classify, COMBINEFUNC = idla_series_combine,
+	SERIALFUNC = idla_series_serial, DESERIALFUNC = idla_series_deserial, PARALLEL = SAFE);
 
 COMMENT ON AGGREGATE idla_classify_series(regclass, record) IS
 'The class that a model of series gives the entity whose rows are aggregated.';
@@ -59,7 +84,8 @@ COMMENT ON FUNCTION idla_series_probabilities(internal) IS
 'Part of idla_probabilities_series: the answer.';
 
 CREATE AGGREGATE idla_probabilities_series(model regclass, input record)
-(SFUNC = idla_series_transition, STYPE = internal, SSPACE = 8192, FINALFUNC = idla_series_probabilities, PARALLEL = SAFE);
+(SFUNC = idla_series_transition, STYPE = internal, SSPACE = 8192, FINALFUNC = idla_series_probabilities, COMBINEFUNC = idla_series_combine,
+	SERIALFUNC = idla_series_serial, DESERIALFUNC = idla_series_deserial, PARALLEL = SAFE);
 
 COMMENT ON AGGREGATE idla_probabilities_series(regclass, record) IS
 'The probability of every class for the entity whose rows are aggregated, {"label": p, ...}.';
@@ -77,9 +103,11 @@ COMMENT ON FUNCTION idla_series_explain(internal) IS
 'Part of idla_explain_series: the answer.';
 
 CREATE AGGREGATE idla_explain_series(model regclass, input record)
-(SFUNC = idla_series_transition, STYPE = internal, SSPACE = 8192, FINALFUNC = idla_series_explain, PARALLEL = SAFE);
+(SFUNC = idla_series_transition, STYPE = internal, SSPACE = 8192, FINALFUNC = idla_series_explain, COMBINEFUNC = idla_series_combine,
+	SERIALFUNC = idla_series_serial, DESERIALFUNC = idla_series_deserial, PARALLEL = SAFE);
 CREATE AGGREGATE idla_explain_series(model regclass, input record, output text)
-(SFUNC = idla_series_transition, STYPE = internal, SSPACE = 8192, FINALFUNC = idla_series_explain, PARALLEL = SAFE);
+(SFUNC = idla_series_transition, STYPE = internal, SSPACE = 8192, FINALFUNC = idla_series_explain, COMBINEFUNC = idla_series_combine,
+	SERIALFUNC = idla_series_serial, DESERIALFUNC = idla_series_deserial, PARALLEL = SAFE);
 
 COMMENT ON AGGREGATE idla_explain_series(regclass, record) IS
 'What each channel in each bin, each channel''s statistics and each column adds to the score of an entity, largest first.';

@@ -98,7 +98,7 @@ typedef struct LearnRunOracle
 	/* TRADES: the divergence of `answer` from what it was for the clean rows; clean NULL: off */
 	NnNode		answer;			/* logits or values, (outputs) or (members, outputs) */
 	NnMean		scale;			/* what answer is: see learn_divergence */
-	const float *clean;			/* (n, size of answer), by learn_run_clean */
+	const float *clean;			/* (n, size of answer): values of answer for the clean rows, in the same mode and step */
 	float	   *seeds;			/* (n, size of answer) scratch */
 	size_t		positions;		/* filled by learn_run_oracle */
 	size_t		outputs;
@@ -107,8 +107,6 @@ typedef struct LearnRunOracle
 
 /* The oracle over run, which must outlive it. `graph` is the run's. wrong is not known to it: all zero. */
 extern LearnOracle learn_run_oracle(LearnRunOracle *run, const NnGraph *graph);
-/* Values of `answer` for inputs (n, n_inputs) into clean (n, size of answer). */
-extern DevStatus learn_run_clean(LearnRunOracle *run, size_t n, const float *inputs, float *clean);
 
 /*
  * How far `moved` answers are from `clean` ones, and the gradient by both, times weight; either gradient may be NULL.
@@ -130,7 +128,15 @@ typedef struct LearnConstraint
 	double		step;			/* numbers: only whole multiples, 1 for integers; 0: any number */
 	int			n_allowed;		/* categories: codes that may be chosen; n_allowed 0: every known one */
 	const int32_t *allowed;
+	bool		checked;		/* whether a change is allowed depends on the whole row: LearnReferee knows */
 } LearnConstraint;
+
+/* What constraints by channel cannot say: whether the host allows a raw row (n_channels) of a batch, changed so. */
+typedef struct LearnReferee
+{
+	void	   *context;
+	DevStatus	(*judge) (void *context, size_t row, const float *changed, bool *allowed);
+} LearnReferee;
 
 extern LearnConstraint learn_constraint_free(void);
 /* DEV_INVALID, naming the channel, for bounds, steps and codes that cannot be. */
@@ -142,15 +148,6 @@ extern DevStatus learn_constraints_check(DevSession *session, const LearnChannel
  * for standard scaling and 1 without scaling; the interquartile range for quantile scaling.
  */
 extern double learn_channel_unit(const LearnChannel *channel);
-
-/*
- * Whether `changed` is a row that an attack within epsilon may make of `clean`, both raw (n_channels): what cannot change is
- * the same bits, numbers are the row's own or within bounds and on their steps, categories the row's own or allowed,
- * at most max_changes of them changed (none at epsilon 0, which is the row itself), and the numbers' change within epsilon
- * but for rounding (1e-6 of it). What is missing stays missing.
- */
-extern bool learn_row_allowed(const LearnChannel *channels, int n_channels, const LearnConstraint *constraints,
-							  LearnNormKind norm, double epsilon, int max_changes, const float *clean, const float *changed);
 
 /*
  * The box, among the encoded number inputs, of a raw change of at most epsilon within the constraints: for adversarial
@@ -175,6 +172,7 @@ typedef struct LearnTableAttack
 	int			rounds;			/* numbers, then categories, so often; at least 1 */
 	int			max_changes;	/* categories that may change in a row */
 	int			max_codes;		/* tried of each, the most frequent ones; 0: 32 */
+	const LearnReferee *referee;	/* asked when a checked channel differs from the row's own; NULL: nothing is forbidden */
 } LearnTableAttack;
 
 typedef struct LearnTableAttacker LearnTableAttacker;
@@ -185,10 +183,17 @@ extern DevStatus learn_table_attacker_create(DevSession *session, const LearnCha
 											 size_t max_rows, LearnTableAttacker **attacker);
 extern void learn_table_attacker_free(LearnTableAttacker *attacker);	/* NULL is allowed */
 /*
- * raw (n, n_channels) -> changed (n, n_channels), n <= max_rows: every row passes learn_row_allowed. Gradients by raw values
+ * raw (n, n_channels) -> changed (n, n_channels), n <= max_rows: every row is what an attack within epsilon may make of its own: what
+ * cannot change is the same bits, numbers are the row's own or within bounds and on their steps, categories the row's own or allowed, at most
+ * max_changes of them changed (none at epsilon 0, which is the row itself), the numbers' change within epsilon but for rounding (1e-6 of it),
+ * and what is missing stays missing. Gradients by raw values
  * go through the derivative of the scaling; values are rounded to their steps before the oracle sees them, so what
  * is returned is what was judged. Categories are chosen greedily: the one change that raises the loss most, then the
  * next. epsilons (n) or NULL; losses (n) or NULL; fooled (n) as in learn_attack, or NULL.
+ *
+ * What the referee forbids goes back half the way to the row, a few times, then takes the checked numbers one by one as far as they are
+ * allowed. So every row that the oracle sees was allowed, the row itself aside, which is not asked about. A status of the
+ * referee that is not DEV_OK ends the attack.
  */
 extern DevStatus learn_table_attack(LearnTableAttacker *attacker, const LearnTableAttack *how,
 									const LearnRowOracle *oracle, size_t n, const float *raw, const float *epsilons,
@@ -203,6 +208,22 @@ extern bool learn_field_is_attacked(const LearnField *field);
  * for arrays and signals in the scaled values, where padding beyond length stays. INFINITY leaves the range alone as the bound.
  */
 extern void learn_field_box(const LearnField *field, size_t length, double epsilon, const float *plane, float *low, float *high);
+/* What one unit of epsilon is in the stored values of channel d: 1 for pixels, which are stored in [0, 1]; 1 / scale for numbers of arrays. */
+extern double learn_field_unit(const LearnField *field, size_t d);
+/*
+ * The steps in which what is stored of a field can change: the loaded values of n rows are brought to the nearest ones that lie in
+ * the box and the ball, as placing a row on the steps of its columns does. Whatever is on a step already stays.
+ */
+typedef struct LearnFieldSteps
+{
+	double		step;			/* in stored values: 1 / 255 for eight-bit pixels, 1 for whole numbers; 0: none, any value will do */
+	const float *clean;			/* (n, size) loaded */
+	const float *low;			/* (n, size), as learn_field_box gives them */
+	const float *high;
+	const float *radii;			/* (n) Euclidean, INFINITY: none */
+} LearnFieldSteps;
+
+extern void learn_field_round(const LearnField *field, const LearnFieldSteps *steps, size_t n, size_t size, float *planes);
 /* A Euclidean epsilon of the same unit in loaded values: of colours the mean of the channels' scales counts. */
 extern double learn_field_radius(const LearnField *field, double epsilon);
 
@@ -219,9 +240,14 @@ extern DevStatus learn_predictor_oracle_create(LearnPredictor *predictor, double
 extern void learn_predictor_oracle_set(LearnPredictorOracle *oracle, const float *labels);	/* borrowed, for the next batch */
 /* Stored fields of the next batch's rows (n, n_fields), borrowed; needed by a model that has fields. */
 extern void learn_predictor_oracle_fields(LearnPredictorOracle *oracle, const LearnBytes *fields);
-/* The oracle over the first plane of one field; the rows' encoded numbers and codes are borrowed for the batch. */
+/* From now on, and until the next batch's fields, a field's loaded first plane is this (n, size), borrowed; NULL: as stored. */
+extern void learn_predictor_oracle_moved(LearnPredictorOracle *oracle, int field, const float *planes);
+/*
+ * The oracle over the first plane of one field; the rows' encoded numbers and codes are borrowed for the batch. steps, borrowed, or NULL: planes
+ * are judged as learn_field_round makes them, in rounded (n, size).
+ */
 extern LearnOracle learn_predictor_field_oracle(LearnPredictorOracle *oracle, int field, const float *numbers,
-												const int32_t *codes);
+												const int32_t *codes, const LearnFieldSteps *steps, float *rounded);
 extern LearnRowOracle learn_predictor_oracle(LearnPredictorOracle *oracle);
 
 #endif							/* IDLA_LEARN_ADVERSARIAL_H */

@@ -78,8 +78,6 @@ extern void learn_dataset_free(LearnDataset *dataset);
 extern DevStatus learn_dataset_intern(LearnDataset *dataset, int channel, const char *bytes, size_t size, float *code);
 extern DevStatus learn_dataset_append(LearnDataset *dataset, const LearnRow *row);
 extern size_t learn_dataset_rows(const LearnDataset *dataset);
-extern const char *learn_dataset_category(const LearnDataset *dataset, int channel, int code);
-extern int	learn_dataset_categories(const LearnDataset *dataset, int channel);
 
 /* Targets stay in memory: (rows, n_targets); the glue may rewrite them (class codes) before the split. */
 extern float *learn_dataset_targets(LearnDataset *dataset);
@@ -114,8 +112,11 @@ extern void learn_taker_free(LearnTaker *taker);	/* NULL is allowed */
 /* Places of a field that explanations tell apart (pixels, samples, bins by channel, tokens), and that of a plane's value i of n. */
 extern size_t learn_field_parts(const LearnField *field);
 extern size_t learn_field_part(const LearnField *field, int plane, size_t i, size_t n);
-/* Places that can be grouped into segments: the parts, or the samples of a signal whose features are one part. */
-extern size_t learn_field_places(const LearnField *field);
+/*
+ * Places of a stored value that can be grouped into segments: the parts, or the samples of a signal whose features are one part. Of a
+ * signal in windows those of all of it, a window's at least.
+ */
+extern size_t learn_field_places(const LearnField *field, LearnBytes stored);
 /*
  * Values as the host has them, taken: src is a file's bytes, or an array's numbers (height, width, depth) or (length, leads).
  * *taken is in memory of malloc, to be freed by the caller; NULL after a failure. A file's sample type is U8 or U16, an array's F32.
@@ -130,8 +131,21 @@ extern bool learn_field_take_signal(const LearnField *field, size_t length, size
 extern bool learn_field_take_series(const LearnField *field, size_t n, const float *src, void **taken, size_t *taken_size,
 									LearnTrouble *trouble);
 /*
- * The part of a stored image, signal or series that the network sees, its numbers as they were stored: values (dims). Returns how many
- * positions (pixels, samples) there are; *first is the place of the first one in the whole value.
+ * The way back of learn_field_take_pixels and _signal, for whoever changed a loaded plane: how much each of the array's numbers (dims:
+ * height, width and depth, or samples and leads) has to change so that the plane is moved and no longer clean. What the network
+ * does not see and what is missing does not change. A resampled signal's changes are interpolated, and one scaled by its own deviation keeps that: taken
+ * again, both are only nearly what was moved. False where there is no way back, an image of another size, or after filling *trouble.
+ */
+extern bool learn_field_changes(const LearnField *field, const size_t dims[3], const float *src, const float *clean, const float *moved,
+								double *changes, LearnTrouble *trouble);
+/* Whether loaded values are the array's or file's own numbers but for centre and scale (and an image's resizing). */
+extern bool learn_field_is_direct(const LearnField *field);
+/* The first of a whole signal's n stored samples that the network sees. */
+extern size_t learn_field_first(const LearnField *field, size_t n);
+/*
+ * The part of a stored image, signal or series that the network sees, its numbers as they were stored: values (learn_field_places, of
+ * an image as many times its depth). Returns how many positions (pixels, samples) there are; *first is the place of the first one in
+ * the whole value. Of a signal in windows all is seen.
  */
 extern size_t learn_field_values(const LearnField *field, LearnBytes stored, float *values, size_t *first);
 /*
@@ -154,6 +168,11 @@ extern bool learn_field_take_tokens(const LearnField *field, const char *text, s
 extern void learn_field_load(const LearnField *field, LearnBytes stored, float *scratch, void *const planes[LEARN_MAX_PLANES],
 							 int32_t *length);
 extern size_t learn_field_scratch(const LearnField *field);
+/*
+ * What training sees of a stored value: for a signal in windows (field->stride > 0) one that is drawn, borrowed from it; else the value itself.
+ * counter: as learn_augment_counter makes it. The same for all fields of a row.
+ */
+extern LearnBytes learn_field_window_drawn(const LearnField *field, LearnBytes stored, uint64_t seed, uint64_t counter);
 
 /*
  * What was fitted to a field and is too large for words, as floats that are stored among the weights: 0 of them for most. Reading
@@ -209,6 +228,8 @@ extern DevStatus learn_dataset_encode(LearnDataset *dataset);
 extern void learn_encode_row(const LearnChannel *channels, int n_channels, const float *raw, float *numbers, int32_t *codes);
 /* The raw value of a scaled number; what a soft scaling brings near 3, the farthest there is, becomes very large. */
 extern double learn_unscale_number(const LearnChannel *channel, float scaled);
+/* The bits of n doubles into raw values: NaN for what is missing, not finite or too large for a float. */
+extern void learn_take_doubles(size_t n, const uint64_t *bits, const bool *missing, float *raw);
 /* Code of a category at predict time, by the fitted categories; -1 gives zeros. Raw codes are positions in `categories`. */
 extern float learn_category_code(const LearnChannel *channel, const char *bytes, size_t size);
 /* Makes learn_category_code fast for a channel read from storage; learn_fit does it for its own. */

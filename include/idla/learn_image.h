@@ -59,18 +59,8 @@ typedef struct LearnImageWish
 } LearnImageWish;
 
 /*
- * What learn_image_decode will give for these bytes, from the header alone; the caller makes room for height * width *
- * channels floats. bits is that of LearnImageInfo. A crop larger than the image is DEV_BAD_DATA.
- */
-extern bool learn_image_size(const void *bytes, size_t size, const LearnImageWish *wish,
-							 size_t *height, size_t *width, int *channels, int *bits, LearnTrouble *trouble);
-/* The same for an array of numbers of this shape. */
-extern bool learn_image_size_of(size_t src_height, size_t src_width, int src_channels, const LearnImageWish *wish,
-								size_t *height, size_t *width, int *channels, LearnTrouble *trouble);
-
-/*
- * Decodes into pixels (capacity floats; too few is DEV_INVALID), values in [0, 1]. What pixels holds after a failure is
- * undefined.
+ * Decodes into pixels (capacity floats; too few is DEV_INVALID), values in [0, 1]. A crop larger than the image is
+ * DEV_BAD_DATA. What pixels holds after a failure is undefined.
  *
  * Samples are divided by the largest that their bits can say; no gamma, no colour profile. Alpha is composed on black. Colour becomes grey
  * as .299 R + .587 G + .114 B (ITU-R BT.601; of a JPEG this is its stored Y), grey becomes colour three times over.
@@ -102,10 +92,10 @@ extern bool learn_image_resize(const float *src, size_t height, size_t width, in
 							   float *dst, size_t capacity, LearnTrouble *trouble);
 
 /*
- * 8-bit PNG of pixels in [0, 1], channels 1 (grey), 3 (RGB) or 4 (RGB and alpha); beyond the range is clipped, NaN is 0.
+ * PNG of 8 bits, or 16 when deep, of pixels in [0, 1], channels 1 (grey), 3 (RGB) or 4 (RGB and alpha); beyond the range is clipped, NaN is 0.
  * *bytes (*size) is malloc'd, to be freed by the caller with free(); NULL after a failure.
  */
-extern bool learn_png_write(const float *pixels, size_t height, size_t width, int channels,
+extern bool learn_png_write(const float *pixels, size_t height, size_t width, int channels, bool deep,
 							void **bytes, size_t *size, LearnTrouble *trouble);
 
 /*

@@ -79,8 +79,6 @@ typedef struct LearnClassScore
 /* per_class (classes); averages: [0] micro, [1] macro over classes that occur or are predicted, [2] by support */
 extern void learn_classification_report(size_t n, size_t classes, const uint32_t *predicted, const uint32_t *label,
 										LearnClassScore *per_class, LearnClassScore averages[3]);
-extern void learn_report_from_counts(size_t classes, const uint64_t *confusion /* (actual, predicted) */ ,
-									 LearnClassScore *per_class, LearnClassScore averages[3]);
 
 /*
  * 95 % confidence interval by the percentile bootstrap over rows (DEV_STREAM_BOOTSTRAP). compute gets

@@ -29,7 +29,7 @@ typedef enum LearnTask
 	LEARN_REGRESSION,			/* targets outputs */
 	LEARN_SURVIVAL,				/* 1 output: log hazard ratio */
 	LEARN_MULTILABEL,			/* targets outputs: the logit of each label, any number of which may hold */
-	LEARN_TAGGING				/* for every token of a text one output a tag: emissions of a CRF */
+	LEARN_TAGGING				/* for every token of a text one output a tag: emissions of a CRF, or log probabilities up to a constant */
 } LearnTask;
 
 typedef enum LearnChannelKind
@@ -111,13 +111,15 @@ typedef struct LearnField
 	LearnFieldKind kind;
 	LearnSample sample;
 	size_t		dims[3];		/* image: height, width, depth; signal, series: length, depth; text: length */
+	size_t		whole;			/* text: the length of the network of which this is a shorter copy, 0: dims[0] */
 
 	/* How a value of another size is brought to dims */
 	bool		same_size;		/* image: values of another size are refused */
 	bool		same_depth;		/* image: so are grey ones among colour, and the other way round */
 	LearnFitting fitting;		/* image */
 	size_t		crop[2];		/* image: height and width of the centred part that is kept first, 0: all */
-	LearnCrop	keep;			/* signal: which part of a longer one, outside training */
+	LearnCrop	keep;			/* signal: which part of a longer one */
+	size_t		stride;			/* signal: samples between two windows of dims[0] each, see windows.h of src/learn; 0: one part is all */
 	double		rate;			/* signal: samples a second as they come and as they are stored, both 0: not resampled */
 	double		to_rate;
 	LearnSignalScaling scaling; /* signal */
@@ -191,6 +193,16 @@ typedef enum LearnEmbedding
 	LEARN_EMBEDDING_PERIODIC
 } LearnEmbedding;
 
+/* How a Transformer knows where in a sequence something stands. */
+typedef enum LearnPositions
+{
+	LEARN_POSITIONS_AUTO,
+	LEARN_POSITIONS_SINUSOID,	/* sines and cosines of fixed frequencies */
+	LEARN_POSITIONS_LEARNED,	/* a row of a table for each place */
+	LEARN_POSITIONS_TIME,		/* sines and cosines of learned frequencies; of a series, also of the time since its channels were observed */
+	LEARN_POSITIONS_NONE
+} LearnPositions;
+
 /*
  * A network in words: enough to build its graph again. Zero in a size, NULL in a
  * text and a negative dropout mean "the architecture's default";
@@ -208,6 +220,8 @@ typedef struct LearnNetwork
 	LearnEmbedding embedding;	/* of the scaled numbers */
 	int			bins;			/* piecewise: bins; periodic: frequencies */
 	int			embedding_width;
+	LearnPositions positions;	/* LEARN_TRANSFORMER */
+	bool		tags_alone;		/* LEARN_TAGGING: every token by itself, no CRF over the tags */
 
 	/* What goes in and out */
 	size_t		n_numbers;		/* scaled numbers and indicators */
@@ -272,11 +286,13 @@ extern const char *const learn_task_names[];
 extern const char *const learn_architecture_names[];
 extern const char *const learn_scaling_names[];
 extern const char *const learn_embedding_names[];
+extern const char *const learn_position_names[];
 extern const char *const learn_activation_names[];	/* index is not the DevMap; see learn_activation_map */
 extern int	learn_name_find(const char *const *names, const char *name);
 extern int	learn_activation_map(int index);	/* DevMap of learn_activation_names[index] */
+extern const char *learn_activation_name(int map);	/* the way back; NULL for what is no activation */
 
-/* ---- Networks (src/learn/architecture.c, layer_text.c) ---- */
+/* ---- Networks (src/learn/architecture*.c, layer_text.c) ---- */
 
 /* The built graph and the nodes that everyone needs. */
 typedef struct LearnGraph
@@ -298,7 +314,8 @@ typedef struct LearnGraph
 	NnNode		output;			/* (outputs): logit, log probabilities, value, log hazard */
 	NnNode		target;			/* input; NN_NONE without loss */
 	NnNode		loss;			/* (1) */
-	NnParameter crf[3];			/* tagging: transitions, start, end */
+	NnParameter crf[3];			/* tagging: transitions, start, end; all zero, and never anything else, where tokens stand alone */
+	NnNode		shares;			/* tagging, tokens alone: (length, outputs) how probable each tag of each token is; NN_NONE with a CRF */
 	/* Where channel c's values lie in the features node: number_first = number_input; codes: */
 	size_t	   *code_first;		/* (n_codes) */
 	size_t	   *code_width;		/* (n_codes) */

@@ -54,7 +54,7 @@ typedef struct LearnExplain
 	uint64_t	seed;
 	bool		by_parts;		/* contributions of the parts of one field instead of columns, and of all the rest as the last */
 	int			field;
-	const int  *segment_of;		/* by_parts: (learn_field_places) the segment that each belongs to, n_segments: to the rest; */
+	const int  *segment_of;		/* by_parts: (learn_field_places, of this row) the segment that each belongs to, n_segments: to the rest; */
 	int			n_segments;		/* contributions are of segments then. NULL: every part by itself */
 } LearnExplain;
 

@@ -86,8 +86,6 @@ extern double learn_beta_quantile(double p, double a, double b);	/* its inverse 
 /* One-sided Clopper-Pearson bounds of a probability of which k of n trials succeeded: each fails with probability <= alpha. */
 extern double learn_binomial_lower(uint64_t k, uint64_t n, double alpha);
 extern double learn_binomial_upper(uint64_t k, uint64_t n, double alpha);
-/* Two-sided exact test of one half: probability of k or what is as far from n / 2. */
-extern double learn_sign_test(uint64_t k, uint64_t n);
 
 /* ---- Randomised smoothing (src/learn/smoothing.c) ---- */
 
@@ -120,11 +118,6 @@ typedef struct LearnCertificate
 /* CERTIFY of Cohen et al.: radius = sigma * Phi^-1(lower bound), abstains unless that is above one half. counts: (n_classes). */
 extern DevStatus learn_certify(const LearnSmoothing *how, const LearnVoter *voter, uint64_t *counts,
 							   LearnCertificate *certificate);
-/*
- * PREDICT of Cohen et al. from n_certify copies: *class is the smoothed model's answer but with probability alpha, or -1 when
- * the two most frequent classes cannot be told apart.
- */
-extern DevStatus learn_smooth_predict(const LearnSmoothing *how, const LearnVoter *voter, uint64_t *counts, int *class);
 
 /* Scores of n inputs (n, n_inputs): (n, n_outputs); the largest is the class. One output: class 1 when it is above 0, else 0. */
 typedef struct LearnClassifier
@@ -150,21 +143,22 @@ typedef struct LearnNoiseVoter
 extern LearnVoter learn_noise_voter(LearnNoiseVoter *voter);
 
 /*
- * A table row as a classifier of what its mutable numbers may be: input j is how far number j is from the row's own in units of
- * learn_channel_unit, so noise and radius are in those units; a missing number stays so. Everything else is held fixed, and
- * steps and bounds are ignored (values in between and beyond are answered too, so the certificate covers those within as well).
+ * A row as a classifier of what its mutable numbers, images, signals and series may be, for binary and multi-class models (src/learn/smoothing_row.c).
+ * Input j is how far a value is from the row's own, in the units of epsilon: learn_channel_unit for numbers, the range for pixels, a channel's
+ * standard deviation in training for the numbers of arrays, signals (resampled and scaled as the field says) and bins. So noise and radius are in
+ * those units, over all inputs together. What is missing stays so; texts, categories and what cannot change are held fixed. Steps and bounds
+ * are ignored: values in between and beyond are answered too, so the certificate covers those within as well.
  */
-typedef struct LearnTableClassifier
-{
-	LearnPredictor *predictor;
-	const LearnConstraint *constraints;	/* (n_channels) */
-	const float *raw;			/* (n_channels) the row */
-	size_t		max_rows;
-	float	   *rows;			/* (max_rows, n_channels) scratch */
-	double	   *answers;		/* (max_rows, n_outputs) scratch */
-} LearnTableClassifier;
+typedef struct LearnRowClassifier LearnRowClassifier;
 
-/* For binary and multi-class models. */
-extern LearnClassifier learn_table_classifier(LearnTableClassifier *table);
+/* Takes all memory; constraints (n_channels) are borrowed. */
+extern DevStatus learn_row_classifier_create(LearnPredictor *predictor, const LearnConstraint *constraints,
+											 LearnRowClassifier **row);
+/* Inputs of any row at most; 0: nothing of a row can have noise. */
+extern size_t learn_row_classifier_inputs(const LearnRowClassifier *row);
+/* The row: raw (n_channels), fields (n_fields) stored, both borrowed as long as the classifier is asked. */
+extern LearnClassifier learn_row_classifier(LearnRowClassifier *row, const float *raw, const LearnBytes *fields);
+/* Whether noise is laid on a field's values: all but texts. */
+extern bool learn_field_is_smoothed(const LearnField *field);
 
 #endif							/* IDLA_LEARN_ROBUST_H */

@@ -36,6 +36,7 @@ typedef struct LearnAdversary
 	double		share;			/* of the rows that are changed; TRADES: all */
 	double		beta;			/* TRADES */
 	const LearnConstraint *constraints;	/* (n_channels), borrowed; NULL: all numbers are free */
+	const bool *fixed;			/* (n_fields), borrowed: images and signals that stay; NULL: none */
 } LearnAdversary;
 
 /* DEV_INVALID, with words, for what is out of range or cannot be trained so. */

@@ -7,6 +7,7 @@
  */
 #include "adversarial.h"
 #include "predict.h"
+#include "windows.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,10 +21,13 @@ struct LearnPredictorOracle
 	double	   *outputs;		/* (LEARN_EXPLAIN_BATCH, n_outputs) mean over networks, then scores */
 	float	   *seeds;			/* the same: d loss / d output of one network */
 	const LearnBytes *fields;	/* (n, n_fields) stored, of the batch's rows */
+	const float **moved;		/* (n_fields): (n, size) in place of what is stored, or NULL */
 
 	/* An attack on one field's plane */
 	int			field;			/* -1: on the numbers */
 	const float *planes;		/* (n, size) as they are tried */
+	const LearnFieldSteps *steps;	/* they are brought to, into rounded, or NULL */
+	float	   *rounded;
 	const float *numbers;		/* (n, n_numbers) encoded rows */
 	const int32_t *codes;
 };
@@ -42,6 +46,8 @@ learn_predictor_oracle_create(LearnPredictor *predictor, double tolerance, Learn
 		return dev_fail(session, DEV_INVALID, "a model of several labels has no single wrong answer that an attack could look for");
 	if (model->task == LEARN_REGRESSION && !(tolerance > 0))
 		return dev_fail(session, DEV_INVALID, "tolerance \"%g\" is not above 0", tolerance);
+	if (learn_fields_windowed(model->fields, model->n_fields))
+		return learn_windows_no_attack(session);
 	made = dev_alloc(session, 1, sizeof(LearnPredictorOracle));
 	if (made == NULL)
 		return DEV_NO_MEMORY;
@@ -51,7 +57,8 @@ learn_predictor_oracle_create(LearnPredictor *predictor, double tolerance, Learn
 	made->n_labels = model->task == LEARN_REGRESSION ? predictor->n_outputs : 1;
 	made->outputs = dev_alloc(session, LEARN_EXPLAIN_BATCH * predictor->n_outputs, sizeof(double));
 	made->seeds = dev_alloc(session, LEARN_EXPLAIN_BATCH * predictor->n_outputs, sizeof(float));
-	if (made->outputs == NULL || made->seeds == NULL)
+	made->moved = dev_alloc(session, (size_t) model->n_fields + 1, sizeof(float *));
+	if (made->outputs == NULL || made->seeds == NULL || made->moved == NULL)
 		return DEV_NO_MEMORY;
 	*oracle = made;
 	return learn_predictor_explain_runs(predictor);
@@ -67,6 +74,14 @@ void
 learn_predictor_oracle_fields(LearnPredictorOracle *oracle, const LearnBytes *fields)
 {
 	oracle->fields = fields;
+	for (int i = 0; i < oracle->predictor->model->n_fields; i++)
+		oracle->moved[i] = NULL;
+}
+
+void
+learn_predictor_oracle_moved(LearnPredictorOracle *oracle, int field, const float *planes)
+{
+	oracle->moved[field] = planes;
 }
 
 /* ---- Losses ---- */
@@ -215,11 +230,13 @@ load_fields(LearnPredictorOracle *oracle, size_t first, size_t n)
 	for (size_t row = 0; row < n; row++)
 		for (size_t field = 0; field < n_fields; field++)
 			learn_field_batch_load(&predictor->fields, (int) field, row, oracle->fields[(first + row) * n_fields + field]);
-	if (oracle->field >= 0)
+	for (size_t field = 0; field < n_fields; field++)
 	{
-		size_t		size = predictor->fields.sizes[oracle->field][0];
+		size_t		size = predictor->fields.sizes[field][0];
+		const float *planes = (int) field == oracle->field ? oracle->planes : oracle->moved[field];
 
-		memcpy(predictor->fields.planes[oracle->field][0], oracle->planes + first * size, n * size * sizeof(float));
+		if (planes != NULL)
+			memcpy(predictor->fields.planes[field][0], planes + first * size, n * size * sizeof(float));
 	}
 }
 
@@ -301,13 +318,24 @@ score_planes(void *context, size_t n, const float *inputs, float *losses, uint8_
 	LearnPredictorOracle *oracle = context;
 
 	oracle->planes = inputs;
+	if (oracle->steps != NULL)
+	{
+		size_t		size = oracle->predictor->fields.sizes[oracle->field][0];
+
+		memcpy(oracle->rounded, inputs, n * size * sizeof(float));
+		learn_field_round(&oracle->predictor->model->fields[oracle->field], oracle->steps, n, size, oracle->rounded);
+		oracle->planes = oracle->rounded;
+	}
 	return score_rows(oracle, n, oracle->numbers, oracle->codes, losses, wrong, diff);
 }
 
 LearnOracle
-learn_predictor_field_oracle(LearnPredictorOracle *oracle, int field, const float *numbers, const int32_t *codes)
+learn_predictor_field_oracle(LearnPredictorOracle *oracle, int field, const float *numbers, const int32_t *codes,
+							 const LearnFieldSteps *steps, float *rounded)
 {
 	oracle->field = field;
+	oracle->steps = steps;
+	oracle->rounded = rounded;
 	oracle->numbers = numbers;
 	oracle->codes = codes;
 	return (LearnOracle) {.context = oracle, .n_inputs = oracle->predictor->fields.sizes[field][0], .score = score_planes};

@@ -190,16 +190,3 @@ learn_run_oracle(LearnRunOracle *run, const NnGraph *graph)
 	}
 	return (LearnOracle) {.context = run, .n_inputs = run->n_inputs, .score = score};
 }
-
-DevStatus
-learn_run_clean(LearnRunOracle *run, size_t n, const float *inputs, float *clean)
-{
-	DevStatus	status;
-
-	nn_run_set(run->run, run->input, n, inputs);
-	nn_run_forward(run->run, run->answer, run->mode, run->seed, run->step, run->first_row);
-	status = nn_run_synchronize(run->run);
-	if (status == DEV_OK)
-		memcpy(clean, nn_run_value(run->run, run->answer), n * run->positions * run->outputs * sizeof(float));
-	return status;
-}

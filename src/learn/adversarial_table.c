@@ -10,6 +10,7 @@
 #include "dataset.h"
 
 #define MAX_CODES 32			/* of a category that are tried unless told otherwise */
+#define MOST_HALVINGS 3			/* of the way to a point that is not allowed */
 
 struct LearnTableAttacker
 {
@@ -24,6 +25,7 @@ struct LearnTableAttacker
 	size_t		n_movable;
 	int		   *movable;		/* channels of numbers that may change */
 	double	   *units;			/* (n_movable) */
+	float	   *wanted;			/* (n_movable) of one row */
 	size_t		n_choices;
 	int		   *choices;		/* channels of categories that may change */
 
@@ -44,6 +46,7 @@ struct LearnTableAttacker
 	uint8_t    *wrong;			/* (max_rows) of candidates */
 	uint8_t    *done;			/* (max_rows): fooled, when that is asked for */
 	uint8_t    *gain_wrong;
+	uint8_t    *tried;			/* (max_rows): has a candidate with another category */
 
 	/* The attack under way */
 	const LearnTableAttack *how;
@@ -90,9 +93,11 @@ take_rows(LearnTableAttacker *attacker)
 	attacker->wrong = dev_alloc(session, n, 1);
 	attacker->done = dev_alloc(session, n, 1);
 	attacker->gain_wrong = dev_alloc(session, n, 1);
+	attacker->tried = dev_alloc(session, n, 1);
 	return attacker->candidate != NULL && attacker->numbers != NULL && attacker->codes != NULL && attacker->diff != NULL &&
 		attacker->losses != NULL && attacker->best != NULL && attacker->gain != NULL && attacker->gain_channel != NULL &&
-		attacker->gain_code != NULL && attacker->wrong != NULL && attacker->done != NULL && attacker->gain_wrong != NULL;
+		attacker->gain_code != NULL && attacker->wrong != NULL && attacker->done != NULL && attacker->gain_wrong != NULL &&
+		attacker->tried != NULL;
 }
 
 /* Which channels can change at all: what the network does not see could, but to no effect. */
@@ -134,8 +139,9 @@ learn_table_attacker_create(DevSession *session, const LearnChannel *channels, i
 	made->max_rows = max_rows;
 	made->movable = dev_alloc(session, (size_t) n_channels + 1, sizeof(int));
 	made->units = dev_alloc(session, (size_t) n_channels + 1, sizeof(double));
+	made->wanted = dev_alloc(session, (size_t) n_channels + 1, sizeof(float));
 	made->choices = dev_alloc(session, (size_t) n_channels + 1, sizeof(int));
-	if (made->movable == NULL || made->units == NULL || made->choices == NULL)
+	if (made->movable == NULL || made->units == NULL || made->wanted == NULL || made->choices == NULL)
 	{
 		learn_table_attacker_free(made);
 		return DEV_NO_MEMORY;
@@ -160,6 +166,7 @@ learn_table_attacker_free(LearnTableAttacker *attacker)
 	session = attacker->session;
 	dev_release(session, attacker->movable);
 	dev_release(session, attacker->units);
+	dev_release(session, attacker->wanted);
 	dev_release(session, attacker->choices);
 	dev_release(session, attacker->origin);
 	dev_release(session, attacker->point);
@@ -178,6 +185,7 @@ learn_table_attacker_free(LearnTableAttacker *attacker)
 	dev_release(session, attacker->wrong);
 	dev_release(session, attacker->done);
 	dev_release(session, attacker->gain_wrong);
+	dev_release(session, attacker->tried);
 	dev_release(session, attacker);
 }
 
@@ -204,9 +212,9 @@ length_of(const LearnTableAttacker *attacker, const float *clean, const float *c
 	return sqrt(square);
 }
 
-/* The allowed numbers next to a point; categories are those found so far. */
+/* The legal numbers next to a point, of which share is gone for those that are checked; categories are those found so far. */
 static void
-place_row(LearnTableAttacker *attacker, size_t row, const float *point)
+place_numbers(LearnTableAttacker *attacker, size_t row, const float *point, double share)
 {
 	size_t		n_channels = (size_t) attacker->n_channels;
 	const float *clean = attacker->raw + row * n_channels;
@@ -220,7 +228,8 @@ place_row(LearnTableAttacker *attacker, size_t row, const float *point)
 		for (size_t i = 0; i < attacker->n_movable; i++)
 		{
 			int			channel = attacker->movable[i];
-			double		wanted = (double) clean[channel] + (double) point[i] * attacker->units[i];
+			double		part = attacker->constraints[channel].checked ? share : 1;
+			double		wanted = (double) clean[channel] + part * (double) point[i] * attacker->units[i];
 
 			candidate[channel] = learn_legal_value(&attacker->constraints[channel], epsilon * attacker->units[i],
 												   clean[channel], wanted, towards == 1);
@@ -228,6 +237,86 @@ place_row(LearnTableAttacker *attacker, size_t row, const float *point)
 		if (!ball || length_of(attacker, clean, candidate) <= epsilon)
 			return;
 	}
+}
+
+/* Is the candidate of a row allowed? What differs from the row in nothing that is checked is not asked about. */
+static DevStatus
+ask(LearnTableAttacker *attacker, size_t row, bool *allowed)
+{
+	const LearnReferee *referee = attacker->how->referee;
+	size_t		first = row * (size_t) attacker->n_channels;
+	bool		asked = false;
+	DevStatus	status;
+
+	*allowed = true;
+	for (size_t i = 0; i < (size_t) attacker->n_channels && referee != NULL && !asked; i++)
+	{
+		float		own = attacker->raw[first + i];
+		float		now = attacker->candidate[first + i];
+
+		asked = attacker->constraints[i].checked && own != now && !(isnan(own) && isnan(now));
+	}
+	if (!asked)
+		return DEV_OK;
+	status = referee->judge(referee->context, row, attacker->candidate + first, allowed);
+	return status == DEV_OK ? dev_poll(attacker->session) : status;
+}
+
+/*
+ * Checked numbers as they were found so far, then each as the point has it where that is allowed. They move between their
+ * old and new values only, so length and legality hold for whatever is taken.
+ */
+static DevStatus
+take_one_by_one(LearnTableAttacker *attacker, size_t row)
+{
+	size_t		first = row * (size_t) attacker->n_channels;
+	float	   *candidate = attacker->candidate + first;
+	const float *clean = attacker->raw + first;
+	bool		allowed;
+	DevStatus	status;
+
+	/* With the categories found so far the row's own numbers may not do. */
+	for (size_t i = 0; i < attacker->n_movable; i++)
+		attacker->wanted[i] = candidate[attacker->movable[i]];
+	for (size_t i = 0; i < attacker->n_movable; i++)
+		if (attacker->constraints[attacker->movable[i]].checked)
+			candidate[attacker->movable[i]] = clean[attacker->movable[i]];
+	status = ask(attacker, row, &allowed);
+	if (status == DEV_OK && !allowed)
+		memcpy(candidate, attacker->changed + first, (size_t) attacker->n_channels * sizeof(float));
+	for (size_t i = 0; i < attacker->n_movable && status == DEV_OK && allowed; i++)
+	{
+		int			channel = attacker->movable[i];
+		float		kept = candidate[channel];
+
+		if (!attacker->constraints[channel].checked || !(attacker->wanted[i] != kept))
+			continue;
+		candidate[channel] = attacker->wanted[i];
+		status = ask(attacker, row, &allowed);
+		if (!allowed)
+			candidate[channel] = kept;
+		allowed = true;
+	}
+	return status;
+}
+
+/* The allowed candidate next to a point. */
+static DevStatus
+place_row(LearnTableAttacker *attacker, size_t row, const float *point)
+{
+	double		share = 1;
+	bool		allowed = false;
+	DevStatus	status = DEV_OK;
+
+	for (int i = 0; i <= MOST_HALVINGS && status == DEV_OK && !allowed; i++, share /= 2)
+	{
+		place_numbers(attacker, row, point, share);
+		status = ask(attacker, row, &allowed);
+	}
+	if (status != DEV_OK || allowed)
+		return status;
+	place_numbers(attacker, row, point, 1);
+	return take_one_by_one(attacker, row);
 }
 
 static void
@@ -244,10 +333,12 @@ score_points(void *context, size_t n, const float *points, float *losses, uint8_
 {
 	LearnTableAttacker *attacker = context;
 	const LearnRowOracle *oracle = attacker->oracle;
-	DevStatus	status;
+	DevStatus	status = DEV_OK;
 
-	for (size_t row = 0; row < n; row++)
-		place_row(attacker, row, points + row * attacker->n_movable);
+	for (size_t row = 0; row < n && status == DEV_OK; row++)
+		status = place_row(attacker, row, points + row * attacker->n_movable);
+	if (status != DEV_OK)
+		return status;
 	encode_candidates(attacker, n);
 	status = oracle->score(oracle->context, n, attacker->numbers, attacker->codes, losses, wrong,
 						   diff == NULL ? NULL : attacker->diff);
@@ -312,20 +403,22 @@ search_numbers(LearnTableAttacker *attacker, size_t n, uint64_t seed, uint64_t c
 						  attacker->scratch);
 	if (status != DEV_OK)
 		return status;
-	for (size_t row = 0; row < n; row++)
+	for (size_t row = 0; row < n && status == DEV_OK; row++)
 	{
 		size_t		bytes = (size_t) attacker->n_channels * sizeof(float);
 		bool		wrong = attacker->until_fooled && attacker->wrong[row];
 
 		if (!is_better(attacker, row, attacker->losses[row], wrong))
 			continue;
-		place_row(attacker, row, attacker->point + row * attacker->n_movable);
+		status = place_row(attacker, row, attacker->point + row * attacker->n_movable);
+		if (status != DEV_OK)
+			break;
 		memcpy(attacker->changed + row * (size_t) attacker->n_channels,
 			   attacker->candidate + row * (size_t) attacker->n_channels, bytes);
 		attacker->best[row] = attacker->losses[row];
 		attacker->done[row] = wrong;
 	}
-	return DEV_OK;
+	return status;
 }
 
 /* ---- Categories ---- */
@@ -354,30 +447,50 @@ may_choose(const LearnTableAttacker *attacker, size_t row, int channel, float co
 		changes_of(attacker, row) < attacker->how->max_changes;
 }
 
+/* Candidates with this code in this channel, where it may be and is allowed: tried tells where; *any whether anywhere. */
+static DevStatus
+place_code(LearnTableAttacker *attacker, size_t n, int channel, int32_t code, bool *any)
+{
+	DevStatus	status = DEV_OK;
+
+	*any = false;
+	memcpy(attacker->candidate, attacker->changed, n * (size_t) attacker->n_channels * sizeof(float));
+	for (size_t row = 0; row < n && status == DEV_OK; row++)
+	{
+		float	   *at = attacker->candidate + row * (size_t) attacker->n_channels + (size_t) channel;
+		float		kept = *at;
+		bool		allowed = may_choose(attacker, row, channel, (float) code);
+
+		if (allowed)
+		{
+			*at = (float) code;
+			status = ask(attacker, row, &allowed);
+		}
+		if (!allowed)
+			*at = kept;
+		attacker->tried[row] = allowed;
+		*any = *any || allowed;
+	}
+	return status;
+}
+
 /* Every row with this code in this channel, where it may; remembers for each row whether nothing was better so far. */
 static DevStatus
 try_code(LearnTableAttacker *attacker, size_t n, int channel, int32_t code)
 {
-	size_t		input = (size_t) attacker->channels[channel].code_input;
-	bool		any = false;
-	DevStatus	status;
+	bool		any;
+	DevStatus	status = place_code(attacker, n, channel, code, &any);
 
-	for (size_t row = 0; row < n; row++)
-		any = any || may_choose(attacker, row, channel, (float) code);
-	if (!any)
-		return DEV_OK;
-	memcpy(attacker->candidate, attacker->changed, n * (size_t) attacker->n_channels * sizeof(float));
+	if (status != DEV_OK || !any)
+		return status;
 	encode_candidates(attacker, n);
-	for (size_t row = 0; row < n; row++)
-		if (may_choose(attacker, row, channel, (float) code))
-			attacker->codes[row * attacker->n_codes + input] = code;
 	status = attacker->oracle->score(attacker->oracle->context, n, attacker->numbers, attacker->codes, attacker->losses,
 									 attacker->wrong, NULL);
 	for (size_t row = 0; row < n && status == DEV_OK; row++)
 	{
 		bool		wrong = attacker->until_fooled && attacker->wrong[row];
 
-		if (!may_choose(attacker, row, channel, (float) code) || attacker->gain_wrong[row] ||
+		if (!attacker->tried[row] || attacker->gain_wrong[row] ||
 			!(wrong || attacker->losses[row] > attacker->gain[row]))
 			continue;
 		attacker->gain[row] = attacker->losses[row];

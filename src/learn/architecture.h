@@ -1,9 +1,9 @@
 /*
  * architecture.h: what the builders of networks share; private to src/learn.
  *
- * architecture.c makes what all have in common (inputs, the features node, the
- * loss); architecture_*.c make what lies between features and heads, one
- * family each.
+ * architecture_resolve.c says what a network may be and fills in what is open; architecture.c makes what all have in
+ * common (inputs, the features node, the loss); architecture_words.c tells it to people; the other architecture_*.c make what
+ * lies between features and heads, one family each.
  */
 #ifndef IDLA_LEARN_ARCHITECTURE_H
 #define IDLA_LEARN_ARCHITECTURE_H
@@ -23,6 +23,11 @@ typedef struct LearnBuilder
 	LearnGraph *built;			/* while there are fields: where encoders leave their maps */
 } LearnBuilder;
 
+/* Everything that is set must be in range; what is unset (zero, or negative for dropout and activation) passes. (architecture_resolve.c) */
+extern DevStatus learn_network_check(DevSession *session, const LearnNetwork *network);
+/* A stored network must say everything that resolving would have filled in. */
+extern DevStatus learn_network_complete(DevSession *session, const LearnNetwork *network);
+
 #define JOIN_WIDTH 64			/* of the layer that joins encoded fields and ordinary columns */
 
 /* One made for fields: images, signals, series, texts. */
@@ -36,6 +41,12 @@ extern NnNode learn_build_deep(LearnBuilder *builder);
 
 /* The layer text's layers, from the one field or from joined columns to heads. (architecture_layers.c) */
 extern NnNode learn_build_layers(LearnBuilder *builder, const LearnGraph *built);
+/* A tagger's, from tokens (length, width) to what its head works on, as long. */
+extern NnNode learn_build_tagging_layers(LearnBuilder *builder, NnNode tokens);
+/* Does the text end in a CRF? The text has been parsed before. */
+extern bool learn_layers_chain(DevSession *session, const LearnNetwork *network);
+/* Does what the text makes of a sequence depend on how much padding there is? The text has been parsed before. */
+extern bool learn_layers_see_padding(DevSession *session, const LearnNetwork *network);
 /* Does the text begin at the field, so that the field has no encoder of its own? */
 extern bool learn_layers_encode(DevSession *session, const LearnNetwork *network);
 
@@ -47,18 +58,22 @@ extern NnNode learn_build_cnn(LearnBuilder *builder, NnNode src, const char *nam
 extern NnNode learn_build_resnet20(LearnBuilder *builder, NnNode src, const char *name, int field);
 extern NnNode learn_build_fcn(LearnBuilder *builder, NnNode src, NnNode length, const char *name, int field);
 extern NnNode learn_build_recurrent(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm, bool both);
-/* Encoder layers of attention: (length, width') -> (length, the network's width). (architecture_transformer.c) */
-extern NnNode learn_build_transformer(LearnBuilder *builder, NnNode src, NnNode length, const char *name);
+/* Encoder layers of attention over field `number`: (length, width') -> (length, the network's width). (architecture_transformer.c) */
+extern NnNode learn_build_transformer(LearnBuilder *builder, NnNode src, int number, const char *name);
+/* One of them, of any width and as many heads as divide it, without dropout where the rate is 0. */
+extern NnNode learn_build_attention(LearnBuilder *builder, NnNode src, NnNode length, const char *name, size_t heads, float dropout);
+/* Adds to a field's sequence where in it each place is. (architecture_position.c) */
+extern NnNode learn_build_positions(LearnBuilder *builder, NnNode src, int number, const char *name, LearnPositions positions);
 /* Layers of recurrence in both directions: (length, width) -> (length, 2 * the network's width). */
 extern NnNode learn_build_both_ways(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm);
 
-/* Of a text's pieces to one vector; emissions of a tagger, (length, n_outputs); its CRF's parameters and its loss. (architecture_text.c) */
+/* Of a text's pieces to one vector; emissions of a tagger, (length, n_outputs); what its tags are decoded with, and its loss. (architecture_text.c) */
 /* A text's pieces embedded, (length, width), weights N(0, deviation^2). */
 #define LEARN_PIECE_DEVIATION 0.1f
 extern NnNode learn_build_pieces(LearnBuilder *builder, LearnGraph *built, int number, size_t width, float deviation);
 extern NnNode learn_build_text(LearnBuilder *builder, LearnGraph *built, int number, LearnArchitecture encoder);
 extern NnNode learn_build_tagger(LearnBuilder *builder, LearnGraph *built);
-extern void learn_build_crf(LearnBuilder *builder, LearnGraph *built, bool loss);
+extern void learn_build_tags(LearnBuilder *builder, LearnGraph *built, const LearnLoss *loss);
 
 /* The mean over positions that ends the encoder of a field; explanations find them as its map. */
 extern NnNode learn_build_mean(LearnBuilder *builder, NnNode src, NnNode length, int field);
@@ -92,6 +107,8 @@ extern NnNode learn_build_grouped(LearnBuilder *builder, NnNode src, const char 
 extern NnNode learn_build_layer_norm(LearnBuilder *builder, NnNode src, const char *name);
 extern NnNode learn_build_batch_norm(LearnBuilder *builder, NnNode src, const char *name);
 
+/* Every column has its own say, and nothing mixes them. */
+extern bool learn_is_additive(const LearnNetwork *network);
 /* Width of code input `code` among the features, and whether it is embedded rather than one-hot. */
 extern size_t learn_code_width(const LearnNetwork *network, size_t code, bool *embedded);
 extern size_t learn_network_features(const LearnNetwork *network);
@@ -134,6 +151,13 @@ typedef enum LearnLayerKind
 	LEARN_LAYER_GRU,
 	LEARN_LAYER_BILSTM,
 	LEARN_LAYER_BIGRU,
+	LEARN_LAYER_PAD,			/* (size): zeros on all sides */
+	LEARN_LAYER_MIRROR,			/* of an image: beside each place the one on the other side */
+	LEARN_LAYER_ATTENTION,		/* (heads) */
+	LEARN_LAYER_SINUSOID,		/* the positions of a Transformer, see LearnPositions */
+	LEARN_LAYER_LEARNED_POSITIONS,
+	LEARN_LAYER_TIME_POSITIONS,
+	LEARN_LAYER_CRF,			/* ends a tagger's text, or nothing does */
 	LEARN_LAYER_JOIN			/* the ordinary columns come in here */
 } LearnLayerKind;
 
@@ -149,6 +173,8 @@ typedef struct LearnLayer
 
 /* Whether a layer works on places of an image or moments of a sequence: a text with one begins at the field itself. */
 extern bool learn_layer_has_places(LearnLayerKind kind);
+/* Whether what it makes of a sequence depends on how much padding follows, in answers or in the number of weights. */
+extern bool learn_layer_sees_padding(const LearnLayer *layer);
 /* *layers is in the session's memory; release it. DEV_INVALID says the position, the word and the nearest valid one. */
 extern DevStatus learn_layers_parse(DevSession *session, const char *text, LearnLayer **layers, int *n_layers);
 

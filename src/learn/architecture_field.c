@@ -144,7 +144,7 @@ build_encoder(LearnBuilder *builder, LearnGraph *built, int number)
 		case LEARN_FCN:
 			return learn_build_fcn(builder, src, length, name, number);
 		case LEARN_TRANSFORMER:
-			return nn_masked_mean(builder->graph, learn_build_transformer(builder, src, length, name), length);
+			return nn_masked_mean(builder->graph, learn_build_transformer(builder, src, number, name), length);
 		case LEARN_LSTM:
 		case LEARN_GRU:
 			return learn_build_recurrent(builder, src, length, name, encoder == LEARN_LSTM, field->kind != LEARN_SERIES);

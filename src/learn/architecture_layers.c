@@ -3,7 +3,7 @@
  *
  * A text whose layers work on places or moments (convolutions, pools, recurrences) begins at the one
  * image or sequence; the ordinary columns come in where it says "join", or before the head. Any other text begins
- * at the joined columns, each field encoded as is usual for its kind.
+ * at the joined columns, each field encoded as is usual for its kind. A tagger's text begins at its tokens and keeps them apart.
  */
 #include "architecture.h"
 
@@ -43,6 +43,22 @@ learn_layers_encode(DevSession *session, const LearnNetwork *network)
 		return false;
 	dev_release(session, layers);
 	return places;
+}
+
+bool
+learn_layers_see_padding(DevSession *session, const LearnNetwork *network)
+{
+	LearnLayer *layers;
+	bool		places;
+	bool		see = false;
+	int			n;
+
+	if (network->architecture != LEARN_LAYERS || read_layers(session, network, &layers, &n, &places) != DEV_OK)
+		return false;
+	for (int i = 0; i < n; i++)
+		see = see || (places && learn_layer_sees_padding(&layers[i]));
+	dev_release(session, layers);
+	return see;
 }
 
 static NnNode
@@ -152,11 +168,82 @@ build_group_norm(LayerState *state, const LearnLayer *layer, const char *name, i
 						 nn_parameter(graph, part, &vector, NN_ROLE_VECTOR, NN_INIT_ZERO, 0, NULL), 1e-5f);
 }
 
+/* Zeros on all sides. Those before a sequence make its length say nothing any more. */
+static NnNode
+build_pad(LayerState *state, const LearnLayer *layer)
+{
+	size_t		size = (size_t) layer->arguments[0];
+	NnWindow	window = {.before = {size, size}, .after = {size, size}};
+	NnNode		node = without_padding(state);
+
+	state->length = NN_NONE;
+	return nn_pad(state->builder->graph, node, &window);
+}
+
+/*
+ * A body has two sides, and how they differ is what a reader of images looks at first: (height, width, channels) and its mirror image, one
+ * beside the other.
+ */
+static NnNode
+build_mirror(LayerState *state, int number)
+{
+	NnNode		sides[2] = {state->node, NN_NONE};
+
+	if (rank_of(state) != 3)
+		return refuse(state, number, "mirrors an image, and this is a sequence", "A sequence is read in both directions by bilstm and bigru.");
+	sides[1] = nn_flip(state->builder->graph, state->node, 1);
+	return nn_concat(state->builder->graph, sides, 2);
+}
+
+static NnNode
+build_attention(LayerState *state, const LearnLayer *layer, const char *name, int number)
+{
+	size_t		heads = (size_t) layer->arguments[0];
+
+	if (nn_graph_shape(state->builder->graph, state->node)->dims[1] % heads != 0)
+		return refuse(state, number, "has heads that do not divide its channels", "For example dense(64) attention(4).");
+	return learn_build_attention(state->builder, state->node, state->length, name, heads, 0);
+}
+
+static NnNode
+build_positions(LayerState *state, const LearnLayer *layer, const char *name, int number)
+{
+	const NnShape *shape = nn_graph_shape(state->builder->graph, state->node);
+
+	if (shape->dims[0] != state->builder->network->fields[0].dims[0])
+		return refuse(state, number, "tells places apart after their number has changed", "Let it come before pools, strides and pad.");
+	if (layer->kind == LEARN_LAYER_TIME_POSITIONS && shape->dims[1] % 2 != 0)
+		return refuse(state, number, "needs an even number of channels: pairs of a sine and a cosine", "For example dense(64) time_positions.");
+	return learn_build_positions(state->builder, state->node, 0, name,
+								 layer->kind == LEARN_LAYER_SINUSOID ? LEARN_POSITIONS_SINUSOID :
+								 layer->kind == LEARN_LAYER_TIME_POSITIONS ? LEARN_POSITIONS_TIME : LEARN_POSITIONS_LEARNED);
+}
+
+/* Layers that work on sequences alone. */
+static NnNode
+build_sequence_layer(LayerState *state, const LearnLayer *layer, const char *name, int number)
+{
+	if (rank_of(state) != 2)
+		return refuse(state, number, "needs a sequence, and an image has two directions", "For images take conv and pools.");
+	switch (layer->kind)
+	{
+		case LEARN_LAYER_LAST:
+			return nn_last(state->builder->graph, state->node, state->length, false);
+		case LEARN_LAYER_ATTENTION:
+			return build_attention(state, layer, name, number);
+		case LEARN_LAYER_SINUSOID:
+		case LEARN_LAYER_LEARNED_POSITIONS:
+		case LEARN_LAYER_TIME_POSITIONS:
+			return build_positions(state, layer, name, number);
+		default:
+			return build_recurrent(state, layer, name);
+	}
+}
+
 static NnNode
 build_layer(LayerState *state, const LearnLayer *layer, int number)
 {
 	NnGraph    *graph = state->builder->graph;
-	bool		sequence = rank_of(state) == 2;
 	char		name[NAME_SIZE];
 	NnShape		flat;
 
@@ -192,15 +279,24 @@ build_layer(LayerState *state, const LearnLayer *layer, int number)
 			return nn_reshape(graph, without_padding(state), &flat);
 		case LEARN_LAYER_JOIN:
 			return build_join(state, number);
+		case LEARN_LAYER_PAD:
+			return build_pad(state, layer);
+		case LEARN_LAYER_MIRROR:
+			return build_mirror(state, number);
+		case LEARN_LAYER_CRF:
+			if (state->builder->network->task != LEARN_TAGGING)
+				return refuse(state, number, "is for tagging", "Say task => 'tagging', or leave it out.");
+			return refuse(state, number, "stands before the end", "Let crf be the last word: it works on the tags themselves.");
 		case LEARN_LAYER_LAST:
 		case LEARN_LAYER_LSTM:
 		case LEARN_LAYER_GRU:
 		case LEARN_LAYER_BILSTM:
 		case LEARN_LAYER_BIGRU:
-			if (!sequence)
-				return refuse(state, number, "needs a sequence, and an image has two directions", "For images take conv and pools.");
-			return layer->kind == LEARN_LAYER_LAST ? nn_last(graph, state->node, state->length, false) :
-				build_recurrent(state, layer, name);
+		case LEARN_LAYER_ATTENTION:
+		case LEARN_LAYER_SINUSOID:
+		case LEARN_LAYER_LEARNED_POSITIONS:
+		case LEARN_LAYER_TIME_POSITIONS:
+			return build_sequence_layer(state, layer, name, number);
 	}
 	return NN_NONE;
 }
@@ -246,4 +342,43 @@ learn_build_layers(LearnBuilder *builder, const LearnGraph *built)
 	if (places && !state.joined)
 		state.node = build_join(&state, n);
 	return learn_build_dense(builder, state.node, "head", builder->network->n_outputs, NN_ROLE_HEAD);
+}
+
+/* ---- Taggers ---- */
+
+bool
+learn_layers_chain(DevSession *session, const LearnNetwork *network)
+{
+	LearnLayer *layers;
+	bool		chain;
+	bool		places;
+	int			n;
+
+	if (read_layers(session, network, &layers, &n, &places) != DEV_OK)
+		return false;
+	chain = layers[n - 1].kind == LEARN_LAYER_CRF;
+	dev_release(session, layers);
+	return chain;
+}
+
+NnNode
+learn_build_tagging_layers(LearnBuilder *builder, NnNode tokens)
+{
+	LayerState	state = {.builder = builder, .node = tokens, .length = builder->built->lengths[0]};
+	LearnLayer *layers;
+	bool		places;
+	int			n;
+	int			n_built;
+
+	if (read_layers(builder->session, builder->network, &layers, &n, &places) != DEV_OK)
+		return NN_NONE;
+	n_built = layers[n - 1].kind == LEARN_LAYER_CRF ? n - 1 : n;
+	for (int i = 0; i < n_built && state.node != NN_NONE; i++)
+		state.node = build_layer(&state, &layers[i], i);
+	dev_release(builder->session, layers);
+	if (state.node != NN_NONE &&
+		(rank_of(&state) != 2 || nn_graph_shape(builder->graph, state.node)->dims[0] != builder->network->fields[0].dims[0]))
+		return refuse(&state, n_built - 1, "leaves no place for every token",
+					  "A tagger's text has no pools, strides and pad, and no global_mean, global_max, last, flatten and join.");
+	return state.node;
 }

@@ -5,7 +5,7 @@
  * document frequency (so that the first mean is weighed by tf-idf) and is learned on; and the maximum beside it.
  * cnn: convolutions over three, four and five pieces and their maxima (Kim 2014).
  * bilstm_crf: words, their characters, shapes and affixes side by side, recurrence in both directions, a CRF over the tags
- * (Huang et al. 2015; Ma and Hovy 2016).
+ * (Huang et al. 2015; Ma and Hovy 2016), or the cross entropy of every token by itself.
  */
 #include "architecture.h"
 
@@ -106,7 +106,7 @@ learn_build_text(LearnBuilder *builder, LearnGraph *built, int number, LearnArch
 	if (encoder == LEARN_CNN)
 		return build_text_cnn(builder, node, length, name);
 	if (encoder == LEARN_TRANSFORMER)
-		return nn_masked_mean(builder->graph, learn_build_transformer(builder, node, length, name), length);
+		return nn_masked_mean(builder->graph, learn_build_transformer(builder, node, number, name), length);
 	return learn_build_fcn(builder, node, length, name, number);
 }
 
@@ -173,26 +173,40 @@ learn_build_tagger(LearnBuilder *builder, LearnGraph *built)
 	NnNode		length = built->lengths[0];
 	NnNode		node = drop(builder, build_tokens(builder, built), network->dropout);
 
+	if (network->architecture == LEARN_LAYERS)
+	{
+		node = learn_build_tagging_layers(builder, node);
+		return learn_build_dense(builder, node, "head", network->n_outputs, NN_ROLE_HEAD);
+	}
 	if (network->architecture == LEARN_TRANSFORMER)
-		node = learn_build_transformer(builder, node, length, "tagger");
+		node = learn_build_transformer(builder, node, 0, "tagger");
 	else
 		node = learn_build_both_ways(builder, node, length, "tagger", network->architecture != LEARN_GRU);
 	node = drop(builder, node, network->dropout);
 	return learn_build_dense(builder, node, "head", network->n_outputs, NN_ROLE_HEAD);
 }
 
-/* The CRF's parameters are there without a loss too: decoding wants them. */
+/*
+ * What follows what is a parameter with or without a loss: decoding wants it. Where every token stands alone it is a constant, nothing, so
+ * that tags are decoded by the same road, which knows what the scheme forbids.
+ */
 void
-learn_build_crf(LearnBuilder *builder, LearnGraph *built, bool loss)
+learn_build_tags(LearnBuilder *builder, LearnGraph *built, const LearnLoss *loss)
 {
+	static const char *const names[] = {"crf.transitions", "crf.start", "crf.end"};
+	bool		alone = builder->network->tags_alone;
 	size_t		n = builder->network->n_outputs;
 	NnShape		square = nn_shape(2, n, n, 0, 0);
 	NnShape		line = nn_shape(1, n, 0, 0, 0);
+	NnNode		actual = built->planes[0][4];
+	NnNode		length = built->lengths[0];
 
-	built->crf[0] = nn_parameter(builder->graph, "crf.transitions", &square, NN_ROLE_VECTOR, NN_INIT_ZERO, 0, NULL);
-	built->crf[1] = nn_parameter(builder->graph, "crf.start", &line, NN_ROLE_VECTOR, NN_INIT_ZERO, 0, NULL);
-	built->crf[2] = nn_parameter(builder->graph, "crf.end", &line, NN_ROLE_VECTOR, NN_INIT_ZERO, 0, NULL);
-	if (loss)
-		built->loss = nn_crf(builder->graph, built->heads, built->planes[0][4], built->lengths[0], built->crf[0],
-							 built->crf[1], built->crf[2]);
+	for (int i = 0; i < 3; i++)
+		built->crf[i] = nn_parameter(builder->graph, names[i], i == 0 ? &square : &line, alone ? NN_ROLE_CONSTANT : NN_ROLE_VECTOR,
+									 NN_INIT_ZERO, 0, NULL);
+	if (alone)
+		built->shares = nn_softmax(builder->graph, built->heads);
+	if (loss != NULL)
+		built->loss = alone ? nn_token_cross_entropy(builder->graph, built->heads, actual, length, NULL, loss->smoothing) :
+			nn_crf(builder->graph, built->heads, actual, length, built->crf[0], built->crf[1], built->crf[2]);
 }

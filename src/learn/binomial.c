@@ -133,14 +133,3 @@ learn_binomial_upper(uint64_t k, uint64_t n, double alpha)
 		return 1;
 	return learn_beta_quantile(1 - alpha, (double) k + 1, (double) (n - k));
 }
-
-/* P(X >= k) for n trials of probability p is the incomplete beta function at p of (k, n - k + 1). */
-double
-learn_sign_test(uint64_t k, uint64_t n)
-{
-	uint64_t	more = k > n - k ? k : n - k;
-
-	if (2 * more == n)
-		return 1;
-	return fmin(1, 2 * learn_beta_probability(0.5, (double) more, (double) (n - more) + 1));
-}

@@ -168,22 +168,6 @@ learn_dataset_intern(LearnDataset *dataset, int channel, const char *bytes, size
 	return status;
 }
 
-const char *
-learn_dataset_category(const LearnDataset *dataset, int channel, int code)
-{
-	if (channel < 0 || channel >= dataset->n_channels || code < 0)
-		return NULL;
-	return learn_dictionary_text(dataset->dictionaries[channel], (uint32_t) code, NULL);
-}
-
-int
-learn_dataset_categories(const LearnDataset *dataset, int channel)
-{
-	if (channel < 0 || channel >= dataset->n_channels)
-		return 0;
-	return (int) learn_dictionary_size(dataset->dictionaries[channel]);
-}
-
 /* ---- Rows coming in ---- */
 
 /* A larger copy of array, zeros behind it; the array itself, and *failed, when there is no memory for it. */

@@ -207,6 +207,21 @@ learn_encode_row(const LearnChannel *channels, int n_channels, const float *raw,
 		encode_value(&channels[i], raw[i], numbers, codes);
 }
 
+void
+learn_take_doubles(size_t n, const uint64_t *bits, const bool *missing, float *raw)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		double		value;
+		float		narrow;
+
+		memcpy(&value, &bits[i], sizeof(value));
+		narrow = (float) value;
+		narrow = fabsf(narrow) <= FLT_MAX ? narrow : NAN;
+		raw[i] = missing[i] ? NAN : narrow;
+	}
+}
+
 /* ---- Rows by the dozen ---- */
 
 static bool

@@ -9,11 +9,14 @@
  */
 #include "explain.h"
 
+#include "windows.h"
+
 #include <math.h>
 #include <string.h>
 
 #define FIELD_BATCH 8			/* points at once of a model with fields */
 #define UNGROUPED (-2)
+#define NO_WINDOW SIZE_MAX
 
 /* ---- The score ---- */
 
@@ -209,6 +212,91 @@ explain_block(LearnExplainer *explainer, size_t first, size_t n, LearnFill fill,
 	return status;
 }
 
+/* ---- Points of a row in windows ---- */
+
+static DevStatus use_window(LearnExplainer *explainer, size_t window);
+
+static LearnWindowing
+windowing_of(const LearnExplainer *explainer)
+{
+	const LearnModel *model = explainer->predictor->model;
+
+	return learn_windowing(model->task, model->fields, model->n_fields, explainer->predictor->n_outputs, model->offset);
+}
+
+/* Mean outputs of the networks for one window into explainer->outputs; the last network's run holds its values. */
+static DevStatus
+answer_window(LearnExplainer *explainer, size_t window, size_t first, size_t n, LearnFill fill, void *context)
+{
+	const LearnPredictor *predictor = explainer->predictor;
+	DevStatus	status = use_window(explainer, window);
+
+	memset(explainer->outputs, 0, n * predictor->n_outputs * sizeof(double));
+	for (int i = 0; i < predictor->n_voices && status == DEV_OK; i++)
+	{
+		status = forward(explainer, i, first, n, fill, context);
+		if (status == DEV_OK)
+			add_outputs(explainer, i, n);
+	}
+	for (size_t i = 0; i < n * predictor->n_outputs; i++)
+		explainer->outputs[i] /= predictor->n_voices;
+	return status == DEV_OK ? dev_poll(explainer->session) : status;
+}
+
+/* The way back through one window. */
+static DevStatus
+collect_window(LearnExplainer *explainer, size_t window, size_t first, size_t n, LearnFill fill, void *context,
+			   LearnCollect collect, void *into)
+{
+	const LearnPredictor *predictor = explainer->predictor;
+	size_t		n_outputs = predictor->n_outputs;
+	LearnWindowing windowing = windowing_of(explainer);
+	DevStatus	status = answer_window(explainer, window, first, n, fill, context);
+
+	for (size_t row = 0; row < n; row++)
+	{
+		learn_windows_gradient(&windowing, explainer->n_windows, explainer->outputs + row * n_outputs,
+							   explainer->pooled + row * n_outputs, explainer->pooled_diff + row * n_outputs, explainer->diff);
+		for (size_t i = 0; i < n_outputs; i++)
+			explainer->seeds[row * n_outputs + i] = (float) (explainer->diff[i] / predictor->n_voices);
+	}
+	for (int i = 0; i < predictor->n_voices && status == DEV_OK; i++)
+	{
+		/* Networks may share one run: only the last one's values are still there. */
+		if (predictor->n_voices > 1)
+			status = forward(explainer, i, first, n, fill, context);
+		if (status == DEV_OK)
+			status = walk_back(explainer, i, n, collect, into);
+	}
+	return status;
+}
+
+/* explain_block for all windows: what they say together first, and how that depends on each of them after that. */
+static DevStatus
+explain_windows(LearnExplainer *explainer, size_t first, size_t n, LearnFill fill, void *context, double *scores,
+				LearnCollect collect, void *into)
+{
+	size_t		n_outputs = explainer->predictor->n_outputs;
+	LearnWindowing windowing = windowing_of(explainer);
+	DevStatus	status = DEV_OK;
+
+	for (size_t window = 0; window < explainer->n_windows && status == DEV_OK; window++)
+	{
+		status = answer_window(explainer, window, first, n, fill, context);
+		for (size_t row = 0; row < n && status == DEV_OK; row++)
+			learn_windows_add(&windowing, window, explainer->outputs + row * n_outputs, explainer->pooled + row * n_outputs);
+	}
+	for (size_t row = 0; row < n && status == DEV_OK; row++)
+	{
+		memcpy(explainer->outputs, explainer->pooled + row * n_outputs, n_outputs * sizeof(double));
+		scores[row] = explained_score(explainer, explainer->outputs);
+		memcpy(explainer->pooled_diff + row * n_outputs, explainer->diff, n_outputs * sizeof(double));
+	}
+	for (size_t window = 0; collect != NULL && window < explainer->n_windows && status == DEV_OK; window++)
+		status = collect_window(explainer, window, first, n, fill, context, collect, into);
+	return status;
+}
+
 static DevStatus
 check_scores(const LearnExplainer *explainer, size_t n, const double *scores)
 {
@@ -232,6 +320,9 @@ learn_explain_points(LearnExplainer *explainer, size_t n, LearnFill fill, void *
 
 		if (explainer->occlusion != NULL)
 			status = learn_occluded_scores(explainer, first, count, fill, context, scores + first);
+		else if (explainer->n_windows > 1)
+			status = explain_windows(explainer, first, count, fill, context, scores + first, slopes == NULL ? NULL : add_slopes,
+									 slopes == NULL ? NULL : slopes + first * explainer->n_groups);
 		else
 			status = explain_block(explainer, first, count, fill, context, scores + first, slopes == NULL ? NULL : add_slopes,
 								   slopes == NULL ? NULL : slopes + first * explainer->n_groups);
@@ -283,7 +374,7 @@ group_of_value(const LearnExplainer *explainer, const LearnExplain *how, int fie
 		return described->column;
 	if (how->field != field)
 		return (int) explainer->n_groups - 1;
-	part = learn_field_part(described, plane, i, n);
+	part = learn_field_part(described, plane, i, n) + explainer->first_part;
 	return how->segment_of == NULL ? (int) part : how->segment_of[part];
 }
 
@@ -417,10 +508,14 @@ open_explainer(LearnPredictor *predictor, LearnExplainer **explainer)
 	made->outputs = dev_alloc(session, made->batch * predictor->n_outputs, sizeof(double));
 	made->seeds = dev_alloc(session, made->batch * predictor->n_outputs, sizeof(float));
 	made->diff = dev_alloc(session, predictor->n_outputs, sizeof(double));
+	made->pooled = dev_alloc(session, made->batch * predictor->n_outputs, sizeof(double));
+	made->pooled_diff = dev_alloc(session, made->batch * predictor->n_outputs, sizeof(double));
+	made->views = dev_alloc(session, (size_t) model->n_fields + 1, sizeof(LearnBytes));
 	made->no_numbers = dev_alloc(session, made->batch * model->n_numbers + 1, sizeof(float));
 	made->no_codes = dev_alloc(session, made->batch * model->n_codes + 1, sizeof(int32_t));
 	if (made->paths == NULL || made->outputs == NULL || made->seeds == NULL ||
-		made->diff == NULL || made->no_numbers == NULL || made->no_codes == NULL)
+		made->diff == NULL || made->pooled == NULL || made->pooled_diff == NULL || made->views == NULL ||
+		made->no_numbers == NULL || made->no_codes == NULL)
 		return DEV_NO_MEMORY;
 	status = create_paths(made);
 	if (status == DEV_OK)
@@ -431,33 +526,45 @@ open_explainer(LearnPredictor *predictor, LearnExplainer **explainer)
 }
 
 static size_t
-count_groups(const LearnModel *model, const LearnExplain *how)
+count_groups(const LearnModel *model, const LearnExplain *how, const LearnBytes *fields)
 {
+	const LearnField *field;
+
 	if (!how->by_parts)
 		return (size_t) model->n_columns;
-	return how->segment_of != NULL ? (size_t) how->n_segments + 1 : learn_field_parts(&model->fields[how->field]) + 1;
+	if (how->segment_of != NULL)
+		return (size_t) how->n_segments + 1;
+	field = &model->fields[how->field];
+	return (field->stride > 0 ? learn_field_places(field, fields[how->field]) : learn_field_parts(field)) + 1;
+}
+
+/* Whether the groups are the same for every row. */
+static bool
+is_lasting(const LearnModel *model, const LearnExplain *how)
+{
+	return !how->by_parts || (how->segment_of == NULL && model->fields[how->field].stride == 0);
 }
 
 /* Groups by column, or by the parts of a field. */
 static DevStatus
-set_groups(LearnExplainer *explainer, const LearnExplain *how)
+set_groups(LearnExplainer *explainer, const LearnExplain *how, const LearnBytes *fields)
 {
 	int			field = how->by_parts ? how->field : -1;
-	bool		segmented = how->by_parts && how->segment_of != NULL;
+	bool		lasting = is_lasting(explainer->predictor->model, how);
 	DevStatus	status = DEV_OK;
 
-	/* Segments may be others each time. */
-	if (explainer->field == field && !explainer->segmented && !segmented)
+	if (explainer->field == field && explainer->lasting && lasting)
 		return DEV_OK;
 	learn_explain_gradients_close(explainer);
 	explainer->field = UNGROUPED;
-	explainer->n_groups = count_groups(explainer->predictor->model, how);
+	explainer->n_groups = count_groups(explainer->predictor->model, how, fields);
 	dev_release(explainer->session, explainer->moves);
 	explainer->moves = dev_alloc(explainer->session, explainer->n_groups + 1, sizeof(bool));
 	if (explainer->moves == NULL)
 		return DEV_NO_MEMORY;
 	explainer->field = field;
-	explainer->segmented = segmented;
+	explainer->lasting = lasting;
+	explainer->first_part = 0;
 	for (int i = 0; i < explainer->predictor->n_voices && status == DEV_OK; i++)
 		status = map_groups(explainer, how, i);
 	if (status != DEV_OK)
@@ -479,14 +586,13 @@ read_start(LearnEngine *engine, LearnPath *path, int start)
 	return status;
 }
 
-/* The row in every network's space, and which groups differ from the baseline in any. */
+/* The views in every network's space, and which groups differ from the baseline in any. */
 static DevStatus
-read_row(LearnExplainer *explainer, const float *raw, const LearnBytes *fields)
+read_views(LearnExplainer *explainer)
 {
 	LearnPredictor *predictor = explainer->predictor;
 
-	learn_predictor_encode(predictor, 1, raw, fields);
-	memset(explainer->moves, 0, explainer->n_groups * sizeof(bool));
+	learn_predictor_encode(predictor, 1, explainer->raw, explainer->views);
 	for (int i = 0; i < predictor->n_voices; i++)
 	{
 		const LearnVoice *voice = &predictor->voices[i];
@@ -505,10 +611,61 @@ read_row(LearnExplainer *explainer, const float *raw, const LearnBytes *fields)
 				explainer->moves[path->group_of[f]] = true;
 	}
 	/* All points of a block keep the row's lengths, and whatever is not on the way. */
-	for (size_t point = 1; point < explainer->batch; point++)
-		for (int field = 0; field < predictor->model->n_fields; field++)
-			learn_field_batch_load(&predictor->fields, field, point, fields[field]);
+	learn_field_batch_repeat(&predictor->fields, explainer->batch);
 	return DEV_OK;
+}
+
+/* From now on all ways lead to this window of the row; groups by parts are those that it lies over. */
+static DevStatus
+use_window(LearnExplainer *explainer, size_t window)
+{
+	const LearnModel *model = explainer->predictor->model;
+	const LearnExplain *how = explainer->how;
+	DevStatus	status = DEV_OK;
+
+	if (explainer->window == window)
+		return DEV_OK;
+	for (int field = 0; field < model->n_fields; field++)
+		explainer->views[field] = learn_field_window(&model->fields[field], explainer->fields[field], window, explainer->n_windows);
+	if (how->by_parts && model->fields[how->field].stride > 0)
+	{
+		if (explainer->fields[how->field].bytes != NULL)
+			explainer->first_part = (size_t) ((const float *) explainer->views[how->field].bytes -
+											  (const float *) explainer->fields[how->field].bytes);
+		for (int i = 0; i < explainer->predictor->n_voices && status == DEV_OK; i++)
+			status = map_groups(explainer, how, i);
+	}
+	if (status == DEV_OK)
+		status = read_views(explainer);
+	explainer->window = window;
+	return status;
+}
+
+/* The row, which lies in all its windows. */
+static DevStatus
+read_row(LearnExplainer *explainer, const float *raw, const LearnBytes *fields)
+{
+	const LearnModel *model = explainer->predictor->model;
+	DevStatus	status = DEV_OK;
+
+	explainer->raw = raw;
+	explainer->fields = fields;
+	explainer->n_windows = 1;
+	explainer->window = NO_WINDOW;
+	for (int field = 0; field < model->n_fields; field++)
+	{
+		size_t		own = learn_field_windows(&model->fields[field], fields[field].bytes == NULL ? 0 : fields[field].size);
+
+		explainer->n_windows = own > explainer->n_windows ? own : explainer->n_windows;
+	}
+	memset(explainer->moves, 0, explainer->n_groups * sizeof(bool));
+	for (size_t window = 0; window < explainer->n_windows && status == DEV_OK; window++)
+	{
+		status = use_window(explainer, window);
+		if (status == DEV_OK && window > 0)
+			status = dev_poll(explainer->session);
+	}
+	return status;
 }
 
 /* ---- Additive networks ---- */
@@ -518,6 +675,8 @@ is_additive(const LearnExplainer *explainer)
 {
 	const LearnPredictor *predictor = explainer->predictor;
 
+	if (explainer->n_windows > 1)
+		return false;
 	for (int i = 0; i < predictor->n_voices; i++)
 	{
 		const LearnEngine *engine = predictor->voices[i].engine;
@@ -577,14 +736,14 @@ explain_parts(LearnExplainer *explainer, double *contributions, double *score, d
 /* ---- Entry ---- */
 
 static DevStatus
-check_request(const LearnPredictor *predictor, const LearnExplain *how)
+check_request(const LearnPredictor *predictor, const LearnBytes *fields, const LearnExplain *how)
 {
 	if (how->output < 0 || (size_t) how->output >= predictor->n_outputs)
 		return dev_fail(predictor->session, DEV_INVALID, "the model has no output number %d", how->output);
 	if (how->by_parts && (how->field < 0 || how->field >= predictor->model->n_fields))
 		return dev_fail(predictor->session, DEV_INVALID, "the model has no field number %d", how->field);
 	if (how->by_parts && how->segment_of != NULL)
-		for (size_t i = 0; i < learn_field_places(&predictor->model->fields[how->field]); i++)
+		for (size_t i = 0; i < learn_field_places(&predictor->model->fields[how->field], fields[how->field]); i++)
 			if (how->segment_of[i] < 0 || how->segment_of[i] > how->n_segments)
 				return dev_fail(predictor->session, DEV_INVALID, "part %zu of field %d belongs to segment %d of %d", i, how->field,
 								how->segment_of[i], how->n_segments);
@@ -597,15 +756,16 @@ DevStatus
 learn_explain_open(LearnPredictor *predictor, const float *raw, const LearnBytes *fields, const LearnExplain *how,
 				   LearnExplainer **explainer)
 {
-	DevStatus	status = check_request(predictor, how);
+	DevStatus	status = check_request(predictor, fields, how);
 
 	if (status == DEV_OK)
 		status = open_explainer(predictor, explainer);
 	if (status == DEV_OK)
-		status = set_groups(*explainer, how);
+		status = set_groups(*explainer, how, fields);
 	if (status != DEV_OK)
 		return status;
 	(*explainer)->output = how->output;
+	(*explainer)->how = how;
 	return read_row(*explainer, raw, fields);
 }
 
@@ -613,7 +773,8 @@ DevStatus
 learn_explain_row(LearnExplainer *explainer, LearnCollect collect, void *into)
 {
 	double		score;
-	DevStatus	status = explain_block(explainer, 1, 1, fill_end, NULL, &score, collect, into);
+	DevStatus	status = explainer->n_windows > 1 ? explain_windows(explainer, 1, 1, fill_end, NULL, &score, collect, into) :
+		explain_block(explainer, 1, 1, fill_end, NULL, &score, collect, into);
 
 	return status == DEV_OK ? check_scores(explainer, 1, &score) : status;
 }
@@ -624,7 +785,7 @@ learn_explain(LearnPredictor *predictor, const float *raw, const LearnBytes *fie
 {
 	LearnExplainer *explainer = NULL;
 	double		sum = 0;
-	DevStatus	status = check_request(predictor, how);
+	DevStatus	status = check_request(predictor, fields, how);
 
 	if (status == DEV_OK && how->by_parts && how->segment_of != NULL && predictor->model->fields[how->field].rocket != NULL)
 		return learn_explain_occluded(predictor, raw, fields, how, contributions, score, baseline, error);

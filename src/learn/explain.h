@@ -4,9 +4,9 @@
  * Both ask the model about points that lie between the baseline and the row,
  * in the space where its networks' explanations start: the features node, and of every field its planes, or
  * what its codes are embedded as (each network of a model has a space of its own, because embeddings are
- * learned). explain.c answers: the explained score at such points and, where wanted, how
- * fast it changes on the way to the row, by GROUP of values: the user's columns, or the parts of one
- * field and all the rest as the last.
+ * learned). Of a row in windows every window has such a way, and all are walked at once. explain.c
+ * answers: the explained score at such points and, where wanted, how fast it changes on the way to the row, by
+ * GROUP of values: the user's columns, or the parts of one field and all the rest as the last.
  */
 #ifndef IDLA_LEARN_EXPLAIN_H
 #define IDLA_LEARN_EXPLAIN_H
@@ -34,7 +34,8 @@ typedef struct LearnExplainer
 	DevSession *session;
 	int			output;
 	int			field;			/* whose parts are the groups, -1: columns are */
-	bool		segmented;		/* not its parts, but segments of them */
+	bool		lasting;		/* the groups are the same for every row */
+	size_t		first_part;		/* of the field, in the window that is looked at */
 	size_t		batch;			/* points at once */
 	size_t		n_groups;
 	LearnPath  *paths;			/* (n_voices) */
@@ -43,6 +44,14 @@ typedef struct LearnExplainer
 	double	   *outputs;		/* (batch, n_outputs): mean over networks */
 	float	   *seeds;			/* the same: d score / d output of one network */
 	double	   *diff;			/* (n_outputs) */
+	const LearnExplain *how;	/* the question, and the row it is about; the caller's */
+	const float *raw;
+	const LearnBytes *fields;
+	LearnBytes *views;			/* (n_fields): the row's values, or what of them window number `window` shows */
+	size_t		n_windows;
+	size_t		window;			/* that the paths lead to */
+	double	   *pooled;			/* (batch, n_outputs): of the windows up to now */
+	double	   *pooled_diff;	/* (batch, n_outputs): d score / d those */
 	float	   *no_numbers;		/* (batch, n_numbers) zeros: inputs below the features node */
 	int32_t    *no_codes;
 	void	   *work;			/* buffers of explain_gradients.c, kept for the next row */

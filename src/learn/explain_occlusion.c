@@ -7,10 +7,13 @@
  */
 #include "explain.h"
 
+#include "windows.h"
+
 #include <math.h>
 #include <string.h>
 
 #define MOST_EXACT 10			/* segments: a thousand signals to transform */
+#define LEAST_EXACT 4			/* the same where a signal is many windows */
 #define BUDGET 2048				/* signals that orders of more segments cost, about */
 #define FEWEST_ORDERS 8
 #define MOST_ORDERS 128
@@ -78,7 +81,7 @@ open_occlusion(LearnExplainer *explainer, const float *raw, const LearnBytes *fi
 	LearnOcclusion *occlusion = explainer->occlusion;
 	LearnPath  *path = &occlusion->path;
 	LearnBytes	stored = fields[how->field];
-	size_t		places = learn_field_places(field);
+	size_t		places = learn_field_places(field, stored);
 	size_t		first;
 
 	occlusion->raw = raw;
@@ -122,13 +125,15 @@ close_occlusion(LearnExplainer *explainer)
 
 /* A transformed signal costs more than a pass of a table's network: fewer are asked about unless the caller says. */
 static LearnExplain
-make_cheap(const LearnExplain *how)
+make_cheap(const LearnExplain *how, size_t n_windows)
 {
 	LearnExplain cheap = *how;
-	int			orders = BUDGET / (how->n_segments + 1);
+	int			orders = BUDGET / (how->n_segments + 1) / (int) n_windows;
 
 	if (cheap.exact <= 0 || cheap.exact > MOST_EXACT)
 		cheap.exact = MOST_EXACT;
+	while (cheap.exact > LEAST_EXACT && n_windows << cheap.exact > (size_t) BUDGET)
+		cheap.exact--;
 	if (cheap.permutations <= 0)
 		cheap.permutations = orders < FEWEST_ORDERS ? FEWEST_ORDERS : orders > MOST_ORDERS ? MOST_ORDERS : orders;
 	return cheap;
@@ -154,7 +159,8 @@ learn_explain_occluded(LearnPredictor *predictor, const float *raw, const LearnB
 		.predictor = predictor, .session = predictor->session, .output = how->output, .batch = POINTS_AT_ONCE,
 		.n_groups = (size_t) how->n_segments + 1, .occlusion = &occlusion
 	};
-	LearnExplain cheap = make_cheap(how);
+	const LearnField *field = &predictor->model->fields[how->field];
+	LearnExplain cheap = make_cheap(how, learn_field_windows(field, fields[how->field].bytes == NULL ? 0 : fields[how->field].size));
 	double		ends[2];
 	double		occluded;
 	double		sum = 0;
@@ -163,7 +169,7 @@ learn_explain_occluded(LearnPredictor *predictor, const float *raw, const LearnB
 	if (how->method != LEARN_SHAPLEY)
 	{
 		status = dev_fail(predictor->session, DEV_INVALID, "the features that the model sees of column \"%s\" have no gradients",
-						  predictor->model->fields[how->field].name);
+						  field->name);
 		dev_hint(predictor->session, "Use the method \"shapley\".");
 		return status;
 	}

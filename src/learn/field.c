@@ -79,9 +79,13 @@ learn_field_part(const LearnField *field, int plane, size_t i, size_t n)
 }
 
 size_t
-learn_field_places(const LearnField *field)
+learn_field_places(const LearnField *field, LearnBytes stored)
 {
-	return field->rocket != NULL ? field->dims[0] * field->dims[1] : learn_field_parts(field);
+	size_t		step = learn_field_depth(field) * sizeof(float);
+
+	if (field->stride > 0 && stored.bytes != NULL && stored.size / step > field->dims[0])
+		return stored.size / step * field->dims[1];
+	return field->rocket != NULL || field->stride > 0 ? field->dims[0] * field->dims[1] : learn_field_parts(field);
 }
 
 /* Number i of stored samples. */
@@ -119,6 +123,12 @@ first_kept(const LearnField *field, size_t n, size_t most)
 	return field->keep == LEARN_CROP_END ? n - most : (n - most) / 2;
 }
 
+size_t
+learn_field_first(const LearnField *field, size_t n)
+{
+	return first_kept(field, n, field->dims[0]);
+}
+
 static size_t
 most_positions(const LearnField *field)
 {
@@ -144,6 +154,13 @@ learn_field_values(const LearnField *field, LearnBytes stored, float *values, si
 	size_t		n;
 	const void *samples = find_kept(field, stored, &n, first);
 
+	if (field->stride > 0 && n > 0)
+	{
+		*first = 0;
+		n = stored.size / (learn_field_depth(field) * sizeof(float));
+		memcpy(values, stored.bytes, stored.size);
+		return n;
+	}
 	for (size_t i = 0; i < n * learn_field_depth(field); i++)
 		values[i] = sample_at(field->sample, samples, i);
 	return n;

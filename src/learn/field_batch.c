@@ -118,6 +118,19 @@ learn_field_batch_load(LearnFieldBatch *batch, int field, size_t row, LearnBytes
 }
 
 void
+learn_field_batch_repeat(LearnFieldBatch *batch, size_t rows)
+{
+	for (int i = 0; i < batch->n_fields; i++)
+		for (size_t row = 1; row < rows; row++)
+		{
+			batch->lengths[i][row] = batch->lengths[i][0];
+			for (int p = 0; p < LEARN_MAX_PLANES && batch->planes[i][p] != NULL; p++)
+				memcpy((float *) batch->planes[i][p] + row * batch->sizes[i][p], batch->planes[i][p],
+					   batch->sizes[i][p] * sizeof(float));
+		}
+}
+
+void
 learn_field_batch_set(const LearnFieldBatch *batch, const LearnGraph *built, NnRun *run, size_t rows)
 {
 	for (int i = 0; i < batch->n_fields; i++)

@@ -28,6 +28,8 @@ extern void learn_field_batch_stretch(LearnFieldBatch *batch, const LearnField *
 extern void learn_field_batch_drop(LearnFieldBatch *batch, size_t rows, double rate, uint64_t seed, uint64_t counter);
 /* Row `row` of the batch gets a stored value of a field. Any thread. */
 extern void learn_field_batch_load(LearnFieldBatch *batch, int field, size_t row, LearnBytes stored);
+/* Rows up to `rows` become what the first is. */
+extern void learn_field_batch_repeat(LearnFieldBatch *batch, size_t rows);
 /* Where row `row` of a field lies: its planes, NULL past the last one. */
 extern void learn_field_batch_planes(const LearnFieldBatch *batch, int field, size_t row, void *planes[LEARN_MAX_PLANES]);
 /* The first `rows` rows into the run's inputs. */

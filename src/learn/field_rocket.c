@@ -62,7 +62,7 @@ typedef struct Sample
 } Sample;
 
 static DevStatus
-draw_sample(LearnDataset *dataset, int number, const uint32_t *rows, size_t n, Sample *sample)
+draw_sample(LearnDataset *dataset, int number, const uint32_t *rows, size_t n, uint64_t seed, Sample *sample)
 {
 	const LearnField *field = &dataset->fields[number];
 	size_t		size = field->dims[0] * field->dims[1];
@@ -84,6 +84,7 @@ draw_sample(LearnDataset *dataset, int number, const uint32_t *rows, size_t n, S
 		status = learn_dataset_field(dataset, number, rows[i * n / wanted], &stored);
 		if (status != DEV_OK)
 			break;
+		stored = learn_field_window_drawn(field, stored, seed, i);
 		sample->lengths[sample->n] = learn_field_load_samples(field, stored, values);
 		sample->signals[sample->n] = values;
 		sample->n += sample->lengths[sample->n] > 0;
@@ -98,7 +99,7 @@ fit_convolutions(LearnDataset *dataset, int number, const uint32_t *rows, size_t
 	DevSession *session = dataset->session;
 	Sample		sample = {0};
 	LearnRocket *rocket = dev_alloc(session, 1, sizeof(LearnRocket));
-	DevStatus	status = rocket == NULL ? DEV_NO_MEMORY : draw_sample(dataset, number, rows, n, &sample);
+	DevStatus	status = rocket == NULL ? DEV_NO_MEMORY : draw_sample(dataset, number, rows, n, seed, &sample);
 
 	if (status == DEV_OK && sample.n == 0)
 		status = dev_fail(session, DEV_BAD_DATA, "signal \"%s\" is missing in every training row", field->name);
@@ -137,7 +138,8 @@ set_scale(LearnField *field, size_t feature, size_t n, float *values)
 
 /* features (SCALE_SIGNALS, n_features) and column (SCALE_SIGNALS): workspace */
 static DevStatus
-fit_scales(LearnDataset *dataset, int number, const uint32_t *rows, size_t n, float *scratch, float *features, float *column)
+fit_scales(LearnDataset *dataset, int number, const uint32_t *rows, size_t n, uint64_t seed, float *scratch, float *features,
+		   float *column)
 {
 	LearnField *field = &dataset->fields[number];
 	size_t		n_features = field->rocket->n_features;
@@ -153,6 +155,7 @@ fit_scales(LearnDataset *dataset, int number, const uint32_t *rows, size_t n, fl
 			status = dev_poll(dataset->session);
 		if (status != DEV_OK)
 			return status;
+		stored = learn_field_window_drawn(field, stored, seed, i);
 		taken += transform(field, stored, scratch, features + taken * n_features);
 	}
 	for (size_t i = 0; i < n_features && taken > 0; i++)
@@ -185,7 +188,7 @@ learn_field_fit_rocket(LearnDataset *dataset, int number, const uint32_t *rows, 
 	scratch = dev_alloc(session, learn_field_rocket_scratch(field), sizeof(float));
 	if (field->feature_center == NULL || field->feature_scale == NULL || features == NULL || column == NULL || scratch == NULL)
 		return DEV_NO_MEMORY;
-	status = fit_scales(dataset, number, rows, n, scratch, features, column);
+	status = fit_scales(dataset, number, rows, n, seed, scratch, features, column);
 	dev_release(session, features);
 	dev_release(session, column);
 	dev_release(session, scratch);

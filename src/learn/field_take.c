@@ -144,42 +144,65 @@ learn_field_take_pixels(const LearnField *field, size_t height, size_t width, si
 	return false;
 }
 
-/* Each lead by its own mean and deviation, or all leads by one deviation. */
+/* Each lead by its own mean and deviation, or all leads by one deviation: (leads) of both. */
 static void
-scale_signal(LearnSignalScaling scaling, size_t length, size_t leads, float *values)
+measure_signal(LearnSignalScaling scaling, size_t length, size_t leads, const float *values, double *mean, double *deviation)
 {
 	double		together = 0;
 
-	for (int pass = 0; pass < 2; pass++)
+	for (size_t lead = 0; lead < leads; lead++)
 	{
-		for (size_t lead = 0; lead < leads; lead++)
-		{
-			double		mean = 0;
-			double		squares = 0;
-			double		deviation;
+		double		squares = 0;
 
-			for (size_t i = 0; i < length; i++)
-				mean += (double) values[i * leads + lead];
-			mean /= (double) length;
-			for (size_t i = 0; i < length; i++)
-				squares += ((double) values[i * leads + lead] - mean) * ((double) values[i * leads + lead] - mean);
-			if (pass == 0)
-			{
-				together += squares;
-				continue;
-			}
-			deviation = sqrt(scaling == LEARN_SIGNAL_TOGETHER ? together / (double) (length * leads) : squares / (double) length);
-			for (size_t i = 0; i < length; i++)
-				values[i * leads + lead] = (float) (((double) values[i * leads + lead] - mean) / (deviation > 0 ? deviation : 1));
-		}
+		mean[lead] = 0;
+		for (size_t i = 0; i < length; i++)
+			mean[lead] += (double) values[i * leads + lead];
+		mean[lead] /= (double) length;
+		for (size_t i = 0; i < length; i++)
+			squares += ((double) values[i * leads + lead] - mean[lead]) * ((double) values[i * leads + lead] - mean[lead]);
+		together += squares;
+		deviation[lead] = sqrt(squares / (double) length);
 	}
+	for (size_t lead = 0; lead < leads; lead++)
+	{
+		if (scaling == LEARN_SIGNAL_TOGETHER)
+			deviation[lead] = sqrt(together / (double) (length * leads));
+		deviation[lead] = deviation[lead] > 0 ? deviation[lead] : 1;
+	}
+}
+
+static bool
+scaled_by_signal(const LearnField *field)
+{
+	return field->scaling == LEARN_SIGNAL_BY_SIGNAL || field->scaling == LEARN_SIGNAL_TOGETHER;
+}
+
+static void
+scale_signal(LearnSignalScaling scaling, size_t length, size_t leads, float *values)
+{
+	double		mean[LEARN_SIGNAL_MOST_LEADS];
+	double		deviation[LEARN_SIGNAL_MOST_LEADS];
+
+	measure_signal(scaling, length, leads, values, mean, deviation);
+	for (size_t i = 0; i < length * leads; i++)
+		values[i] = (float) (((double) values[i] - mean[i % leads]) / deviation[i % leads]);
+}
+
+static bool
+too_many_windows(const LearnField *field, size_t n, LearnTrouble *trouble)
+{
+	memset(trouble, 0, sizeof(*trouble));
+	trouble->status = DEV_BAD_DATA;
+	snprintf(trouble->message, sizeof(trouble->message), "the signal of %zu samples makes %zu windows, and %d are the most", n,
+			 learn_signal_windows(n, field->dims[0], field->stride), LEARN_SIGNAL_MOST_WINDOWS);
+	snprintf(trouble->hint, sizeof(trouble->hint), "Train with a larger \"stride\", or cut the recording into several rows.");
+	return false;
 }
 
 bool
 learn_field_take_signal(const LearnField *field, size_t length, size_t leads, const float *src,
 						void **taken, size_t *taken_size, LearnTrouble *trouble)
 {
-	LearnSignalPlan plan = {.leads = leads, .rate = field->rate, .to_rate = field->to_rate};
 	bool		resampled = field->rate > 0 && field->rate != field->to_rate;
 	float		nothing[LEARN_SIGNAL_MOST_LEADS];
 	float	   *whole;
@@ -199,7 +222,9 @@ learn_field_take_signal(const LearnField *field, size_t length, size_t leads, co
 	/* Before a size is made of it: rates may be anything. */
 	if (resampled && (double) length * field->to_rate / field->rate > (double) (LEARN_SIGNAL_MOST_VALUES / leads))
 		return bad_value(trouble, "the signal is too long once it is resampled");
-	n = resampled ? learn_signal_resampled(&plan, length) : length;
+	n = resampled ? learn_signal_resampled(field->rate, field->to_rate, length) : length;
+	if (field->stride > 0 && learn_signal_windows(n, field->dims[0], field->stride) > LEARN_SIGNAL_MOST_WINDOWS)
+		return too_many_windows(field, n, trouble);
 	*taken_size = n * leads * sizeof(float);
 	whole = malloc(length * leads * sizeof(float));
 	dst = resampled ? malloc(*taken_size) : whole;
@@ -218,10 +243,10 @@ learn_field_take_signal(const LearnField *field, size_t length, size_t leads, co
 		learn_signal_bridge(length, leads, whole, nothing);
 	if (resampled)
 	{
-		learn_signal_resample(LEARN_RESAMPLE_SINC, length, leads, whole, field->rate / field->to_rate, n, dst, NULL);
+		learn_signal_resample(length, leads, whole, field->rate / field->to_rate, n, dst, NULL);
 		free(whole);
 	}
-	if (field->scaling == LEARN_SIGNAL_BY_SIGNAL || field->scaling == LEARN_SIGNAL_TOGETHER)
+	if (scaled_by_signal(field))
 		scale_signal(field->scaling, n, leads, dst);
 	*taken = dst;
 	return true;
@@ -239,6 +264,93 @@ learn_field_take_series(const LearnField *field, size_t n, const float *src, voi
 	if (*taken == NULL)
 		return no_memory(trouble, *taken_size);
 	memcpy(*taken, src, *taken_size);
+	return true;
+}
+
+/* ---- The way back ---- */
+
+bool
+learn_field_is_direct(const LearnField *field)
+{
+	if (field->kind == LEARN_IMAGE)
+		return field->crop[0] == 0 && field->crop[1] == 0;
+	return field->kind == LEARN_SIGNAL && field->rocket == NULL && !scaled_by_signal(field) &&
+		!(field->rate > 0 && field->rate != field->to_rate);
+}
+
+/* Deviations (leads) that a signal was divided by when it was taken; all 1 where by none. */
+static bool
+find_deviations(const LearnField *field, size_t length, size_t leads, const float *src, double *deviation, LearnTrouble *trouble)
+{
+	LearnField	plain = *field;
+	double		mean[LEARN_SIGNAL_MOST_LEADS];
+	void	   *taken;
+	size_t		size;
+
+	for (size_t lead = 0; lead < leads; lead++)
+		deviation[lead] = 1;
+	if (!scaled_by_signal(field))
+		return true;
+	plain.scaling = LEARN_SIGNAL_UNSCALED;
+	if (!learn_field_take_signal(&plain, length, leads, src, &taken, &size, trouble))
+		return false;
+	measure_signal(field->scaling, size / (leads * sizeof(float)), leads, taken, mean, deviation);
+	free(taken);
+	return true;
+}
+
+/* How far a lead moved at position p of the whole stored signal, of which the network sees n from first on. */
+static double
+moved_at(const LearnField *field, size_t lead, double p, size_t first, size_t n, const float *clean, const float *moved)
+{
+	size_t		at = (size_t) p - first;
+
+	if (p < (double) first || at >= n)
+		return 0;
+	return ((double) moved[at * field->dims[1] + lead] - (double) clean[at * field->dims[1] + lead]) / (double) field->scale[lead];
+}
+
+static bool
+find_signal_changes(const LearnField *field, size_t length, const float *src, const float *clean, const float *moved, double *changes,
+					LearnTrouble *trouble)
+{
+	size_t		leads = field->dims[1];
+	bool		resampled = field->rate > 0 && field->rate != field->to_rate;
+	size_t		whole = resampled ? learn_signal_resampled(field->rate, field->to_rate, length) : length;
+	size_t		n = whole < field->dims[0] ? whole : field->dims[0];
+	size_t		first = learn_field_first(field, whole);
+	double		step = resampled ? field->to_rate / field->rate : 1;
+	double		deviation[LEARN_SIGNAL_MOST_LEADS];
+
+	if (!find_deviations(field, length, leads, src, deviation, trouble))
+		return false;
+	for (size_t i = 0; i < length; i++)
+		for (size_t lead = 0; lead < leads; lead++)
+		{
+			double		place = (double) i * step;
+			double		below = floor(place);
+			double		change = moved_at(field, lead, below, first, n, clean, moved);
+
+			if (place > below)
+				change += (place - below) * (moved_at(field, lead, below + 1, first, n, clean, moved) - change);
+			/* What is missing stays so, and what bridges it follows. */
+			changes[i * leads + lead] = isnan(src[i * leads + lead]) ? 0 : change * deviation[lead];
+		}
+	return true;
+}
+
+bool
+learn_field_changes(const LearnField *field, const size_t dims[3], const float *src, const float *clean, const float *moved,
+					double *changes, LearnTrouble *trouble)
+{
+	memset(trouble, 0, sizeof(*trouble));
+	if (field->kind == LEARN_SIGNAL && field->rocket == NULL && dims[1] == field->dims[1] && dims[0] > 0)
+		return find_signal_changes(field, dims[0], src, clean, moved, changes, trouble);
+	if (field->kind != LEARN_IMAGE || !learn_field_is_direct(field) || dims[0] != field->dims[0] || dims[1] != field->dims[1] ||
+		dims[2] != field->dims[2])
+		return false;
+	for (size_t i = 0; i < dims[0] * dims[1] * dims[2]; i++)
+		changes[i] = ((double) moved[i] - (double) clean[i]) / (double) field->scale[i % dims[2]];
 	return true;
 }
 

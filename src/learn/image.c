@@ -199,44 +199,12 @@ channels_put(const LearnImageInfo *info, const LearnImageWish *wish)
 	return info->channels >= 3 ? 3 : 1;
 }
 
-static bool
-plan(const uint8_t *bytes, size_t size, const LearnImageWish *wish, LearnImageInfo *info, LearnFrame *frame, LearnTrouble *trouble)
+bool
+learn_image_plan(const uint8_t *bytes, size_t size, const LearnImageWish *wish, LearnImageInfo *info, LearnFrame *frame, LearnTrouble *trouble)
 {
+	clear_trouble(trouble);
 	return read_info(bytes, size, info, trouble) && check_pixels(info->height, info->width, wish, trouble) &&
 		learn_frame(info->height, info->width, channels_put(info, wish), wish, frame, trouble);
-}
-
-bool
-learn_image_size(const void *bytes, size_t size, const LearnImageWish *wish,
-				 size_t *height, size_t *width, int *channels, int *bits, LearnTrouble *trouble)
-{
-	LearnImageInfo info;
-	LearnFrame	frame;
-
-	clear_trouble(trouble);
-	if (!plan(bytes, size, wish, &info, &frame, trouble))
-		return false;
-	*height = frame.dst_height;
-	*width = frame.dst_width;
-	*channels = frame.dst_channels;
-	*bits = info.bits;
-	return true;
-}
-
-bool
-learn_image_size_of(size_t src_height, size_t src_width, int src_channels, const LearnImageWish *wish,
-					size_t *height, size_t *width, int *channels, LearnTrouble *trouble)
-{
-	LearnFrame	frame;
-
-	clear_trouble(trouble);
-	if (!check_pixels(src_height, src_width, wish, trouble) ||
-		!learn_frame(src_height, src_width, src_channels, wish, &frame, trouble))
-		return false;
-	*height = frame.dst_height;
-	*width = frame.dst_width;
-	*channels = frame.dst_channels;
-	return true;
 }
 
 static bool
@@ -275,8 +243,7 @@ learn_image_decode(const void *bytes, size_t size, const LearnImageWish *wish,
 	size_t		n;
 	bool		good;
 
-	clear_trouble(trouble);
-	if (!plan(bytes, size, wish, &info, &frame, trouble) || !check_capacity(&frame, capacity, trouble) ||
+	if (!learn_image_plan(bytes, size, wish, &info, &frame, trouble) || !check_capacity(&frame, capacity, trouble) ||
 		!learn_resizer_open(&frame, pixels, &resizer, trouble))
 		return false;
 	good = read_pixels(bytes, size, &info, &frame, resizer, trouble);

@@ -44,6 +44,10 @@ typedef struct LearnFrame
 extern bool learn_frame(size_t height, size_t width, int channels, const LearnImageWish *wish,
 						LearnFrame *frame, LearnTrouble *trouble);
 
+/* What the bytes are and what will be made of them, from the header alone. (image.c) */
+extern bool learn_image_plan(const uint8_t *bytes, size_t size, const LearnImageWish *wish, LearnImageInfo *info, LearnFrame *frame,
+							 LearnTrouble *trouble);
+
 typedef struct LearnResizer LearnResizer;
 
 /* Sets dst (dst_height, dst_width, dst_channels) to zero and takes all memory; close with learn_resizer_close. */

@@ -450,6 +450,7 @@ typedef struct PngWriter
 	size_t		height;
 	size_t		width;
 	int			channels;
+	bool		deep;			/* sixteen bits */
 } PngWriter;
 
 static void
@@ -490,15 +491,22 @@ write_rows(PngWriter *writer)
 		return false;
 	png_set_write_fn(writer->png, writer, keep_bytes, nothing_to_flush);
 	png_set_user_limits(writer->png, 0x7FFFFFFF, 0x7FFFFFFF);
-	png_set_IHDR(writer->png, writer->info, (png_uint_32) writer->width, (png_uint_32) writer->height, 8,
+	png_set_IHDR(writer->png, writer->info, (png_uint_32) writer->width, (png_uint_32) writer->height, writer->deep ? 16 : 8,
 				 kinds[writer->channels], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
 	png_write_info(writer->png, writer->info);
 	for (size_t row = 0; row < writer->height; row++)
 	{
 		const float *src = writer->pixels + row * n;
 
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n && !writer->deep; i++)
 			writer->row[i] = (uint8_t) (learn_clip(src[i]) * 255.0f + 0.5f);
+		for (size_t i = 0; i < n && writer->deep; i++)
+		{
+			unsigned	value = (unsigned) (learn_clip(src[i]) * 65535.0f + 0.5f);
+
+			writer->row[2 * i] = (uint8_t) (value >> 8);
+			writer->row[2 * i + 1] = (uint8_t) value;
+		}
 		png_write_row(writer->png, writer->row);
 	}
 	png_write_end(writer->png, NULL);
@@ -513,7 +521,7 @@ write_all(PngWriter *writer, LearnTrouble *trouble)
 	writer->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, writer->said, note_error, ignore_warning,
 											&writer->no_memory, lend_memory, take_memory_back);
 	writer->info = writer->png == NULL ? NULL : png_create_info_struct(writer->png);
-	writer->row = malloc(n);
+	writer->row = malloc(2 * n);
 	if (writer->info == NULL || writer->row == NULL)
 		return learn_image_no_memory(trouble, n);
 	if (write_rows(writer))
@@ -526,7 +534,7 @@ write_all(PngWriter *writer, LearnTrouble *trouble)
 }
 
 bool
-learn_png_write(const float *pixels, size_t height, size_t width, int channels,
+learn_png_write(const float *pixels, size_t height, size_t width, int channels, bool deep,
 				void **bytes, size_t *size, LearnTrouble *trouble)
 {
 	PngWriter	writer = {0};
@@ -543,6 +551,7 @@ learn_png_write(const float *pixels, size_t height, size_t width, int channels,
 	writer.height = height;
 	writer.width = width;
 	writer.channels = channels;
+	writer.deep = deep;
 	good = write_all(&writer, trouble);
 	png_destroy_write_struct(&writer.png, &writer.info);
 	free(writer.row);

@@ -53,6 +53,13 @@ static const Word layer_table[] = {
 	{"gru", LEARN_LAYER_GRU, 1, 1, {LEARN_MAX_WIDTH}, WHOLE, "gru(64)"},
 	{"bilstm", LEARN_LAYER_BILSTM, 1, 1, {LEARN_MAX_WIDTH}, WHOLE, "bilstm(64)"},
 	{"bigru", LEARN_LAYER_BIGRU, 1, 1, {LEARN_MAX_WIDTH}, WHOLE, "bigru(64)"},
+	{"pad", LEARN_LAYER_PAD, 1, 1, {64}, SIZE, "pad(2)"},
+	{"mirror", LEARN_LAYER_MIRROR, 0, 0, {0}, NULL, NULL},
+	{"attention", LEARN_LAYER_ATTENTION, 1, 1, {64}, SIZE, "attention(4)"},
+	{"sinusoid", LEARN_LAYER_SINUSOID, 0, 0, {0}, NULL, NULL},
+	{"learned_positions", LEARN_LAYER_LEARNED_POSITIONS, 0, 0, {0}, NULL, NULL},
+	{"time_positions", LEARN_LAYER_TIME_POSITIONS, 0, 0, {0}, NULL, NULL},
+	{"crf", LEARN_LAYER_CRF, 0, 0, {0}, NULL, NULL},
 	{"join", LEARN_LAYER_JOIN, 0, 0, {0}, NULL, NULL}
 };
 
@@ -75,7 +82,32 @@ learn_layer_has_places(LearnLayerKind kind)
 		case LEARN_LAYER_GRU:
 		case LEARN_LAYER_BILSTM:
 		case LEARN_LAYER_BIGRU:
+		case LEARN_LAYER_PAD:
+		case LEARN_LAYER_MIRROR:
+		case LEARN_LAYER_ATTENTION:
+		case LEARN_LAYER_SINUSOID:
+		case LEARN_LAYER_LEARNED_POSITIONS:
+		case LEARN_LAYER_TIME_POSITIONS:
+		case LEARN_LAYER_CRF:
 		case LEARN_LAYER_JOIN:
+			return true;
+		default:
+			return false;
+	}
+}
+
+bool
+learn_layer_sees_padding(const LearnLayer *layer)
+{
+	switch (layer->kind)
+	{
+		case LEARN_LAYER_CONVOLUTION:
+			return layer->n_arguments > 2 && layer->arguments[2] > 1;
+		case LEARN_LAYER_GROUP_NORM:
+		case LEARN_LAYER_MAX_POOL:
+		case LEARN_LAYER_AVERAGE_POOL:
+		case LEARN_LAYER_FLATTEN:
+		case LEARN_LAYER_PAD:
 			return true;
 		default:
 			return false;
@@ -138,7 +170,7 @@ unknown_word(Reader *reader, const char *word, size_t size)
 {
 	const char *names[MOST_NAMES];
 	const char *nearest = learn_name_nearest(all_words(names), word, size);
-	char		list[400];
+	char		list[500];
 
 	dev_fail(reader->session, DEV_INVALID, "unknown layer \"%.*s\" at position %d of the layer text",
 			 (int) (size < 40 ? size : 40), word, position(reader, word));

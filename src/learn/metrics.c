@@ -511,21 +511,3 @@ learn_classification_report(size_t n, size_t classes, const uint32_t *predicted,
 	}
 	score_counts(classes, per_class, averages);
 }
-
-void
-learn_report_from_counts(size_t classes, const uint64_t *confusion, LearnClassScore *per_class,
-						 LearnClassScore averages[3])
-{
-	memset(per_class, 0, classes * sizeof(LearnClassScore));
-	for (size_t actual = 0; actual < classes; actual++)
-		for (size_t predicted = 0; predicted < classes; predicted++)
-		{
-			uint64_t	count = confusion[actual * classes + predicted];
-
-			per_class[actual].support += count;
-			per_class[predicted].precision += (double) count;
-			if (actual == predicted)
-				per_class[actual].recall += (double) count;
-		}
-	score_counts(classes, per_class, averages);
-}

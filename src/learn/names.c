@@ -61,6 +61,15 @@ const char *const learn_embedding_names[] = {
 	NULL
 };
 
+const char *const learn_position_names[] = {
+	[LEARN_POSITIONS_AUTO] = "auto",
+	[LEARN_POSITIONS_SINUSOID] = "sinusoid",
+	[LEARN_POSITIONS_LEARNED] = "learned",
+	[LEARN_POSITIONS_TIME] = "time",
+	[LEARN_POSITIONS_NONE] = "none",
+	NULL
+};
+
 const char *const learn_activation_names[] = {
 	"relu", "gelu", "silu", "mish", "selu", "tanh", "sigmoid", NULL
 };
@@ -84,6 +93,15 @@ learn_activation_map(int index)
 	int			n = (int) (sizeof(activation_maps) / sizeof(activation_maps[0]));
 
 	return index >= 0 && index < n ? (int) activation_maps[index] : -1;
+}
+
+const char *
+learn_activation_name(int map)
+{
+	for (int i = 0; learn_activation_names[i] != NULL; i++)
+		if (learn_activation_map(i) == map)
+			return learn_activation_names[i];
+	return NULL;
 }
 
 /* Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours cost one each. */

@@ -9,6 +9,8 @@
  */
 #include "predict.h"
 
+#include "dataset.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -193,6 +195,13 @@ build_voice(LearnPredictor *predictor, int number)
 	return status;
 }
 
+/* Whether the networks tell of every token by itself how probable its tags are. */
+static bool
+tags_alone(const LearnPredictor *predictor)
+{
+	return predictor->engines[0].built.shares != NN_NONE;
+}
+
 static DevStatus
 create_tagger(LearnPredictor *predictor)
 {
@@ -202,7 +211,10 @@ create_tagger(LearnPredictor *predictor)
 	predictor->emissions = dev_alloc(predictor->session, longest * predictor->n_outputs, sizeof(float));
 	predictor->tags = dev_alloc(predictor->session, longest, sizeof(int32_t));
 	predictor->certain = dev_alloc(predictor->session, longest, sizeof(float));
-	if (predictor->emissions == NULL || predictor->tags == NULL || predictor->certain == NULL)
+	if (tags_alone(predictor))
+		predictor->shares = dev_alloc(predictor->session, longest * predictor->n_outputs, sizeof(float));
+	if (predictor->emissions == NULL || predictor->tags == NULL || predictor->certain == NULL ||
+		(tags_alone(predictor) && predictor->shares == NULL))
 		return DEV_NO_MEMORY;
 	return status;
 }
@@ -219,6 +231,16 @@ set_chain(LearnPredictor *predictor)
 	learn_chain_set(&predictor->chain, &predictor->engines[0].built, predictor->n_voices, weights);
 	dev_release(predictor->session, weights);
 	return DEV_OK;
+}
+
+static DevStatus
+create_windows(LearnPredictor *predictor)
+{
+	if (!learn_fields_windowed(predictor->model->fields, predictor->model->n_fields))
+		return DEV_OK;
+	predictor->slots = dev_alloc(predictor->session, predictor->max_batch, sizeof(LearnSlot));
+	predictor->window_outputs = dev_alloc(predictor->session, predictor->max_batch, predictor->n_outputs * sizeof(double));
+	return predictor->slots == NULL || predictor->window_outputs == NULL ? DEV_NO_MEMORY : DEV_OK;
 }
 
 DevStatus
@@ -251,6 +273,8 @@ learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_
 		status = create_tagger(made);
 	if (status == DEV_OK)
 		status = learn_views_create(made);
+	if (status == DEV_OK)
+		status = create_windows(made);
 	/* Inference runs on the device's own products: a backend that only predicts never opens a BLAS. */
 	if (status == DEV_OK)
 		status = dev_cpu_open(session, "", &made->device);
@@ -302,16 +326,31 @@ learn_predictor_set(LearnPredictor *predictor, const LearnEngine *engine, NnRun 
 		learn_field_batch_set(&predictor->fields, &engine->built, run, n);
 }
 
+static NnRun *
+run_of(const LearnPredictor *predictor, const LearnVoice *voice)
+{
+	const LearnEngine *engine = voice->engine;
+
+	return engine->runs[predictor->stretch < engine->stretches.n ? predictor->stretch : engine->stretches.n - 1];
+}
+
+/* The probabilities of tags that belong to the pass of learn_voice_forward. */
+static const float *
+voice_shares(const LearnPredictor *predictor, const LearnVoice *voice)
+{
+	return nn_run_value(run_of(predictor, voice), voice->engine->built.shares);
+}
+
 DevStatus
 learn_voice_forward(LearnPredictor *predictor, const LearnVoice *voice, size_t n, const float **values)
 {
 	LearnEngine *engine = voice->engine;
-	NnRun	   *run = engine->runs[predictor->stretch < engine->stretches.n ? predictor->stretch : engine->stretches.n - 1];
+	NnRun	   *run = run_of(predictor, voice);
 	DevStatus	status;
 
 	nn_run_bind(run, voice->weights, NULL);
 	learn_predictor_set(predictor, engine, run, n);
-	nn_run_forward(run, engine->built.output, NN_INFER, 0, 0, 0);
+	nn_run_forward(run, engine->built.shares != NN_NONE ? engine->built.shares : engine->built.output, NN_INFER, 0, 0, 0);
 	status = nn_run_synchronize(run);
 	if (status == DEV_OK)
 		*values = nn_run_value(run, engine->built.output);
@@ -332,15 +371,18 @@ add_outputs(LearnPredictor *predictor, const LearnVoice *voice, size_t n, double
 	return DEV_OK;
 }
 
-/* Scores of the n <= max_batch rows that lie encoded in the predictor, and came from `rows`, beginning with `first`. */
+/*
+ * Mean outputs of the networks, over all views, for the n <= max_batch rows that lie encoded in the predictor, and came from `rows`,
+ * beginning with `first`; NULL: they are seen as they lie there, in one way.
+ */
 static DevStatus
-score_encoded(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *scores)
+answer_encoded(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *outputs)
 {
 	const size_t n_values = n * predictor->n_outputs;
-	int			n_views = learn_views_count(predictor);
+	int			n_views = rows == NULL ? 1 : learn_views_count(predictor);
 
 	for (size_t i = 0; i < n_values; i++)
-		scores[i] = 0;
+		outputs[i] = 0;
 	for (int view = 0; view < n_views; view++)
 	{
 		DevStatus	status = view > 0 ? dev_poll(predictor->session) : DEV_OK;
@@ -348,26 +390,66 @@ score_encoded(LearnPredictor *predictor, const LearnRows *rows, size_t first, si
 		if (n_views > 1 && status == DEV_OK)
 			status = learn_views_take(predictor, rows, first, n, view);
 		for (int i = 0; i < predictor->n_voices && status == DEV_OK; i++)
-			status = add_outputs(predictor, &predictor->voices[i], n, scores);
+			status = add_outputs(predictor, &predictor->voices[i], n, outputs);
 		if (status != DEV_OK)
 			return status;
 	}
 	for (size_t i = 0; i < n_values; i++)
-		scores[i] /= predictor->n_voices * n_views;
-	learn_outputs_to_scores(predictor->model, n, scores);
-	for (size_t i = 0; i < n_values; i++)
-		if (!isfinite(scores[i]))
+		outputs[i] /= predictor->n_voices * n_views;
+	return DEV_OK;
+}
+
+/* Mean outputs of n rows become scores. */
+static DevStatus
+finish(const LearnPredictor *predictor, size_t n, double *outputs)
+{
+	learn_outputs_to_scores(predictor->model, n, outputs);
+	for (size_t i = 0; i < n * predictor->n_outputs; i++)
+		if (!isfinite(outputs[i]))
 			return dev_fail(predictor->session, DEV_BAD_DATA, "the model has no finite answer for a row");
 	return DEV_OK;
 }
 
 DevStatus
-learn_rows_field(const LearnPredictor *predictor, const LearnRows *rows, size_t row, int field, LearnBytes *value)
+learn_predict_encoded(LearnPredictor *predictor, size_t n, double *scores)
+{
+	DevStatus	status = answer_encoded(predictor, NULL, 0, n, scores);
+
+	return status == DEV_OK ? finish(predictor, n, scores) : status;
+}
+
+/* A stored value of row `row`, good until the next one is asked for. */
+static DevStatus
+find_field(const LearnPredictor *predictor, const LearnRows *rows, size_t row, int field, LearnBytes *value)
 {
 	if (rows->dataset != NULL)
 		return learn_dataset_field(rows->dataset, field, rows->numbers[row], value);
 	*value = rows->fields[row * (size_t) predictor->model->n_fields + (size_t) field];
 	return DEV_OK;
+}
+
+DevStatus
+learn_rows_shown(const LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t row, int field, LearnBytes *value)
+{
+	const LearnSlot *slot = predictor->slots == NULL ? NULL : &predictor->slots[row];
+	DevStatus	status = find_field(predictor, rows, slot == NULL ? first + row : slot->row, field, value);
+
+	if (status == DEV_OK && slot != NULL)
+		*value = learn_field_window(&predictor->model->fields[field], *value, slot->window, slot->n_windows);
+	return status;
+}
+
+/* Bytes of the same, 0 when it is missing. */
+static size_t
+field_size(const LearnPredictor *predictor, const LearnRows *rows, size_t row, int field)
+{
+	const LearnBytes *value;
+
+	if (rows->dataset != NULL)
+		return learn_store_missing(rows->dataset->stores[field], rows->numbers[row]) ? 0 :
+			learn_store_size(rows->dataset->stores[field], rows->numbers[row]);
+	value = &rows->fields[row * (size_t) predictor->model->n_fields + (size_t) field];
+	return value->bytes == NULL ? 0 : value->size;
 }
 
 static size_t
@@ -394,6 +476,16 @@ stretch_rows(const LearnPredictor *predictor, int stretch)
 	return predictor->rows[stretch] == 0 ? predictor->max_batch : predictor->rows[stretch];
 }
 
+size_t
+learn_predictor_room(const LearnPredictor *predictor)
+{
+	size_t		room = predictor->max_batch;
+
+	for (int stretch = 0; stretch < LEARN_MAX_STRETCHES; stretch++)
+		room = stretch_rows(predictor, stretch) < room ? stretch_rows(predictor, stretch) : room;
+	return room;
+}
+
 /* How many rows from `first` on make the next pass; the stretch that they need is used. */
 static DevStatus
 next_pass(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, size_t *count)
@@ -413,7 +505,7 @@ next_pass(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t
 			LearnBytes	value;
 			int			own;
 
-			status = learn_rows_field(predictor, rows, first + *count, field, &value);
+			status = find_field(predictor, rows, first + *count, field, &value);
 			own = status == DEV_OK ? learn_stretch_find(&engine->stretches, learn_text_length(&model->fields[field], value)) : 0;
 			stretch = own > stretch ? own : stretch;
 		}
@@ -424,6 +516,21 @@ next_pass(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t
 	}
 	learn_predictor_stretch(predictor, needed);
 	return status;
+}
+
+/* Columns of n rows into the predictor's rows from `slot` on. */
+static DevStatus
+load_columns(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, size_t slot)
+{
+	const LearnModel *model = predictor->model;
+	float	   *numbers = predictor->numbers + slot * model->n_numbers;
+	int32_t    *codes = predictor->codes + slot * model->n_codes;
+
+	if (rows->dataset != NULL)
+		return learn_dataset_gather(rows->dataset, rows->numbers + first, n, numbers, codes, NULL);
+	learn_encode_rows(&predictor->encoder, n, rows->raw + first * (size_t) model->n_channels, numbers, model->n_numbers, codes,
+					  model->n_codes);
+	return DEV_OK;
 }
 
 /* Fields of rows, one after another. */
@@ -437,35 +544,146 @@ load_fields(LearnPredictor *predictor, const LearnRows *rows, size_t first, size
 		{
 			LearnBytes	value;
 
-			status = learn_rows_field(predictor, rows, first + row, field, &value);
+			status = find_field(predictor, rows, first + row, field, &value);
 			if (status == DEV_OK)
 				learn_field_batch_load(&predictor->fields, field, row, value);
 		}
 	return status;
 }
 
-DevStatus
-learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields, double *scores)
+/* ---- Rows of several windows ---- */
+
+static size_t
+count_windows(const LearnPredictor *predictor, const LearnRows *rows, size_t row)
+{
+	size_t		most = 1;
+
+	for (int field = 0; field < predictor->model->n_fields; field++)
+	{
+		size_t		own = learn_field_windows(&predictor->model->fields[field], field_size(predictor, rows, row, field));
+
+		most = own > most ? own : most;
+	}
+	return most;
+}
+
+/* Windows [window, window + n) of n_windows of a row into the predictor's rows from `slot` on. */
+static DevStatus
+load_windows(LearnPredictor *predictor, const LearnRows *rows, size_t row, size_t window, size_t n, size_t n_windows, size_t slot)
 {
 	const LearnModel *model = predictor->model;
-	LearnRows	rows = {.fields = fields};
+	DevStatus	status = load_columns(predictor, rows, row, 1, slot);
+
+	for (size_t i = 1; i < n; i++)
+	{
+		memcpy(predictor->numbers + (slot + i) * model->n_numbers, predictor->numbers + slot * model->n_numbers,
+			   model->n_numbers * sizeof(float));
+		memcpy(predictor->codes + (slot + i) * model->n_codes, predictor->codes + slot * model->n_codes,
+			   model->n_codes * sizeof(int32_t));
+	}
+	for (int field = 0; field < model->n_fields && status == DEV_OK; field++)
+	{
+		LearnBytes	value;
+
+		status = find_field(predictor, rows, row, field, &value);
+		for (size_t i = 0; i < n && status == DEV_OK; i++)
+			learn_field_batch_load(&predictor->fields, field, slot + i,
+								   learn_field_window(&model->fields[field], value, window + i, n_windows));
+	}
+	return status;
+}
+
+/* Fills the predictor's slots with the next windows of rows from *next on, before row `end`; returns how many there are. */
+static size_t
+load_pass(LearnPredictor *predictor, const LearnRows *rows, LearnSlot *next, size_t end, size_t capacity, DevStatus *status)
+{
+	size_t		n = 0;
+
+	while (next->row < end && n < capacity && *status == DEV_OK)
+	{
+		size_t		left;
+		size_t		count;
+
+		next->n_windows = count_windows(predictor, rows, next->row);
+		left = next->n_windows - next->window;
+		count = left < capacity - n ? left : capacity - n;
+		*status = load_windows(predictor, rows, next->row, next->window, count, next->n_windows, n);
+		for (size_t i = 0; i < count; i++, next->window++)
+			predictor->slots[n++] = *next;
+		if (count == left)
+			*next = (LearnSlot) {.row = next->row + 1};
+	}
+	return n;
+}
+
+/* Outputs of rows [first, first + n): passes are filled with windows, whosever they are. */
+static DevStatus
+answer_windows(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *outputs)
+{
+	const LearnModel *model = predictor->model;
+	LearnWindowing windowing = learn_windowing(model->task, model->fields, model->n_fields, predictor->n_outputs, model->offset);
+	size_t		capacity = stretch_rows(predictor, predictor->stretch);
+	LearnSlot	next = {.row = first};
+	DevStatus	status = DEV_OK;
+
+	while (next.row < first + n && status == DEV_OK)
+	{
+		size_t		loaded = load_pass(predictor, rows, &next, first + n, capacity, &status);
+
+		if (status == DEV_OK)
+			status = answer_encoded(predictor, rows, first, loaded, predictor->window_outputs);
+		for (size_t i = 0; i < loaded && status == DEV_OK; i++)
+			learn_windows_add(&windowing, predictor->slots[i].window, predictor->window_outputs + i * predictor->n_outputs,
+							  outputs + (predictor->slots[i].row - first) * predictor->n_outputs);
+		if (status == DEV_OK && next.row < first + n)
+			status = dev_poll(predictor->session);
+	}
+	return status;
+}
+
+/* ---- Rows ---- */
+
+static DevStatus
+answer_rows(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *outputs)
+{
+	DevStatus	status;
+
+	if (predictor->slots != NULL)
+		return answer_windows(predictor, rows, first, n, outputs);
+	status = load_columns(predictor, rows, first, n, 0);
+	if (status == DEV_OK)
+		status = load_fields(predictor, rows, first, n);
+	return status == DEV_OK ? answer_encoded(predictor, rows, first, n, outputs) : status;
+}
+
+static DevStatus
+score_rows(LearnPredictor *predictor, const LearnRows *rows, size_t n, double *scores)
+{
 	DevStatus	status = DEV_OK;
 	size_t		count;
 
 	for (size_t first = 0; first < n && status == DEV_OK; first += count)
 	{
-		status = next_pass(predictor, &rows, first, n, &count);
+		double	   *pass = scores + first * predictor->n_outputs;
+
+		status = next_pass(predictor, rows, first, n, &count);
 		if (status == DEV_OK)
-			learn_encode_rows(&predictor->encoder, count, raw + first * (size_t) model->n_channels,
-							  predictor->numbers, model->n_numbers, predictor->codes, model->n_codes);
-		if (status == DEV_OK)
-			status = load_fields(predictor, &rows, first, count);
-		if (status == DEV_OK)
-			status = score_encoded(predictor, &rows, first, count, scores + first * predictor->n_outputs);
+			status = answer_rows(predictor, rows, first, count, pass);
+		if (status != DEV_OK)
+			break;
+		status = finish(predictor, count, pass);
 		if (status == DEV_OK && first + count < n)
 			status = dev_poll(predictor->session);
 	}
 	return status;
+}
+
+DevStatus
+learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields, double *scores)
+{
+	LearnRows	rows = {.raw = raw, .fields = fields};
+
+	return score_rows(predictor, &rows, n, scores);
 }
 
 DevStatus
@@ -473,33 +691,37 @@ learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const ui
 					  double *scores)
 {
 	LearnRows	from = {.dataset = dataset, .numbers = rows};
-	DevStatus	status = DEV_OK;
-	size_t		count;
 
-	for (size_t first = 0; first < n && status == DEV_OK; first += count)
-	{
-		status = next_pass(predictor, &from, first, n, &count);
-		if (status == DEV_OK)
-			status = learn_dataset_gather(dataset, rows + first, count, predictor->numbers, predictor->codes, NULL);
-		if (status == DEV_OK)
-			status = load_fields(predictor, &from, first, count);
-		if (status == DEV_OK)
-			status = score_encoded(predictor, &from, first, count, scores + first * predictor->n_outputs);
-		if (status == DEV_OK && first + count < n)
-			status = dev_poll(predictor->session);
-	}
-	return status;
+	return score_rows(predictor, &from, n, scores);
 }
 
 /* ---- Tags ---- */
+
+static void
+add_mean(const LearnPredictor *predictor, const float *values, size_t n, float *mean)
+{
+	for (size_t i = 0; i < n; i++)
+		mean[i] += values[i] / (float) predictor->n_voices;
+}
+
+/* Where tokens stand alone, so does the certainty of each: its tag's probability among all tags, well-formed or not. */
+static void
+tell_shares(LearnPredictor *predictor, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		predictor->certain[i] = predictor->shares[i * predictor->n_outputs + (size_t) predictor->tags[i]];
+}
 
 /* Mean emissions of the row that is loaded, decoded into predictor->tags and ->certain. */
 static DevStatus
 decode_loaded(LearnPredictor *predictor)
 {
-	size_t		n = (size_t) predictor->fields.lengths[0][0] * predictor->n_outputs;
+	size_t		length = (size_t) predictor->fields.lengths[0][0];
+	size_t		n = length * predictor->n_outputs;
 
 	memset(predictor->emissions, 0, n * sizeof(float));
+	if (tags_alone(predictor))
+		memset(predictor->shares, 0, n * sizeof(float));
 	for (int i = 0; i < predictor->n_voices; i++)
 	{
 		const float *values;
@@ -507,13 +729,16 @@ decode_loaded(LearnPredictor *predictor)
 
 		if (status != DEV_OK)
 			return status;
-		for (size_t j = 0; j < n; j++)
-			predictor->emissions[j] += values[j] / (float) predictor->n_voices;
+		add_mean(predictor, values, n, predictor->emissions);
+		if (tags_alone(predictor))
+			add_mean(predictor, voice_shares(predictor, &predictor->voices[i]), n, predictor->shares);
 	}
 	for (size_t j = 0; j < n; j++)
 		if (!isfinite(predictor->emissions[j]))
 			return dev_fail(predictor->session, DEV_BAD_DATA, "the model has no finite answer for a text");
-	learn_chain_decode(&predictor->chain, n / predictor->n_outputs, predictor->emissions, predictor->tags, predictor->certain);
+	learn_chain_decode(&predictor->chain, length, predictor->emissions, predictor->tags, predictor->certain);
+	if (tags_alone(predictor))
+		tell_shares(predictor, length);
 	return DEV_OK;
 }
 
@@ -541,21 +766,6 @@ learn_predict_tags(LearnPredictor *predictor, LearnBytes text, const int32_t **t
 
 /* ---- Outputs, scores, answers ---- */
 
-/* values -= log(sum(exp(values))) */
-static void
-normalize_log(size_t n, double *values)
-{
-	double		largest = values[0];
-	double		sum = 0;
-
-	for (size_t i = 1; i < n; i++)
-		largest = values[i] > largest ? values[i] : largest;
-	for (size_t i = 0; i < n; i++)
-		sum += exp(values[i] - largest);
-	for (size_t i = 0; i < n; i++)
-		values[i] -= largest + log(sum);
-}
-
 void
 learn_outputs_to_scores(const LearnModel *model, size_t n, double *outputs)
 {
@@ -573,7 +783,7 @@ learn_outputs_to_scores(const LearnModel *model, size_t n, double *outputs)
 				values[i] = values[i] / model->temperature + (model->offset != NULL ? model->offset[i] : 0);
 		}
 		if (model->task == LEARN_MULTICLASS)
-			normalize_log(n_outputs, values);
+			learn_normalize_log(n_outputs, values);
 	}
 }
 

@@ -10,6 +10,7 @@
 #include "encode.h"
 #include "field_batch.h"
 #include "stretch.h"
+#include "windows.h"
 
 #include "idla/learn_augment.h"
 
@@ -55,9 +56,12 @@ struct LearnPredictor
 	size_t		rows[LEARN_MAX_STRETCHES];	/* most rows of a pass */
 	LearnChain	chain;			/* tagging */
 	float	   *emissions;		/* tagging: (longest text, n_outputs) mean over the networks */
+	float	   *shares;			/* the same of the probabilities of tags, where tokens stand alone; else NULL */
 	int32_t    *tags;			/* tagging: (longest text) */
 	float	   *certain;
 	LearnViews *views;			/* NULL where rows are answered as they are */
+	LearnSlot  *slots;			/* (max_batch) the windows that are loaded, NULL unless signals are seen in windows */
+	double	   *window_outputs; /* (max_batch, n_outputs) */
 	void	   *explainer;		/* buffers of explain.c, NULL until something is explained */
 };
 
@@ -70,6 +74,10 @@ extern DevStatus learn_predictor_explain_runs(LearnPredictor *predictor);
 
 /* Encodes rows into predictor->numbers, ->codes and ->fields; n <= max_batch. fields (n, n_fields) stored values. */
 extern void learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields);
+/* Scores (n, n_outputs) of rows that were encoded so, of no other view than that; n <= learn_predictor_room. */
+extern DevStatus learn_predict_encoded(LearnPredictor *predictor, size_t n, double *scores);
+/* Rows at once in a pass that takes all texts, as learn_predictor_encode loads them. */
+extern size_t learn_predictor_room(const LearnPredictor *predictor);
 /* Mean outputs of the networks -> scores, in place, (n, n_outputs). */
 extern void learn_outputs_to_scores(const LearnModel *model, size_t n, double *outputs);
 /* Rows are loaded and computed for this stretch from now on, or for the last one when there are fewer: it takes all texts. */
@@ -82,13 +90,17 @@ extern void learn_predictor_set(LearnPredictor *predictor, const LearnEngine *en
 /* Where rows come from: an array of their stored values, or a data set. */
 typedef struct LearnRows
 {
-	const LearnBytes *fields;	/* (n, n_fields), or NULL */
-	LearnDataset *dataset;
+	const float *raw;			/* (n, n_channels) */
+	const LearnBytes *fields;	/* (n, n_fields) */
+	LearnDataset *dataset;		/* or NULL */
 	const uint32_t *numbers;
 } LearnRows;
 
-/* A stored value of row `row`, good until the next one is asked for. */
-extern DevStatus learn_rows_field(const LearnPredictor *predictor, const LearnRows *rows, size_t row, int field, LearnBytes *value);
+/*
+ * A stored value, good until the next one is asked for: what the predictor's row `row` shows of it, in a pass that begins with row `first`.
+ */
+extern DevStatus learn_rows_shown(const LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t row, int field,
+								  LearnBytes *value);
 /* The engine that tells most lengths of texts apart. */
 extern const LearnEngine *learn_predictor_longest(const LearnPredictor *predictor);
 

@@ -88,7 +88,7 @@ change_value(LearnPredictor *predictor, const LearnRows *rows, size_t first, siz
 	void	   *planes[LEARN_MAX_PLANES];
 	int32_t    *length = &predictor->fields.lengths[number][row];
 	LearnBytes	value;
-	DevStatus	status = learn_rows_field(predictor, rows, first + row, number, &value);
+	DevStatus	status = learn_rows_shown(predictor, rows, first, row, number, &value);
 
 	if (status != DEV_OK)
 		return status;

@@ -20,28 +20,6 @@ is_stopped(const volatile bool *stop)
 	return stop != NULL && *stop;
 }
 
-static bool
-resample_linear(size_t n_src, size_t leads, const float *src, double step, size_t n_dst, float *dst, const volatile bool *stop)
-{
-	for (size_t i = 0; i < n_dst; i++)
-	{
-		double		at = (double) i * step;
-		size_t		low = at < (double) (n_src - 1) ? (size_t) at : n_src - 1;
-		size_t		high = low + 1 < n_src ? low + 1 : low;
-		double		fraction = high > low ? at - (double) low : 0;
-
-		if (is_stopped(stop))
-			return false;
-		for (size_t lead = 0; lead < leads; lead++)
-		{
-			double		from = src[low * leads + lead];
-
-			dst[i * leads + lead] = (float) (from + (src[high * leads + lead] - from) * fraction);
-		}
-	}
-	return true;
-}
-
 /* The sinc under a Hann window at i / STEPS zeros from its middle; 0 from its end on. */
 static void
 tabulate(double weights[CROSSINGS * STEPS + 2])
@@ -65,13 +43,14 @@ look_up(const double *weights, double x)
 	return weights[low] + (weights[low + 1] - weights[low]) * (x - (double) low);
 }
 
-static bool
-resample_sinc(size_t n_src, size_t leads, const float *src, double step, size_t n_dst, float *dst, const volatile bool *stop)
+bool
+learn_signal_resample(size_t n_src, size_t leads, const float *src, double step, size_t n_dst, float *dst,
+					  const volatile bool *stop)
 {
 	const double stretch = step > 1 ? step : 1;
 	const double reach = CROSSINGS * stretch;
 	double		weights[CROSSINGS * STEPS + 2];
-	double		sums[LEARN_SIGNAL_MOST_LEADS * 2];
+	double		sums[LEARN_SIGNAL_MOST_LEADS];
 
 	tabulate(weights);
 	for (size_t i = 0; i < n_dst; i++)
@@ -96,13 +75,4 @@ resample_sinc(size_t n_src, size_t leads, const float *src, double step, size_t 
 			dst[i * leads + lead] = (float) (sums[lead] / total);
 	}
 	return true;
-}
-
-bool
-learn_signal_resample(LearnResampling how, size_t n_src, size_t leads, const float *src, double step,
-					  size_t n_dst, float *dst, const volatile bool *stop)
-{
-	if (how == LEARN_RESAMPLE_LINEAR)
-		return resample_linear(n_src, leads, src, step, n_dst, dst, stop);
-	return resample_sinc(n_src, leads, src, step, n_dst, dst, stop);
 }

@@ -7,7 +7,6 @@
  * another class the most frequent one.
  */
 #include "augment.h"
-#include "predict.h"
 
 #include "idla/learn_robust.h"
 
@@ -68,27 +67,6 @@ learn_certify(const LearnSmoothing *how, const LearnVoter *voter, uint64_t *coun
 	return DEV_OK;
 }
 
-DevStatus
-learn_smooth_predict(const LearnSmoothing *how, const LearnVoter *voter, uint64_t *counts, int *class)
-{
-	uint64_t	second = 0;
-	size_t		first;
-	DevStatus	status;
-
-	*class = -1;
-	memset(counts, 0, voter->n_classes * sizeof(*counts));
-	status = voter->vote(voter->context, how->sigma, 0, (size_t) how->n_certify, counts);
-	if (status != DEV_OK)
-		return status;
-	first = most_frequent(voter->n_classes, counts);
-	for (size_t i = 0; i < voter->n_classes; i++)
-		if (i != first && counts[i] > second)
-			second = counts[i];
-	if (learn_sign_test(counts[first], counts[first] + second) <= how->alpha)
-		*class = (int) first;
-	return DEV_OK;
-}
-
 /* ---- Noise on floats ---- */
 
 static void
@@ -143,49 +121,4 @@ learn_noise_voter(LearnNoiseVoter *voter)
 	size_t		n_outputs = voter->classifier->n_outputs;
 
 	return (LearnVoter) {.context = voter, .n_classes = n_outputs == 1 ? 2 : n_outputs, .vote = vote};
-}
-
-/* ---- Rows of tables ---- */
-
-static bool
-is_movable(const LearnChannel *channel, const LearnConstraint *constraint)
-{
-	return channel->kind == LEARN_NUMBER && channel->number_input != NN_NONE && constraint->mutable;
-}
-
-static DevStatus
-score_table(void *context, size_t n, const float *inputs, float *scores)
-{
-	LearnTableClassifier *table = context;
-	const LearnModel *model = table->predictor->model;
-	size_t		n_channels = (size_t) model->n_channels;
-	size_t		n_values = n * table->predictor->n_outputs;
-	DevStatus	status;
-
-	for (size_t row = 0; row < n; row++)
-	{
-		float	   *raw = table->rows + row * n_channels;
-
-		memcpy(raw, table->raw, n_channels * sizeof(float));
-		for (size_t c = 0; c < n_channels; c++)
-			if (is_movable(&model->channels[c], &table->constraints[c]))
-				raw[c] = (float) ((double) raw[c] + (double) *inputs++ * learn_channel_unit(&model->channels[c]));
-	}
-	status = learn_predict_scores(table->predictor, n, table->rows, NULL, table->answers);
-	for (size_t i = 0; i < n_values && status == DEV_OK; i++)
-		scores[i] = (float) table->answers[i];
-	return status;
-}
-
-LearnClassifier
-learn_table_classifier(LearnTableClassifier *table)
-{
-	const LearnModel *model = table->predictor->model;
-	size_t		n = 0;
-
-	for (int c = 0; c < model->n_channels; c++)
-		n += is_movable(&model->channels[c], &table->constraints[c]);
-	return (LearnClassifier) {
-		.context = table, .n_inputs = n, .n_outputs = table->predictor->n_outputs, .score = score_table
-	};
 }

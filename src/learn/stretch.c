@@ -33,8 +33,10 @@ create_stretch(DevSession *session, const LearnNetwork *network, const LearnLoss
 	for (int i = 0; i < network->n_fields; i++)
 	{
 		fields[i] = network->fields[i];
-		if (fields[i].kind == LEARN_TEXT && fields[i].dims[0] > length)
-			fields[i].dims[0] = length;
+		if (fields[i].kind != LEARN_TEXT || fields[i].dims[0] <= length)
+			continue;
+		fields[i].whole = fields[i].dims[0];
+		fields[i].dims[0] = length;
 	}
 	return learn_network_build(session, &stretch->network, loss, &stretch->built);
 }
@@ -43,7 +45,7 @@ DevStatus
 learn_stretches_create(DevSession *session, const LearnNetwork *network, const LearnLoss *loss, LearnStretches *stretches)
 {
 	size_t		longest = longest_text(network);
-	size_t		length = SHORTEST;
+	size_t		length = learn_layers_see_padding(session, network) ? longest : SHORTEST;
 	DevStatus	status = DEV_OK;
 
 	memset(stretches, 0, sizeof(*stretches));

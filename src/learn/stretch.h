@@ -1,7 +1,8 @@
 /*
  * stretch.h: one network for texts of several lengths; private to src/learn.
  *
- * Parameters do not depend on how long a text is, nor do answers on the padding behind it. So a network is built several
+ * Parameters do not depend on how long a text is, nor do answers on the padding behind it, but for layer texts that flatten or
+ * pool, of which there is one, for all texts. Otherwise a network is built several
  * times, for texts of at most 32, 64, 128 ... tokens, all with the weights of one, and short texts are not
  * made long. Nodes and parameters have the same numbers in all of them.
  */

@@ -8,6 +8,8 @@
  */
 #include "trainer.h"
 
+#include "windows.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -37,6 +39,12 @@ attack_of(const LearnAdversary *adversary)
 	return how;
 }
 
+static bool
+moves_field(const LearnAdversary *adversary, const LearnField *fields, int field)
+{
+	return learn_field_is_attacked(&fields[field]) && (adversary->fixed == NULL || !adversary->fixed[field]);
+}
+
 DevStatus
 learn_adversary_check(DevSession *session, const LearnAdversary *adversary, const LearnModel *model)
 {
@@ -46,7 +54,9 @@ learn_adversary_check(DevSession *session, const LearnAdversary *adversary, cons
 	if (adversary->method == LEARN_NO_ADVERSARY)
 		return DEV_OK;
 	for (int i = 0; i < model->n_fields; i++)
-		any = any || learn_field_is_attacked(&model->fields[i]);
+		any = any || moves_field(adversary, model->fields, i);
+	if (learn_fields_windowed(model->fields, model->n_fields))
+		return learn_windows_no_attack(session);
 	if (model->task == LEARN_SURVIVAL)
 		return dev_fail(session, DEV_INVALID, "a survival model has no wrong answer that an attack could look for");
 	if (!any)
@@ -125,7 +135,7 @@ learn_machine_resist(LearnMachine *machine, const LearnResistance *resistance)
 	if (machine->built.numbers != NN_NONE)
 		machine->moved[machine->n_moved++] = (LearnMoved) {machine->built.numbers, -1, network->n_numbers};
 	for (int i = 0; i < network->n_fields; i++)
-		if (learn_field_is_attacked(&network->fields[i]))
+		if (moves_field(&resistance->adversary, network->fields, i))
 			machine->moved[machine->n_moved++] = (LearnMoved) {
 				machine->built.planes[i][0], i, nn_shape_size(nn_graph_shape(machine->built.graph, machine->built.planes[i][0]))
 			};
@@ -133,8 +143,6 @@ learn_machine_resist(LearnMachine *machine, const LearnResistance *resistance)
 	{
 		LearnWorker *worker = &machine->workers[i];
 
-		worker->number = i;
-		worker->machine = machine;
 		worker->moved = dev_alloc(machine->session, (size_t) machine->n_moved + 1, sizeof(float *));
 		status = worker->moved == NULL ? DEV_NO_MEMORY : create_moved(machine, worker);
 		/* An attack reads gradients of inputs. */

@@ -106,15 +106,23 @@ judge_rows(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows
 	double		share = machine->resistance == NULL ? 0 : machine->resistance->share;
 	const float *outputs;
 
-	learn_machine_load(machine, worker, first, rows);
-	learn_machine_set(machine, worker, rows);
-	nn_run_forward(worker->run, machine->built.output, NN_INFER, 0, 0, 0);
+	if (machine->windowed)
+	{
+		learn_machine_answer(machine, worker, first, rows);
+		outputs = worker->answers;
+	}
+	else
+	{
+		learn_machine_load(machine, worker, first, rows);
+		learn_machine_set(machine, worker, rows);
+		nn_run_forward(worker->run, machine->built.output, NN_INFER, 0, 0, 0);
+		outputs = nn_run_value(worker->run, machine->built.output);
+	}
 	if (machine->network.task == LEARN_TAGGING)
 	{
 		learn_tagger_take(machine, worker, rows);
 		return;
 	}
-	outputs = nn_run_value(worker->run, machine->built.output);
 	worker->loss += (1 - share) * sum_losses(machine, worker, rows, outputs);
 	keep(machine, worker, machine->position + first, rows, outputs);
 	if (share > 0 && learn_machine_judge_moved(machine, worker, machine->position + first, rows))

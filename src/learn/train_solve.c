@@ -25,6 +25,43 @@ typedef struct Problem
 	float	   *held_out;		/* (n, n_outputs) */
 } Problem;
 
+typedef struct Gathering
+{
+	size_t		width;
+	float	   *features;		/* of the first row */
+} Gathering;
+
+/* Adds a window's share to its row's features. */
+static void
+add_share(void *context, const LearnSlot *slot, const float *values)
+{
+	Gathering  *gathering = context;
+	float	   *features = gathering->features + slot->row * gathering->width;
+
+	for (size_t i = 0; i < gathering->width; i++)
+		features[i] += values[i] / (float) slot->n_windows;
+}
+
+/* What the heads multiply of some rows into features (rows, width), which is zero; of a row in windows the mean over them. */
+static void
+gather(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows, size_t width, float *features)
+{
+	Gathering	gathering = {width, features};
+
+	if (machine->windowed)
+	{
+		learn_sampler_copy(machine->sampler, first, rows, worker->numbers, worker->codes, worker->targets);
+		learn_machine_count(machine, worker, rows);
+		learn_machine_visit(machine, worker, first, rows, machine->built.joined, add_share, &gathering);
+		return;
+	}
+	learn_machine_load(machine, worker, first, rows);
+	learn_machine_set(machine, worker, rows);
+	learn_machine_count(machine, worker, rows);
+	nn_run_forward(worker->run, machine->built.joined, NN_INFER, 0, 0, 0);
+	memcpy(features, nn_run_value(worker->run, machine->built.joined), rows * width * sizeof(float));
+}
+
 static void
 collect_job(void *context, int number)
 {
@@ -43,12 +80,7 @@ collect_job(void *context, int number)
 		size_t		rows = machine->max_rows < high - first ? machine->max_rows : high - first;
 		size_t		at = problem->position + first;
 
-		learn_machine_load(machine, worker, first, rows);
-		learn_machine_set(machine, worker, rows);
-		learn_machine_count(machine, worker, rows);
-		nn_run_forward(worker->run, machine->built.joined, NN_INFER, 0, 0, 0);
-		memcpy(problem->features + at * problem->width, nn_run_value(worker->run, machine->built.joined),
-			   rows * problem->width * sizeof(float));
+		gather(machine, worker, first, rows, problem->width, problem->features + at * problem->width);
 		memcpy(problem->targets + at * machine->n_targets, worker->targets, rows * machine->n_targets * sizeof(float));
 		if (number == 0)
 			learn_machine_poll(machine);

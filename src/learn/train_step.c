@@ -14,6 +14,8 @@
  */
 #include "trainer.h"
 
+#include "windows.h"
+
 #include <math.h>
 #include <string.h>
 #include <time.h>
@@ -127,6 +129,8 @@ create_worker(LearnMachine *machine, LearnWorker *worker)
 		|| worker->targets == NULL || worker->classes == NULL || worker->number_sums == NULL || worker->code_counts == NULL
 		|| (machine->soft && worker->shares == NULL))
 		return DEV_NO_MEMORY;
+	if (machine->windowed)
+		return learn_worker_windows(machine, worker);
 	return network->task == LEARN_TAGGING ? learn_tagger_create(machine, worker) : DEV_OK;
 }
 
@@ -182,7 +186,11 @@ create_buffers(LearnMachine *machine)
 		return DEV_NO_MEMORY;
 	for (int i = 0; i < machine->n_workers; i++)
 	{
-		DevStatus	status = create_worker(machine, &machine->workers[i]);
+		DevStatus	status;
+
+		machine->workers[i].number = i;
+		machine->workers[i].machine = machine;
+		status = create_worker(machine, &machine->workers[i]);
 
 		if (status != DEV_OK)
 			return status;
@@ -218,6 +226,7 @@ learn_machine_create(DevSession *session, DevDevice *device, LearnTeam *team, co
 		if (machine->label_scores == NULL)
 			return DEV_NO_MEMORY;
 	}
+	machine->windowed = learn_fields_windowed(network->fields, network->n_fields);
 	atomic_init(&machine->stop, false);
 	plan_work(machine, batch);
 	return create_buffers(machine);
@@ -237,6 +246,7 @@ free_worker(LearnMachine *machine, LearnWorker *worker)
 	for (int i = 0; i < LEARN_MAX_STRETCHES; i++)
 		nn_run_free(worker->runs[i]);
 	learn_tagger_free(machine, worker);
+	learn_worker_windows_free(machine, worker);
 	if (worker->diff_weights != NULL)
 		machine->device->primitives->release(machine->device, worker->diff_weights);
 	if (worker->squared != NULL)
@@ -365,9 +375,8 @@ learn_machine_count(LearnMachine *machine, LearnWorker *worker, size_t rows)
 	}
 }
 
-/* The shortest stretch that takes all texts of these rows. */
-static void
-choose_stretch(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
+void
+learn_machine_stretch(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 {
 	size_t		longest = 0;
 	int			stretch;
@@ -391,10 +400,10 @@ void
 learn_machine_load(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 {
 	learn_sampler_copy(machine->sampler, first, rows, worker->numbers, worker->codes, machine->n_targets > 0 ? worker->targets : NULL);
-	choose_stretch(machine, worker, first, rows);
+	learn_machine_stretch(machine, worker, first, rows);
 	for (int field = 0; field < worker->fields.n_fields; field++)
 		for (size_t row = 0; row < rows; row++)
-			learn_field_batch_load(&worker->fields, field, row, learn_sampler_field(machine->sampler, field, first + row));
+			learn_field_batch_load(&worker->fields, field, row, learn_machine_drawn(machine, field, first + row));
 	if (!machine->soft)
 		return;
 	memset(worker->shares, 0, rows * machine->n_outputs * sizeof(float));
@@ -418,13 +427,19 @@ set_targets(LearnMachine *machine, LearnWorker *worker, size_t rows)
 }
 
 void
-learn_machine_set(LearnMachine *machine, LearnWorker *worker, size_t rows)
+learn_machine_set_inputs(LearnMachine *machine, LearnWorker *worker, size_t rows)
 {
 	if (machine->built.numbers != NN_NONE)
 		nn_run_set(worker->run, machine->built.numbers, rows, worker->numbers);
 	if (machine->built.codes != NN_NONE)
 		nn_run_set_codes(worker->run, machine->built.codes, rows, worker->codes);
 	learn_field_batch_set(&worker->fields, &machine->built, worker->run, rows);
+}
+
+void
+learn_machine_set(LearnMachine *machine, LearnWorker *worker, size_t rows)
+{
+	learn_machine_set_inputs(machine, worker, rows);
 	set_targets(machine, worker, rows);
 }
 

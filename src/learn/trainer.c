@@ -12,6 +12,7 @@
 #include "trainer.h"
 
 #include "field.h"
+#include "windows.h"
 
 #include <math.h>
 #include <string.h>
@@ -751,7 +752,8 @@ learn_train(DevSession *session, LearnDataset *dataset, LearnModel *model, Learn
 	outcome->seconds = learn_seconds() - trainer.monitor.start;
 	outcome->rows = trainer.monitor.progress.rows;
 	outcome->validation_loss /= model->n_nets;
-	if (model->temperature < 0.2 || model->temperature > 5)
+	/* A mean over windows is timid by nature. */
+	if ((model->temperature < 0.2 && !learn_fields_windowed(model->fields, model->n_fields)) || model->temperature > 5)
 		status = learn_note(session, notes, true, NULL,
 							"Check that the validation part resembles the training part.",
 							"the network's probabilities had to be changed by a temperature of %.2g",

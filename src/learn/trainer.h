@@ -21,6 +21,7 @@
 #include "field_batch.h"
 #include "parallel.h"
 #include "stretch.h"
+#include "windows.h"
 
 #include "idla/learn_train.h"
 
@@ -88,6 +89,12 @@ typedef struct LearnWorker
 	LearnTagScores *scores;		/* tagging: of its rows of this job */
 	double	   *number_sums;	/* (n_numbers): of the rows seen while the machine counts */
 	uint64_t   *code_counts;	/* (sum of cardinalities) */
+
+	/* Rows held out, and rows of a problem to solve, in windows; NULL without */
+	LearnSlot  *slots;			/* (max_rows) what is loaded */
+	double	   *pooled;			/* (max_rows, n_outputs) */
+	double	   *window_outputs; /* (n_outputs) */
+	float	   *answers;		/* (max_rows, n_outputs) */
 
 	/* Augmentation; NULL without */
 	float	   *augment_scratch;
@@ -158,6 +165,7 @@ typedef struct LearnMachine
 	double	   *offset;			/* (n_outputs): prior correction, added to outputs when they are judged */
 	LearnClassScore *label_scores;	/* (n_outputs) tagging */
 	bool		soft;			/* targets are shares of the classes */
+	bool		windowed;		/* there are signals seen in windows */
 	const LearnAugmenter *augmenter;	/* NULL: rows are as they are */
 	const LearnResistance *resistance;	/* NULL: nobody attacks */
 	int			n_moved;
@@ -214,13 +222,32 @@ extern void learn_machine_poll(LearnMachine *machine);
 extern void learn_machine_bind(LearnMachine *machine, const float *weights);
 /* Rows first to first + rows of the window into the worker's buffers. */
 extern void learn_machine_load(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows);
+/* The worker's run is that of the shortest stretch that takes all texts of these rows. */
+extern void learn_machine_stretch(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows);
 /* The worker's run made anew, for that use: NN_RUN_TRAIN at first. */
 extern DevStatus learn_worker_run(LearnMachine *machine, LearnWorker *worker, NnRunUse use);
 /* Adds the worker's `rows` loaded rows to the sums that the baseline is made of. */
 extern void learn_machine_count(LearnMachine *machine, LearnWorker *worker, size_t rows);
 /* The first `rows` loaded rows into its run's inputs, and their targets. */
 extern void learn_machine_set(LearnMachine *machine, LearnWorker *worker, size_t rows);
+extern void learn_machine_set_inputs(LearnMachine *machine, LearnWorker *worker, size_t rows);
 extern void learn_machine_copy(LearnMachine *machine, const float *src, float *dst);	/* weights on the device */
+
+/* ---- train_windows.c ---- */
+
+extern DevStatus learn_worker_windows(LearnMachine *machine, LearnWorker *worker);
+extern void learn_worker_windows_free(LearnMachine *machine, LearnWorker *worker);
+/* A place of the sampler's window: the value of a field that this step's training sees. */
+extern LearnBytes learn_machine_drawn(const LearnMachine *machine, int field, size_t place);
+
+/* Gets the node's values for one window; those of a row come in their order. */
+typedef void (*LearnWindowVisit) (void *context, const LearnSlot *slot, const float *values);
+
+/* Computes `node` for all windows of rows first to first + rows of the sampler's window. Less when training is stopped. */
+extern void learn_machine_visit(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows, NnNode node,
+								LearnWindowVisit visit, void *context);
+/* Outputs of the same rows, as a predictor would average them: worker->answers, with worker->targets. */
+extern void learn_machine_answer(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows);
 
 /* ---- train_augment.c ---- */
 

@@ -2,8 +2,8 @@
  * attack.c: idla_attack, one row changed so that the model errs.
  *
  * What comes back is a row of the type that came in: numbers written through their types, categories
- * known to the model, images as PNG of the size that the network sees, everything else (arrays and signals too) as
- * it was. Without a target in the row the attack leads away from the model's own answer.
+ * known to the model, arrays and signals of the same type and dimensions, images as PNG of the size that the network sees, everything
+ * else as it was. Without a target in the row the attack leads away from the model's own answer.
  */
 #include "robust.h"
 
@@ -14,13 +14,9 @@
 #include "executor/executor.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/typcache.h"
-
-#include "idla/learn_image.h"
 
 PG_FUNCTION_INFO_V1(idla_attack);
 
@@ -28,6 +24,7 @@ PG_FUNCTION_INFO_V1(idla_attack);
 typedef struct Attacking
 {
 	Jsonb	   *given;			/* options, or NULL */
+	int32		typmod;			/* of the record, which may change from row to row */
 	IdlaRobustOptions *options;
 	IdlaAssault *assault;
 	float	   *labels;			/* of the row */
@@ -104,99 +101,13 @@ label_values(const IdlaSite *site, Attacking *attacking)
 /* ---- the row that comes back ---- */
 
 static Datum
-datum_of_text(char *text, const FormData_pg_attribute *attribute)
-{
-	Oid			input;
-	Oid			parameter;
-
-	getTypeInputInfo(attribute->atttypid, &input, &parameter);
-	return OidInputFunctionCall(input, text, parameter, attribute->atttypmod);
-}
-
-static Datum
-write_number(const IdlaColumn *column, float value, const FormData_pg_attribute *attribute)
-{
-	char	   *text;
-
-	if (column->kind == IDLA_BOOLEAN)
-		text = pstrdup(value > 0.5f ? "true" : "false");
-	else if (value == floorf(value) && fabsf(value) < 1e15f)
-		text = psprintf("%.0f", (double) value);
-	else
-		text = psprintf("%.7g", (double) value);
-	return datum_of_text(text, attribute);
-}
-
-static Datum
-write_category(const LearnChannel *channel, float code, const FormData_pg_attribute *attribute)
-{
-	return datum_of_text(channel->categories[(int) code], attribute);
-}
-
-/* The moved image of an eight- or sixteen-bit column as PNG. */
-static Datum
-write_image(const LearnField *field, const float *plane)
-{
-	size_t		depth = field->dims[2];
-	size_t		size = field->dims[0] * field->dims[1] * depth;
-	float	   *pixels = palloc(sizeof(float) * size);
-	LearnTrouble trouble;
-	void	   *bytes;
-	size_t		n_bytes;
-	bytea	   *image;
-
-	for (size_t i = 0; i < size; i++)
-		pixels[i] = plane[i] / field->scale[i % depth] + field->center[i % depth];
-	if (!learn_png_write(pixels, field->dims[0], field->dims[1], (int) depth, &bytes, &n_bytes, &trouble))
-		idla_raise_trouble(&trouble);
-	image = palloc(VARHDRSZ + n_bytes);
-	SET_VARSIZE(image, VARHDRSZ + n_bytes);
-	memcpy(VARDATA(image), bytes, n_bytes);
-	free(bytes);
-	return PointerGetDatum(image);
-}
-
-static bool
-same_value(float a, float b)
-{
-	return a == b || (isnan(a) && isnan(b));
-}
-
-static void
-write_column(const IdlaSite *site, const Attacking *attacking, const IdlaColumn *column, Datum *values)
-{
-	const IdlaAssault *assault = attacking->assault;
-	int			attribute = find_attribute(site, column->name);
-	FormData_pg_attribute *form = attribute < 0 ? NULL : TupleDescAttr(site->desc, attribute);
-	int			first = column->first_channel;
-
-	if (attribute < 0 || site->isnull[attribute])
-		return;
-	if (column->field >= 0)
-	{
-		const LearnField *field = &site->model->learn.fields[column->field];
-
-		if (field->kind == LEARN_IMAGE && field->sample != LEARN_SAMPLE_F32 && assault->planes[column->field] != NULL)
-			values[attribute] = write_image(field, assault->planes[column->field]);
-		return;
-	}
-	if (column->n_channels != 1 || same_value(assault->changed[first], site->raw[first]))
-		return;
-	if (column->kind == IDLA_CATEGORY)
-		values[attribute] = write_category(&site->model->columns.channels[first], assault->changed[first], form);
-	else
-		values[attribute] = write_number(column, assault->changed[first], form);
-}
-
-static Datum
 build_row(const IdlaSite *site, const Attacking *attacking)
 {
 	Datum	   *values = palloc(sizeof(Datum) * (Size) Max(site->desc->natts, 1));
+	bool	   *isnull = palloc(sizeof(bool) * (Size) Max(site->desc->natts, 1));
 
-	memcpy(values, site->values, sizeof(Datum) * (Size) site->desc->natts);
-	for (int i = 0; i < site->model->columns.n; i++)
-		write_column(site, attacking, &site->model->columns.columns[i], values);
-	return HeapTupleGetDatum(heap_form_tuple(site->desc, values, site->isnull));
+	idla_assault_row(attacking->assault, 0, attacking->assault->changed, values, isnull);
+	return HeapTupleGetDatum(heap_form_tuple(site->desc, values, isnull));
 }
 
 /* ---- the function ---- */
@@ -208,18 +119,16 @@ start(IdlaSite *site, Oid type, Jsonb *json)
 	Attacking  *attacking = palloc0(sizeof(Attacking));
 	IdlaWork   *work = idla_work_open(site->context, "attack", 0, 0);
 	const LearnModel *learn = &site->model->learn;
+	IdlaTarget	target = {.relid = get_typ_typrelid(type), .desc = site->desc, .evaluated = true, .whole = true};
 
 	if (json != NULL)
 	{
 		attacking->given = palloc(VARSIZE(json));
 		memcpy(attacking->given, json, VARSIZE(json));
 	}
+	attacking->typmod = site->desc->tdtypmod;
 	attacking->options = idla_robust_options_read(json);
-	attacking->assault = idla_assault_create(work, site->model, get_typ_typrelid(type), attacking->options, 1);
-	/* What cannot be written back as it came stays as it is. */
-	for (int i = 0; i < learn->n_fields; i++)
-		if (learn->fields[i].kind != LEARN_IMAGE || learn->fields[i].sample == LEARN_SAMPLE_F32)
-			attacking->assault->planes[i] = NULL;
+	attacking->assault = idla_assault_create(work, site->model, &target, attacking->options, 1);
 	attacking->labels = palloc0(sizeof(float) * (Size) Max(learn->n_targets, 1));
 	attacking->scores = palloc0(sizeof(double) * learn_model_outputs(learn));
 	MemoryContextSwitchTo(caller);
@@ -241,7 +150,7 @@ require_attacking(IdlaSite *site, Oid type, Jsonb *json)
 {
 	Attacking  *attacking = site->derived;
 
-	if (attacking != NULL && same_options(attacking->given, json))
+	if (attacking != NULL && attacking->typmod == site->desc->tdtypmod && same_options(attacking->given, json))
 		return attacking;
 	site->derived = NULL;
 	if (attacking != NULL)
@@ -279,7 +188,7 @@ idla_attack(PG_FUNCTION_ARGS)
 		label_values(site, attacking);
 	within = (float) epsilon;
 	how = learn_attack_judge(attacking->options->norm, epsilon, attacking->options->steps, attacking->options->restarts);
-	idla_assault_rows(attacking->assault, 0, site->raw, site->fields, attacking->labels);
-	idla_check(attacking->assault->work, idla_assault_run(attacking->assault, &how, 1, &within, false));
+	idla_assault_rows(attacking->assault, 0, 1, site->raw, site->fields, attacking->labels, site->values, site->isnull);
+	idla_check(attacking->assault->work, idla_assault_run(attacking->assault, &how, &within, false));
 	PG_RETURN_DATUM(build_row(site, attacking));
 }

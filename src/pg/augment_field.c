@@ -65,13 +65,21 @@ load_rows(Shown *shown, int number)
 
 /* ---- changing ---- */
 
+/* Of a signal in windows each variant sees another one, as each epoch does. */
+static LearnBytes
+seen(const Shown *shown, int row, int variant)
+{
+	return learn_field_window_drawn(shown->field, shown->stored[row], shown->preview->options->training.seed,
+									learn_augment_counter((uint64_t) variant, (uint64_t) row));
+}
+
 static void
 change(const Shown *shown, int row, int variant, void *const planes[LEARN_MAX_PLANES], int32_t *length)
 {
 	const LearnAugment *augment = &shown->preview->options->training.augment;
 	LearnAugmentKind kind = learn_augment_kind(shown->field);
 
-	learn_field_load(shown->field, shown->stored[row], NULL, planes, length);
+	learn_field_load(shown->field, seen(shown, row, variant), NULL, planes, length);
 	if (variant > 0 && kind < LEARN_N_AUGMENT_KINDS && learn_augment_any(augment, kind))
 		learn_augment_loaded(augment, shown->field, shown->stored[row], shown->field->dims[0], shown->preview->options->training.seed,
 							 learn_augment_counter((uint64_t) variant, (uint64_t) row), planes, length, shown->scratch);
@@ -106,7 +114,7 @@ png_of(const float *pixels, const LearnField *field)
 	size_t		size;
 	bytea	   *image;
 
-	if (!learn_png_write(pixels, field->dims[0], field->dims[1], (int) field->dims[2], &bytes, &size, &trouble))
+	if (!learn_png_write(pixels, field->dims[0], field->dims[1], (int) field->dims[2], false, &bytes, &size, &trouble))
 		idla_raise_trouble(&trouble);
 	image = palloc(VARHDRSZ + size);
 	SET_VARSIZE(image, VARHDRSZ + size);
@@ -246,7 +254,7 @@ idla_preview_field(const Preview *preview, int number, int n)
 	{
 		if (shown->stored[row].bytes == NULL)
 			continue;
-		learn_field_load(shown->field, shown->stored[row], NULL, shown->plain, &shown->plain_length);
+		learn_field_load(shown->field, seen(shown, row, 0), NULL, shown->plain, &shown->plain_length);
 		for (int variant = 0; variant <= n; variant++)
 		{
 			CHECK_FOR_INTERRUPTS();

@@ -117,7 +117,7 @@ idla_batch_add(IdlaBatch *batch, const Datum *values, const bool *isnull)
 		taking->size = VARSIZE_ANY_EXHDR(file);
 		batch->bytes += taking->size;
 	}
-	batch->rows[batch->n++] = heap_form_minimal_tuple(batch->desc, unconstify(Datum *, values), unconstify(bool *, isnull));
+	batch->rows[batch->n++] = idla_compat_form_minimal_tuple(batch->desc, unconstify(Datum *, values), unconstify(bool *, isnull));
 	MemoryContextSwitchTo(caller);
 	if (batch->n == batch->most || batch->bytes > MOST_BYTES)
 		idla_batch_flush(batch);

@@ -275,13 +275,21 @@ refuse_type(const char *name, Oid type)
 			 errhint(way_out, name)));
 }
 
+/* The first key that only signals have, or NULL. */
+static const char *
+signal_key(const IdlaOverride *override)
+{
+	return override->rate > 0 ? "rate" : override->to_rate > 0 ? "to_rate" : override->part >= 0 ? "part" :
+		override->window > 0 ? "window" : override->stride > 0 ? "stride" : override->normalize >= 0 ? "normalize" : NULL;
+}
+
 /* Only an image has a height; only a signal has a rate: that says what an array is. */
 static int
 kind_by_keys(const IdlaOverride *override)
 {
 	if (override->height > 0 || override->width > 0 || override->depth > 0 || override->crop > 0 || override->fitting >= 0)
 		return IDLA_IMAGE;
-	if (override->rate > 0 || override->to_rate > 0 || override->part >= 0 || override->normalize >= 0)
+	if (signal_key(override) != NULL)
 		return IDLA_SIGNAL;
 	return IDLA_ARRAY;
 }
@@ -348,6 +356,31 @@ complain_key(const IdlaColumn *column, const char *key, const char *whose)
 			 errhint("\"%s\" is for %s.", key, whose)));
 }
 
+/* A signal is seen in windows, or some part of it is seen. */
+static void
+check_window(const IdlaColumn *column, const IdlaOverride *override)
+{
+	if (override->window > 0 && (override->length > 0 || override->part >= 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" has a \"window\" and a \"%s\"", column->name, override->length > 0 ? "length" : "part"),
+				 errdetail("With windows the network sees all of a signal, a window at a time; \"length\" and \"part\" say what is kept of one "
+						   "that it sees at once."),
+				 errhint("Leave one of them out.")));
+	if (override->stride > 0 && override->window == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" has a \"stride\" and no \"window\"", column->name),
+				 errhint("\"window\" says how many samples the network sees at a time, and \"stride\" how many lie from one window's start "
+						 "to the next.")));
+	if (override->stride > override->window)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"stride\" %d of column \"%s\" is above its \"window\", which is %d", override->stride, column->name,
+						override->window),
+				 errdetail("No window would have the samples between one and the next.")));
+}
+
 /* Sizes and the like are for some kinds only. */
 static void
 check_shape(const IdlaColumn *column, const IdlaOverride *override)
@@ -361,9 +394,8 @@ check_shape(const IdlaColumn *column, const IdlaOverride *override)
 		complain_key(column, override->height > 0 ? "height" : "width", "images");
 	if (!image && (override->depth > 0 || override->crop > 0 || override->fitting >= 0))
 		complain_key(column, override->depth > 0 ? "depth" : override->crop > 0 ? "crop" : "fitting", "images");
-	if (!signal && (override->rate > 0 || override->to_rate > 0 || override->part >= 0 || override->normalize >= 0))
-		complain_key(column, override->rate > 0 ? "rate" : override->to_rate > 0 ? "to_rate" : override->part >= 0 ? "part" : "normalize",
-					 "signals");
+	if (!signal && signal_key(override) != NULL)
+		complain_key(column, signal_key(override), "signals");
 	/* What looks like a category may yet turn out to be text. */
 	if (column->kind != IDLA_TEXT && column->kind != IDLA_CATEGORY &&
 		(override->pieces > 0 || override->lowercase >= 0 || override->vocabulary != NULL || override->kept >= 0))
@@ -378,6 +410,7 @@ check_shape(const IdlaColumn *column, const IdlaOverride *override)
 				 errmsg("column \"%s\" has a \"%s\" and no \"%s\"", column->name, override->rate > 0 ? "rate" : "to_rate",
 						override->rate > 0 ? "to_rate" : "rate"),
 				 errhint("Resampling needs both: the samples a second of the source, and those that are wanted.")));
+	check_window(column, override);
 }
 
 static void

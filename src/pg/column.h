@@ -49,6 +49,8 @@ typedef struct IdlaOverride
 	int			crop;			/* images: side of the centred square that is kept first */
 	int			fitting;		/* a LearnFitting, -1 when not said */
 	int			part;			/* signals: a LearnCrop, -1 when not said */
+	int			window;			/* signals: samples of a window, 0 when not said */
+	int			stride;			/* signals: samples from one window to the next, 0 when not said */
 	int			normalize;		/* signals: a LearnSignalScaling, -1 when not said */
 	int			pieces;			/* texts: of the vocabulary at most, 0 when not said */
 	int			lowercase;		/* texts: 0 or 1, -1 when not said */

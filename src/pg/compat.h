@@ -24,6 +24,12 @@
 #include "varatt.h"
 #endif
 
+/* Writing the lines of EXPLAIN, and what is written into, have headers of their own since 18. */
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+
 /* A qualified name out of text; 16 added a soft-error argument. */
 #if PG_VERSION_NUM >= 160000
 #define idla_compat_name_list(text) stringToQualifiedNameList((text), NULL)
@@ -74,6 +80,13 @@
 	(object_aclcheck(ProcedureRelationId, (function), GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
 #else
 #define idla_compat_may_execute(function) (pg_proc_aclcheck((function), GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
+#endif
+
+/* 18 can leave room before a minimal tuple; needs access/htup_details.h. */
+#if PG_VERSION_NUM >= 180000
+#define idla_compat_form_minimal_tuple(desc, values, isnull) heap_form_minimal_tuple((desc), (values), (isnull), 0)
+#else
+#define idla_compat_form_minimal_tuple(desc, values, isnull) heap_form_minimal_tuple((desc), (values), (isnull))
 #endif
 
 /* 18 has generated columns that no row stores. */

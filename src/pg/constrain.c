@@ -3,15 +3,17 @@
  *
  * An integer changes by whole numbers, a numeric(8,2) by cents; keys, generated columns and what those are made of do
  * not change at all. CHECK constraints of simple forms (comparisons with constants, BETWEEN, lists, joined by AND)
- * become bounds and lists. A constraint that is not understood protects its columns: they stay as they are, so
- * that whatever an attack returns keeps every constraint.
+ * become bounds and lists. Of another constraint the server itself is asked about every row (check.c); where it cannot be, in training
+ * and where evaluating is not safe, its columns stay as they are. So whatever an attack returns keeps every constraint.
  */
 #include "constrain.h"
 
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "access/genam.h"
 #include "access/relation.h"
+#include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
@@ -22,6 +24,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/partcache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
@@ -32,6 +35,7 @@
 typedef struct Bound
 {
 	bool		fixed;
+	bool		checked;		/* has a part in what only the server can tell */
 	double		low;
 	double		high;
 	double		step;
@@ -45,6 +49,9 @@ typedef struct Reading
 	Bound	   *bounds;			/* (natts), or one for a domain */
 	bool		domain;
 } Reading;
+
+#define FORMS "Constraints of the forms \"column >= number\", \"column BETWEEN low AND high\" and \"column IN (...)\" are " \
+	"followed, several joined by AND."
 
 /* ---- CHECK constraints ---- */
 
@@ -158,7 +165,8 @@ read_operator(const Reading *reading, OpExpr *expression)
 	char	   *name = get_opname(expression->opno);
 	Bound	   *bound = subject_of(reading, left);
 
-	if (name == NULL || right == NULL)
+	/* A user's operator may mean anything. */
+	if (name == NULL || right == NULL || expression->opno >= FirstNormalObjectId)
 		return false;
 	if (bound != NULL && IsA(right, Const))
 		return read_comparison(bound, name, (Const *) right);
@@ -184,7 +192,7 @@ read_list(const Reading *reading, ScalarArrayOpExpr *expression)
 	List	   *list = NIL;
 
 	if (bound == NULL || !expression->useOr || name == NULL || strcmp(name, "=") != 0 || !IsA(right, Const) ||
-		((Const *) right)->constisnull)
+		((Const *) right)->constisnull || expression->opno >= FirstNormalObjectId)
 		return false;
 	array = DatumGetArrayTypeP(((Const *) right)->constvalue);
 	get_typlenbyvalalign(ARR_ELEMTYPE(array), &length, &by_value, &align);
@@ -225,8 +233,23 @@ read_check(const Reading *reading, Node *node)
 
 /* ---- the relation ---- */
 
+typedef enum Mark
+{
+	FIX, CHECK
+} Mark;
+
 static void
-protect(Bound *bounds, Node *expression, int natts)
+mark(Bound *bound, Mark what)
+{
+	if (what == FIX)
+		bound->fixed = true;
+	else
+		bound->checked = true;
+}
+
+/* Every column in the expression, all of them where it is of the row as a whole. */
+static void
+mark_columns(Bound *bounds, Node *expression, int natts, Mark what)
 {
 	Bitmapset  *used = NULL;
 	int			member = -1;
@@ -237,9 +260,9 @@ protect(Bound *bounds, Node *expression, int natts)
 		int			attribute = member + FirstLowInvalidHeapAttributeNumber;
 
 		if (attribute >= 1 && attribute <= natts)
-			bounds[attribute - 1].fixed = true;
+			mark(&bounds[attribute - 1], what);
 		for (int i = 0; attribute == 0 && i < natts; i++)
-			bounds[i].fixed = true;
+			mark(&bounds[i], what);
 	}
 }
 
@@ -256,14 +279,20 @@ type_step(Oid type, int32 typmod)
 	return 0;
 }
 
+/* checks NULL: what is not understood fixes its columns. */
 static void
-read_domain(Bound *bound, Oid type)
+read_domain(Bound *bound, int attribute, Oid type, IdlaChecks *checks)
 {
 	MemoryContext scratch;
 	DomainConstraintRef *constraints;
 	Reading		reading = {.bounds = bound, .domain = true};
 	ListCell   *cell;
+	bool		understood = true;
+	const char *reason;
 
+	/* Elements have domains of their own, which are not looked into. */
+	if (get_typtype(get_element_type(getBaseType(type))) == TYPTYPE_DOMAIN)
+		bound->fixed = true;
 	if (get_typtype(type) != TYPTYPE_DOMAIN)
 		return;
 	/* The reference is let go by its context. */
@@ -274,31 +303,82 @@ read_domain(Bound *bound, Oid type)
 	{
 		DomainConstraintState *state = lfirst(cell);
 
-		if (state->constrainttype != DOM_CONSTRAINT_CHECK)
-			continue;
-		if (!read_check(&reading, eval_const_expressions(NULL, (Node *) state->check_expr)))
-			bound->fixed = true;
+		if (state->constrainttype == DOM_CONSTRAINT_CHECK)
+			understood &= read_check(&reading, (Node *) state->check_expr);
 	}
 	MemoryContextDelete(scratch);
+	reason = checks == NULL ? FORMS : idla_checks_add_domain(checks, attribute, type);
+	if (understood)
+		return;
+	bound->checked = true;
+	bound->fixed |= reason != NULL;
+	if (reason != NULL)
+		ereport(NOTICE,
+				(errmsg("a column of domain \"%s\" stays as it is under attack", format_type_be(type)),
+				 errdetail("%s", reason)));
 }
 
+/* Those that are understood are evaluated as well, once for what is returned: numbers are rounded on their way into a row. */
 static void
-read_table_checks(Relation relation, Bound *bounds)
+read_table_checks(Relation relation, Bound *bounds, IdlaChecks *checks)
 {
 	TupleDesc	desc = RelationGetDescr(relation);
 	Reading		reading = {.bounds = bounds};
 
 	for (int i = 0; desc->constr != NULL && i < desc->constr->num_check; i++)
 	{
-		Node	   *check = eval_const_expressions(NULL, stringToNode(desc->constr->check[i].ccbin));
+		Node	   *written = stringToNode(desc->constr->check[i].ccbin);
+		bool		understood = read_check(&reading, eval_const_expressions(NULL, written));
+		const char *name = desc->constr->check[i].ccname;
+		const char *reason = checks == NULL ? FORMS : idla_checks_add(checks, name, written);
 
-		if (read_check(&reading, check))
+		if (understood)
 			continue;
-		protect(bounds, check, desc->natts);
-		ereport(NOTICE,
-				(errmsg("columns of constraint \"%s\" stay as they are under attack", desc->constr->check[i].ccname),
-				 errdetail("Constraints of the forms \"column >= number\", \"column BETWEEN low AND high\" and \"column IN (...)\" are "
-						   "followed, several joined by AND.")));
+		mark_columns(bounds, written, desc->natts, reason == NULL ? CHECK : FIX);
+		if (reason != NULL)
+			ereport(NOTICE,
+					(errmsg("columns of constraint \"%s\" stay as they are under attack", name),
+					 errdetail("%s", reason)));
+	}
+}
+
+/* A row belongs to its partition by these. */
+static void
+read_partitions(Relation relation, Bound *bounds)
+{
+	int			natts = RelationGetDescr(relation)->natts;
+	PartitionKey key = relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ? RelationGetPartitionKey(relation) : NULL;
+
+	if (relation->rd_rel->relispartition)
+		mark_columns(bounds, (Node *) RelationGetPartitionQual(relation), natts, FIX);
+	for (int i = 0; key != NULL && i < key->partnatts; i++)
+		if (key->partattrs[i] != 0)
+			bounds[key->partattrs[i] - 1].fixed = true;
+	if (key != NULL)
+		mark_columns(bounds, (Node *) key->partexprs, natts, FIX);
+}
+
+/* What makes a row unlike all others stays, whatever form the index has. */
+static void
+read_indexes(Relation relation, Bound *bounds)
+{
+	int			natts = RelationGetDescr(relation)->natts;
+	ListCell   *cell;
+
+	foreach(cell, RelationGetIndexList(relation))
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+
+		for (int i = 0; (form->indisunique || form->indisexclusion) && i < form->indnkeyatts; i++)
+			if (form->indkey.values[i] > 0)
+				bounds[form->indkey.values[i] - 1].fixed = true;
+		if (form->indisunique || form->indisexclusion)
+		{
+			mark_columns(bounds, (Node *) RelationGetIndexExpressions(index), natts, FIX);
+			mark_columns(bounds, (Node *) RelationGetIndexPredicate(index), natts, FIX);
+		}
+		index_close(index, NoLock);
 	}
 }
 
@@ -307,13 +387,8 @@ static void
 read_keys(Relation relation, Bound *bounds)
 {
 	TupleDesc	desc = RelationGetDescr(relation);
-	Bitmapset  *keys = RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_KEY);
-	int			member = -1;
 	ListCell   *cell;
 
-	while ((member = bms_next_member(keys, member)) >= 0)
-		if (member + FirstLowInvalidHeapAttributeNumber >= 1)
-			bounds[member + FirstLowInvalidHeapAttributeNumber - 1].fixed = true;
 	foreach(cell, RelationGetFKeyList(relation))
 	{
 		ForeignKeyCacheInfo *key = lfirst(cell);
@@ -328,17 +403,13 @@ read_keys(Relation relation, Bound *bounds)
 		if (TupleDescAttr(desc, attribute - 1)->attgenerated == '\0')
 			continue;
 		bounds[attribute - 1].fixed = true;
-		protect(bounds, stringToNode(desc->constr->defval[i].adbin), desc->natts);
+		mark_columns(bounds, stringToNode(desc->constr->defval[i].adbin), desc->natts, FIX);
 	}
 }
 
-/* By attribute; NULL for what is no relation with rows. */
-static Bound *
-read_relation(Relation relation)
+static void
+read_types(TupleDesc desc, Bound *bounds, IdlaChecks *checks)
 {
-	TupleDesc	desc = RelationGetDescr(relation);
-	Bound	   *bounds = palloc0(sizeof(Bound) * Max(desc->natts, 1));
-
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
@@ -348,13 +419,38 @@ read_relation(Relation relation)
 		if (attribute->attisdropped)
 			continue;
 		bounds[i].step = type_step(attribute->atttypid, attribute->atttypmod);
-		read_domain(&bounds[i], attribute->atttypid);
+		read_domain(&bounds[i], i + 1, attribute->atttypid, checks);
 	}
+}
+
+/* By attribute. Simplifying a constraint runs its functions of constants: as the table's owner, as evaluating does. */
+static Bound *
+read_relation(Relation relation, IdlaChecks *checks)
+{
+	Bound	   *bounds = palloc0(sizeof(Bound) * (Size) Max(RelationGetDescr(relation)->natts, 1));
+	Oid			user;
+	int			security;
+
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(relation->rd_rel->relowner, security | SECURITY_RESTRICTED_OPERATION);
+	read_types(RelationGetDescr(relation), bounds, checks);
 	if (relation->rd_rel->relkind == RELKIND_RELATION || relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 	{
 		read_keys(relation, bounds);
-		read_table_checks(relation, bounds);
+		read_indexes(relation, bounds);
+		read_partitions(relation, bounds);
+		read_table_checks(relation, bounds, checks);
 	}
+	SetUserIdAndSecContext(user, security);
+	return bounds;
+}
+
+static Bound *
+read_record(TupleDesc desc)
+{
+	Bound	   *bounds = palloc0(sizeof(Bound) * (Size) Max(desc->natts, 1));
+
+	read_types(desc, bounds, NULL);
 	return bounds;
 }
 
@@ -383,10 +479,10 @@ check_override(const IdlaColumn *column, const IdlaOverride *override)
 {
 	bool		bounded = !isnan(override->low) || !isnan(override->high) || override->step > 0;
 
-	if (bounded && column->kind != IDLA_NUMBER)
+	if (bounded && column->kind != IDLA_NUMBER && column->kind != IDLA_ARRAY)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("options \"low\", \"high\" and \"step\" of column \"%s\" are for numbers", column->name),
+				 errmsg("options \"low\", \"high\" and \"step\" of column \"%s\" are for numbers and arrays of them", column->name),
 				 errhint("Whether it may change at all is said by \"immutable\".")));
 }
 
@@ -395,19 +491,23 @@ column_constraint(const IdlaColumn *column, const LearnChannel *channel, const B
 {
 	LearnConstraint constraint = learn_constraint_free();
 
-	constraint.mutable = column->kind == IDLA_NUMBER || column->kind == IDLA_BOOLEAN || column->kind == IDLA_CATEGORY;
-	if (column->kind == IDLA_NUMBER || column->kind == IDLA_BOOLEAN)
+	bool		number = column->kind == IDLA_NUMBER || column->kind == IDLA_ARRAY;
+
+	constraint.mutable = number || column->kind == IDLA_BOOLEAN || column->kind == IDLA_CATEGORY;
+	if (number || column->kind == IDLA_BOOLEAN)
 	{
 		constraint.low = channel->minimum;
 		constraint.high = channel->maximum;
-		constraint.step = column->kind == IDLA_BOOLEAN ? 1 : type_step(column->type, -1);
+		constraint.step = column->kind == IDLA_BOOLEAN ? 1 :
+			type_step(column->kind == IDLA_ARRAY ? get_element_type(column->type) : column->type, -1);
 	}
 	if (bound != NULL)
 	{
 		constraint.mutable = constraint.mutable && !bound->fixed;
+		constraint.checked = bound->checked;
 		constraint.step = Max(constraint.step, bound->step);
 	}
-	if (override != NULL && column->kind == IDLA_NUMBER)
+	if (override != NULL && number)
 	{
 		constraint.low = isnan(override->low) ? constraint.low : override->low;
 		constraint.high = isnan(override->high) ? constraint.high : override->high;
@@ -432,11 +532,11 @@ column_constraint(const IdlaColumn *column, const LearnChannel *channel, const B
 }
 
 static const Bound *
-find_bound(Relation relation, const Bound *bounds, const char *name)
+find_bound(TupleDesc desc, const Bound *bounds, const char *name)
 {
-	for (int i = 0; bounds != NULL && i < RelationGetDescr(relation)->natts; i++)
+	for (int i = 0; bounds != NULL && i < desc->natts; i++)
 	{
-		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), i);
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 
 		if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), name) == 0)
 			return &bounds[i];
@@ -444,23 +544,32 @@ find_bound(Relation relation, const Bound *bounds, const char *name)
 	return NULL;
 }
 
-LearnConstraint *
-idla_constraints_build(const IdlaColumns *columns, Oid relid, const IdlaOverride *overrides, int n_overrides)
+IdlaConstraints
+idla_constraints_build(const IdlaColumns *columns, Oid relid, TupleDesc desc, const IdlaOverride *overrides, int n_overrides,
+					   IdlaWork *work)
 {
-	LearnConstraint *constraints = palloc0(sizeof(LearnConstraint) * Max(columns->n_channels, 1));
 	Relation	relation = OidIsValid(relid) ? relation_open(relid, AccessShareLock) : NULL;
-	const Bound *bounds = relation == NULL ? NULL : read_relation(relation);
+	IdlaConstraints constraints = {
+		.channels = palloc0(sizeof(LearnConstraint) * (Size) Max(columns->n_channels, 1)),
+		.fixed = palloc0(sizeof(bool) * (Size) Max(columns->n_fields, 1)),
+		.checks = relation == NULL || work == NULL ? NULL : idla_checks_create(work, relation)
+	};
+	const Bound *bounds = relation != NULL ? read_relation(relation, constraints.checks) : desc != NULL ? read_record(desc) : NULL;
 
+	desc = relation != NULL ? RelationGetDescr(relation) : desc;
 	for (int i = 0; i < columns->n; i++)
 	{
 		const IdlaColumn *column = &columns->columns[i];
 		const IdlaOverride *override = idla_override_find(overrides, n_overrides, column->name);
-		const Bound *bound = find_bound(relation, bounds, column->name);
+		const Bound *bound = find_bound(desc, bounds, column->name);
 
 		if (override != NULL)
 			check_override(column, override);
+		if (column->field >= 0)
+			constraints.fixed[column->field] = (bound != NULL && bound->fixed) ||
+				(override != NULL && (override->immutable || override->ignore));
 		for (int j = 0; j < column->n_channels; j++)
-			constraints[column->first_channel + j] =
+			constraints.channels[column->first_channel + j] =
 				column_constraint(column, &columns->channels[column->first_channel + j], bound, override);
 	}
 	if (relation != NULL)

@@ -28,7 +28,7 @@ typedef enum Reading
 	READ_NUMBER,
 	READ_INT4,					/* the commonest numbers once more, without a call */
 	READ_FLOAT4,
-	READ_FLOAT8,				/* these have a loop of their own */
+	READ_FLOAT8,				/* on its way into a FloatRun */
 	READ_PARTS,
 	READ_DISTANCE,
 	READ_ARRAY,
@@ -55,12 +55,13 @@ typedef struct Slot
 	IdlaFieldReader *field;
 } Slot;
 
-/* Where a float8 goes. */
-typedef struct PlainFloat
+/* float8 attributes beside each other that become channels beside each other. */
+typedef struct FloatRun
 {
 	int			attribute;
 	int			channel;
-} PlainFloat;
+	int			n;
+} FloatRun;
 
 struct IdlaDecoder
 {
@@ -70,8 +71,8 @@ struct IdlaDecoder
 	int			n_attributes;
 	int			n_slots;
 	Slot	   *slots;			/* (n_slots): one for each column that is read, but for ... */
-	int			n_floats;
-	PlainFloat *floats;			/* (n_floats): float8 numbers, which tables of measurements are full of */
+	int			n_runs;
+	FloatRun   *runs;			/* (n_runs): float8 numbers, which tables of measurements are full of */
 	char	   *trouble;		/* of the last bad value */
 	const LearnTaking *given;	/* see idla_decoder_give */
 	int			tags;			/* see idla_decoder_tags */
@@ -238,7 +239,7 @@ set_reading(Slot *slot, const IdlaDecoder *decoder, TupleDesc desc)
 		case IDLA_TIME:
 		case IDLA_INTERVAL:
 			slot->reading = slot->type == INT4OID ? READ_INT4 : slot->type == FLOAT4OID ? READ_FLOAT4 :
-				slot->type == FLOAT8OID ? READ_FLOAT8 : READ_NUMBER;
+				slot->type == FLOAT8OID && FLOAT8PASSBYVAL ? READ_FLOAT8 : READ_NUMBER;
 			break;
 		case IDLA_CATEGORY:
 			set_category_reading(slot);
@@ -284,6 +285,17 @@ set_reading(Slot *slot, const IdlaDecoder *decoder, TupleDesc desc)
 	}
 }
 
+static void
+add_float(IdlaDecoder *decoder, int attribute, int channel)
+{
+	FloatRun   *last = decoder->n_runs > 0 ? &decoder->runs[decoder->n_runs - 1] : NULL;
+
+	if (last != NULL && last->attribute + last->n == attribute && last->channel + last->n == channel)
+		last->n++;
+	else
+		decoder->runs[decoder->n_runs++] = (FloatRun) {attribute, channel, 1};
+}
+
 IdlaDecoder *
 idla_decoder_create(const IdlaColumns *columns, TupleDesc desc, LearnDataset *dataset, IdlaWork *work)
 {
@@ -295,7 +307,7 @@ idla_decoder_create(const IdlaColumns *columns, TupleDesc desc, LearnDataset *da
 	decoder->n_attributes = desc->natts;
 	decoder->context = CurrentMemoryContext;
 	decoder->slots = palloc0(sizeof(Slot) * Max(columns->n, 1));
-	decoder->floats = palloc0(sizeof(PlainFloat) * Max(columns->n, 1));
+	decoder->runs = palloc0(sizeof(FloatRun) * Max(columns->n, 1));
 	for (int i = 0; i < columns->n; i++)
 	{
 		Slot	   *slot;
@@ -313,7 +325,7 @@ idla_decoder_create(const IdlaColumns *columns, TupleDesc desc, LearnDataset *da
 			complain_retyped(slot->column, slot->type);
 		set_reading(slot, decoder, desc);
 		if (slot->reading == READ_FLOAT8)
-			decoder->floats[decoder->n_floats++] = (PlainFloat) {slot->attribute, slot->column->first_channel};
+			add_float(decoder, slot->attribute, slot->column->first_channel);
 		else
 			decoder->n_slots++;
 	}
@@ -532,8 +544,8 @@ idla_decoder_width(const IdlaDecoder *decoder)
 {
 	int			width = 0;
 
-	for (int i = 0; i < decoder->n_floats; i++)
-		width = Max(width, decoder->floats[i].attribute + 1);
+	for (int i = 0; i < decoder->n_runs; i++)
+		width = Max(width, decoder->runs[i].attribute + decoder->runs[i].n);
 	for (int i = 0; i < decoder->n_slots; i++)
 	{
 		width = Max(width, decoder->slots[i].attribute + 1);
@@ -552,11 +564,11 @@ idla_decode_trouble(const IdlaDecoder *decoder)
 bool
 idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float *raw, LearnBytes *fields, bool soft)
 {
-	for (int i = 0; i < decoder->n_floats; i++)
+	for (int i = 0; i < decoder->n_runs; i++)
 	{
-		PlainFloat	number = decoder->floats[i];
+		FloatRun	run = decoder->runs[i];
 
-		raw[number.channel] = isnull[number.attribute] ? NAN : to_float(DatumGetFloat8(values[number.attribute]));
+		learn_take_doubles((size_t) run.n, (const uint64_t *) values + run.attribute, isnull + run.attribute, raw + run.channel);
 	}
 	for (int i = 0; i < decoder->n_slots; i++)
 	{

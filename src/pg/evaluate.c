@@ -315,6 +315,8 @@ take_row(void *context, const Datum *values, const bool *isnull)
 		return;
 	}
 	keep_fields(judging, fields);
+	if (judging->keeper != NULL)
+		judging->keeper->keep(judging->keeper->context, values, isnull);
 	judging->n++;
 	if (judging->n - judging->n_scored == BATCH_ROWS)
 		score(judging);
@@ -338,6 +340,8 @@ read_source(IdlaJudging *judging, const char *text)
 		rows = idla_rows_open(text);
 	desc = series != NULL ? idla_series_desc(series) : idla_rows_desc(rows);
 	find_targets(judging, desc);
+	if (judging->keeper != NULL)
+		judging->keeper->begin(judging->keeper->context, desc);
 	judging->decoder = idla_decoder_create(columns, desc, NULL, judging->loaded->model->work);
 	if (series != NULL)
 		idla_series_read(series, take_row, judging);
@@ -353,23 +357,30 @@ read_source(IdlaJudging *judging, const char *text)
 		idla_rows_close(rows);
 }
 
-IdlaJudging *
-idla_judging_read(FunctionCallInfo fcinfo, int version, bool keep_rows)
+/* The model of argument 0, in a work of its own. */
+static IdlaWork *
+open_model(FunctionCallInfo fcinfo, int version, IdlaLoaded **loaded)
 {
 	IdlaWork   *work;
-	IdlaJudging *judging;
-	MemoryContext caller;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the %s is NULL", PG_ARGISNULL(0) ? "model" : "source")));
 	work = idla_work_open(CurrentMemoryContext, "judging", 0, 0);
-	caller = MemoryContextSwitchTo(work->context);
-	judging = palloc0(sizeof(IdlaJudging));
+	*loaded = idla_load(PG_GETARG_OID(0), version, GetActiveSnapshot(), work->context);
+	return work;
+}
+
+static IdlaJudging *
+start_judging(IdlaWork *work, IdlaLoaded *loaded, bool keep_rows)
+{
+	MemoryContext caller = MemoryContextSwitchTo(work->context);
+	IdlaJudging *judging = palloc0(sizeof(IdlaJudging));
+
 	judging->work = work;
 	judging->keep_rows = keep_rows;
-	judging->loaded = idla_load(PG_GETARG_OID(0), version, GetActiveSnapshot(), work->context);
+	judging->loaded = loaded;
 	judging->learn = &judging->loaded->model->learn;
 	if (judging->learn->task == LEARN_TAGGING)
 		ereport(ERROR,
@@ -384,7 +395,16 @@ idla_judging_read(FunctionCallInfo fcinfo, int version, bool keep_rows)
 	if (is_classifier(judging->learn))
 		order_classes(judging);
 	allocate(judging);
-	read_source(judging, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	MemoryContextSwitchTo(caller);
+	return judging;
+}
+
+void
+idla_judging_rows(IdlaJudging *judging, const char *source)
+{
+	MemoryContext caller = MemoryContextSwitchTo(judging->work->context);
+
+	read_source(judging, source);
 	MemoryContextSwitchTo(caller);
 
 	if (judging->n_skipped > 0)
@@ -400,7 +420,34 @@ idla_judging_read(FunctionCallInfo fcinfo, int version, bool keep_rows)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("the source has no rows to judge by")));
+}
+
+IdlaJudging *
+idla_judging_open(FunctionCallInfo fcinfo, int version, bool keep_rows)
+{
+	IdlaLoaded *loaded;
+	IdlaWork   *work = open_model(fcinfo, version, &loaded);
+
+	return start_judging(work, loaded, keep_rows);
+}
+
+/* Judges the rows of the source in argument 1. */
+static IdlaJudging *
+judge_rows(FunctionCallInfo fcinfo, IdlaWork *work, IdlaLoaded *loaded, bool keep_rows)
+{
+	IdlaJudging *judging = start_judging(work, loaded, keep_rows);
+
+	idla_judging_rows(judging, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	return judging;
+}
+
+IdlaJudging *
+idla_judging_read(FunctionCallInfo fcinfo, int version, bool keep_rows)
+{
+	IdlaLoaded *loaded;
+	IdlaWork   *work = open_model(fcinfo, version, &loaded);
+
+	return judge_rows(fcinfo, work, loaded, keep_rows);
 }
 
 /* ---- idla_evaluate ---- */
@@ -412,27 +459,15 @@ put_number(Datum *values, bool *nulls, int column, double value)
 	values[column] = Float8GetDatum(value);
 }
 
-/* A tagger is judged sentence by sentence: judge_tags.c. False for another model. */
-static bool
-is_tagger(FunctionCallInfo fcinfo, int version, IdlaTagJudge **judge, IdlaWork **work, const LearnModel **model)
+/* A tagger is judged sentence by sentence: judge_tags.c. */
+static IdlaTagJudge *
+judge_sentences(FunctionCallInfo fcinfo, IdlaWork *work, IdlaLoaded *loaded)
 {
-	IdlaLoaded *loaded;
-	MemoryContext caller;
+	MemoryContext caller = MemoryContextSwitchTo(work->context);
+	IdlaTagJudge *judge = idla_tag_judge_source(work, loaded, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		return false;
-	*work = idla_work_open(CurrentMemoryContext, "judging tags", 0, 0);
-	loaded = idla_load(PG_GETARG_OID(0), version, GetActiveSnapshot(), (*work)->context);
-	*model = &loaded->model->learn;
-	if ((*model)->task != LEARN_TAGGING)
-	{
-		idla_work_close(*work);
-		return false;
-	}
-	caller = MemoryContextSwitchTo((*work)->context);
-	*judge = idla_tag_judge_source(*work, loaded, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	MemoryContextSwitchTo(caller);
-	return true;
+	return judge;
 }
 
 static void
@@ -459,23 +494,20 @@ idla_evaluate(PG_FUNCTION_ARGS)
 	IdlaJudging *judging;
 	IdlaMetric *metrics;
 	int			n;
-	IdlaTagJudge *tags;
 	IdlaWork   *work;
-	const LearnModel *model;
+	IdlaLoaded *loaded;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (is_tagger(fcinfo, idla_version_argument(fcinfo, 2), &tags, &work, &model))
+	work = open_model(fcinfo, idla_version_argument(fcinfo, 2), &loaded);
+	if (loaded->model->learn.task == LEARN_TAGGING)
+		metrics = idla_tag_judge_metrics(judge_sentences(fcinfo, work, loaded), &n);
+	else
 	{
-		metrics = idla_tag_judge_metrics(tags, &n);
-		put_metrics(result, metrics, n);
-		idla_work_close(work);
-		return (Datum) 0;
+		judging = judge_rows(fcinfo, work, loaded, false);
+		metrics = idla_judge_at(work, judging->learn, judging->n, judging->scores, judging->target_values, judging->threshold, &n);
 	}
-	judging = idla_judging_read(fcinfo, idla_version_argument(fcinfo, 2), false);
-	metrics = idla_judge_at(judging->work, judging->learn, judging->n, judging->scores, judging->target_values,
-							judging->threshold, &n);
 	put_metrics(result, metrics, n);
-	idla_work_close(judging->work);
+	idla_work_close(work);
 	return (Datum) 0;
 }
 
@@ -546,14 +578,14 @@ idla_classification_report(PG_FUNCTION_ARGS)
 {
 	char	   *level = PG_NARGS() < 4 || PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
 	IdlaJudging *judging;
-	IdlaTagJudge *tags;
 	IdlaWork   *work;
-	const LearnModel *model;
+	IdlaLoaded *loaded;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (is_tagger(fcinfo, idla_version_argument(fcinfo, 2), &tags, &work, &model))
+	work = open_model(fcinfo, idla_version_argument(fcinfo, 2), &loaded);
+	if (loaded->model->learn.task == LEARN_TAGGING)
 	{
-		idla_tag_judge_report(tags, model, level, put_class, fcinfo->resultinfo);
+		idla_tag_judge_report(judge_sentences(fcinfo, work, loaded), &loaded->model->learn, level, put_class, fcinfo->resultinfo);
 		idla_work_close(work);
 		return (Datum) 0;
 	}
@@ -561,7 +593,7 @@ idla_classification_report(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a level is for models that tag")));
-	judging = idla_judging_read(fcinfo, idla_version_argument(fcinfo, 2), false);
+	judging = judge_rows(fcinfo, work, loaded, false);
 	if (!is_classifier(judging->learn) && judging->learn->task != LEARN_MULTILABEL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -569,7 +601,7 @@ idla_classification_report(PG_FUNCTION_ARGS)
 						get_rel_name(judging->loaded->relid), learn_task_names[judging->learn->task]),
 				 errhint("Use idla_evaluate.")));
 	report_classes((ReturnSetInfo *) fcinfo->resultinfo, judging);
-	idla_work_close(judging->work);
+	idla_work_close(work);
 	return (Datum) 0;
 }
 

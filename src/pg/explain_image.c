@@ -212,7 +212,7 @@ draw(const Picture *picture, double strength)
 
 	if (!learn_heat_overlay(picture->pixels, picture->height, picture->width, picture->depth, picture->heat, picture->heat_height,
 							picture->heat_width, (float) strength, rgb, &trouble) ||
-		!learn_png_write(rgb, picture->height, picture->width, 3, &bytes, &size, &trouble))
+		!learn_png_write(rgb, picture->height, picture->width, 3, false, &bytes, &size, &trouble))
 		raise_trouble(&trouble);
 	/* What the engine allocated is not PostgreSQL's to free: no error may pass before it is given back. */
 	result = size > MaxAllocSize - VARHDRSZ ? NULL : palloc_extended(size + VARHDRSZ, MCXT_ALLOC_NO_OOM);

@@ -178,14 +178,14 @@ divide_signal(const IdlaSite *site, int number, int segments, Division *division
 {
 	const LearnField *field = &site->model->learn.fields[number];
 	size_t		leads = field->dims[1];
-	float	   *values = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * field->dims[0] * leads);
+	float	   *values = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * learn_field_places(field, site->fields[number]));
 	size_t		start;
 	size_t		length = learn_field_values(field, site->fields[number], values, &start);
 	int			n = (int) Min((size_t) segments, length);
 
 	division->n = n * (int) leads;
 	division->segments = palloc0(Max(division->n, 1) * sizeof(Segment));
-	for (size_t i = length * leads; i < learn_field_places(field); i++)
+	for (size_t i = length * leads; i < learn_field_places(field, site->fields[number]); i++)
 		division->segment_of[i] = division->n;
 	for (int i = 0; i < division->n; i++)
 	{
@@ -286,7 +286,7 @@ divide_text(const IdlaSite *site, int number, int segments, Division *division)
 			.value = spelling(field, &pieces, i, end)};
 		division->n++;
 	}
-	for (size_t i = pieces.n; i < learn_field_places(field); i++)
+	for (size_t i = pieces.n; i < learn_field_places(field, site->fields[number]); i++)
 		division->segment_of[i] = division->n;
 	if (!learn_spans_to_characters(pieces.text.text, pieces.text.size, spans, (size_t) division->n, &trouble))
 		idla_raise_trouble(&trouble);
@@ -502,7 +502,7 @@ idla_explain_parts(PG_FUNCTION_ARGS)
 	/* The features of rocket are counts, which have no gradient: there the default is the only method. */
 	question.how.method = PG_ARGISNULL(3) && field->rocket != NULL ? LEARN_SHAPLEY : method;
 	divider = &dividers[field->kind];
-	division.segment_of = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int) * learn_field_places(field));
+	division.segment_of = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int) * learn_field_places(field, site->fields[question.how.field]));
 	divider->divide(site, question.how.field, wanted_segments(fcinfo, 6, divider, field), &division);
 	question.how.segment_of = division.segment_of;
 	question.how.n_segments = division.n;

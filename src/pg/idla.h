@@ -245,6 +245,23 @@ extern IdlaLoaded *idla_load(Oid relid, int version, Snapshot snapshot, MemoryCo
 /* ERROR for a version that snapshot does not see (below 0: the one in service), with those it does. */
 extern void idla_version_missing(const IdlaTable *table, Snapshot snapshot, int version) pg_attribute_noreturn();
 
+/* A model that this session has in memory. */
+typedef struct IdlaCached
+{
+	Oid			relid;			/* the table that it was last found in */
+	int			version;
+	const char *digest;			/* of its weights */
+	Size		bytes;
+	bool		in_use;
+	TimestampTz loaded_at;
+	uint64		n_uses;			/* statements that asked for it */
+} IdlaCached;
+
+/* Most recently used first. */
+extern void idla_cache_walk(void (*take) (void *context, const IdlaCached *cached), void *context);
+/* Lets go of the versions of a model, InvalidOid: of all models, that no running query uses; returns how many. */
+extern int	idla_cache_evict(Oid relid);
+
 /* ---- site.c: what one call of the predict family in a query keeps between rows ---- */
 
 typedef struct IdlaSite

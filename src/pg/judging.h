@@ -14,6 +14,14 @@ typedef struct IdlaTargetColumn
 	Oid			type;			/* domains looked through */
 } IdlaTargetColumn;
 
+/* Whoever wants the rows that are taken as they come, beside what is made of them. */
+typedef struct IdlaKeeper
+{
+	void	   *context;
+	void		(*begin) (void *context, TupleDesc desc);
+	void		(*keep) (void *context, const Datum *values, const bool *isnull);
+} IdlaKeeper;
+
 typedef struct IdlaJudging
 {
 	IdlaLoaded *loaded;
@@ -36,6 +44,7 @@ typedef struct IdlaJudging
 	float	   *raw;			/* (capacity, n_channels) when rows are kept, else (BATCH_ROWS, n_channels) */
 	LearnBytes *fields;			/* the same rows' fields; copies */
 	Size		field_bytes;	/* of the copies now */
+	const IdlaKeeper *keeper;	/* or NULL */
 	uint64		n_bad;			/* rows with a bad value, left out */
 	char	   *first_bad;
 } IdlaJudging;
@@ -45,5 +54,8 @@ typedef struct IdlaJudging
  * the current context and goes with idla_work_close.
  */
 extern IdlaJudging *idla_judging_read(FunctionCallInfo fcinfo, int version, bool keep_rows);
+/* The same in two steps, for whoever has to know the model before rows are read: judging->keeper may be set between them. */
+extern IdlaJudging *idla_judging_open(FunctionCallInfo fcinfo, int version, bool keep_rows);
+extern void idla_judging_rows(IdlaJudging *judging, const char *source);
 
 #endif							/* IDLA_JUDGING_H */

@@ -15,6 +15,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 /* Rows a predictor answers at once; its buffers are part of what a loaded model costs. */
 #define PREDICT_BATCH 256
@@ -25,12 +26,15 @@ typedef struct CachedModel
 	dlist_node	node;			/* in cached_models, most recently used first */
 	Oid			relid;			/* rows whose digests were checked last */
 	uint64		identity;
+	int			version;
 	char		manifest_hash[65];
 	char		card_hash[65];
 	IdlaModel  *model;
 	LearnPredictor *predictor;
 	Size		bytes;
 	int			n_pins;
+	TimestampTz loaded_at;
+	uint64		n_uses;			/* statements that asked for it */
 } CachedModel;
 
 /* Lets go of one cached model when the owner's context is reset. */
@@ -71,6 +75,42 @@ shrink_cache(void)
 		if (cached->n_pins == 0)
 			drop(cached);
 	}
+}
+
+void
+idla_cache_walk(void (*take) (void *context, const IdlaCached *cached), void *context)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &cached_models)
+	{
+		const CachedModel *cached = dlist_container(CachedModel, node, iter.cur);
+		IdlaCached	shown = {
+			.relid = cached->relid,.version = cached->version,.digest = cached->model->digest,.bytes = cached->bytes,
+			.in_use = cached->n_pins > 0,.loaded_at = cached->loaded_at,.n_uses = cached->n_uses
+		};
+
+		take(context, &shown);
+	}
+}
+
+int
+idla_cache_evict(Oid relid)
+{
+	dlist_mutable_iter iter;
+	int			n = 0;
+
+	dlist_foreach_modify(iter, &cached_models)
+	{
+		CachedModel *cached = dlist_container(CachedModel, node, iter.cur);
+
+		if (cached->n_pins == 0 && (!OidIsValid(relid) || cached->relid == relid))
+		{
+			drop(cached);
+			n++;
+		}
+	}
+	return n;
 }
 
 /* A model grows when it is first asked to explain. */
@@ -193,6 +233,7 @@ load(const IdlaTable *table, Snapshot snapshot, const IdlaVersion *found,
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
 	weigh(cached);
+	cached->loaded_at = GetCurrentTimestamp();
 	dlist_push_head(&cached_models, &cached->node);
 	return cached;
 }
@@ -287,6 +328,7 @@ obtain(const IdlaTable *table, Snapshot snapshot, int version)
 	else
 		cached = load(table, snapshot, &found, manifest_hash, card_hash);
 	cached->relid = relid;
+	cached->version = version;
 	cached->identity = identity;
 	return cached;
 }
@@ -328,6 +370,7 @@ idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 	pin->callback.func = unpin;
 	pin->callback.arg = pin;
 	cached->n_pins++;
+	cached->n_uses++;
 	MemoryContextRegisterResetCallback(owner, &pin->callback);
 	MemoryContextDelete(scratch);
 	shrink_cache();

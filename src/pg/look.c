@@ -228,6 +228,11 @@ describe_signal(const IdlaLook *look, const IdlaColumn *column, const IdlaOverri
 	}
 	if (override != NULL && override->length > 0)
 		length = (size_t) override->length;
+	if (override != NULL && override->window > 0)
+	{
+		length = (size_t) override->window;
+		field->stride = (size_t) (override->stride > 0 ? override->stride : override->window);
+	}
 	if (override != NULL && override->part >= 0)
 		field->keep = (LearnCrop) override->part;
 	if (override != NULL && override->normalize >= 0)
@@ -300,7 +305,7 @@ check_size(const IdlaLook *look, const LearnField *field)
 				 field->kind == LEARN_TEXT ? errhint("A text is read up to %d tokens.", LONGEST_TEXT) :
 				 field->kind == LEARN_IMAGE ?
 				 errhint("Make images smaller with the option columns => {\"%s\": {\"height\": 64, \"width\": 64}}.", field->name) :
-				 errhint("Crop or resample signals with \"length\" or \"rate\" and \"to_rate\" in the option columns.")));
+				 errhint("Crop, cut or resample signals with \"length\", \"window\", or \"rate\" and \"to_rate\" in the option columns.")));
 }
 
 void

@@ -182,6 +182,8 @@ put_fields(StringInfo out, const LearnModel *model)
 		idla_json_open_array(out, "crop");
 		appendStringInfo(out, "%zu,%zu]", field->crop[0], field->crop[1]);
 		idla_json_put_integer(out, "keep", field->keep);
+		if (field->stride > 0)
+			idla_json_put_integer(out, "stride", (int64) field->stride);
 		idla_json_put_double(out, "rate", field->rate);
 		idla_json_put_double(out, "to_rate", field->to_rate);
 		idla_json_put_integer(out, "scaling", field->scaling);
@@ -235,15 +237,6 @@ put_views(StringInfo out, const LearnModel *model)
 	idla_augment_put(out, model->augment);
 }
 
-static const char *
-activation_name(int activation)
-{
-	for (int i = 0; learn_activation_names[i] != NULL; i++)
-		if (learn_activation_map(i) == activation)
-			return learn_activation_names[i];
-	return NULL;
-}
-
 static void
 put_nets(StringInfo out, const LearnModel *model)
 {
@@ -258,11 +251,15 @@ put_nets(StringInfo out, const LearnModel *model)
 		idla_json_put_integer(out, "depth", network->depth);
 		idla_json_put_integer(out, "width", network->width);
 		idla_json_put_integer(out, "members", network->members);
-		idla_json_put_string(out, "activation", activation_name(network->activation));
+		idla_json_put_string(out, "activation", learn_activation_name(network->activation));
 		idla_json_put_float(out, "dropout", network->dropout);
 		idla_json_put_string(out, "embedding", learn_embedding_names[network->embedding]);
 		idla_json_put_integer(out, "bins", network->bins);
 		idla_json_put_integer(out, "embedding_width", network->embedding_width);
+		if (network->architecture == LEARN_TRANSFORMER)
+			idla_json_put_string(out, "positions", learn_position_names[network->positions]);
+		if (network->task == LEARN_TAGGING)
+			idla_json_put_bool(out, "crf", !network->tags_alone);
 		if (network->n_fields > 0)
 			idla_json_put_bool(out, "fields", true);
 		idla_json_put_integer(out, "n_outputs", (int64) network->n_outputs);

@@ -128,6 +128,8 @@ check_kind(const LearnField *field, const IdlaColumn *column)
 
 	if (column->kind != kind || column->field >= 0)
 		idla_corrupt("A field does not belong to column \"%s\"", column->name);
+	if (field->stride > 0 && (field->kind != LEARN_SIGNAL || field->stride > field->dims[0]))
+		idla_corrupt("Key \"stride\" of a field is %zu", field->stride);
 	if (field->kind == LEARN_TEXT)
 		return;
 	if (field->kind == LEARN_IMAGE)
@@ -170,7 +172,9 @@ read_field(IdlaModel *model, JsonbContainer *object, int number)
 	field->same_depth = idla_json_bool(object, "same_depth");
 	field->fitting = (LearnFitting) idla_json_integer(object, "fitting", LEARN_FIT_STRETCH, LEARN_FIT_PAD);
 	read_sizes(object, "crop", 2, field->crop);
-	field->keep = (LearnCrop) idla_json_integer(object, "keep", LEARN_CROP_CENTER, LEARN_CROP_RANDOM);
+	field->keep = (LearnCrop) idla_json_integer(object, "keep", LEARN_CROP_CENTER, LEARN_CROP_END);
+	if (idla_json_find(object, "stride") != NULL)
+		field->stride = (size_t) idla_json_integer(object, "stride", 1, MOST_SIDE);
 	field->rate = idla_json_double(object, "rate");
 	field->to_rate = idla_json_double(object, "to_rate");
 	if (!(field->rate >= 0 && field->rate <= 1e9 && field->to_rate >= 0 && field->to_rate <= 1e9) ||

@@ -372,7 +372,12 @@ read_net(IdlaModel *model, JsonbContainer *object, LearnNet *net)
 	network->embedding_width = (int) idla_json_integer(object, "embedding_width", 0, 65536);
 	if (network->embedding == LEARN_EMBEDDING_AUTO || (network->embedding != LEARN_EMBEDDING_NONE && network->bins == 0))
 		idla_corrupt("A stored network has no embedding");
+	/* Versions of before there was a choice had sinusoids, and a CRF. */
+	if (network->architecture == LEARN_TRANSFORMER)
+		network->positions = idla_json_find(object, "positions") == NULL ? LEARN_POSITIONS_SINUSOID :
+			(LearnPositions) find_name(learn_position_names, object, "positions");
 	network->task = learn->task;
+	network->tags_alone = network->task == LEARN_TAGGING && idla_json_find(object, "crf") != NULL && !idla_json_bool(object, "crf");
 	network->n_outputs = (size_t) idla_json_integer(object, "n_outputs", 1, PG_INT32_MAX);
 	if (network->n_outputs != learn_model_outputs(learn))
 		idla_corrupt("A network has %zu outputs", network->n_outputs);

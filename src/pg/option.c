@@ -45,7 +45,7 @@ static const char *const column_words[] = {
 };
 static const char *const override_names[] = {
 	"kind", "scaling", "reference", "length", "keep", "height", "width", "depth", "crop", "fitting", "rate", "to_rate", "part",
-	"normalize", "immutable", "low", "high", "step", "pieces", "lowercase", "vocabulary", "truncate", NULL
+	"window", "stride", "normalize", "immutable", "low", "high", "step", "pieces", "lowercase", "vocabulary", "truncate", NULL
 };
 static const char *const bad_input_words[] = {"error", "skip", NULL};
 static const char *const fitting_names[] = {"stretch", "crop", "pad", NULL};	/* by LearnFitting */
@@ -240,6 +240,10 @@ read_override(IdlaOverride *override, const char *path, const JsonbValue *value)
 			override->to_rate = rate_of(psprintf("%s.to_rate", path), &item);
 		else if (strcmp(name, "part") == 0)
 			override->part = idla_option_word(psprintf("%s.part", path), &item, part_names);
+		else if (strcmp(name, "window") == 0)
+			override->window = size_of(psprintf("%s.window", path), &item);
+		else if (strcmp(name, "stride") == 0)
+			override->stride = size_of(psprintf("%s.stride", path), &item);
 		else if (strcmp(name, "pieces") == 0)
 			override->pieces = (int) idla_option_number(psprintf("%s.pieces", path), &item, 16, LEARN_MAX_PIECES, true);
 		else if (strcmp(name, "lowercase") == 0)
@@ -389,6 +393,12 @@ read_activation(IdlaOptions *options, const Option *option, const JsonbValue *va
 }
 
 static void
+read_crf(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	options->network.tags_alone = !idla_option_boolean(option->name, value);
+}
+
+static void
 read_seed(IdlaOptions *options, const Option *option, const JsonbValue *value)
 {
 	Option		number = {option->name, OPTION_INTEGER, 0, 0, 9007199254740991.0, NULL, NULL};
@@ -452,6 +462,8 @@ static const Option known[] = {
 	INTEGER("bins", network.bins, 2, 1024),
 	INTEGER("embedding_width", network.embedding_width, 1, 256),
 	TEXT("layers", network.layers),
+	WORD("positions", network.positions, learn_position_names),
+	SPECIAL("crf", read_crf),
 
 	/* training */
 	INTEGER("epochs", training.epochs, 1, 100000),
@@ -617,9 +629,8 @@ idla_architecture_read(const char *text, LearnNetwork *network)
 	/* A word with parentheses is a layer text: dense(128) relu dense(64) relu. */
 	if (found < 0 && strchr(text, '(') != NULL)
 	{
-		network->architecture = LEARN_LAYERS;
+		found = LEARN_LAYERS;
 		network->layers = pstrdup(text);
-		return;
 	}
 	if (found < 0)
 		idla_option_unknown("architecture", text, learn_architecture_names);
@@ -635,4 +646,10 @@ idla_architecture_read(const char *text, LearnNetwork *network)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("architecture \"layers\" needs the layers"),
 				 errhint("Write them as the architecture, for example 'dense(128) relu dropout(0.1)', or as option \"layers\".")));
+	if (network->positions != LEARN_POSITIONS_AUTO && network->architecture != LEARN_TRANSFORMER)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"positions\" cannot be combined with architecture \"%s\"", learn_architecture_names[network->architecture]),
+				 errdetail("Only a Transformer has to be told where in a sequence something stands."),
+				 errhint("Say architecture => 'transformer', or leave the option out.")));
 }

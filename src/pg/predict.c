@@ -1,5 +1,5 @@
 /*
- * predict.c: idla_predict, idla_classify and idla_probabilities, row by row.
+ * predict.c: idla_predict, idla_classify and idla_probabilities, row by row, and idla_survival.
  *
  * Ordinary functions of a row: any query, view or cursor may call them. A row
  * that is NULL as a whole has no answer; NULL in a column is a missing
@@ -8,7 +8,10 @@
  */
 #include "serve.h"
 
+#include <math.h>
+
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(idla_predict);
 PG_FUNCTION_INFO_V1(idla_predict_columns);
@@ -16,6 +19,7 @@ PG_FUNCTION_INFO_V1(idla_classify);
 PG_FUNCTION_INFO_V1(idla_classify_columns);
 PG_FUNCTION_INFO_V1(idla_probabilities);
 PG_FUNCTION_INFO_V1(idla_probabilities_columns);
+PG_FUNCTION_INFO_V1(idla_survival);
 
 /* The answer for the row that the site has decoded; output is the number of that argument, -1: there is none. */
 static Datum
@@ -101,4 +105,38 @@ Datum
 idla_probabilities_columns(PG_FUNCTION_ARGS)
 {
 	return answer_columns(fcinfo, IDLA_PROBABILITIES, -1, 2);
+}
+
+/* Arguments: model, input, time, version. */
+Datum
+idla_survival(PG_FUNCTION_ARGS)
+{
+	bool		soft = idla_on_bad_input == IDLA_BAD_INPUT_NULL;
+	const LearnModel *learn;
+	IdlaSite   *site;
+	double	   *answers;
+	double		at;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		PG_RETURN_NULL();
+	site = idla_site_row(fcinfo, PG_GETARG_OID(0), idla_version_argument(fcinfo, 3), PG_GETARG_HEAPTUPLEHEADER(1), soft);
+	if (site == NULL)
+		PG_RETURN_NULL();
+	learn = &site->model->learn;
+	if (learn->task != LEARN_SURVIVAL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" is a %s model: it knows no times", get_rel_name(site->loaded->relid), learn_task_names[learn->task]),
+				 errdetail("idla_survival is for models of survival."),
+				 errhint("Use idla_predict, or train with the options \"time\" and \"event\".")));
+	at = PG_GETARG_FLOAT8(2);
+	if (isnan(at) || at < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("time \"%g\" is not a time from 0 on", at),
+				 errdetail("Times count from the beginning of follow-up, in the unit of the training's time column.")));
+	answers = idla_site_answers(site, soft);
+	if (answers == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(learn_survival_at(learn, log(answers[0]), at));
 }

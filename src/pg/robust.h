@@ -5,6 +5,7 @@
 #define IDLA_ROBUST_H
 
 #include "constrain.h"
+#include "rewrite.h"
 
 #include "idla/learn_robust.h"
 
@@ -34,19 +35,32 @@ typedef struct IdlaAssault
 	const IdlaModel *model;
 	const IdlaRobustOptions *options;
 	LearnConstraint *constraints;
+	IdlaChecks *checks;			/* NULL: whatever the constraints allow is a row */
+	IdlaRewriter *rewriter;		/* NULL: rows are not known as the host has them, and not needed */
+	bool	   *written;		/* (n_fields): planes are those of values that were written and read again */
+	IdlaFieldReader **readers;	/* (n_fields) of those */
 	LearnPredictor *predictor;
 	LearnPredictorOracle *oracle;
 	LearnTableAttacker *attacker;	/* NULL when no number or category may change */
+	LearnReferee referee;
 	size_t		max_rows;
 
 	/* The batch under attack */
+	size_t		n;
 	const float *raw;			/* (n, n_channels) */
 	const LearnBytes *fields;	/* (n, n_fields) */
 	uint64		first;			/* number of its first row, for the draws */
+	const Datum *own_values;	/* (n, natts), of the rewriter's layout, or NULL */
+	const bool *own_nulls;
+	bool	   *stuck;			/* (max_rows): fails the checks as it is, and stays so */
+	bool		told;			/* the user, of the first of these */
 
 	/* What became of it */
 	float	   *changed;		/* (max_rows, n_channels) */
 	float	  **planes;			/* (n_fields): (max_rows, size) of images and signals, moved; NULL for others */
+	Datum	   *field_values;	/* (max_rows, n_fields): as written, of the batch's memory; ... */
+	bool	   *field_written;	/* ... where this says so */
+	MemoryContext batch;
 	uint8_t    *fooled;
 	float	   *losses;
 
@@ -56,21 +70,43 @@ typedef struct IdlaAssault
 	float	   *clean;			/* (max_rows, largest size) */
 	float	   *box_low;
 	float	   *box_high;
+	float	   *rounded;
+	float	   *radii;			/* (max_rows) */
 	float	   *scratch;
 	int32_t    *lengths;
 } IdlaAssault;
 
-/* relid: the table whose constraints hold, or InvalidOid. ERROR for a model that nobody can attack. */
-extern IdlaAssault *idla_assault_create(IdlaWork *work, const IdlaModel *model, Oid relid, const IdlaRobustOptions *options,
-										size_t max_rows);
-/* The batch: rows of n, their labels as learn_predictor_oracle_set has them. All borrowed. */
-extern void idla_assault_rows(IdlaAssault *assault, uint64 first, const float *raw, const LearnBytes *fields,
-							  const float *labels);
+/* Where the rules come from and in what form rows are wanted. */
+typedef struct IdlaTarget
+{
+	Oid			relid;			/* the table whose constraints hold, or InvalidOid */
+	TupleDesc	desc;			/* of rows of no table; or NULL */
+	bool		evaluated;		/* the server is asked about rows, whose values must be given */
+	bool		whole;			/* every field that moves is written as the host has it, and judged as read again */
+} IdlaTarget;
+
+/* Rows that make a batch, 64 at most: fewer where they are large. */
+extern size_t idla_assault_room(const LearnModel *learn);
+/* ERROR for a model that nobody can attack. */
+extern IdlaAssault *idla_assault_create(IdlaWork *work, const IdlaModel *model, const IdlaTarget *target,
+										const IdlaRobustOptions *options, size_t max_rows);
+/* count * size bytes of zeros from the work's session, at least one; ERROR when its memory does not suffice. */
+extern void *idla_assault_allocate(IdlaWork *work, size_t count, size_t size);
 /*
- * Attacks the batch's n rows within epsilons (n): changed and planes, losses and fooled of the assault. until_fooled: a row is done
- * when it fools the model; else the largest loss counts. Images of a model that has them are moved before its numbers.
+ * The batch: n rows, their labels as learn_predictor_oracle_set has them. values and isnull (n, natts): the same rows as the host has them, in the layout
+ * of idla_assault_desc; NULL where that is. All borrowed.
  */
-extern DevStatus idla_assault_run(IdlaAssault *assault, const LearnAttack *how, size_t n, const float *epsilons,
-								  bool until_fooled);
+extern void idla_assault_rows(IdlaAssault *assault, uint64 first, size_t n, const float *raw, const LearnBytes *fields,
+							  const float *labels, const Datum *values, const bool *isnull);
+/* The layout of rows that must be given; NULL: none need be. */
+extern TupleDesc idla_assault_desc(const IdlaAssault *assault);
+/* A row of the batch as it is now into values (natts), copies of what was given. */
+extern void idla_assault_row(const IdlaAssault *assault, size_t row, const float *changed, Datum *values, bool *isnull);
+/*
+ * Attacks the batch's rows within epsilons (n): changed and planes, losses and fooled of the assault. until_fooled: a row is done
+ * when it fools the model; else the largest loss counts. Fields are moved one after another, then columns, each judged with what moved before;
+ * an epsilon of l2 is each one's own. What fails a check of its table went back towards the row until it passed.
+ */
+extern DevStatus idla_assault_run(IdlaAssault *assault, const LearnAttack *how, const float *epsilons, bool until_fooled);
 
 #endif							/* IDLA_ROBUST_H */

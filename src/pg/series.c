@@ -5,7 +5,7 @@
  * rows nor the plan of the query changes a bit of the answer, and the prediction time may be the last row's. What lies
  * after the prediction time is turned away as soon as that is known.
  */
-#include "series.h"
+#include "series_events.h"
 
 #include <math.h>
 
@@ -20,61 +20,6 @@
 #define MOST_EVENTS ((Size) 1 << 26)	/* of one entity: a gigabyte */
 #define FIRST_EVENTS 32
 
-typedef struct Event
-{
-	double		time;
-	int32		channel;
-	float		value;
-} Event;
-
-/* A column of the long rows that is looked at by itself. */
-typedef struct Place
-{
-	int			attribute;		/* -1: none */
-	Oid			type;			/* base type */
-	int16		length;
-	bool		by_value;
-} Place;
-
-typedef struct PassedPlace
-{
-	Place		place;
-	bool		past;
-} PassedPlace;
-
-struct IdlaGather
-{
-	IdlaSeries *series;
-	TupleDesc	source;
-	TupleDesc	desc;
-	bool		skip;
-	Place		entity;
-	Place		time;
-	Place		label;
-	Place		value;
-	Place		name;
-	FmgrInfo	name_output;
-	Place	   *channels;		/* (n_channels) for wide rows */
-	int			n_passed;
-	PassedPlace *passed;		/* the first columns of desc */
-	IdlaGatherCounts counts;
-};
-
-struct IdlaEvents
-{
-	MemoryContext context;
-	bool		begun;
-	bool		has_label;
-	double		label;
-	double		last;			/* latest time of a row */
-	uint64		late;
-	Size		n;
-	Size		capacity;
-	Event	   *events;
-	bool	   *isnull;			/* (n_passed) */
-	Datum		values[FLEXIBLE_ARRAY_MEMBER];
-};
-
 /* ---- making ---- */
 
 void
@@ -84,10 +29,10 @@ idla_series_check(IdlaSeries *series, IdlaWork *work)
 	idla_check(work, learn_series_entity_create(work->session, &series->plan, &series->scratch));
 }
 
-static Place
+static IdlaPlace
 find_place(TupleDesc desc, const char *name)
 {
-	Place		place = {.attribute = -1};
+	IdlaPlace		place = {.attribute = -1};
 
 	for (int i = 0; name != NULL && i < desc->natts; i++)
 	{
@@ -103,10 +48,10 @@ find_place(TupleDesc desc, const char *name)
 	return place;
 }
 
-static Place
+static IdlaPlace
 require_place(TupleDesc desc, const char *name)
 {
-	Place		place = find_place(desc, name);
+	IdlaPlace		place = find_place(desc, name);
 
 	if (name != NULL && place.attribute < 0)
 		ereport(ERROR,
@@ -164,7 +109,7 @@ check_times(const IdlaGather *gather)
 }
 
 static void
-check_value(const char *name, const Place *place)
+check_value(const char *name, const IdlaPlace *place)
 {
 	IdlaFamily	family = idla_type_family(place->type);
 
@@ -190,7 +135,7 @@ find_values(IdlaGather *gather)
 		fmgr_info(output, &gather->name_output);
 		return;
 	}
-	gather->channels = palloc0(sizeof(Place) * (Size) plan->n_channels);
+	gather->channels = palloc0(sizeof(IdlaPlace) * (Size) plan->n_channels);
 	for (int i = 0; i < plan->n_channels; i++)
 	{
 		gather->channels[i] = require_place(gather->source, plan->channels[i].name);
@@ -213,12 +158,12 @@ describe(IdlaGather *gather, const List *passed)
 				(errcode(ERRCODE_TOO_MANY_COLUMNS),
 				 errmsg("%d channels and columns are more than %d", n, MaxTupleAttributeNumber),
 				 errhint("Leave some out in the source, or use bins alone with the option series => {\"use\": \"bins\"}.")));
-	gather->passed = palloc0(sizeof(PassedPlace) * (Size) Max(list_length(passed), 1));
+	gather->passed = palloc0(sizeof(IdlaPassedPlace) * (Size) Max(list_length(passed), 1));
 	gather->desc = CreateTemplateTupleDesc(n);
 	foreach(cell, passed)
 	{
 		const IdlaPassed *one = lfirst(cell);
-		PassedPlace *place = &gather->passed[gather->n_passed++];
+		IdlaPassedPlace *place = &gather->passed[gather->n_passed++];
 
 		place->place = require_place(gather->source, one->name);
 		place->past = one->past;
@@ -297,7 +242,7 @@ idla_gather_has_entity(const IdlaGather *gather, const bool *isnull)
 bool
 idla_events_same(const IdlaGather *gather, const IdlaEvents *events, const Datum *values, const bool *isnull)
 {
-	const Place *entity = &gather->entity;
+	const IdlaPlace *entity = &gather->entity;
 
 	if (entity->attribute < 0 || !events->begun)
 		return true;
@@ -309,7 +254,7 @@ idla_events_same(const IdlaGather *gather, const IdlaEvents *events, const Datum
 
 /* A copy that lives as long as the events; what else a row needs goes with the row. */
 static Datum
-keep_value(const IdlaEvents *events, const Place *place, Datum value)
+keep_value(const IdlaEvents *events, const IdlaPlace *place, Datum value)
 {
 	MemoryContext caller = MemoryContextSwitchTo(events->context);
 	Datum		copy = datumCopy(value, place->by_value, place->length);
@@ -318,29 +263,37 @@ keep_value(const IdlaEvents *events, const Place *place, Datum value)
 	return copy;
 }
 
-static void
-begin(const IdlaGather *gather, IdlaEvents *events, const Datum *values, const bool *isnull)
+void
+idla_events_begin(const IdlaGather *gather, IdlaEvents *events, Datum entity, bool isnull)
 {
-	const Place *entity = &gather->entity;
-
 	events->begun = true;
-	if (entity->attribute < 0 || isnull[entity->attribute])
+	if (gather->entity.attribute < 0 || isnull)
 		return;
 	events->isnull[gather->n_passed] = false;
-	events->values[gather->n_passed] = keep_value(events, entity, values[entity->attribute]);
+	events->values[gather->n_passed] = keep_value(events, &gather->entity, entity);
+}
+
+void
+idla_events_require_same(const IdlaGather *gather, bool same)
+{
+	if (!same)
+		ereport(ERROR,
+				(errcode(ERRCODE_GROUPING_ERROR),
+				 errmsg("rows of several \"%s\" are taken for one", gather->series->entity),
+				 errhint("Group the query by it: ... GROUP BY %s.", quote_identifier(gather->series->entity))));
 }
 
 /* A moment, or NaN for one that cannot be used. */
 static double
-moment_of(const Place *place, const Datum *values, const bool *isnull)
+moment_of(const IdlaPlace *place, const Datum *values, const bool *isnull)
 {
 	double		moment = isnull[place->attribute] ? NAN : idla_datum_to_double(values[place->attribute], place->type);
 
 	return isfinite(moment) ? moment : NAN;
 }
 
-static void
-take_label(const IdlaGather *gather, IdlaEvents *events, double label)
+void
+idla_events_label(const IdlaGather *gather, IdlaEvents *events, double label)
 {
 	if (events->has_label && events->label != label)
 		ereport(ERROR,
@@ -352,31 +305,57 @@ take_label(const IdlaGather *gather, IdlaEvents *events, double label)
 	events->label = label;
 }
 
+void
+idla_events_keep(const IdlaGather *gather, IdlaEvents *events, int i, Datum value)
+{
+	const IdlaPassedPlace *passed = &gather->passed[i];
+	const IdlaPlace *place = &passed->place;
+
+	if (events->isnull[i])
+	{
+		events->isnull[i] = false;
+		events->values[i] = keep_value(events, place, value);
+	}
+	else if (!datum_image_eq(events->values[i], value, place->by_value, place->length))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("column \"%s\" varies within \"%s\" %s", NameStr(TupleDescAttr(gather->desc, i)->attname),
+						gather->series->entity, entity_text(gather, events)),
+				 errdetail("Only numbers with a time may vary; everything else belongs to the entity as a whole."),
+				 !passed->past ? errhint("Targets, groups and parts are said once for each \"%s\".", gather->series->entity) :
+				 errhint("Leave the column out with the option columns => {\"%s\": \"ignore\"}, or make it constant in the source.",
+						 NameStr(TupleDescAttr(gather->desc, i)->attname))));
+}
+
 static void
 take_passed(const IdlaGather *gather, IdlaEvents *events, bool past, const Datum *values, const bool *isnull)
 {
 	for (int i = 0; i < gather->n_passed; i++)
 	{
-		const PassedPlace *passed = &gather->passed[i];
-		const Place *place = &passed->place;
+		int			attribute = gather->passed[i].place.attribute;
 
-		if (isnull[place->attribute] || (passed->past && !past))
-			continue;
-		if (events->isnull[i])
-		{
-			events->isnull[i] = false;
-			events->values[i] = keep_value(events, place, values[place->attribute]);
-		}
-		else if (!datum_image_eq(events->values[i], values[place->attribute], place->by_value, place->length))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("column \"%s\" varies within \"%s\" %s", NameStr(TupleDescAttr(gather->desc, i)->attname),
-							gather->series->entity, entity_text(gather, events)),
-					 errdetail("Only numbers with a time may vary; everything else belongs to the entity as a whole."),
-					 !passed->past ? errhint("Targets, groups and parts are said once for each \"%s\".", gather->series->entity) :
-					 errhint("Leave the column out with the option columns => {\"%s\": \"ignore\"}, or make it constant in the source.",
-							 NameStr(TupleDescAttr(gather->desc, i)->attname))));
+		if (!isnull[attribute] && (past || !gather->passed[i].past))
+			idla_events_keep(gather, events, i, values[attribute]);
 	}
+}
+
+void
+idla_events_reserve(const IdlaGather *gather, IdlaEvents *events, Size n)
+{
+	Size		capacity = Max(events->capacity, FIRST_EVENTS);
+
+	if (events->n + n <= events->capacity)
+		return;
+	if (events->n + n > MOST_EVENTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("\"%s\" %s has more than %zu values", gather->series->entity, entity_text(gather, events), MOST_EVENTS),
+				 errhint("Take averages over seconds or minutes in the source.")));
+	while (capacity < events->n + n)
+		capacity *= 2;
+	events->events = events->events == NULL ? MemoryContextAllocHuge(events->context, capacity * sizeof(IdlaEvent)) :
+		repalloc_huge(events->events, capacity * sizeof(IdlaEvent));
+	events->capacity = capacity;
 }
 
 static void
@@ -391,18 +370,8 @@ add_event(const IdlaGather *gather, IdlaEvents *events, double time, int channel
 		events->late++;
 		return;
 	}
-	if (events->n == events->capacity)
-	{
-		if (events->capacity >= MOST_EVENTS)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("\"%s\" %s has more than %zu values", gather->series->entity, entity_text(gather, events), MOST_EVENTS),
-					 errhint("Take averages over seconds or minutes in the source.")));
-		events->capacity = events->capacity == 0 ? FIRST_EVENTS : 2 * events->capacity;
-		events->events = events->events == NULL ? MemoryContextAlloc(events->context, events->capacity * sizeof(Event)) :
-			repalloc_huge(events->events, events->capacity * sizeof(Event));
-	}
-	events->events[events->n++] = (Event) {time, channel, narrow};
+	idla_events_reserve(gather, events, 1);
+	events->events[events->n++] = (IdlaEvent) {time, channel, narrow};
 }
 
 static void
@@ -436,17 +405,14 @@ idla_events_add(IdlaGather *gather, IdlaEvents *events, const Datum *values, con
 	double		time = moment_of(&gather->time, values, isnull);
 	double		label = gather->label.attribute < 0 ? NAN : moment_of(&gather->label, values, isnull);
 	bool		past = gather->label.attribute < 0 || time <= label;
+	int			entity = gather->entity.attribute;
 
 	gather->counts.n_rows++;
-	if (!idla_events_same(gather, events, values, isnull))
-		ereport(ERROR,
-				(errcode(ERRCODE_GROUPING_ERROR),
-				 errmsg("rows of several \"%s\" are taken for one", gather->series->entity),
-				 errhint("Group the query by it: ... GROUP BY %s.", quote_identifier(gather->series->entity))));
+	idla_events_require_same(gather, idla_events_same(gather, events, values, isnull));
 	if (!events->begun)
-		begin(gather, events, values, isnull);
+		idla_events_begin(gather, events, entity < 0 ? (Datum) 0 : values[entity], entity < 0 || isnull[entity]);
 	if (!isnan(label))
-		take_label(gather, events, label);
+		idla_events_label(gather, events, label);
 	else if (gather->label.attribute >= 0 && !isnull[gather->label.attribute] && !gather->skip)
 		complain_time(gather, events, gather->series->label_at);
 	if (isnan(time))
@@ -465,7 +431,7 @@ idla_events_add(IdlaGather *gather, IdlaEvents *events, const Datum *values, con
 	}
 	for (int i = 0; i < gather->series->plan.n_channels; i++)
 	{
-		const Place *place = &gather->channels[i];
+		const IdlaPlace *place = &gather->channels[i];
 
 		if (!isnull[place->attribute])
 			add_event(gather, events, time, i, idla_datum_to_double(values[place->attribute], place->type));
@@ -477,8 +443,8 @@ idla_events_add(IdlaGather *gather, IdlaEvents *events, const Datum *values, con
 static int
 compare_events(const void *a, const void *b)
 {
-	const Event *left = a;
-	const Event *right = b;
+	const IdlaEvent *left = a;
+	const IdlaEvent *right = b;
 
 	if (left->time != right->time)
 		return left->time < right->time ? -1 : 1;
@@ -534,11 +500,11 @@ idla_events_finish(IdlaGather *gather, IdlaEvents *events, Datum *values, bool *
 		return false;
 	}
 	if (events->n > 1)
-		qsort(events->events, events->n, sizeof(Event), compare_events);
+		qsort(events->events, events->n, sizeof(IdlaEvent), compare_events);
 	learn_series_begin(series->scratch, events->has_label ? events->label : events->last);
 	for (Size i = 0; i < events->n; i++)
 	{
-		const Event *event = &events->events[i];
+		const IdlaEvent *event = &events->events[i];
 
 		if (learn_series_add(series->scratch, event->time, event->channel, event->value, &trouble) != DEV_OK)
 			idla_raise_trouble(&trouble);

@@ -78,6 +78,14 @@ extern void idla_events_add(IdlaGather *gather, IdlaEvents *events, const Datum 
 /* Whether the row belongs to the entity gathered so far; true before the first row, false for a NULL entity. */
 extern bool idla_events_same(const IdlaGather *gather, const IdlaEvents *events, const Datum *values, const bool *isnull);
 extern bool idla_gather_has_entity(const IdlaGather *gather, const bool *isnull);
+/* ---- series_combine.c: parts of one entity, gathered by several processes ---- */
+
+/* What other knows is added to events, by copy, with the ERRORs of idla_events_add. */
+extern void idla_events_merge(const IdlaGather *gather, IdlaEvents *events, const IdlaEvents *other);
+/* As bytes, for a gather of the same model and type of row in another process of this query. */
+extern void idla_events_write(const IdlaGather *gather, const IdlaEvents *events, StringInfo out);
+extern IdlaEvents *idla_events_read(const IdlaGather *gather, StringInfo in);
+
 /* The gathered row, in the current memory context; false for an entity without a prediction time. */
 extern bool idla_events_finish(IdlaGather *gather, IdlaEvents *events, Datum *values, bool *isnull);
 

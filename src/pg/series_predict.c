@@ -13,6 +13,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "libpq/pqformat.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -21,6 +22,9 @@
 #include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(idla_series_transition);
+PG_FUNCTION_INFO_V1(idla_series_combine);
+PG_FUNCTION_INFO_V1(idla_series_serial);
+PG_FUNCTION_INFO_V1(idla_series_deserial);
 PG_FUNCTION_INFO_V1(idla_series_predict);
 PG_FUNCTION_INFO_V1(idla_series_classify);
 PG_FUNCTION_INFO_V1(idla_series_probabilities);
@@ -98,10 +102,8 @@ create_reader(MemoryContext context, Oid relid, int version, Oid type, int32 typ
 
 /* Few calls see more than one model or type of row. */
 static Reader *
-find_reader(FunctionCallInfo fcinfo, Oid relid, int version, HeapTupleHeader row)
+find_reader(FunctionCallInfo fcinfo, Oid relid, int version, Oid type, int32 typmod)
 {
-	Oid			type = HeapTupleHeaderGetTypeId(row);
-	int32		typmod = HeapTupleHeaderGetTypMod(row);
 	Reader	   *reader = fcinfo->flinfo->fn_extra;
 
 	while (reader != NULL && (reader->relid != relid || reader->version != version || reader->type != type ||
@@ -128,6 +130,26 @@ deform(Reader *reader, HeapTupleHeader row)
 	heap_deform_tuple(&tuple, reader->desc, reader->values, reader->isnull);
 }
 
+static State *
+create_state(Reader *reader, const char *output)
+{
+	State	   *state = palloc0(sizeof(State));
+
+	state->reader = reader;
+	state->events = idla_events_create(reader->gather);
+	state->output = output == NULL ? NULL : pstrdup(output);
+	return state;
+}
+
+static void
+require_same(const Reader *one, const Reader *other)
+{
+	if (one->relid != other->relid || one->version != other->version || one->type != other->type || one->typmod != other->typmod)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the rows of one group are of several types, or for several models")));
+}
+
 /* state, model, row [, output [, version]]: what is not declared is not given. */
 Datum
 idla_series_transition(PG_FUNCTION_ARGS)
@@ -147,23 +169,96 @@ idla_series_transition(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(state);
 	}
 	row = PG_GETARG_HEAPTUPLEHEADER(2);
-	reader = find_reader(fcinfo, PG_GETARG_OID(1), PG_NARGS() > 4 ? idla_version_argument(fcinfo, 4) : -1, row);
+	reader = find_reader(fcinfo, PG_GETARG_OID(1), PG_NARGS() > 4 ? idla_version_argument(fcinfo, 4) : -1,
+						 HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row));
 	if (state == NULL)
 	{
 		caller = MemoryContextSwitchTo(group);
-		state = palloc0(sizeof(State));
-		state->reader = reader;
-		state->events = idla_events_create(reader->gather);
-		if (PG_NARGS() > 3 && !PG_ARGISNULL(3))
-			state->output = text_to_cstring(PG_GETARG_TEXT_PP(3));
+		state = create_state(reader, PG_NARGS() > 3 && !PG_ARGISNULL(3) ? text_to_cstring(PG_GETARG_TEXT_PP(3)) : NULL);
 		MemoryContextSwitchTo(caller);
 	}
-	if (state->reader != reader)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("the rows of one group are of several types, or for several models")));
+	require_same(state->reader, reader);
 	deform(reader, row);
 	idla_events_add(reader->gather, state->events, reader->values, reader->isnull);
+	PG_RETURN_POINTER(state);
+}
+
+/* ---- parts of a group, in parallel ---- */
+
+Datum
+idla_series_combine(PG_FUNCTION_ARGS)
+{
+	State	   *state = PG_ARGISNULL(0) ? NULL : (State *) PG_GETARG_POINTER(0);
+	State	   *other = PG_ARGISNULL(1) ? NULL : (State *) PG_GETARG_POINTER(1);
+	MemoryContext group;
+	MemoryContext caller;
+
+	if (!AggCheckCallContext(fcinfo, &group))
+		elog(ERROR, "idla_series_combine is called outside an aggregate");
+	if (other != NULL)
+	{
+		if (state == NULL)
+		{
+			caller = MemoryContextSwitchTo(group);
+			state = create_state(other->reader, other->output);
+			MemoryContextSwitchTo(caller);
+		}
+		require_same(state->reader, other->reader);
+		idla_events_merge(state->reader->gather, state->events, other->events);
+	}
+	if (state == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_POINTER(state);
+}
+
+/* Which reader, which output, then the events. */
+Datum
+idla_series_serial(PG_FUNCTION_ARGS)
+{
+	const State *state = (State *) PG_GETARG_POINTER(0);
+	StringInfoData out;
+
+	if (!AggCheckCallContext(fcinfo, NULL))
+		elog(ERROR, "idla_series_serial is called outside an aggregate");
+	pq_begintypsend(&out);
+	pq_sendint32(&out, state->reader->relid);
+	pq_sendint32(&out, state->reader->version);
+	pq_sendint32(&out, state->reader->type);
+	pq_sendint32(&out, state->reader->typmod);
+	pq_sendbyte(&out, state->output != NULL);
+	appendBinaryStringInfo(&out, state->output != NULL ? state->output : "", state->output != NULL ? (int) strlen(state->output) + 1 : 1);
+	idla_events_write(state->reader->gather, state->events, &out);
+	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
+}
+
+Datum
+idla_series_deserial(PG_FUNCTION_ARGS)
+{
+	bytea	   *bytes = PG_GETARG_BYTEA_PP(0);
+	StringInfoData in;
+	State	   *state;
+	Reader	   *reader;
+	Oid			relid;
+	Oid			type;
+	int			version;
+	bool		named;
+	const char *output;
+
+	if (!AggCheckCallContext(fcinfo, NULL))
+		elog(ERROR, "idla_series_deserial is called outside an aggregate");
+	initStringInfo(&in);
+	appendBinaryStringInfo(&in, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+	relid = pq_getmsgint(&in, 4);
+	version = (int) pq_getmsgint(&in, 4);
+	type = pq_getmsgint(&in, 4);
+	reader = find_reader(fcinfo, relid, version, type, (int32) pq_getmsgint(&in, 4));
+	named = pq_getmsgbyte(&in) != 0;
+	output = pq_getmsgrawstring(&in);
+	state = palloc0(sizeof(State));
+	state->reader = reader;
+	state->output = named ? pstrdup(output) : NULL;
+	state->events = idla_events_read(reader->gather, &in);
+	pq_getmsgend(&in);
 	PG_RETURN_POINTER(state);
 }
 

@@ -275,9 +275,13 @@ learn(IdlaTraining *run)
 	idla_augment_settle(run->options, &model->learn);
 	idla_adversary_settle(&run->options->training.adversary, &model->learn);
 	if (run->options->training.adversary.method != LEARN_NO_ADVERSARY)
-		run->options->training.adversary.constraints =
-			idla_constraints_build(&model->columns, idla_rows_relation(run->reading.source), run->options->overrides,
-								   run->options->n_overrides);
+	{
+		IdlaConstraints constraints = idla_constraints_build(&model->columns, idla_rows_relation(run->reading.source), NULL,
+															 run->options->overrides, run->options->n_overrides, NULL);
+
+		run->options->training.adversary.constraints = constraints.channels;
+		run->options->training.adversary.fixed = constraints.fixed;
+	}
 	run->training = run->options->training;
 	run->training.threads = choose_threads(run->options);
 	set_class_weights(run);

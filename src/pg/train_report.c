@@ -311,6 +311,11 @@ put_inputs(StringInfo out, const IdlaModel *model)
 		idla_json_put_string(out, "reference", column->reference);
 		if (column->kind == IDLA_ARRAY)
 			idla_json_put_integer(out, "length", column->array_length);
+		if (column->field >= 0 && model->learn.fields[column->field].stride > 0)
+		{
+			idla_json_put_integer(out, "window", (int64) model->learn.fields[column->field].dims[0]);
+			idla_json_put_integer(out, "stride", (int64) model->learn.fields[column->field].stride);
+		}
 		idla_json_put_string(out, "use", use_of(model, column));
 		appendStringInfoChar(out, '}');
 	}

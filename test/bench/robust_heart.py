@@ -49,6 +49,7 @@ def main():
     arguments = parser.parse_args()
     connection = psycopg.connect(autocommit=True)
     connection.execute("SET client_min_messages = error")
+    connection.execute("CREATE EXTENSION IF NOT EXISTS idla")
     load(connection, arguments.data)
     print("accuracy in % under attack within epsilon interquartile ranges\nrecipe " + "".join(f"{e:8g}" for e in [0, *EPSILONS]))
     for recipe in arguments.recipes:

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "idla/learn_image.h"
+#include "learn/image.h"
 
 int			LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 size_t		LLVMFuzzerCustomMutator(uint8_t *bytes, size_t size, size_t capacity, unsigned seed);
@@ -49,20 +49,18 @@ static void
 decode(const uint8_t *bytes, size_t size, const LearnImageWish *wish)
 {
 	LearnTrouble trouble;
-	size_t		height;
-	size_t		width;
-	int			channels;
-	int			bits;
-	bool		good = learn_image_size(bytes, size, wish, &height, &width, &channels, &bits, &trouble);
+	LearnImageInfo info;
+	LearnFrame	frame;
+	bool		good = learn_image_plan(bytes, size, wish, &info, &frame, &trouble);
 	size_t		n;
 	float	   *pixels;
 
 	check_trouble(&trouble, good);
 	if (!good)
 		return;
-	MUST((wish->height == 0 || height == wish->height) && (wish->width == 0 || width == wish->width));
-	MUST(channels == 1 || channels == 3);
-	n = height * width * (size_t) channels;
+	MUST((wish->height == 0 || frame.dst_height == wish->height) && (wish->width == 0 || frame.dst_width == wish->width));
+	MUST(frame.dst_channels == 1 || frame.dst_channels == 3);
+	n = frame.dst_height * frame.dst_width * (size_t) frame.dst_channels;
 	pixels = malloc(n * sizeof(float));
 	MUST(pixels != NULL);
 	good = learn_image_decode(bytes, size, wish, pixels, n, &trouble);

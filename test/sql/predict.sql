@@ -134,6 +134,17 @@ SELECT every_one();
 ALTER TABLE patients RENAME years TO age;
 SELECT every_one();
 
+-- survival: who is alive when
+SELECT bool_and(idla_survival('died', p, 0) = 1) AS alive, bool_and(idla_survival('died', p, 90) < idla_survival('died', p, 10)) AS falls,
+	bool_and(idla_survival('died', p, 'infinity') = idla_survival('died', p, 101)) AS stays, bool_and(idla_survival('died', p, 50) BETWEEN 0 AND 1) AS shares,
+	abs(avg(idla_survival('died', p, 50)) - 0.6) < 0.15 AS as_often_as_not FROM patients p;
+-- who is at greater risk is less likely to live
+SELECT corr(idla_predict('died', p), idla_survival('died', p, 30, version => 1)) < -0.9 AS opposite FROM patients p;
+SELECT idla_survival('died', p, NULL) IS NULL AND idla_survival('died', NULL::patients, 3) IS NULL AS nothing FROM patients p LIMIT 1;
+SELECT idla_survival('sick', p, 10) FROM patients p LIMIT 1;
+SELECT idla_survival('died', p, -1) FROM patients p LIMIT 1;
+SELECT idla_survival('died', p, 'nan') FROM patients p LIMIT 1;
+
 -- parallel workers read the model themselves
 CREATE TABLE many AS SELECT p.* FROM patients p, generate_series(1, 50);
 ANALYZE many;

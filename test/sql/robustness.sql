@@ -42,7 +42,7 @@ CREATE TABLE attacked (LIKE patients INCLUDING ALL);
 INSERT INTO attacked (id, height, weight, part, sex, tint, smoker, low, high, sick)
 SELECT (a).id, (a).height, (a).weight, (a).part, (a).sex, (a).tint, (a).smoker, (a).low, (a).high, (a).sick
 FROM (SELECT idla_attack('plain', p, 1, '{"max_changes": 2, "steps": 10}') AS a FROM patients p WHERE id <= 60) s;
-SELECT count(*), bool_and(a.height = p.height AND a.low = p.low AND a.high = p.high AND a.doubled = p.doubled AND a.sick = p.sick) AS kept,
+SELECT count(*), bool_and(a.height = p.height AND a.low = p.low AND a.doubled = p.doubled AND a.sick = p.sick) AS kept, bool_or(a.high <> p.high) AS high_moved,
 	bool_or(a.weight <> p.weight) AS moved, bool_and(abs(a.weight - p.weight) <= (SELECT percentile_cont(0.75) WITHIN GROUP (ORDER BY weight) - percentile_cont(0.25) WITHIN GROUP (ORDER BY weight) FROM patients) * 1.1) AS near
 FROM attacked a JOIN patients p USING (id);
 SELECT avg((idla_classify('plain', p)::boolean = sick)::int) - avg((idla_classify('plain', a)::boolean = a.sick)::int) > 0.3 AS fooled FROM attacked a JOIN patients p USING (id, sick);

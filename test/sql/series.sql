@@ -38,6 +38,39 @@ SELECT bool_and(first.p = other.p) AS same FROM first JOIN (SELECT patient, idla
 SET enable_hashagg = off;
 SELECT bool_and(first.p = answers.p) AS same FROM first JOIN answers USING (patient);
 RESET enable_hashagg;
+-- nor does it who gathers them: workers send parts of an entity, which are put together
+CREATE TABLE scattered AS SELECT * FROM events ORDER BY hour, hr;
+ANALYZE scattered;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+EXPLAIN (COSTS OFF) SELECT patient, idla_predict_series('icu', e) FROM scattered e GROUP BY patient;
+SELECT bool_and(first.p = other.p) AS same, count(*) FROM first JOIN (SELECT patient, idla_predict_series('icu', e) AS p FROM scattered e GROUP BY patient) other USING (patient);
+SELECT bool_and(first.p = other.p) AS same, count(*) FROM first JOIN (SELECT patient, idla_predict_series('icu', e, 'false', 1) AS n, idla_predict_series('icu', e, 'true') AS p
+	FROM (SELECT patient, age, sex, hour, hr, ph, decision FROM scattered OFFSET 0) e GROUP BY patient) other USING (patient) WHERE abs(n + other.p - 1) < 1e-9;
+SELECT bool_and(idla_classify_series IN ('true', 'false')) AS classes, bool_and(jsonb_typeof(idla_probabilities_series) = 'object') AS objects, min(cardinality(idla_explain_series)) > 10 AS explained
+FROM (SELECT idla_classify_series('icu', e), idla_probabilities_series('icu', e), idla_explain_series('icu', e) FROM scattered e WHERE patient < 20 GROUP BY patient) a;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+-- partitions do the same in one process: every entity has a part in each
+CREATE TABLE parted (early boolean, LIKE events) PARTITION BY LIST (early);
+CREATE TABLE parted_early PARTITION OF parted FOR VALUES IN (true);
+CREATE TABLE parted_late PARTITION OF parted FOR VALUES IN (false);
+INSERT INTO parted SELECT hour < 12, e.* FROM events e;
+ANALYZE parted;
+SET enable_partitionwise_aggregate = on;
+SET max_parallel_workers_per_gather = 0;
+EXPLAIN (COSTS OFF) SELECT patient, idla_predict_series('icu', p) FROM parted p GROUP BY patient;
+SELECT bool_and(first.p = other.p) AS same, count(*) FROM first JOIN (SELECT patient, idla_predict_series('icu', e) AS p FROM parted e GROUP BY patient) other USING (patient);
+-- parts that are not of one entity, or say different things of it
+SELECT idla_predict_series('icu', e) FROM parted e WHERE patient = 3 OR (patient = 4 AND NOT early);
+UPDATE parted SET sex = 'x' WHERE patient = 5 AND early;
+SELECT idla_predict_series('icu', e) FROM parted e WHERE patient = 5 GROUP BY patient;
+UPDATE parted SET decision = 25 WHERE patient = 6 AND early;
+SELECT idla_predict_series('icu', e) FROM parted e WHERE patient = 6 GROUP BY patient;
+RESET enable_partitionwise_aggregate;
+RESET max_parallel_workers_per_gather;
 
 -- ---- nothing from the future ----
 

@@ -11,7 +11,7 @@
 #include <png.h>
 #include <turbojpeg.h>
 
-#include "idla/learn_image.h"
+#include "learn/image.h"
 
 typedef struct Made
 {
@@ -182,12 +182,18 @@ see(const Made *made, const LearnImageWish *wish)
 {
 	static const LearnImageWish as_it_is = {0};
 	Seen		seen = {0};
+	LearnImageInfo info;
+	LearnFrame	frame;
 
 	wish = wish == NULL ? &as_it_is : wish;
-	if (learn_image_size(made->bytes, made->size, wish, &seen.height, &seen.width, &seen.channels, &seen.bits, &seen.trouble))
+	if (learn_image_plan(made->bytes, made->size, wish, &info, &frame, &seen.trouble))
 	{
-		size_t		n = seen.height * seen.width * (size_t) seen.channels;
+		size_t		n = frame.dst_height * frame.dst_width * (size_t) frame.dst_channels;
 
+		seen.height = frame.dst_height;
+		seen.width = frame.dst_width;
+		seen.channels = frame.dst_channels;
+		seen.bits = info.bits;
 		seen.pixels = malloc(n * sizeof(float));
 		if (seen.pixels == NULL)
 			exit(EXIT_FAILURE);

@@ -2,6 +2,7 @@
  * test_adversarial.c: attacks against planes whose worst point is known, against a trained network, in training runs and
  * on rows of tables, whose constraints must hold whatever is asked.
  */
+#include "allowed.h"
 #include "models.h"
 
 #include "idla/learn_adversarial.h"
@@ -311,6 +312,15 @@ test_strength(LearnTask task, LearnArchitecture architecture, LearnNormKind norm
 	dev_session_close(toy->session);
 }
 
+/* What TRADES compares with: the answers to rows as they are. */
+static void
+answer_clean(LearnRunOracle *run, const float *inputs, float *clean)
+{
+	nn_run_set(run->run, run->input, BATCH, inputs);
+	nn_run_forward(run->run, run->answer, run->mode, run->seed, run->step, run->first_row);
+	memcpy(clean, nn_run_value(run->run, run->answer), BATCH * run->positions * run->outputs * sizeof(float));
+}
+
 /* Gradients by finite differences, in both modes and with both objectives; weight gradients are left alone. */
 static void
 test_run(NnMode mode, bool trades, LearnArchitecture architecture)
@@ -330,7 +340,7 @@ test_run(NnMode mode, bool trades, LearnArchitecture architecture)
 	CHECK(size == (architecture == LEARN_TABM ? 12 : 3), "answers have their size");
 	if (trades)
 	{
-		CHECK_STATUS(toy->session, learn_run_clean(&run, BATCH, toy->numbers, answers), DEV_OK, "clean answers");
+		answer_clean(&run, toy->numbers, answers);
 		run.clean = answers;
 		run.seeds = seeds;
 	}
@@ -538,7 +548,7 @@ test_constraints(void)
 			double		loss = model->task == LEARN_BINARY
 				? log1p(exp(labels[row] > 0.5f ? -scores[row] : scores[row])) : -scores[row * 3 + (size_t) labels[row]];
 
-			allowed = allowed && learn_row_allowed(model->channels, model->n_channels, constraints, how.numbers.norm, epsilon,
+			allowed = allowed && row_allowed(model->channels, model->n_channels, constraints, how.numbers.norm, epsilon,
 												   how.max_changes, raw + row * width, changed + row * width);
 			judged = judged && fabs(loss - (double) losses[row]) < 1e-4 * (1 + fabs(loss));
 			for (size_t c = 0; c < width; c++)
@@ -576,12 +586,12 @@ test_allowed(void)
 	DevSession *session = open_session();
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		CHECK(learn_row_allowed(channels, 2, constraints, LEARN_NORM_MAX, 1, cases[i].changes, cases[i].clean,
+		CHECK(row_allowed(channels, 2, constraints, LEARN_NORM_MAX, 1, cases[i].changes, cases[i].clean,
 								cases[i].changed) == cases[i].allowed, "case %d is %s", (int) i,
 			  cases[i].allowed ? "allowed" : "not allowed");
-	CHECK(!learn_row_allowed(channels, 2, constraints, LEARN_NORM_MAX, 0, 1, cases[9].clean, cases[9].changed),
+	CHECK(!row_allowed(channels, 2, constraints, LEARN_NORM_MAX, 0, 1, cases[9].clean, cases[9].changed),
 		  "at epsilon 0 no category may change either");
-	CHECK(!learn_row_allowed(channels, 2, constraints, LEARN_NORM_MAX, 0.1, 0, cases[1].clean, cases[1].changed),
+	CHECK(!row_allowed(channels, 2, constraints, LEARN_NORM_MAX, 0.1, 0, cases[1].clean, cases[1].changed),
 		  "nor is what is too far: 0.4 is 0.2 units");
 	CHECK(learn_legal_value(&constraints[0], 1, 0.3f, 0.66, false) == 0.7f &&
 		  learn_legal_value(&constraints[0], 1, 0.3f, 0.66, true) == 0.6f &&

@@ -579,7 +579,7 @@ test_field_oracle(void)
 	}
 	learn_predictor_oracle_set(made, labels);
 	learn_predictor_oracle_fields(made, fields);
-	oracle = learn_predictor_field_oracle(made, 0, numbers, codes);
+	oracle = learn_predictor_field_oracle(made, 0, numbers, codes, NULL, NULL);
 	CHECK_STATUS(table.session, oracle.score(oracle.context, 2, planes, losses, wrong, diff), DEV_OK, "an image is scored");
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
 	{
@@ -617,6 +617,48 @@ test_field_box(void)
 	learn_field_box(&signal, 2, 0.1, plane, low, high);
 	CHECK(fabsf(low[0] + 2.1f) < 1e-6f && low[2] == plane[2] && high[2] == plane[2], "padding of a signal stays");
 	CHECK_NEAR(learn_field_radius(&field, 0.5), 2, 1e-12, "a ball is measured in the network's unit");
+}
+
+/* Pixels in steps: what is rounded is on them, in the box, in the ball, and what has no room stays. */
+static void
+test_field_steps(void)
+{
+	float		center[] = {0.5f};
+	float		scale[] = {4};
+	LearnField	field = {.kind = LEARN_IMAGE, .sample = LEARN_SAMPLE_U8, .dims = {1, 4, 1}, .center = center, .scale = scale};
+	float		clean[4];
+	float		low[4];
+	float		high[4];
+	float		plane[4];
+	float		radius = INFINITY;
+	LearnFieldSteps steps = {.step = 1.0 / 255, .clean = clean, .low = low, .high = high, .radii = &radius};
+	double		square = 0;
+
+	for (int i = 0; i < 4; i++)
+		clean[i] = ((float) (50 * i + 10) / 255 - 0.5f) * 4;
+	learn_field_box(&field, 4, 10.6 / 255, clean, low, high);
+	low[3] = high[3] = clean[3];
+	plane[0] = clean[0] + 3.4f / 255 * 4;
+	plane[1] = high[1];
+	plane[2] = low[2];
+	plane[3] = clean[3] + 1;
+	learn_field_round(&field, &steps, 1, 4, plane);
+	CHECK_NEAR((double) plane[0], (13.0 / 255 - 0.5) * 4, 1e-6, "a pixel goes to the next step");
+	CHECK_NEAR((double) plane[1], (70.0 / 255 - 0.5) * 4, 1e-6, "but not out of the box above");
+	CHECK_NEAR((double) plane[2], (100.0 / 255 - 0.5) * 4, 1e-6, "nor below");
+	CHECK(plane[3] == clean[3], "and not where there is no room");
+	learn_field_box(&field, 4, 1, clean, low, high);
+	radius = 3.0f / 255 * 4;
+	for (int i = 0; i < 4; i++)
+		plane[i] = clean[i] + (i < 2 ? 1.9f : -1.9f) / 255 * 4;
+	learn_field_round(&field, &steps, 1, 4, plane);
+	for (int i = 0; i < 4; i++)
+		square += ((double) plane[i] - (double) clean[i]) * ((double) plane[i] - (double) clean[i]);
+	CHECK_NEAR(sqrt(square), 2.0 / 255 * 4, 1e-6, "towards the row where the ball would be left");
+	steps.step = 0;
+	plane[0] = 0.123f;
+	learn_field_round(&field, &steps, 1, 4, plane);
+	CHECK(plane[0] == 0.123f, "without steps everything stays");
 }
 
 /* Tokens of a tagger, changed as an epoch of training changes them. */
@@ -831,6 +873,7 @@ main(void)
 	test_fields_under_attack(LEARN_MULTICLASS, LEARN_TRADES, LEARN_NORM_MAX);
 	test_fields_under_attack(LEARN_REGRESSION, LEARN_FGSM, LEARN_NORM_MAX);
 	test_field_box();
+	test_field_steps();
 	test_field_oracle();
 	test_tokens();
 	test_series();

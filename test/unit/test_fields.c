@@ -509,6 +509,93 @@ check_failing_memory(void)
 	CHECK(calls > 20 && told == calls, "each of %zu allocations fails once, and that is told", calls);
 }
 
+/* ---- The way back ---- */
+
+#define BACK_SAMPLES 40
+
+/* Takes a signal, moves what the network sees of it, changes the signal so and takes it again: how far is that from what was wanted? */
+static double
+go_back(const LearnField *field, float *values, double *largest)
+{
+	float		clean[FIELD_SAMPLES * FIELD_LEADS];
+	float		moved[FIELD_SAMPLES * FIELD_LEADS];
+	float		again[FIELD_SAMPLES * FIELD_LEADS];
+	double		changes[BACK_SAMPLES * FIELD_LEADS];
+	size_t		dims[3] = {BACK_SAMPLES, FIELD_LEADS, 1};
+	LearnTrouble trouble;
+	float	   *taken;
+	size_t		n;
+	double		off = 0;
+
+	CHECK_OR_STOP(take_signal(field, BACK_SAMPLES, FIELD_LEADS, values, &taken, &n, &trouble), "taken");
+	n = load(field, taken, n * sizeof(float), clean, FIELD_SAMPLES * FIELD_LEADS);
+	free(taken);
+	for (size_t i = 0; i < FIELD_SAMPLES * FIELD_LEADS; i++)
+		moved[i] = clean[i] + (i / FIELD_LEADS < n ? 0.2f * (float) sin((double) (i / FIELD_LEADS) / 4.0 + (double) (i % 2)) : 0);
+	CHECK(learn_field_changes(field, dims, values, clean, moved, changes, &trouble), "there is a way back");
+	*largest = 0;
+	for (size_t i = 0; i < BACK_SAMPLES * FIELD_LEADS; i++)
+	{
+		*largest = fmax(*largest, fabs(changes[i]));
+		values[i] += (float) changes[i];
+	}
+	CHECK_OR_STOP(take_signal(field, BACK_SAMPLES, FIELD_LEADS, values, &taken, &n, &trouble), "taken again");
+	load(field, taken, n * sizeof(float), again, FIELD_SAMPLES * FIELD_LEADS);
+	free(taken);
+	for (size_t i = 0; i < FIELD_SAMPLES * FIELD_LEADS; i++)
+		off = fmax(off, fabs((double) again[i] - (double) moved[i]));
+	return off;
+}
+
+static void
+test_way_back(void)
+{
+	float		center[FIELD_LEADS] = {1, -2};
+	float		scale[FIELD_LEADS] = {2, 0.5f};
+	LearnField	field = field_signal();
+	LearnField	image = field_image();
+	float		values[BACK_SAMPLES * FIELD_LEADS];
+	float		pixels[FIELD_HEIGHT * FIELD_WIDTH] = {0};
+	float		brighter[FIELD_HEIGHT * FIELD_WIDTH] = {1};
+	double		changes[FIELD_HEIGHT * FIELD_WIDTH];
+	size_t		dims[3] = {FIELD_HEIGHT, FIELD_WIDTH, 1};
+	double		largest;
+	LearnTrouble trouble;
+
+	field.center = image.center = center;
+	field.scale = image.scale = scale;
+	for (int way = 0; way < 6; way++)
+	{
+		double		most[] = {1e-5, 1e-5, 0.05, 0.05, 0.1, 0.1};
+		double		off;
+
+		for (size_t i = 0; i < BACK_SAMPLES * FIELD_LEADS; i++)
+			values[i] = (float) sin((double) i / 5);
+		field.keep = way == 1 ? LEARN_CROP_END : LEARN_CROP_CENTER;
+		field.rate = way == 2 || way == 3 ? 10 : 0;
+		field.to_rate = way == 2 ? 5 : way == 3 ? 13 : 0;
+		field.scaling = way == 4 ? LEARN_SIGNAL_BY_SIGNAL : way == 5 ? LEARN_SIGNAL_TOGETHER : LEARN_SIGNAL_BY_LEAD;
+		CHECK(learn_field_is_direct(&field) == (way < 2), "direct when neither rate nor the signal's own deviation come in between");
+		off = go_back(&field, values, &largest);
+		CHECK(off < most[way], "way %d leads back, off by %g", way, off);
+		CHECK(largest > 0.05, "by changes of up to %g", largest);
+		CHECK(way > 0 || values[0] == 0, "what is not seen does not change");
+	}
+	field.scaling = LEARN_SIGNAL_BY_LEAD;
+	values[20] = NAN;
+	(void) go_back(&field, values, &largest);
+	CHECK(isnan(values[20]) && largest > 0.05, "a gap stays one");
+	image.sample = LEARN_SAMPLE_F32;
+	CHECK(learn_field_changes(&image, dims, pixels, pixels, brighter, changes, &trouble) && changes[0] == 0.5 && changes[1] == 0,
+		  "an array's pixels change in its own unit");
+	dims[0]++;
+	CHECK(!learn_field_changes(&image, dims, pixels, pixels, brighter, changes, &trouble) && trouble.status == DEV_OK,
+		  "of another size there is no way back");
+	dims[0]--;
+	image.crop[0] = image.crop[1] = 4;
+	CHECK(!learn_field_changes(&image, dims, pixels, pixels, brighter, changes, &trouble), "nor of a part");
+}
+
 int
 main(void)
 {
@@ -525,5 +612,6 @@ main(void)
 	check_windows();
 	check_broken_file();
 	check_failing_memory();
+	test_way_back();
 	return check_done();
 }

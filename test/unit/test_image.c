@@ -570,8 +570,9 @@ check_unknown(void)
 }
 
 static void
-check_writing(int channels)
+check_writing(int channels, bool deep)
 {
+	float		most = deep ? 65535.0f : 255.0f;
 	static float pixels[HEIGHT * WIDTH * 4];
 	static float expected[HEIGHT * WIDTH * 4];
 	size_t		n = (size_t) (HEIGHT * WIDTH * channels);
@@ -585,13 +586,13 @@ check_writing(int channels)
 		pixels[i] = (float) noise(i, 10) / 900.0f - 0.05f;
 		if (channels == 4 && i % 4 == 3)
 			pixels[i] = 1.0f;
-		expected[i] = roundf(fminf(fmaxf(pixels[i], 0.0f), 1.0f) * 255.0f) / 255.0f;
+		expected[i] = roundf(fminf(fmaxf(pixels[i], 0.0f), 1.0f) * most) / most;
 	}
 	pixels[0] = NAN;
 	expected[0] = 0.0f;
 	for (size_t i = 0; channels == 4 && i < HEIGHT * WIDTH; i++)
 		memmove(expected + 3 * i, expected + 4 * i, 3 * sizeof(float));
-	CHECK_OR_STOP(learn_png_write(pixels, HEIGHT, WIDTH, channels, &bytes, &made.size, &trouble), "a PNG of %d channels is written", channels);
+	CHECK_OR_STOP(learn_png_write(pixels, HEIGHT, WIDTH, channels, deep, &bytes, &made.size, &trouble), "a PNG of %d channels is written", channels);
 	made.bytes = bytes;
 	seen = see(&made, NULL);
 	CHECK(same_pixels(&seen, expected, 1e-7f), "and read again");
@@ -608,10 +609,10 @@ check_requests(void)
 	LearnTrouble trouble;
 	Made		made = small_png(false);
 
-	CHECK(!learn_png_write(pixels, 2, 2, 2, &bytes, &size, &trouble) && trouble.status == DEV_INVALID && bytes == NULL,
+	CHECK(!learn_png_write(pixels, 2, 2, 2, false, &bytes, &size, &trouble) && trouble.status == DEV_INVALID && bytes == NULL,
 		  "a PNG of two channels is not written");
-	CHECK(!learn_png_write(pixels, 0, 2, 1, &bytes, &size, &trouble) && trouble.status == DEV_INVALID, "nor one without rows");
-	CHECK(!learn_png_write(pixels, SIZE_MAX / 2, 3, 1, &bytes, &size, &trouble) && trouble.status == DEV_INVALID, "nor a gigantic one");
+	CHECK(!learn_png_write(pixels, 0, 2, 1, false, &bytes, &size, &trouble) && trouble.status == DEV_INVALID, "nor one without rows");
+	CHECK(!learn_png_write(pixels, SIZE_MAX / 2, 3, 1, false, &bytes, &size, &trouble) && trouble.status == DEV_INVALID, "nor a gigantic one");
 	CHECK(!learn_image_decode(made.bytes, made.size, &(LearnImageWish) {0}, pixels, 4, &trouble) && trouble.status == DEV_INVALID,
 		  "too little room is noticed: %s", trouble.message);
 	made_free(&made);
@@ -634,9 +635,11 @@ main(void)
 	check_orientations();
 	check_refused_jpeg();
 	check_unknown();
-	check_writing(1);
-	check_writing(3);
-	check_writing(4);
+	check_writing(1, false);
+	check_writing(3, false);
+	check_writing(4, false);
+	check_writing(1, true);
+	check_writing(3, true);
 	check_requests();
 	return check_done();
 }

@@ -88,7 +88,7 @@ work(const Work *work, LearnTrouble *trouble)
 
 	if (work->made != NULL)
 		return learn_image_decode(work->made->bytes, work->made->size, &(LearnImageWish) {.height = 8, .width = 8}, work->pixels, 192, trouble);
-	if (!learn_png_write(work->pixels, 8, 8, 3, &bytes, &size, trouble))
+	if (!learn_png_write(work->pixels, 8, 8, 3, false, &bytes, &size, trouble))
 		return bytes != NULL;
 	free(bytes);
 	return learn_heat_overlay(work->pixels, 8, 8, 1, work->pixels, 2, 2, 1, work->pixels, trouble);

@@ -107,12 +107,13 @@ set_inputs(Running *running, float padding)
 		nn_run_set_codes(running->run, running->built.codes, ROWS, codes);
 	for (int f = 0; f < running->network.n_fields; f++)
 	{
-		bool		signal = fields[f].kind == LEARN_SIGNAL;
-		size_t		size = signal ? fields[f].dims[0] * LEADS : HEIGHT * WIDTH;
+		bool		signal = fields[f].kind != LEARN_IMAGE;
+		size_t		depth = fields[f].kind == LEARN_SERIES ? 3 * LEADS : LEADS;
+		size_t		size = signal ? fields[f].dims[0] * depth : HEIGHT * WIDTH;
 		float	   *values = calloc(ROWS * size, sizeof(float));
 
 		for (size_t i = 0; i < ROWS * size; i++)
-			values[i] = signal && (int32_t) (i % size / LEADS) >= lengths[i / size] ? padding :
+			values[i] = signal && (int32_t) (i % size / depth) >= lengths[i / size] ? padding :
 				(float) dev_random_normal(8, 2 + i / size, i % size);
 		nn_run_set(running->run, running->built.planes[f][0], ROWS, values);
 		if (running->built.lengths[f] != NN_NONE)
@@ -200,6 +201,16 @@ outputs_of(Running *running, float *outputs)
 	memcpy(outputs, nn_run_value(running->run, running->built.output), n * sizeof(float));
 }
 
+static void
+check_held(Running *running, const float *expected, size_t n, const char *name)
+{
+	float		outputs[ROWS * 3];
+
+	set_inputs(running, 1000);
+	outputs_of(running, outputs);
+	CHECK(memcmp(outputs, expected, n * sizeof(float)) == 0, "%s: what padding holds changes no bit", name);
+}
+
 /* More padding, which is zeros, changes no answer; what stands in it changes none either where nothing reads across the end. */
 static void
 check_padding(DevSession *session, DevDevice *device, Running *running, LearnNetwork network, bool recurrent, const char *name)
@@ -213,11 +224,7 @@ check_padding(DevSession *session, DevDevice *device, Running *running, LearnNet
 
 	outputs_of(running, expected);
 	if (recurrent)
-	{
-		set_inputs(running, 1000);
-		outputs_of(running, outputs);
-		CHECK(memcmp(outputs, expected, n * sizeof(float)) == 0, "%s: what padding holds changes no bit", name);
-	}
+		check_held(running, expected, n, name);
 	fields[signal].dims[0] += 9;
 	if (start(session, device, network, &longer) == DEV_OK)
 	{
@@ -277,6 +284,124 @@ check_encoders(void)
 		}
 }
 
+/* ---- Positions of a Transformer ---- */
+
+static LearnNetwork
+describe_places(bool series, LearnPositions positions, int width)
+{
+	static LearnSeriesPlan plan = {.n_channels = LEADS, .n_bins = SAMPLES, .width = 1, .start = -SAMPLES};
+	LearnNetwork network = describe(LEARN_TRANSFORMER, NULL, (Shape) {.signal = true}, LEARN_REGRESSION);
+
+	if (series)
+		fields[0] = (LearnField) {.kind = LEARN_SERIES, .sample = LEARN_SAMPLE_F32, .dims = {SAMPLES, LEADS, 0}, .series = &plan};
+	network.positions = positions;
+	network.width = width;
+	network.dropout = 0;
+	return network;
+}
+
+/* Some weight of the parameter has a gradient. */
+static bool
+learns(const Running *running, const char *name)
+{
+	NnParameter parameter = nn_graph_find(running->built.graph, name);
+	const NnParameterInfo *info = parameter == NN_NONE ? NULL : nn_graph_parameter(running->built.graph, parameter);
+	bool		found = false;
+
+	for (size_t i = 0; info != NULL && i < info->size; i++)
+		found = found || running->diff_weights[info->offset + i] != 0;
+	return found;
+}
+
+static void
+check_positions(void)
+{
+	static const char *const words[] = {
+		[LEARN_POSITIONS_SINUSOID] = "transformer: 1 layer of width 4",
+		[LEARN_POSITIONS_LEARNED] = "transformer: 1 layer of width 4, learned positions",
+		[LEARN_POSITIONS_TIME] = "transformer: 1 layer of width 4, positions by time",
+		[LEARN_POSITIONS_NONE] = "transformer: 1 layer of width 4, no positions"
+	};
+
+	for (LearnPositions positions = LEARN_POSITIONS_SINUSOID; positions <= LEARN_POSITIONS_NONE; positions++)
+		for (int series = 0; series < 2; series++)
+		{
+			LearnNetwork network = describe_places(series == 1, positions, 4);
+			DevSession *session;
+			DevDevice  *device;
+			Running		running;
+			float		outputs[ROWS * 3];
+			char		name[80];
+
+			CHECK_OR_STOP(dev_session_open(NULL, 1, &session) == DEV_OK, "a session opens");
+			CHECK_OR_STOP(dev_cpu_open(session, NULL, &device) == DEV_OK, "the CPU opens");
+			snprintf(name, sizeof(name), "%s positions of %s", learn_position_names[positions], series == 1 ? "a series" : "a signal");
+			CHECK_STATUS(session, start(session, device, network, &running), DEV_OK, "%s are built", name);
+			CHECK_OR_STOP(running.run != NULL, "%s run", name);
+			CHECK(strcmp(learn_network_words(session, &running.network), words[positions]) == 0, "in words: %s",
+				  learn_network_words(session, &running.network));
+			set_inputs(&running, 0);
+			outputs_of(&running, outputs);
+			check_gradient(&running, name);
+			check_held(&running, outputs, ROWS * network.n_outputs, name);
+			CHECK(learns(&running, "field0.positions.table") == (positions == LEARN_POSITIONS_LEARNED), "%s: is there a table that learns", name);
+			CHECK(learns(&running, "field0.positions.frequencies") == (positions == LEARN_POSITIONS_TIME), "%s: are there frequencies that learn", name);
+			CHECK(learns(&running, "field0.positions.since.frequencies") == (positions == LEARN_POSITIONS_TIME && series == 1),
+				  "%s: does the time since the last observation count", name);
+			CHECK(!learns(&running, "field0.positions.clock") && !learns(&running, "field0.positions.nothing") &&
+				  !learns(&running, "field0.positions.since"), "%s: clocks are not learned", name);
+			dev_session_close(session);
+		}
+}
+
+/* Where it starts, a clock whose frequencies are learned tells the same as the sinusoid does, in another order. */
+static void
+check_clock(void)
+{
+	DevSession *session;
+	DevDevice  *device;
+	LearnNetwork network = describe_places(false, LEARN_POSITIONS_TIME, 5);
+	LearnBuilder builder = {.network = &network};
+	LearnGraph	built = {0};
+	NnShape		shape = nn_shape(2, SAMPLES, 4, 0, 0);
+	NnNode		src;
+	NnNode		coded[2];
+	NnRun	   *run;
+	float	   *weights;
+	float		zeros[SAMPLES * 4] = {0};
+	double		worst = 0;
+
+	CHECK_OR_STOP(dev_session_open(NULL, 1, &session) == DEV_OK, "a session opens");
+	CHECK_STATUS(session, learn_network_resolve(session, &network, 500), DEV_INVALID, "an odd width has no pairs");
+	CHECK(strcmp(dev_message_text(session), "positions \"time\" need an even width, not \"5\"") == 0, "saying %s", dev_message_text(session));
+	dev_session_close(session);
+
+	CHECK_OR_STOP(dev_session_open(NULL, 1, &session) == DEV_OK, "a session opens");
+	CHECK_OR_STOP(dev_cpu_open(session, NULL, &device) == DEV_OK, "the CPU opens");
+	CHECK_OR_STOP(nn_graph_create(session, &builder.graph) == DEV_OK, "a graph is made");
+	builder.session = session;
+	builder.built = &built;
+	src = nn_input(builder.graph, "src", &shape);
+	for (int i = 0; i < 2; i++)
+	{
+		coded[i] = learn_build_positions(&builder, src, 0, "x", i == 0 ? LEARN_POSITIONS_SINUSOID : LEARN_POSITIONS_TIME);
+		nn_graph_keep(builder.graph, coded[i]);
+	}
+	CHECK_STATUS(session, nn_graph_compile(builder.graph), DEV_OK, "and compiled");
+	weights = dev_alloc(session, nn_graph_weights(builder.graph), sizeof(float));
+	CHECK_OR_STOP(weights != NULL && nn_run_create(builder.graph, device, 1, NN_RUN_WHOLE, &run) == DEV_OK, "and run");
+	nn_graph_initialize(builder.graph, 3, weights);
+	nn_run_bind(run, weights, NULL);
+	nn_run_set(run, src, 1, zeros);
+	for (int i = 0; i < 2; i++)
+		nn_run_forward(run, coded[i], NN_INFER, 0, 0, 0);
+	for (size_t p = 0; p < SAMPLES; p++)
+		for (size_t i = 0; i < 4; i++)
+			worst = fmax(worst, fabs((double) (nn_run_value(run, coded[0])[4 * p + i] - nn_run_value(run, coded[1])[4 * p + i / 2 + i % 2 * 2])));
+	CHECK(worst < 1e-4, "the clock starts as the sinusoid");
+	dev_session_close(session);
+}
+
 /* ---- Words ---- */
 
 /* Numbers of the parameters, without what lies between them. */
@@ -299,6 +424,9 @@ typedef struct Text
 	size_t		n_features;		/* what the head has, columns not counted */
 } Text;
 
+#define ENTRY (LEADS * 4 + 4)	/* of dense(4) over the signal */
+#define ATTENTION (2 * 8 + 4 * (4 * 4 + 4) + (4 * 16 + 16) + (16 * 4 + 4))	/* of width 4: norms, projections, inner layer */
+
 /* Weights by hand: kernel places x channels in x channels out, and so on. */
 static const Text texts[] = {
 	{"conv(4) global_mean", true, false, 9 * 4, 4},
@@ -320,7 +448,16 @@ static const Text texts[] = {
 	{"conv(4) relu max_pool(2) gru(4) last", false, false, 36 + (4 + 4) * 12 + 12 + 4, 4},
 	{"conv(4, 3, 2) sigmoid global_mean", false, false, 36, 4},
 	{"average_pool(4) flatten", false, false, 0, 5 * LEADS},
-	{"last", false, true, 0, LEADS}
+	{"last", false, true, 0, LEADS},
+	{"pad(2) flatten", true, false, 0, (HEIGHT + 4) * (WIDTH + 4)},
+	{"conv(4) pad(1) max_pool(2) flatten", true, false, 36, 7 * 6 * 4},
+	{"pad(3) conv(4) global_mean", false, false, 3 * LEADS * 4, 4},
+	{"conv(4) mirror relu conv(3) global_mean", true, false, 36 + 9 * 8 * 3, 3},
+	{"mirror flatten", true, false, 0, 2 * HEIGHT * WIDTH},
+	{"dense(4) sinusoid attention(2) global_mean", false, true, ENTRY + ATTENTION, 4},
+	{"gru(4) attention(1) last", false, true, (LEADS + 4) * 12 + 16 + ATTENTION, 4},
+	{"dense(4) learned_positions gru(3) last", false, false, ENTRY + SAMPLES * 4 + (4 + 3) * 9 + 9 + 3, 3},
+	{"dense(4) time_positions attention(4) global_max", false, false, ENTRY + 4 + SAMPLES + 2 + ATTENTION, 4}
 };
 
 static void
@@ -412,7 +549,14 @@ static const Refusal refusals[] = {
 	"layer 2 of the layer text needs an image or a sequence, and what comes before it has neither places nor moments", NULL},
 	{"conv(4) global_mean", {.columns = true}, "a layer text with places needs one image, signal or series, and there are 0", "dense layers alone"},
 	{"conv(4) global_mean", {.image = true, .signal = true},
-	"a layer text with places needs one image, signal or series, and there are 2", "Leave the others out"}
+	"a layer text with places needs one image, signal or series, and there are 2", "Leave the others out"},
+	{"conv(4, 3, 2) sinusoid last", SIGNAL_ALONE, "layer 2 of the layer text tells places apart after their number has changed", "before pools"},
+	{"pad(1) learned_positions last", SIGNAL_ALONE, "layer 2 of the layer text tells places apart after their number has changed", "and pad"},
+	{"time_positions last", SIGNAL_ALONE, "layer 1 of the layer text needs an even number of channels: pairs of a sine and a cosine", "dense(64)"},
+	{"mirror last", SIGNAL_ALONE, "layer 1 of the layer text mirrors an image, and this is a sequence", "bilstm"},
+	{"attention(2) last", SIGNAL_ALONE, "layer 1 of the layer text has heads that do not divide its channels", "attention(4)"},
+	{"conv(4) attention(2) global_mean", IMAGE_ALONE, "layer 2 of the layer text needs a sequence, and an image has two directions", "conv"},
+	{"gru(4) crf", SIGNAL_ALONE, "layer 2 of the layer text is for tagging", "task => 'tagging'"}
 };
 
 static void
@@ -457,6 +601,9 @@ check_numbers(void)
 		{"group_norm(1.5)", "layer \"group_norm\" needs a whole number from 1 to 16384 in parentheses at position 11 of the layer text"},
 		{"lstm(-4)", "layer \"lstm\" needs a whole number from 1 to 16384 in parentheses at position 5 of the layer text"},
 		{"bigru()", "layer \"bigru\" needs a whole number from 1 to 16384 in parentheses at position 6 of the layer text"},
+		{"pad(65)", "layer \"pad\" needs a whole number from 1 to 64 in parentheses at position 4 of the layer text"},
+		{"attention", "layer \"attention\" needs a whole number from 1 to 64 in parentheses at position 10 of the layer text"},
+		{"mirror(2)", "unexpected \"(2)\" at position 7 of the layer text"},
 		{"global_mean(2)", "unexpected \"(2)\" at position 12 of the layer text"},
 		{"glob_mean", "unknown layer \"glob_mean\" at position 1 of the layer text"}
 	};
@@ -586,6 +733,8 @@ int
 main(void)
 {
 	check_encoders();
+	check_positions();
+	check_clock();
 	check_texts();
 	check_join();
 	check_refusals();

@@ -176,7 +176,6 @@ test_report(void)
 	size_t		n = LENGTH(class_label);
 	LearnClassScore per_class[classes];
 	LearnClassScore averages[3];
-	uint64_t	confusion[classes * classes] = {0};
 
 	check_value(learn_log_loss_classes(n, classes, class_probability, class_label), class_log_loss, "log loss",
 				"classes");
@@ -186,15 +185,6 @@ test_report(void)
 		check_scores(&per_class[class], &class_scores[class], "class", class);
 	for (size_t i = 0; i < 3; i++)
 		check_scores(&averages[i], &class_averages[i], "average", i);
-
-	for (size_t row = 0; row < n; row++)
-		confusion[class_label[row] * classes + class_predicted[row]]++;
-	memset(per_class, 0xff, sizeof(per_class));
-	learn_report_from_counts(classes, confusion, per_class, averages);
-	for (size_t class = 0; class < classes; class++)
-		check_scores(&per_class[class], &class_scores[class], "class by counts", class);
-	for (size_t i = 0; i < 3; i++)
-		check_scores(&averages[i], &class_averages[i], "average by counts", i);
 }
 
 /* ---- Definitions, quadratic ---- */

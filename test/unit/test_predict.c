@@ -3,6 +3,7 @@
  * encoded data sets, and failing memory.
  */
 #include "models.h"
+#include "learn/dataset.h"
 
 #define ROWS 300
 
@@ -463,7 +464,7 @@ test_dataset(void)
 
 		if (channel->kind == LEARN_CATEGORY && !isnan(raw[i]) && channel->code_input >= 0)
 		{
-			const char *text = learn_dataset_category(dataset, (int) (i % (size_t) model.n_channels), (int) raw[i]);
+			const char *text = learn_dictionary_text(dataset->dictionaries[i % (size_t) model.n_channels], (uint32_t) raw[i], NULL);
 
 			raw[i] = learn_category_code(channel, text, strlen(text));
 		}

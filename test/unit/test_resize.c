@@ -81,22 +81,20 @@ check_size(size_t height, size_t width, int channels, LearnImageWish wish, Box b
 	static float src[MOST * MOST * 5];
 	static float dst[4 * MOST * MOST * 5];
 	size_t		n_channels = (size_t) channels;
-	size_t		new_height;
-	size_t		new_width;
-	int			new_channels;
+	LearnFrame	frame;
 	LearnTrouble trouble;
 	double		worst = 0;
 
 	fill_noise(src, height * width * n_channels);
-	CHECK_OR_STOP(learn_image_size_of(height, width, channels, &wish, &new_height, &new_width, &new_channels, &trouble) &&
-				  new_channels == channels && learn_image_resize(src, height, width, channels, &wish, dst, LENGTH(dst), &trouble),
+	CHECK_OR_STOP(learn_frame(height, width, channels, &wish, &frame, &trouble) && frame.dst_channels == channels &&
+				  learn_image_resize(src, height, width, channels, &wish, dst, LENGTH(dst), &trouble),
 				  "%zu x %zu is resized %s", height, width, trouble.message);
-	for (size_t y = 0; y < new_height; y++)
-		for (size_t x = 0; x < new_width; x++)
+	for (size_t y = 0; y < frame.dst_height; y++)
+		for (size_t x = 0; x < frame.dst_width; x++)
 			for (size_t channel = 0; channel < n_channels; channel++)
-				worst = fmax(worst, fabs(dst[(y * new_width + x) * n_channels + channel] -
-										 expected_value(src, height, width, n_channels, box, new_height, new_width, y, x, channel)));
-	CHECK(worst < 2e-6, "%zu x %zu x %d to %zu x %zu is as defined (%g)", height, width, channels, new_height, new_width, worst);
+				worst = fmax(worst, fabs(dst[(y * frame.dst_width + x) * n_channels + channel] -
+										 expected_value(src, height, width, n_channels, box, frame.dst_height, frame.dst_width, y, x, channel)));
+	CHECK(worst < 2e-6, "%zu x %zu x %d to %zu x %zu is as defined (%g)", height, width, channels, frame.dst_height, frame.dst_width, worst);
 }
 
 static void

@@ -2,7 +2,9 @@
  * test_robustness.c: accuracy under attack, smallest changes and signs of masked gradients, on planes whose distances are
  * known and whose gradients can be spoilt at will.
  */
-#include "check.h"
+#include "models.h"
+
+#include "allowed.h"
 
 #include "idla/learn_robust.h"
 
@@ -194,11 +196,119 @@ test_masking(void)
 	CHECK(learn_masked_words((LearnMasked) 1024)[0] == '\0', "an unknown one has none");
 }
 
+/* ---- A referee ---- */
+
+#define RULED 32
+
+typedef struct Rule
+{
+	const float *raw;			/* (RULED, width) */
+	size_t		width;
+	size_t		asked;
+	DevStatus	status;
+} Rule;
+
+/* The first two numbers together move up by 0.1 at most, and not at all with the second category. */
+static bool
+keeps_rule(const Rule *rule, size_t row, const float *changed)
+{
+	const float *own = rule->raw + row * rule->width;
+	double		up = (double) changed[0] - (double) own[0] + (isnan(own[1]) ? 0 : (double) changed[1] - (double) own[1]);
+
+	return up <= (changed[2] == 1 ? 0 : 0.1);
+}
+
+static DevStatus
+judge_rule(void *context, size_t row, const float *changed, bool *allowed)
+{
+	Rule	   *rule = context;
+
+	rule->asked++;
+	*allowed = keeps_rule(rule, row, changed);
+	return rule->status;
+}
+
+/* What a rule forbids comes back nowhere, and what it allows is still found. */
+static void
+test_referee(void)
+{
+	ModelSpec	spec = {.architecture = LEARN_LINEAR, .task = LEARN_BINARY, .n_columns = 8, .activation = -1, .seed = 3};
+	DevSession *session;
+	LearnModel *model;
+	LearnPredictor *predictor;
+	LearnPredictorOracle *judge;
+	LearnTableAttacker *attacker;
+	LearnRowOracle oracle;
+	LearnConstraint constraints[9];
+	float		raw[RULED * 9];
+	float		changed[RULED * 9];
+	float		labels[RULED];
+	float		losses[RULED];
+	float		most[RULED];
+	Rule		rule = {.raw = raw, .width = 9};
+	LearnReferee referee = {.context = &rule, .judge = judge_rule};
+
+	CHECK_OR_STOP(dev_session_open(NULL, 7, &session) == DEV_OK, "a session opens");
+	CHECK_STATUS(session, make_model(session, &spec, &model), DEV_OK, "a model");
+	make_rows(model, RULED, 8, raw);
+	for (int c = 0; c < model->n_channels; c++)
+	{
+		constraints[c] = learn_constraint_free();
+		constraints[c].checked = c < 3;
+	}
+	for (size_t row = 0; row < RULED; row++)
+		labels[row] = (float) (row % 2);
+	CHECK_STATUS(session, learn_predictor_create(session, model, 32, &predictor), DEV_OK, "a predictor");
+	CHECK_STATUS(session, learn_predictor_oracle_create(predictor, 0, &judge), DEV_OK, "its oracle");
+	learn_predictor_oracle_set(judge, labels);
+	oracle = learn_predictor_oracle(judge);
+	CHECK_STATUS(session, learn_table_attacker_create(session, model->channels, model->n_channels, constraints, model->n_numbers,
+													  model->n_codes, RULED, &attacker), DEV_OK, "an attacker");
+	for (int norm = 0; norm < 2; norm++)
+	{
+		LearnTableAttack how = {
+			.numbers = learn_attack_judge(norm == 0 ? LEARN_NORM_MAX : LEARN_NORM_L2, 0.5, 6, 2), .rounds = 2, .max_changes = 2
+		};
+		size_t		forbidden = 0;
+		size_t		moved = 0;
+		bool		kept = true;
+		bool		allowed = true;
+		bool		less = true;
+
+		CHECK_STATUS(session, learn_table_attack(attacker, &how, &oracle, RULED, raw, NULL, 1, 0, changed, most, NULL), DEV_OK,
+					 "an attack without rules");
+		for (size_t row = 0; row < RULED; row++)
+			forbidden += !keeps_rule(&rule, row, changed + row * 9);
+		CHECK(forbidden > 5, "breaks them in %zu rows", forbidden);
+		how.referee = &referee;
+		rule.asked = 0;
+		CHECK_STATUS(session, learn_table_attack(attacker, &how, &oracle, RULED, raw, NULL, 1, 0, changed, losses, NULL), DEV_OK,
+					 "an attack with them");
+		for (size_t row = 0; row < RULED; row++)
+		{
+			kept = kept && keeps_rule(&rule, row, changed + row * 9);
+			allowed = allowed && row_allowed(model->channels, model->n_channels, constraints, how.numbers.norm, 0.5, 2,
+											 raw + row * 9, changed + row * 9);
+			less = less && losses[row] <= most[row] + 0.2f;
+			moved += changed[row * 9] != raw[row * 9];
+		}
+		CHECK(kept && allowed, "keeps them and all constraints");
+		CHECK(less && moved > RULED / 4, "gets less far, though %zu rows move", moved);
+		CHECK(rule.asked > RULED, "and asked %zu times", rule.asked);
+	}
+	rule.status = DEV_CANCELLED;
+	CHECK_STATUS(session, learn_table_attack(attacker, &(LearnTableAttack) {
+		.numbers = learn_attack_judge(LEARN_NORM_MAX, 0.5, 6, 2), .rounds = 1, .referee = &referee
+	}, &oracle, RULED, raw, NULL, 1, 0, changed, NULL, NULL), DEV_CANCELLED, "a referee who fails ends the attack");
+	dev_session_close(session);
+}
+
 int
 main(void)
 {
 	test_counts();
 	test_minimal();
 	test_masking();
+	test_referee();
 	return check_done();
 }

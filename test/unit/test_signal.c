@@ -1,16 +1,10 @@
 /*
- * test_signal.c: signals made ready (gaps, rates, scaling, lengths), cut into windows, measured and augmented.
+ * test_signal.c: signals checked and bridged, at other rates, cut into windows and augmented.
  */
 #include "check.h"
 #include "idla/learn_signal.h"
 
 #define PI 3.14159265358979323846
-
-static LearnSignalPlan
-plain_plan(size_t leads, size_t length)
-{
-	return (LearnSignalPlan) {.leads = leads, .length = length, .scaling = LEARN_SIGNAL_UNSCALED};
-}
 
 static bool
 same_floats(size_t n, const float *a, const float *b)
@@ -20,17 +14,6 @@ same_floats(size_t n, const float *a, const float *b)
 	for (size_t i = 0; i < n; i++)
 		same = same && fabsf(a[i] - b[i]) < 1e-6f;
 	return same;
-}
-
-/* Prepares with scratch of exactly the size asked for, so that the sanitizers see what goes beyond. */
-static DevStatus
-prepare(const LearnSignalPlan *plan, size_t length, const float *raw, double position, float *dst, size_t *used, LearnTrouble *trouble)
-{
-	float	   *scratch = malloc((learn_signal_scratch(plan, length) + (length == 0)) * sizeof(float));
-	DevStatus	status = learn_signal_prepare(plan, length, raw, position, scratch, dst, used, NULL, trouble);
-
-	free(scratch);
-	return status;
 }
 
 /* ---- Gaps ---- */
@@ -83,7 +66,7 @@ wave(double seconds, double hertz)
 
 /* Greatest error, away from the ends, of a resampled wave against the wave itself (or against silence). */
 static double
-resampling_error(LearnResampling how, double from, double to, double hertz, bool silence)
+resampling_error(double from, double to, double hertz, bool silence)
 {
 	enum
 	{
@@ -91,13 +74,12 @@ resampling_error(LearnResampling how, double from, double to, double hertz, bool
 	};
 	static float src[N];
 	static float dst[8 * N];
-	LearnSignalPlan plan = {.leads = 1, .rate = from, .to_rate = to};
-	size_t		n = learn_signal_resampled(&plan, N);
+	size_t		n = learn_signal_resampled(from, to, N);
 	double		worst = 0;
 
 	for (size_t i = 0; i < N; i++)
 		src[i] = (float) wave((double) i / from, hertz);
-	learn_signal_resample(how, N, 1, src, from / to, n, dst, NULL);
+	learn_signal_resample(N, 1, src, from / to, n, dst, NULL);
 	for (size_t i = n / 10; i < n - n / 10; i++)
 		worst = fmax(worst, fabs((double) dst[i] - (silence ? 0 : wave((double) i / to, hertz))));
 	return worst;
@@ -106,179 +88,38 @@ resampling_error(LearnResampling how, double from, double to, double hertz, bool
 static void
 test_rates(void)
 {
-	LearnSignalPlan plan = {.leads = 1, .rate = 500, .to_rate = 100};
 	float		flat[50];
 	float		resampled[180];
-	float		scratch[100];
-	size_t		used;
 	volatile bool stop = true;
 	bool		constant = true;
 
-	CHECK(learn_signal_resampled(&plan, 5000) == 1000 && learn_signal_resampled(&plan, 5001) == 1001, "lengths are rounded up");
-	CHECK(learn_signal_resampled(&plan, 1) == 1, "one sample stays one");
-	plan.to_rate = 360;
-	CHECK(learn_signal_resampled(&plan, 1000) == 720, "whole quotients stay whole");
-	plan.rate = 44100;
-	plan.to_rate = 16000;
-	CHECK(learn_signal_resampled(&plan, 441) == 160, "in odd ratios too");
-	plan.rate = plan.to_rate = 0;
-	CHECK(learn_signal_resampled(&plan, 77) == 77, "without rates nothing changes");
+	CHECK(learn_signal_resampled(500, 100, 5000) == 1000 && learn_signal_resampled(500, 100, 5001) == 1001, "lengths are rounded up");
+	CHECK(learn_signal_resampled(500, 100, 1) == 1, "one sample stays one");
+	CHECK(learn_signal_resampled(500, 360, 1000) == 720, "whole quotients stay whole");
+	CHECK(learn_signal_resampled(44100, 16000, 441) == 160, "in odd ratios too");
+	CHECK(learn_signal_resampled(0, 0, 77) == 77, "without rates nothing changes");
 
-	CHECK(resampling_error(LEARN_RESAMPLE_SINC, 500, 360, 20, false) < 0.002, "a slow wave passes to a lower rate: %g",
-		  resampling_error(LEARN_RESAMPLE_SINC, 500, 360, 20, false));
-	CHECK(resampling_error(LEARN_RESAMPLE_SINC, 250, 1000, 80, false) < 0.01, "a fast wave passes to a higher rate: %g",
-		  resampling_error(LEARN_RESAMPLE_SINC, 250, 1000, 80, false));
-	CHECK(resampling_error(LEARN_RESAMPLE_SINC, 500, 100, 120, true) < 0.005, "what the lower rate cannot carry is taken out: %g",
-		  resampling_error(LEARN_RESAMPLE_SINC, 500, 100, 120, true));
-	CHECK(resampling_error(LEARN_RESAMPLE_LINEAR, 500, 100, 120, true) > 0.5, "which lines do not do");
-	CHECK(resampling_error(LEARN_RESAMPLE_LINEAR, 500, 360, 5, false) < 0.002, "lines follow what is slow");
+	CHECK(resampling_error(500, 360, 20, false) < 0.002, "a slow wave passes to a lower rate: %g",
+		  resampling_error(500, 360, 20, false));
+	CHECK(resampling_error(250, 1000, 80, false) < 0.01, "a fast wave passes to a higher rate: %g",
+		  resampling_error(250, 1000, 80, false));
+	CHECK(resampling_error(500, 100, 120, true) < 0.005, "what the lower rate cannot carry is taken out: %g",
+		  resampling_error(500, 100, 120, true));
 	for (int i = 0; i < 50; i++)
 		flat[i] = 3.25f;
-	for (int how = LEARN_RESAMPLE_SINC; how <= LEARN_RESAMPLE_LINEAR; how++)
-		for (double step = 0.3; step < 12; step *= 3)
-		{
-			size_t		n = (size_t) ceil(50 / step);
+	for (double step = 0.3; step < 12; step *= 3)
+	{
+		size_t		n = (size_t) ceil(50 / step);
 
-			learn_signal_resample((LearnResampling) how, 50, 1, flat, step, n, resampled, NULL);
-			for (size_t i = 0; i < n; i++)
-				constant = constant && fabsf(resampled[i] - 3.25f) < 1e-6f;
-		}
+		learn_signal_resample(50, 1, flat, step, n, resampled, NULL);
+		for (size_t i = 0; i < n; i++)
+			constant = constant && fabsf(resampled[i] - 3.25f) < 1e-6f;
+	}
 	CHECK(constant, "a constant stays one to its ends");
-	CHECK(!learn_signal_resample(LEARN_RESAMPLE_SINC, 50, 1, flat, 2, 25, resampled, &stop) &&
-		  !learn_signal_resample(LEARN_RESAMPLE_LINEAR, 50, 1, flat, 2, 25, resampled, &stop), "resampling stops when told");
-	plan = (LearnSignalPlan) {.leads = 1, .rate = 2, .to_rate = 1, .scaling = LEARN_SIGNAL_UNSCALED};
-	CHECK(learn_signal_prepare(&plan, 50, flat, 0, scratch, resampled, &used, &stop, NULL) == DEV_CANCELLED, "and so does preparing");
+	CHECK(!learn_signal_resample(50, 1, flat, 2, 25, resampled, &stop), "resampling stops when told");
 }
 
-/* ---- Preparing ---- */
-
-static void
-test_lengths(void)
-{
-	const float raw[] = {1, 10, 2, 20, 3, 30, 4, 40, 5, 50};
-	LearnSignalPlan plan = plain_plan(2, 3);
-	LearnTrouble trouble;
-	float		dst[16];
-	size_t		used;
-	double		starts[3] = {0};
-
-	CHECK(prepare(&plan, 5, raw, 0, dst, &used, &trouble) == DEV_OK && used == 3, "a long signal is cropped");
-	CHECK(same_floats(6, dst, raw + 2), "to its middle");
-	plan.crop = LEARN_CROP_START;
-	CHECK(prepare(&plan, 5, raw, 0, dst, &used, &trouble) == DEV_OK && same_floats(6, dst, raw), "or start");
-	plan.crop = LEARN_CROP_END;
-	CHECK(prepare(&plan, 5, raw, 0, dst, &used, &trouble) == DEV_OK && same_floats(6, dst, raw + 4), "or end");
-	plan.crop = LEARN_CROP_RANDOM;
-	for (int i = 0; i < 300; i++)
-	{
-		CHECK_OR_STOP(prepare(&plan, 5, raw, i / 300.0, dst, &used, &trouble) == DEV_OK || i == 0, "crop at %d", i);
-		starts[(int) dst[0] - 1]++;
-	}
-	CHECK(starts[0] == 100 && starts[1] == 100 && starts[2] == 100, "or anywhere, evenly");
-	plan = plain_plan(2, 8);
-	CHECK(prepare(&plan, 5, raw, 0, dst, &used, &trouble) == DEV_OK && used == 5, "a short one keeps its length");
-	CHECK(same_floats(10, dst, raw) && dst[10] == 0 && dst[15] == 0, "and is padded with zeros at the end");
-	plan = plain_plan(2, 0);
-	CHECK(prepare(&plan, 5, raw, 0, dst, &used, &trouble) == DEV_OK && used == 5 && same_floats(10, dst, raw), "or nothing is done");
-	CHECK(prepare(&plan, 0, raw, 0, dst, &used, &trouble) == DEV_BAD_DATA && used == 0, "an empty signal is refused");
-	plan.rate = 1;
-	plan.to_rate = 200;
-	CHECK(learn_signal_prepare(&plan, LEARN_SIGNAL_MOST_VALUES / 2 + 1, raw, 0, NULL, dst, &used, NULL, &trouble) == DEV_INVALID,
-		  "one too long is refused before it is read");
-}
-
-static void
-test_scaling(void)
-{
-	const float raw[] = {1, 10, NAN, 30, 3, 20};
-	float		mean[] = {1, 10};
-	float		deviation[] = {2, 5};
-	LearnSignalPlan plan = {.leads = 2, .length = 4, .scaling = LEARN_SIGNAL_BY_LEAD, .mark = true, .mean = mean, .deviation = deviation};
-	const float by_lead[] = {0, 0, 0, 0, 0.5f, 4, 1, 0, 1, 2, 0, 0, 0, 0, 0, 0};
-	const float lost[] = {NAN, 10, NAN, 15};
-	const float filled[] = {0, 0, 1, 0, 0, 1, 1, 0};
-	const float a = 1.2247449f;
-	const float by_signal[] = {-a, -a, 0, a, a, 0};
-	float		dst[16];
-	LearnTrouble trouble;
-	size_t		used;
-	double		sum = 0;
-	double		squares = 0;
-
-	CHECK(prepare(&plan, 3, raw, 0, dst, &used, &trouble) == DEV_OK && same_floats(16, dst, by_lead), "leads by training statistics, with marks");
-	CHECK(prepare(&plan, 2, lost, 0, dst, &used, &trouble) == DEV_OK && same_floats(8, dst, filled), "a lost lead is its mean, which is 0");
-	plan = (LearnSignalPlan) {.leads = 2, .scaling = LEARN_SIGNAL_BY_SIGNAL};
-	CHECK(prepare(&plan, 3, raw, 0, dst, &used, &trouble) == DEV_OK && same_floats(6, dst, by_signal), "leads by their own");
-	plan.scaling = LEARN_SIGNAL_TOGETHER;
-	CHECK(prepare(&plan, 3, raw, 0, dst, &used, &trouble) == DEV_OK, "all leads together");
-	for (int i = 0; i < 6; i++)
-		sum += dst[i];
-	CHECK_NEAR(sum, 0, 1e-6, "are centred");
-	CHECK_NEAR((dst[3] - dst[1]) / (dst[4] - dst[0]), 10, 1e-5, "and keep their ratio");
-	{
-		const float flat[] = {5, 5, 5, 5};
-
-		plan = (LearnSignalPlan) {.leads = 1, .scaling = LEARN_SIGNAL_BY_SIGNAL};
-		CHECK(prepare(&plan, 4, flat, 0, dst, &used, &trouble) == DEV_OK && dst[0] == 0 && dst[3] == 0, "a flat signal is 0");
-	}
-	{
-		float		samples[400];
-
-		for (int i = 0; i < 400; i++)
-			samples[i] = (float) (1000 + 3 * wave(i, 0.03));
-		plan = (LearnSignalPlan) {.leads = 1, .rate = 4, .to_rate = 1, .scaling = LEARN_SIGNAL_BY_SIGNAL, .mark = true};
-		samples[200] = samples[201] = NAN;
-		float		prepared[200];
-
-		CHECK(prepare(&plan, 400, samples, 0, prepared, &used, &trouble) == DEV_OK && used == 100, "rate, scaling and marks together");
-		for (size_t i = 0; i < used; i++)
-		{
-			sum += prepared[2 * i];
-			squares += prepared[2 * i] * prepared[2 * i];
-		}
-		CHECK_NEAR(squares / 100, 1, 1e-5, "deviation 1");
-		CHECK(prepared[2 * 50 + 1] > 0.1f && prepared[2 * 20 + 1] < 0.01f, "the mark is where the gap is");
-		for (size_t i = 0; i < used; i++)
-			squares = prepared[2 * i + 1] < 0 || prepared[2 * i + 1] > 1 ? NAN : squares;
-		CHECK(!isnan(squares), "and no mark is outside 0 to 1");
-	}
-}
-
-static void
-test_plans(DevSession *session)
-{
-	float		mean[] = {0, 0};
-	float		deviation[] = {1, 0};
-	LearnSignalPlan good = {.leads = 2, .length = 100, .rate = 500, .to_rate = 100, .scaling = LEARN_SIGNAL_BY_SIGNAL};
-	LearnSignalPlan plan = good;
-
-	CHECK_STATUS(session, learn_signal_plan_check(session, &plan), DEV_OK, "a plan is fine");
-	plan.leads = 0;
-	CHECK_STATUS(session, learn_signal_plan_check(session, &plan), DEV_INVALID, "without leads it is not");
-	plan.leads = LEARN_SIGNAL_MOST_LEADS + 1;
-	CHECK_STATUS(session, learn_signal_plan_check(session, &plan), DEV_INVALID, "nor with too many");
-	plan = good;
-	plan.length = SIZE_MAX / 2;
-	CHECK_STATUS(session, learn_signal_plan_check(session, &plan), DEV_INVALID, "nor too long");
-	plan = good;
-	plan.to_rate = 0;
-	CHECK_STATUS(session, learn_signal_plan_check(session, &plan), DEV_INVALID, "nor with one rate");
-	plan.to_rate = NAN;
-	CHECK_STATUS(session, learn_signal_plan_check(session, &plan), DEV_INVALID, "nor one that is none");
-	plan.to_rate = 1;
-	CHECK_STATUS(session, learn_signal_plan_check(session, &plan), DEV_INVALID, "nor with rates too far apart");
-	plan = good;
-	plan.crop = (LearnCrop) 17;
-	CHECK_STATUS(session, learn_signal_plan_check(session, &plan), DEV_INVALID, "nor with a way that is none");
-	plan = good;
-	plan.scaling = LEARN_SIGNAL_BY_LEAD;
-	CHECK_STATUS(session, learn_signal_plan_check(session, &plan), DEV_INVALID, "nor without the statistics it needs");
-	plan.mean = mean;
-	plan.deviation = deviation;
-	CHECK_STATUS(session, learn_signal_plan_check(session, &plan), DEV_INVALID, "nor with a deviation of 0");
-	deviation[1] = 2;
-	CHECK_STATUS(session, learn_signal_plan_check(session, &plan), DEV_OK, "a positive one is fine");
-}
+/* ---- Windows ---- */
 
 static void
 test_windows(void)
@@ -297,24 +138,6 @@ test_windows(void)
 			covered = start + 100;
 	}
 	CHECK(covered == 1003, "no sample is left out");
-}
-
-static void
-test_moments(DevSession *session)
-{
-	const float first[] = {1, NAN, 2, NAN, NAN, NAN};
-	const float second[] = {9, NAN, 4, NAN};
-	LearnSignalMoments moments;
-	float		mean[2];
-	float		deviation[2];
-
-	CHECK_STATUS(session, learn_signal_moments_create(session, 2, &moments), DEV_OK, "moments are made");
-	learn_signal_moments_add(&moments, 3, first);
-	learn_signal_moments_add(&moments, 2, second);
-	learn_signal_moments_finish(&moments, mean, deviation);
-	CHECK_NEAR(mean[0], 4, 1e-6, "mean over signals");
-	CHECK_NEAR(deviation[0], sqrt((9 + 4 + 25 + 0) / 4.0), 1e-6, "deviation over signals");
-	CHECK(mean[1] == 0 && deviation[1] == 1, "a lead without values has mean 0 and deviation 1");
 }
 
 /* ---- Augmentation ---- */
@@ -449,11 +272,7 @@ main(void)
 	test_gaps();
 	test_checks();
 	test_rates();
-	test_lengths();
-	test_scaling();
-	test_plans(session);
 	test_windows();
-	test_moments(session);
 	test_augmentation();
 	dev_session_close(session);
 	return check_done();

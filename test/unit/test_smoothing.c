@@ -1,12 +1,12 @@
 /*
- * test_smoothing.c: quantiles and exact bounds against SciPy 1.x, certificates against what is known of a plane, and of a
- * table's model.
+ * test_smoothing.c: quantiles and exact bounds against SciPy 1.x, certificates against what is known of a plane, and of models of
+ * columns, images, signals and series.
  */
 #include "models.h"
 
 #include "idla/learn_robust.h"
 
-/* ---- Reference values: scipy.stats.norm.ppf, scipy.special.betainc, beta.ppf, binomtest ---- */
+/* ---- Reference values: scipy.stats.norm.ppf, scipy.special.betainc, beta.ppf ---- */
 
 static void
 test_quantiles(void)
@@ -49,10 +49,6 @@ test_bounds(void)
 		{5100, 10000, 0.001, 0.4944993067265927, 0.52548723663263108},
 		{50, 100, 0.025, 0.39832112950330095, 0.60167887049669899}
 	};
-	static const struct { uint64_t k; uint64_t n; double p; } tests[] = {
-		{5, 10, 1}, {6, 10, 0.75390625}, {9, 10, 0.021484375}, {10, 10, 0.001953125}, {0, 10, 0.001953125},
-		{60, 100, 0.056887933640980888}, {5200, 10000, 6.5935155986723428e-05}, {1, 3, 1}, {0, 0, 1}
-	};
 
 	for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
 	{
@@ -60,9 +56,6 @@ test_bounds(void)
 				   "lower bound of %d of %d", (int) bounds[i].k, (int) bounds[i].n);
 		CHECK_NEAR(learn_binomial_upper(bounds[i].k, bounds[i].n, bounds[i].alpha), bounds[i].high, 1e-11, "upper bound");
 	}
-	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-		CHECK_NEAR(learn_sign_test(tests[i].k, tests[i].n), tests[i].p, 1e-11, "sign test of %d of %d",
-				   (int) tests[i].k, (int) tests[i].n);
 }
 
 /* ---- Counts made up ---- */
@@ -97,7 +90,6 @@ test_certify(void)
 	LearnVoter	voter = {.context = &script, .n_classes = 3, .vote = script_vote};
 	LearnCertificate certificate;
 	uint64_t	counts[3];
-	int			class;
 
 	CHECK_STATUS(NULL, learn_certify(&how, &voter, counts, &certificate), DEV_OK, "a row is certified");
 	CHECK(certificate.class == 1, "as the class that was chosen");
@@ -112,12 +104,6 @@ test_certify(void)
 	CHECK(certificate.class == -1, "a class not chosen is not certified");
 	script = (Script) {.status = DEV_CANCELLED};
 	CHECK_STATUS(NULL, learn_certify(&how, &voter, counts, &certificate), DEV_CANCELLED, "a failed vote is passed on");
-	script = (Script) {.counts = {{4800, 5200, 0}}};
-	learn_smooth_predict(&how, &voter, counts, &class);
-	CHECK(class == 1, "52 against 48 of 10,000 can be told apart");
-	script = (Script) {.counts = {{4950, 5050, 0}}};
-	learn_smooth_predict(&how, &voter, counts, &class);
-	CHECK(class == -1, "50.5 against 49.5 cannot");
 }
 
 static void
@@ -197,54 +183,253 @@ test_plane(void)
 	}
 }
 
-/* ---- A table's model ---- */
+/* ---- Models ---- */
+
+#define CHANNELS 9
+#define SIDE 5
+#define SAMPLES 12
+#define LEADS 2
+#define BINS 6
+#define STORED_SAMPLES 17		/* longer than the network sees: it sees the middle */
+#define FIRST_SEEN 2			/* of them */
+#define MOST (4 + SIDE * SIDE + SAMPLES * LEADS + BINS)
+
+static const LearnField pixels = {.name = (char *) "scan", .kind = LEARN_IMAGE, .sample = LEARN_SAMPLE_U8, .dims = {SIDE, SIDE, 1}};
+static const LearnField leads = {.name = (char *) "ecg", .kind = LEARN_SIGNAL, .sample = LEARN_SAMPLE_F32, .dims = {SAMPLES, LEADS, 0}};
+static LearnSeriesChannel channel = {.n = 10, .mean = 3, .deviation = 4};
+static LearnSeriesPlan plan = {.n_channels = 1, .channels = &channel, .n_bins = BINS, .width = 1};
+
+/* One row of a model, and everything to certify it. */
+typedef struct Bench
+{
+	DevSession *session;
+	LearnModel *model;
+	LearnPredictor *predictor;
+	LearnConstraint constraints[CHANNELS];
+	float		raw[CHANNELS];
+	uint8_t		image[SIDE * SIDE];
+	float		signal[STORED_SAMPLES * LEADS];
+	float		bins[BINS + 2];
+	LearnBytes	fields[2];
+	LearnRowClassifier *row;
+	LearnClassifier classifier;
+	float		zeros[MOST];
+	float		inputs[16 * MOST];
+	float		scores[16 * 3];
+} Bench;
+
+static DevStatus
+build_bench(Bench *bench, DevHost *host, const ModelSpec *spec)
+{
+	DevStatus	status;
+
+	memset(bench, 0, sizeof(*bench));
+	status = dev_session_open(host, 3, &bench->session);
+	if (status == DEV_OK)
+		status = make_model(bench->session, spec, &bench->model);
+	if (status == DEV_OK)
+		status = learn_predictor_create(bench->session, bench->model, 16, &bench->predictor);
+	if (status != DEV_OK)
+		return status;
+	for (int i = 0; i < bench->model->n_channels; i++)
+		bench->constraints[i] = learn_constraint_free();
+	bench->constraints[0].mutable = false;
+	make_rows(bench->model, 1, 4, bench->raw);
+	bench->raw[1] = NAN;
+	for (size_t i = 0; i < SIDE * SIDE; i++)
+		bench->image[i] = (uint8_t) (20 + 8 * i);
+	for (size_t i = 0; i < STORED_SAMPLES * LEADS; i++)
+		bench->signal[i] = (float) sin(0.7 * (double) i);
+	for (size_t i = 0; i < BINS + 2; i++)
+		bench->bins[i] = i % 3 == 1 ? NAN : (float) i;
+	for (int i = 0; i < bench->model->n_fields; i++)
+	{
+		const LearnField *field = &bench->model->fields[i];
+
+		bench->fields[i] = field->kind == LEARN_IMAGE ? (LearnBytes) {bench->image, sizeof(bench->image)} :
+			field->kind == LEARN_SIGNAL ? (LearnBytes) {bench->signal, sizeof(bench->signal)} :
+			(LearnBytes) {bench->bins, sizeof(bench->bins)};
+	}
+	return learn_row_classifier_create(bench->predictor, bench->constraints, &bench->row);
+}
+
+static void
+open_bench(Bench *bench, const ModelSpec *spec)
+{
+	CHECK_OR_STOP(build_bench(bench, NULL, spec) == DEV_OK, "a model can be certified");
+	bench->classifier = learn_row_classifier(bench->row, bench->raw, bench->fields);
+	CHECK_OR_STOP(bench->classifier.n_inputs <= learn_row_classifier_inputs(bench->row) && bench->classifier.n_inputs <= MOST,
+				  "with a bounded number of inputs");
+}
+
+/* The model's own answer for the row as it is now. */
+static double
+predicted(Bench *bench)
+{
+	double		scores[3];
+
+	CHECK_STATUS(bench->session, learn_predict_scores(bench->predictor, 1, bench->raw, bench->fields, scores), DEV_OK, "predicted");
+	return scores[0];
+}
+
+/* What the classifier says when one input is moved by so much. */
+static double
+moved(Bench *bench, size_t input, float by)
+{
+	memset(bench->inputs, 0, sizeof(bench->zeros));
+	bench->inputs[input] = by;
+	CHECK_STATUS(bench->session, bench->classifier.score(bench->classifier.context, 1, bench->inputs, bench->scores), DEV_OK, "scored");
+	return (double) bench->scores[0];
+}
+
+static LearnCertificate
+certify(Bench *bench, double sigma, int copies)
+{
+	LearnSmoothing how = {.sigma = sigma, .n_choose = 50, .n_certify = copies, .alpha = 0.01};
+	LearnNoiseVoter noise = {
+		.classifier = &bench->classifier, .row = bench->zeros, .max_rows = 16, .inputs = bench->inputs, .scores = bench->scores
+	};
+	LearnVoter	voter = learn_noise_voter(&noise);
+	LearnCertificate certificate;
+	uint64_t	counts[3];
+
+	CHECK_STATUS(bench->session, learn_certify(&how, &voter, counts, &certificate), DEV_OK, "a row is certified");
+	return certificate;
+}
 
 static void
 test_table(void)
 {
 	ModelSpec	spec = {.architecture = LEARN_MLP, .task = LEARN_MULTICLASS, .n_columns = 8, .n_outputs = 3, .depth = 2,
 		.width = 16, .activation = -1, .seed = 5};
-	LearnSmoothing how = {.sigma = 0.1, .n_choose = 50, .n_certify = 500, .alpha = 0.01};
-	DevSession *session;
-	LearnModel *model;
-	LearnPredictor *predictor;
-	LearnConstraint constraints[9];
-	float		raw[9];
-	float		rows[32 * 9];
-	double		answers[32 * 3];
-	float		inputs[32 * 8];
-	float		scores[32 * 3];
-	float		here[8] = {0};
-	uint64_t	counts[3];
+	static Bench bench;
 	double		expected[3];
-	LearnTableClassifier table = {.constraints = constraints, .raw = raw, .max_rows = 32, .rows = rows, .answers = answers};
-	LearnClassifier classifier;
-	LearnNoiseVoter noise = {.classifier = &classifier, .row = here, .max_rows = 32, .inputs = inputs, .scores = scores};
-	LearnVoter	voter;
 	LearnCertificate certificate;
 	int			class = 0;
 
-	CHECK_OR_STOP(dev_session_open(NULL, 3, &session) == DEV_OK, "a session opens");
-	CHECK_STATUS(session, make_model(session, &spec, &model), DEV_OK, "a model");
-	CHECK_STATUS(session, learn_predictor_create(session, model, 32, &predictor), DEV_OK, "a predictor");
-	for (int i = 0; i < model->n_channels; i++)
-		constraints[i] = learn_constraint_free();
-	constraints[0].mutable = false;
-	make_rows(model, 1, 4, raw);
-	raw[1] = NAN;
-	learn_predict_scores(predictor, 1, raw, NULL, expected);
+	open_bench(&bench, &spec);
+	learn_predict_scores(bench.predictor, 1, bench.raw, NULL, expected);
 	for (int i = 1; i < 3; i++)
 		class = expected[i] > expected[class] ? i : class;
-	table.predictor = predictor;
-	classifier = learn_table_classifier(&table);
-	voter = learn_noise_voter(&noise);
-	CHECK(classifier.n_inputs == 3 && voter.n_classes == 3, "three of four numbers may move");
-	classifier.score(classifier.context, 1, here, scores);
-	CHECK_NEAR(scores[0], expected[0], 1e-6, "no noise is the row itself");
-	CHECK_STATUS(session, learn_certify(&how, &voter, counts, &certificate), DEV_OK, "a row of the table is certified");
-	CHECK(certificate.class == class && certificate.radius > 0, "as what the model says, within %.2f", certificate.radius);
-	CHECK(rows[0] == raw[0] && isnan(rows[1]) && rows[4] != raw[4], "what may not move and what is missing does not");
-	dev_session_close(session);
+	CHECK(bench.classifier.n_inputs == 3, "three of four numbers may move");
+	CHECK_NEAR(moved(&bench, 0, 0), expected[0], 1e-6, "no noise is the row itself");
+	CHECK_NEAR(moved(&bench, 0, 3), expected[0], 1e-6, "what is missing has none");
+	certificate = certify(&bench, 0.1, 500);
+	CHECK(certificate.class == class && certificate.radius > 0, "certified as what the model says, within %.2f", certificate.radius);
+	bench.raw[4] += 0.5f;
+	CHECK_NEAR(moved(&bench, 1, -0.5f), expected[0], 1e-5, "a number moves by its unit");
+	dev_session_close(bench.session);
+}
+
+/* An image and a signal beside columns: noise on each is the change of what is stored. */
+static void
+test_fields(void)
+{
+	const LearnField both[] = {pixels, leads};
+	ModelSpec	spec = {.architecture = LEARN_CNN, .task = LEARN_BINARY, .n_columns = 2, .depth = 1, .width = 4, .activation = -1,
+		.gain = 0.7, .fields = both, .n_fields = 2, .seed = 15};
+	static Bench bench;
+	double		plain;
+	double		changed;
+	size_t		numbers = 1;
+	size_t		sample = numbers + SIDE * SIDE + 5 * LEADS + 1;
+
+	open_bench(&bench, &spec);
+	CHECK(bench.classifier.n_inputs == numbers + SIDE * SIDE + SAMPLES * LEADS, "numbers, pixels and samples have noise");
+	plain = predicted(&bench);
+	CHECK_NEAR(moved(&bench, 0, 0), plain, 1e-6, "no noise is the row itself");
+	bench.image[7] += 51;
+	changed = predicted(&bench);
+	bench.image[7] -= 51;
+	CHECK_NEAR(moved(&bench, numbers + 7, 0.2f), changed, 1e-5, "noise on a pixel is a share of its range");
+	CHECK(fabs(changed - plain) > 1e-4, "and matters");
+	/* Lead 1 has a scale of 3: a third of the stored unit is one standard deviation. */
+	bench.signal[(FIRST_SEEN + 5) * LEADS + 1] += 0.5f;
+	changed = predicted(&bench);
+	bench.signal[(FIRST_SEEN + 5) * LEADS + 1] -= 0.5f;
+	CHECK_NEAR(moved(&bench, sample, 0.5f * 3), changed, 1e-5, "noise on a sample is in standard deviations");
+	CHECK(fabs(changed - plain) > 1e-4, "and matters");
+	CHECK(certify(&bench, 0.02, 300).class == (plain > 0), "certified as what the model says");
+	bench.fields[0] = (LearnBytes) {NULL, 0};
+	bench.fields[1].size = 4 * LEADS * sizeof(float);
+	bench.classifier = learn_row_classifier(bench.row, bench.raw, bench.fields);
+	CHECK(bench.classifier.n_inputs == numbers + 4 * LEADS, "neither a missing image nor padding has noise");
+	CHECK_NEAR(moved(&bench, 0, 0), predicted(&bench), 1e-6, "no noise is the row itself");
+	dev_session_close(bench.session);
+}
+
+/* A bin's noise is carried forward to those without a value, as the value is. */
+static void
+test_series(void)
+{
+	LearnField	field = {.name = (char *) "series", .kind = LEARN_SERIES, .sample = LEARN_SAMPLE_F32, .dims = {BINS, 1, 0}, .series = &plan};
+	ModelSpec	spec = {.architecture = LEARN_GRU, .task = LEARN_BINARY, .n_columns = 2, .depth = 1, .width = 8, .activation = -1,
+		.fields = &field, .n_fields = 1, .seed = 14};
+	static Bench bench;
+	double		plain;
+	double		changed;
+
+	open_bench(&bench, &spec);
+	CHECK(bench.classifier.n_inputs == 1 + BINS, "bins have noise, what was known before them has none");
+	plain = predicted(&bench);
+	CHECK_NEAR(moved(&bench, 0, 0), plain, 1e-6, "no noise is the row itself");
+	bench.bins[3] += 2;
+	changed = predicted(&bench);
+	bench.bins[3] -= 2;
+	CHECK_NEAR(moved(&bench, 1 + 1, 0.5f), changed, 1e-5, "noise on a bin is in standard deviations");
+	CHECK(fabs(changed - plain) > 1e-4, "and matters");
+	CHECK_NEAR(moved(&bench, 1 + 2, 3), plain, 1e-6, "an empty bin stays empty");
+	dev_session_close(bench.session);
+}
+
+static void
+test_row_memory(void)
+{
+	const LearnField both[] = {pixels, leads};
+	ModelSpec	spec = {.architecture = LEARN_CNN, .task = LEARN_BINARY, .n_columns = 2, .depth = 1, .width = 4, .activation = -1,
+		.fields = both, .n_fields = 2, .seed = 15};
+	static Bench bench;
+	CheckHost	counts;
+	DevHost		host = check_host(&counts, 0);
+	size_t		calls;
+	bool		survived = true;
+
+	CHECK(build_bench(&bench, &host, &spec) == DEV_OK, "a model can be certified");
+	dev_session_close(bench.session);
+	calls = counts.calls;
+	CHECK(counts.held == 0, "nothing is held afterwards");
+	for (size_t fail_at = 1; fail_at <= calls && survived; fail_at++)
+	{
+		DevStatus	status;
+
+		host = check_host(&counts, fail_at);
+		status = build_bench(&bench, &host, &spec);
+		dev_session_close(bench.session);
+		survived = status == DEV_NO_MEMORY && counts.held == 0;
+	}
+	CHECK(survived, "any of %zu allocations may fail", calls);
+}
+
+static bool
+stop_now(void *context)
+{
+	return *(bool *) context;
+}
+
+static void
+test_row_cancel(void)
+{
+	ModelSpec	spec = {.architecture = LEARN_CNN, .task = LEARN_BINARY, .n_columns = 2, .depth = 1, .width = 4, .activation = -1,
+		.fields = &pixels, .n_fields = 1, .seed = 15};
+	bool		stop = false;
+	DevHost		host = {.context = &stop, .cancelled = stop_now};
+	static Bench bench;
+
+	CHECK_OR_STOP(build_bench(&bench, &host, &spec) == DEV_OK, "a model can be certified");
+	bench.classifier = learn_row_classifier(bench.row, bench.raw, bench.fields);
+	stop = true;
+	CHECK(bench.classifier.score(bench.classifier.context, 1, bench.zeros, bench.scores) == DEV_CANCELLED, "a cancel is seen between passes");
+	dev_session_close(bench.session);
 }
 
 int
@@ -256,5 +441,9 @@ main(void)
 	test_check();
 	test_plane();
 	test_table();
+	test_fields();
+	test_series();
+	test_row_memory();
+	test_row_cancel();
 	return check_done();
 }

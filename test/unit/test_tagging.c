@@ -151,16 +151,23 @@ make_table(DevSession *session, size_t characters, size_t memory, TextTable *tab
 	return status;
 }
 
-static DevStatus
-train(TextTable *table, LearnArchitecture architecture, int epochs, int threads)
+static LearnNetwork
+ask(LearnArchitecture architecture)
 {
-	LearnNetwork network = {.architecture = architecture, .dropout = -1, .activation = -1, .width = 24,
-	.task = table->model.task, .fields = &table->field, .n_fields = 1};
+	return (LearnNetwork) {.architecture = architecture, .dropout = -1, .activation = -1, .width = 24};
+}
+
+static DevStatus
+train(TextTable *table, LearnNetwork network, int epochs, int threads)
+{
 	LearnTraining training = {.epochs = epochs, .patience = -1, .optimizer = -1, .decay = -1, .momentum = -1, .schedule = -1,
 		.warm_up = -1, .clip = -1, .average = -1, .linear = -1, .word_dropout = -1, .batch = 16, .seed = 9, .threads = threads,
 	.rate = 0.01, .augmented = -1};
 	LearnOutcome outcome;
 
+	network.task = table->model.task;
+	network.fields = &table->field;
+	network.n_fields = 1;
 	return learn_train(table->session, table->dataset, &table->model, &network, &training, &table->split, NULL, NULL, &table->notes,
 					   &outcome);
 }
@@ -197,18 +204,18 @@ score_rows(TextTable *table, size_t batch, double *scores)
 }
 
 static void
-check_text(LearnArchitecture architecture, int epochs)
+check_text(LearnNetwork network, int epochs)
 {
 	TextTable	table;
 	static double scores[3][ROWS];
 	uint32_t	rows[ROWS];
 	LearnPredictor *predictor;
-	const char *name = learn_architecture_names[architecture];
+	const char *name = learn_architecture_names[network.architecture];
 	size_t		right = 0;
 
 	CHECK_OR_STOP(make_table(open_session(), 0, 0, &table) == DEV_OK, "%s: notes are read", name);
 	CHECK(table.field.dims[0] % 16 == 0 && table.field.dims[0] >= 64 && table.field.dims[0] < 512, "long notes decide the length");
-	CHECK_STATUS(table.session, train(&table, architecture, epochs, 2), DEV_OK, "%s learns notes", name);
+	CHECK_STATUS(table.session, train(&table, network, epochs, 2), DEV_OK, "%s learns notes", name);
 	for (size_t row = 0; row < ROWS; row++)
 		rows[row] = (uint32_t) row;
 	score_rows(&table, 1, scores[0]);
@@ -247,19 +254,40 @@ check_vocabulary(void)
 
 /* ---- Tags ---- */
 
+/* Alone, tokens know nothing of what follows what, and no training teaches it. */
 static void
-check_tagger(LearnArchitecture architecture, int epochs)
+check_chain(TextTable *table, bool alone)
+{
+	LearnNet   *net = &table->model.nets[0];
+	bool		learned = false;
+	LearnGraph	built;
+
+	CHECK(net->network.tags_alone == alone, "the network says whether tokens stand alone");
+	CHECK_OR_STOP(learn_network_build(table->session, &net->network, NULL, &built) == DEV_OK, "it is built again");
+	for (int i = 0; i < 3; i++)
+	{
+		const NnParameterInfo *info = nn_graph_parameter(built.graph, built.crf[i]);
+
+		for (size_t j = 0; j < info->size; j++)
+			learned = learned || net->weights[info->offset + j] != 0;
+	}
+	CHECK(learned == !alone && (built.shares != NN_NONE) == alone, "and so do its weights");
+}
+
+static void
+check_tagger(LearnNetwork network, bool alone, int epochs)
 {
 	TextTable	table;
 	LearnPredictor *predictor;
 	LearnTagScores *scores;
 	LearnClassScore per_label[1];
 	LearnClassScore averages[3];
-	const char *name = learn_architecture_names[architecture];
+	const char *name = network.layers != NULL ? network.layers : learn_architecture_names[network.architecture];
 
 	CHECK_OR_STOP(make_table(open_session(), 8, 0, &table) == DEV_OK, "%s: tags are read", name);
 	CHECK(learn_labels_size(table.field.labels) == 1 && learn_model_outputs(&table.model) == 5, "there is one label, with O five tags");
-	CHECK_STATUS(table.session, train(&table, architecture, epochs, 2), DEV_OK, "%s learns tags", name);
+	CHECK_STATUS(table.session, train(&table, network, epochs, 2), DEV_OK, "%s learns tags", name);
+	check_chain(&table, alone);
 	CHECK_OR_STOP(learn_predictor_create(table.session, &table.model, 8, &predictor) == DEV_OK, "a predictor is made");
 	scores = learn_tag_scores_create(table.session, LEARN_IOBES, 1);
 	for (size_t row = 0; row < ROWS; row++)
@@ -322,7 +350,7 @@ check_same(void)
 	{
 		CHECK_OR_STOP(make_table(open_session(), 64, i, &tables[i]) == DEV_OK, "rows are read");
 		CHECK(learn_store_spilled(tables[i].dataset->stores[0]) == (i == 1), "with little memory they are in the file");
-		CHECK_STATUS(tables[i].session, train(&tables[i], LEARN_BILSTM_CRF, 2, 2), DEV_OK, "and learned from");
+		CHECK_STATUS(tables[i].session, train(&tables[i], ask(LEARN_BILSTM_CRF), 2, 2), DEV_OK, "and learned from");
 	}
 	CHECK(tables[0].model.nets[0].n_weights == tables[1].model.nets[0].n_weights &&
 		  memcmp(tables[0].model.nets[0].weights, tables[1].model.nets[0].weights,
@@ -331,16 +359,84 @@ check_same(void)
 		close_table(&tables[i]);
 }
 
+/* A text with one more wish. */
+static LearnNetwork
+with_positions(LearnPositions positions)
+{
+	LearnNetwork network = ask(LEARN_TRANSFORMER);
+
+	network.positions = positions;
+	return network;
+}
+
+static LearnNetwork
+alone(LearnNetwork network)
+{
+	network.tags_alone = true;
+	return network;
+}
+
+static LearnNetwork
+in_layers(const char *text)
+{
+	LearnNetwork network = ask(LEARN_LAYERS);
+
+	network.layers = (char *) text;
+	return network;
+}
+
+/* What a tagger's text cannot be. */
+static void
+check_texts_refused(void)
+{
+	static const struct
+	{
+		const char *text;
+		bool		alone;
+		const char *message;
+	}			texts[] = {
+		{"gru(8) last", false, "layer 2 of the layer text leaves no place for every token"},
+		{"conv(8) max_pool(2) crf", false, "layer 2 of the layer text leaves no place for every token"},
+		{"pad(1) gru(8)", false, "layer 2 of the layer text leaves no place for every token"},
+		{"crf gru(8)", false, "layer 1 of the layer text stands before the end"},
+		{"gru(8) crf", true, "the layer text ends in \"crf\", and the option \"crf\" is false"},
+		{"gru(8) join", false, "layer 2 of the layer text joins columns with places"}
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+	{
+		TextTable	table;
+		LearnNetwork network = in_layers(texts[i].text);
+
+		network.tags_alone = texts[i].alone;
+		CHECK_OR_STOP(make_table(open_session(), 8, 0, &table) == DEV_OK, "tags are read");
+		CHECK_STATUS(table.session, train(&table, network, 1, 1), DEV_INVALID, "\"%s\" is refused", texts[i].text);
+		if (!CHECK(strcmp(dev_message_text(table.session), texts[i].message) == 0, "saying %s", texts[i].message))
+			printf("#   said %s\n", dev_message_text(table.session));
+		close_table(&table);
+	}
+}
+
 int
 main(void)
 {
 	check_vocabulary();
-	check_text(LEARN_BAG, 12);
-	check_text(LEARN_CNN, 8);
-	check_text(LEARN_GRU, 8);
-	check_text(LEARN_TRANSFORMER, 10);
-	check_tagger(LEARN_BILSTM_CRF, 6);
-	check_tagger(LEARN_TRANSFORMER, 10);
+	check_text(ask(LEARN_BAG), 12);
+	check_text(ask(LEARN_CNN), 8);
+	check_text(ask(LEARN_GRU), 8);
+	check_text(ask(LEARN_TRANSFORMER), 10);
+	check_text(with_positions(LEARN_POSITIONS_LEARNED), 10);
+	check_text(with_positions(LEARN_POSITIONS_TIME), 10);
+	check_text(in_layers("dense(24) learned_positions attention(4) global_max"), 10);
+	check_text(in_layers("conv(8) batch_norm relu flatten dense(8) relu"), 10);
+	check_text(in_layers("conv(16) group_norm(4) relu max_pool(2) conv(16, 3, 2) relu global_max"), 10);
+	check_tagger(ask(LEARN_BILSTM_CRF), false, 6);
+	check_tagger(ask(LEARN_TRANSFORMER), false, 10);
+	check_tagger(alone(ask(LEARN_BILSTM_CRF)), true, 6);
+	check_tagger(alone(with_positions(LEARN_POSITIONS_LEARNED)), true, 10);
+	check_tagger(in_layers("dropout(0.3) bigru(24) dropout(0.3) crf"), false, 6);
+	check_tagger(in_layers("conv(32, 3) batch_norm relu bilstm(24)"), true, 8);
+	check_texts_refused();
 	check_bad_tags();
 	check_same();
 	return check_done();

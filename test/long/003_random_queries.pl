@@ -1,0 +1,150 @@
+# 003_random_queries.pl: random queries with predictions in them give the same rows in batches and row by row, for ten minutes.
+#
+# A query is grown from a seed: sources (tables, partitions, joins, subqueries, groups, sets), and over each of them a target list, conditions,
+# an order and a limit with calls of the predict family wherever an expression may stand. A crash, or a difference, names the seed.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $seconds = $ENV{IDLA_RANDOM_SECONDS} || 600;
+my $node = PostgreSQL::Test::Cluster->new('random');
+$node->init;
+$node->append_conf('postgresql.conf', <<'END');
+shared_preload_libraries = 'idla'
+idla.progress = off
+min_parallel_table_scan_size = 0
+parallel_setup_cost = 10
+parallel_tuple_cost = 0.001
+statement_timeout = 20s
+END
+$node->start;
+$node->safe_psql('postgres', <<'END');
+CREATE EXTENSION idla;
+CREATE TABLE p (id int PRIMARY KEY, a float8, b real, c int, d text, e numeric, f date, y boolean, z text);
+INSERT INTO p SELECT i, sin(i), CASE WHEN i % 9 > 0 THEN cos(i * 0.7) END, i % 17, (ARRAY['x', 'y', 'w'])[1 + i % 3], i % 101 / 10.0,
+	date '2020-01-01' + i % 300, sin(i) + cos(i * 0.7) > 0.3, (ARRAY['low', 'mid', 'top'])[1 + i % 17 / 6] FROM generate_series(1, 900) i;
+CREATE TABLE q (LIKE p) PARTITION BY LIST (d);
+CREATE TABLE q_x (extra text, LIKE p);
+ALTER TABLE q_x DROP COLUMN extra;
+ALTER TABLE q ATTACH PARTITION q_x FOR VALUES IN ('x');
+CREATE TABLE q_rest PARTITION OF q DEFAULT;
+INSERT INTO q SELECT * FROM p WHERE id <= 500;
+CREATE INDEX ON q (id);
+CREATE TABLE k AS SELECT i AS c, i / 4 AS g FROM generate_series(0, 15) i;
+CREATE VIEW v AS SELECT id, a, b, c, upper(d) AS d, e, f FROM p WHERE c < 12;
+ANALYZE;
+SELECT count(*) FROM idla_train('m', 'SELECT a, b, c, d, e, f, y FROM p', 'y', architecture => 'mlp', options => '{"epochs": 2, "folds": 1}');
+SELECT count(*) FROM idla_train('n', 'SELECT a, c, d, z FROM p', 'z', architecture => 'linear', options => '{"epochs": 2, "folds": 1}');
+END
+
+my $depth = 0;
+
+sub one_of { return $_[ int rand @_ ]; }
+sub chance { return rand() < $_[0]; }
+
+# A call about the row r.
+sub call
+{
+	return one_of("idla_predict('m', r)", "idla_predict('m', r, output => 'false')", "idla_predict('n', r, output => 'mid')",
+		"idla_predict('m', r, version => 1)", "length(idla_classify('n', r))::float8", "(idla_probabilities('n', r) ->> 'low')::float8",
+		"(idla_classify('m', r))::boolean::int::float8");
+}
+
+sub number
+{
+	my $level = shift // 0;
+	my @simple = (\&call, \&call, sub { 'r.a' }, sub { 'r.c::float8' }, sub { 'coalesce(r.b, 0)::float8' }, sub { sprintf '%.2f::float8', rand });
+	return one_of(@simple)->() if $level > 2 || chance(0.5);
+	return one_of(
+		sub { '(' . number($level + 1) . one_of(' + ', ' - ', ' * ') . number($level + 1) . ')' },
+		sub { 'CASE WHEN ' . condition($level + 1) . ' THEN ' . number($level + 1) . ' ELSE ' . number($level + 1) . ' END' },
+		sub { 'coalesce(nullif(' . number($level + 1) . ', 0), ' . number($level + 1) . ')' },
+		sub { 'greatest(' . number($level + 1) . ', ' . number($level + 1) . ')' },
+		sub { 'round(' . number($level + 1) . '::numeric, 3)::float8' },
+		sub { '(SELECT max(k.g) FROM k WHERE k.c <= r.c)::float8 + ' . number($level + 1) })->();
+}
+
+sub condition
+{
+	my $level = shift // 0;
+	return number($level + 1) . one_of(' > ', ' <= ') . number($level + 1) if $level > 1 || chance(0.6);
+	return one_of(
+		sub { '(' . condition($level + 1) . one_of(' AND ', ' OR ') . condition($level + 1) . ')' },
+		sub { 'NOT (' . condition($level + 1) . ')' },
+		sub { 'r.c < ' . int rand 17 },
+		sub { 'EXISTS (SELECT FROM k WHERE k.c = r.c AND k.g < ' . int(rand 4) . ')' },
+		sub { number($level + 1) . ' IS NOT NULL' })->();
+}
+
+# Something with the models' columns a to f, under the name r.
+sub source
+{
+	$depth++;
+	my @simple = ('p r', 'q r', 'v r', 'p r JOIN k USING (c)', 'k JOIN q r ON k.c = r.c', 'p r LEFT JOIN k ON k.c = r.c AND k.g > 1',
+		'k LEFT JOIN p r ON r.id = k.c * 60', 'k, LATERAL (SELECT * FROM p WHERE p.c = k.c LIMIT 5) r');
+	my $made = $depth > 2 || chance(0.6) ? one_of(@simple) : one_of(
+		sub { '(SELECT r.a, r.b, r.c, r.d, r.e, r.f FROM ' . source() . ' WHERE ' . condition(1) . ') r' },
+		sub { '(SELECT ' . number(2) . ' AS a, r.b, r.c, r.d, r.e, r.f FROM ' . source() . ') r' },
+		sub { '(SELECT avg(r.a) AS a, max(r.b) AS b, r.c, min(r.d) AS d, sum(r.e) AS e, max(r.f) AS f FROM ' . source() . ' GROUP BY r.c) r' },
+		sub { '(SELECT a, b, c, d, e, f FROM p WHERE c < 5 UNION ALL SELECT a, b, c, d, e, f FROM q WHERE c > 9) r' },
+		sub { '(SELECT DISTINCT a, b, c, d, e, f FROM q OFFSET 0) r' })->();
+	$depth--;
+	return $made;
+}
+
+sub query
+{
+	my $from = source();
+	my $where = chance(0.5) ? ' WHERE ' . condition() : '';
+	my @targets = map { number() . " AS x$_" } 1 .. 1 + int rand 3;
+	my $made = one_of(
+		sub { 'SELECT ' . join(', ', @targets) . ", r.c FROM $from$where" },
+		sub { 'SELECT r.c, avg(' . number() . ') FILTER (WHERE ' . condition() . '), max(' . number() . "), count(*) FROM $from$where GROUP BY r.c"
+				. (chance(0.3) ? ' HAVING min(' . number() . ') < 0.7' : '') },
+		sub { 'SELECT r.d, sum(' . number() . ") OVER (PARTITION BY r.c ORDER BY r.a, r.e, r.d, r.f, r.b) AS s FROM $from$where" },
+		sub { 'SELECT x1, r1 FROM (SELECT ' . $targets[0] . ", r.c AS r1 FROM $from$where ORDER BY 1, 2 LIMIT " . int(rand 40) . ') w' },
+		sub { 'SELECT idla_classify(\'n\', r) AS class, count(*) FROM ' . "$from$where GROUP BY 1" })->();
+	return $made;
+}
+
+# Sums of floats depend on the order of rows, so numbers are compared to nine places.
+sub compare
+{
+	my $made = shift;
+	my $digest = "SELECT count(*), md5(coalesce(string_agg(t, ',' ORDER BY t), '')) FROM (SELECT regexp_replace(x::text, '(\\d\\.\\d{1,8})[\\d]*(e-?\\d+)?', '\\1\\2', 'g') AS t FROM ($made) x) y";
+	my @answers;
+	for my $batches ('on', 'off')
+	{
+		my ($status, $out, $error) = $node->psql('postgres', "SET idla.batch_predict = $batches; SET max_parallel_workers_per_gather = " . int(rand 3) . "; $digest");
+		push @answers, $status == 0 ? $out : "error: " . ($error =~ /ERROR:  (.*)/ ? $1 : "status $status, $error");
+	}
+	return @answers;
+}
+
+my $seed = $ENV{IDLA_RANDOM_SEED} || int(time) % 1_000_000;
+note "seeds from $seed on";
+my $end = time + $seconds;
+my ($n, $errors, $batched, $bad) = (0, 0, 0, 0);
+while (time < $end && $bad < 5)
+{
+	srand($seed + $n++);
+	my $made = query();
+	my ($with, $without) = compare($made);
+	$errors++ if $with =~ /^error/;
+	if ($with ne $without)
+	{
+		$bad++;
+		diag "seed " . ($seed + $n - 1) . ": batches give $with, rows $without for $made";
+	}
+	$batched++ if $node->safe_psql('postgres', 'SELECT 1') && $n % 20 == 0
+		&& (($node->psql('postgres', "EXPLAIN $made"))[1] // '') =~ /IDLA Batch Predict/;
+}
+is($bad, 0, "$n random queries are the same in batches and row by row");
+cmp_ok($errors, '<', $n / 2, "$errors of them are errors, the same ones");
+cmp_ok($batched, '>', 0, 'and there were batches');
+is($node->safe_psql('postgres', 'SELECT 1'), '1', 'the server is there');
+$node->stop;
+done_testing();
