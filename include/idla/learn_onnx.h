@@ -14,10 +14,11 @@ typedef struct LearnOnnx
 
 /*
  * Inputs (rows, n), one a used column, by its name: float, n its channels, NaN for a missing value; or text, n = 1, for
- * categories, LEARN_ONNX_MISSING for a missing one. Outputs, all double: "prediction" (rows, outputs), what
- * learn_scores_to_answers gives, of binary, survival and regression models; "probabilities" (rows, classes or labels) of those
- * that have them. A column of such a name keeps it, and the output gets "_" behind its own. Names, classes and categories are UTF-8. DEV_INVALID
- * for what cannot be said in ONNX: fields, views, taggers, operators without such a form.
+ * categories, LEARN_ONNX_MISSING for a missing one; of images (rows, height, width, depth), decoded and of the model's size.
+ * Outputs, all double: "prediction" (rows, outputs), what learn_scores_to_answers gives, of binary, survival and regression
+ * models; "probabilities" (rows, classes or labels) of those that have them. A column of such a name keeps it, and the output
+ * gets "_" behind its own. Names, classes and categories are UTF-8. DEV_INVALID for what cannot be said in ONNX: other fields,
+ * views, taggers, operators without such a form.
  */
 #define LEARN_ONNX_MISSING "\\N"	/* as COPY writes NULL */
 extern DevStatus learn_onnx_write(DevSession *session, const LearnModel *model, const char *name, const char *target, LearnOnnx *file);

@@ -29,8 +29,8 @@ extern void nn_onnx_free(NnOnnx *onnx);
 extern DevSession *nn_onnx_session(const NnOnnx *onnx);
 extern DevStatus nn_onnx_status(const NnOnnx *onnx);	/* of the first failure, or DEV_OK */
 
-/* (rows, width) from outside. note: what a reader of the file should know of it. */
-extern NnOnnxValue nn_onnx_input(NnOnnx *onnx, const char *name, NnOnnxType type, size_t width, const char *note);
+/* (rows, dims ...) from outside. note: what a reader of the file should know of it. */
+extern NnOnnxValue nn_onnx_input(NnOnnx *onnx, const char *name, NnOnnxType type, int rank, const size_t *dims, const char *note);
 /* Gives the value (rows, width) a name and to the outside. */
 extern void nn_onnx_output(NnOnnx *onnx, NnOnnxValue value, const char *name, NnOnnxType type, size_t width, const char *note);
 /* Numbers that are part of the model: rank 0 to NN_MAX_RANK. */

@@ -24,6 +24,7 @@ typedef struct Writer
 	NnOnnxValue *parts;			/* (2 n_channels + n_codes): what is put side by side */
 	NnOnnxValue numbers;		/* (rows, n_numbers) */
 	NnOnnxValue codes;			/* (rows, n_codes) */
+	NnOnnxValue *fields;		/* (n_fields): scaled images, (rows, height, width, depth) */
 } Writer;
 
 static NnOnnxValue
@@ -62,12 +63,12 @@ write_input(Writer *writer, int first, int n)
 {
 	const LearnModel *model = writer->model;
 	bool		category = model->channels[first].kind == LEARN_CATEGORY;
+	const size_t width = (size_t) n;
 	char		note[LONGEST_NOTE];
 	NnOnnxValue input;
 
 	describe(model, first, n, note);
-	input = nn_onnx_input(writer->onnx, model->columns[model->channels[first].column], category ? NN_ONNX_STRING : NN_ONNX_FLOAT,
-						  (size_t) n, note);
+	input = nn_onnx_input(writer->onnx, model->columns[model->channels[first].column], category ? NN_ONNX_STRING : NN_ONNX_FLOAT, 1, &width, note);
 	for (int i = 0; i < n; i++)
 	{
 		const int64_t at = i;
@@ -98,6 +99,24 @@ write_inputs(Writer *writer)
 		if (used)
 			write_input(writer, first, n);
 	}
+}
+
+/* Pixels as they are stored, (value - center) * scale, one each a channel; what is missing is nothing after that. */
+static void
+write_image(Writer *writer, int number)
+{
+	const LearnField *field = &writer->model->fields[number];
+	NnOnnx	   *onnx = writer->onnx;
+	char		note[LONGEST_NOTE];
+	NnOnnxValue input;
+	NnOnnxValue scaled;
+
+	snprintf(note, sizeof(note), "image of %zu x %zu pixels and %zu channels%s; NaN stands for NULL", field->dims[0], field->dims[1], field->dims[2],
+			 field->sample == LEARN_SAMPLE_F32 ? "" : ", black being 0 and white 1");
+	input = nn_onnx_input(onnx, field->name, NN_ONNX_FLOAT, 3, field->dims, note);
+	scaled = nn_onnx_apply2(onnx, "Sub", input, nn_onnx_floats(onnx, 1, &field->dims[2], field->center));
+	scaled = nn_onnx_apply2(onnx, "Mul", scaled, nn_onnx_floats(onnx, 1, &field->dims[2], field->scale));
+	writer->fields[number] = nn_onnx_apply3(onnx, "Where", nn_onnx_apply1(onnx, "IsNaN", input), nn_onnx_float(onnx, 0), scaled);
 }
 
 /* ---- numbers ---- */
@@ -358,13 +377,29 @@ write_codes(Writer *writer)
 static NnOnnxValue
 write_net(Writer *writer, const LearnNet *net)
 {
-	const NnOnnxValue given[] = {writer->numbers, writer->codes};
+	int			n_fields = net->network.n_fields;
+	NnOnnxValue *given = dev_alloc(writer->session, (size_t) n_fields + 2, sizeof(NnOnnxValue));
+	NnNode	   *nodes = dev_alloc(writer->session, (size_t) n_fields + 2, sizeof(NnNode));
 	NnOnnxValue value = NN_NONE;
 	LearnGraph	built;
 
+	if (given == NULL || nodes == NULL)
+		return nn_onnx_fail(writer->onnx, DEV_NO_MEMORY, "no memory for %d fields", n_fields);
+
 	if (learn_network_build(writer->session, &net->network, NULL, &built) != DEV_OK)
 		return nn_onnx_fail(writer->onnx, dev_status(writer->session), "%s", dev_message_text(writer->session));
-	value = nn_graph_onnx(writer->onnx, built.graph, net->weights, built.output, (const NnNode[]) {built.numbers, built.codes}, given, 2);
+	given[0] = writer->numbers;
+	nodes[0] = built.numbers;
+	given[1] = writer->codes;
+	nodes[1] = built.codes;
+	for (int i = 0; i < n_fields; i++)
+	{
+		given[i + 2] = writer->fields[i];
+		nodes[i + 2] = built.planes[i][0];
+	}
+	value = nn_graph_onnx(writer->onnx, built.graph, net->weights, built.output, nodes, given, n_fields + 2);
+	dev_release(writer->session, given);
+	dev_release(writer->session, nodes);
 	return nn_onnx_cast(writer->onnx, value, NN_ONNX_DOUBLE);
 }
 
@@ -447,10 +482,12 @@ write_answers(Writer *writer, NnOnnxValue scores)
 static DevStatus
 check_model(DevSession *session, const LearnModel *model)
 {
-	if (model->n_fields > 0)
+	for (int i = 0; i < model->n_fields; i++)
 	{
-		dev_fail(session, DEV_INVALID, "input \"%s\" has no form in ONNX", model->fields[0].name);
-		dev_detail(session, "Images, signals, series and texts are prepared by idla itself.");
+		if (model->fields[i].kind == LEARN_IMAGE)
+			continue;
+		dev_fail(session, DEV_INVALID, "input \"%s\" has no form in ONNX", model->fields[i].name);
+		dev_detail(session, "Signals, series and texts are prepared by idla itself.");
 		dev_hint(session, "Export the model as \"safetensors\".");
 		return DEV_INVALID;
 	}
@@ -493,15 +530,19 @@ learn_onnx_write(DevSession *session, const LearnModel *model, const char *name,
 		return status;
 	writer.channels = dev_alloc(session, (size_t) model->n_channels + 1, sizeof(NnOnnxValue));
 	writer.parts = dev_alloc(session, (size_t) model->n_channels + 2, sizeof(NnOnnxValue));
-	if (writer.channels == NULL || writer.parts == NULL)
+	writer.fields = dev_alloc(session, (size_t) model->n_fields + 1, sizeof(NnOnnxValue));
+	if (writer.channels == NULL || writer.parts == NULL || writer.fields == NULL)
 		return DEV_NO_MEMORY;
 	write_inputs(&writer);
+	for (int i = 0; i < model->n_fields; i++)
+		write_image(&writer, i);
 	if (model->n_numbers > 0)
 		write_numbers(&writer);
 	if (model->n_codes > 0)
 		write_codes(&writer);
 	write_answers(&writer, write_scores(&writer));
 	write_notes(&writer, target);
+	dev_release(session, writer.fields);
 	dev_release(session, writer.channels);
 	dev_release(session, writer.parts);
 	return nn_onnx_write(writer.onnx, name, "A model of idla: one input a column, preprocessing and calibration included.", &file->bytes, &file->size);

@@ -227,7 +227,8 @@ new_value(NnOnnx *onnx, const char *name)
 
 /* ValueInfoProto: what comes in or goes out. */
 static void
-put_value_info(NnOnnx *onnx, Buffer *buffer, unsigned field, const char *name, NnOnnxType type, size_t width, const char *note)
+put_value_info(NnOnnx *onnx, Buffer *buffer, unsigned field, const char *name, NnOnnxType type, int rank, const size_t *dims,
+			   const char *note)
 {
 	Buffer	   *shape = &onnx->spare[0];
 	Buffer	   *inner = &onnx->spare[1];
@@ -235,8 +236,11 @@ put_value_info(NnOnnx *onnx, Buffer *buffer, unsigned field, const char *name, N
 
 	put_text(onnx, inner, 2, "rows");	/* dim_param */
 	put_message(onnx, shape, 1, inner);
-	put_integer(onnx, inner, 1, (int64_t) width);	/* dim_value */
-	put_message(onnx, shape, 1, inner);
+	for (int i = 0; i < rank; i++)
+	{
+		put_integer(onnx, inner, 1, (int64_t) dims[i]);	/* dim_value */
+		put_message(onnx, shape, 1, inner);
+	}
 	put_integer(onnx, inner, 1, type);	/* elem_type */
 	put_message(onnx, inner, 2, shape);
 	put_message(onnx, outer, 1, inner);	/* tensor_type */
@@ -247,9 +251,9 @@ put_value_info(NnOnnx *onnx, Buffer *buffer, unsigned field, const char *name, N
 }
 
 NnOnnxValue
-nn_onnx_input(NnOnnx *onnx, const char *name, NnOnnxType type, size_t width, const char *note)
+nn_onnx_input(NnOnnx *onnx, const char *name, NnOnnxType type, int rank, const size_t *dims, const char *note)
 {
-	put_value_info(onnx, &onnx->inputs, 11, name, type, width, note);
+	put_value_info(onnx, &onnx->inputs, 11, name, type, rank, dims, note);
 	return new_value(onnx, name);
 }
 
@@ -319,7 +323,7 @@ nn_onnx_output(NnOnnx *onnx, NnOnnxValue value, const char *name, NnOnnxType typ
 	if (onnx->status != DEV_OK || value == NN_NONE)
 		return;
 	put_node(onnx, "Identity", &value, 1, name);
-	put_value_info(onnx, &onnx->outputs, 12, name, type, width, note);
+	put_value_info(onnx, &onnx->outputs, 12, name, type, 1, &width, note);
 }
 
 /* TensorProto, values as raw bytes. */

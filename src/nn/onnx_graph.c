@@ -30,8 +30,7 @@ write_node(NnOnnx *onnx, const NnGraph *graph, const NnNodeData *node, const NnO
 	if (node->op->onnx != NULL)
 		return node->op->onnx(&made);
 	value = nn_onnx_fail(onnx, DEV_INVALID, "operator \"%s\" has no form in ONNX", node->op->name);
-	dev_hint(nn_onnx_session(onnx), "Linear models, perceptrons, residual networks, ensembles, additive models and layer texts of dense layers, "
-			 "activations and norms over ordinary columns can be exported.");
+	dev_hint(nn_onnx_session(onnx), "Export the model as \"safetensors\".");
 	return value;
 }
 

@@ -166,6 +166,12 @@ model_in_utf8(const LearnModel *model)
 		copy.channels[i].name = in_utf8(model->channels[i].name);
 		copy.channels[i].categories = all_in_utf8(model->channels[i].categories, model->channels[i].n_categories);
 	}
+	copy.fields = palloc(sizeof(LearnField) * (Size) Max(model->n_fields, 1));
+	for (int i = 0; i < model->n_fields; i++)
+	{
+		copy.fields[i] = model->fields[i];
+		copy.fields[i].name = in_utf8(model->fields[i].name);
+	}
 	return copy;
 }
 

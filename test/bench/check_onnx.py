@@ -122,6 +122,24 @@ def check_models(connection, failures):
                 check(f"{name} both {table}", np.concatenate([1 - mine, mine], axis=1), found["probabilities"], failures)
 
 
+def check_images(connection, failures):
+    """Pictures of real numbers beside a column: convolutions, pools and norms over places."""
+    connection.execute("""CREATE TABLE scans AS SELECT i AS id, i % 17 AS age, CASE WHEN i % 10 = 3 THEN NULL ELSE
+        (SELECT array_agg(line ORDER BY y) FROM (SELECT y, array_agg((sin(i * x * 0.7) * cos(y * i * 0.3) * 5 + i % 3)::real ORDER BY x) AS line
+        FROM generate_series(1, 16) y, generate_series(1, 12) x GROUP BY y) l) END AS scan, i % 3 = 1 AS sick FROM generate_series(1, 120) i""")
+    rows = connection.execute("SELECT age, scan FROM scans ORDER BY id").fetchall()
+    blank = np.full((16, 12), np.nan)
+    columns = {"age": np.array([[row[0]] for row in rows], dtype=np.float32),
+               "scan": np.array([blank if row[1] is None else row[1] for row in rows], dtype=np.float32)[..., None]}
+    for name, architecture in (("cnn", "cnn"), ("resnet20", "resnet20"), ("places", "pad(1) conv(8, 3, 2) group_norm(4) relu mirror max_pool(2) conv(8, 1) average_pool(2) "
+                                                                                    "batch_norm gelu global_max join dense(8) relu")):
+        connection.execute("SELECT idla_train(%s, 'SELECT age, scan, sick FROM scans', 'sick', architecture => %s, options => %s)",
+                           (name, architecture, Jsonb({"epochs": 3, "seed": 1, "threads": 1, "width": 8, "columns": {"scan": "image"}} if "(" not in architecture else
+                                                      {"epochs": 3, "seed": 1, "threads": 1, "columns": {"scan": "image"}})))
+        found, _ = onnx_answers(connection.execute("SELECT idla_export(%s, 'onnx')", (name,)).fetchone()[0], columns)
+        check(f"images {name}", answers(connection, name, "sick", None, "scans"), found["prediction"], failures)
+
+
 def check_weights(connection, failures):
     """The mlp's first layer and on, from the tensors of the file and the numbers of its manifest."""
     source = "SELECT age, lab, sick FROM patients"
@@ -190,6 +208,7 @@ def main():
     failures = []
     print(f"onnxruntime {onnxruntime.__version__}, onnx {onnx.__version__}, torch {torch.__version__}")
     check_models(connection, failures)
+    check_images(connection, failures)
     check_weights(connection, failures)
     check_mapping(connection, failures)
     if failures:

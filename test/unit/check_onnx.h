@@ -11,7 +11,7 @@
 
 #define ONNX_RANK 6
 #define ONNX_VALUES 4000
-#define ONNX_ATTRIBUTES 4
+#define ONNX_ATTRIBUTES 6
 #define MUST(condition) \
 	do { \
 		if (!(condition)) \
@@ -538,11 +538,11 @@ log_sum(const double *x, size_t n, size_t step)
 	return largest + log(sum);
 }
 
+/* One axis that stays. */
 static Tensor *
-reduce(Onnx *onnx, const char *op, const Tensor *src, int64_t wanted)
+reduce(Onnx *onnx, const char *op, const Tensor *src, int64_t wanted, bool keep)
 {
 	int			axis = axis_of(wanted, src->rank);
-	bool		keep = integer_attribute(onnx, "keepdims", 1) != 0;
 	size_t		dims[ONNX_RANK];
 	size_t		n = src->dims[axis];
 	int			rank = 0;
@@ -563,10 +563,137 @@ reduce(Onnx *onnx, const char *op, const Tensor *src, int64_t wanted)
 
 		if (strcmp(op, "ReduceLogSumExp") == 0)
 			made->values[i] = log_sum(x, n, behind);
+		else if (strcmp(op, "ReduceMax") == 0)
+			for (size_t k = 0; k < n; k++)
+				made->values[i] = k == 0 ? x[0] : fmax(made->values[i], x[k * behind]);
 		else
 			for (size_t k = 0; k < n; k++)
 				made->values[i] += x[k * behind];
 		if (strcmp(op, "ReduceMean") == 0)
+			made->values[i] /= (double) n;
+	}
+	return made;
+}
+
+/* Several axes, from the last on; none of the operators minds the order. */
+static Tensor *
+reduce_all(Onnx *onnx, const char *op, const Tensor *src)
+{
+	const Attribute *axes = attribute(onnx, "axes");
+	bool		keep = integer_attribute(onnx, "keepdims", 1) != 0;
+	Tensor	   *made = NULL;
+
+	MUST(axes != NULL && axes->n > 0 && (axes->n == 1 || strcmp(op, "ReduceLogSumExp") != 0));
+	for (size_t i = axes->n; i > 0; i--)
+		src = made = reduce(onnx, op, src, axes->integers[i - 1], keep);
+	return made;
+}
+
+static Tensor *
+transpose(Onnx *onnx, const Tensor *src)
+{
+	const int64_t *order = attribute(onnx, "perm")->integers;
+	size_t		dims[ONNX_RANK];
+	Tensor	   *made;
+
+	for (int i = 0; i < src->rank; i++)
+		dims[i] = src->dims[order[i]];
+	made = new_tensor(onnx, src->rank, dims);
+	for (size_t i = 0; i < made->size; i++)
+	{
+		size_t		places[ONNX_RANK];
+		size_t		rest = i;
+		size_t		at = 0;
+
+		for (int d = made->rank - 1; d >= 0; d--)
+		{
+			places[order[d]] = rest % dims[d];
+			rest /= dims[d];
+		}
+		for (int d = 0; d < src->rank; d++)
+			at = at * src->dims[d] + places[d];
+		made->values[i] = src->values[at];
+	}
+	return made;
+}
+
+/* Zeros around, or the reverse of one axis. */
+static Tensor *
+shift(Onnx *onnx, const char *op, Tensor *const *src)
+{
+	bool		pads = strcmp(op, "Pad") == 0;
+	int			axis = pads ? -1 : (int) src[3]->values[0];
+	size_t		dims[ONNX_RANK];
+	Tensor	   *made;
+
+	for (int d = 0; d < src[0]->rank; d++)
+		dims[d] = src[0]->dims[d] + (pads ? (size_t) (src[1]->values[d] + src[1]->values[src[0]->rank + d]) : 0);
+	MUST(pads || (src[1]->values[0] == -1 && src[2]->values[0] < -1e18 && src[4]->values[0] == -1));
+	made = new_tensor(onnx, src[0]->rank, dims);
+	for (size_t i = 0; i < src[0]->size; i++)
+	{
+		size_t		rest = i;
+		size_t		at = 0;
+		size_t		step = 1;
+
+		for (int d = made->rank - 1; d >= 0; d--)
+		{
+			size_t		place = rest % src[0]->dims[d];
+
+			place = d == axis ? dims[d] - 1 - place : place + (pads ? (size_t) src[1]->values[d] : 0);
+			at += place * step;
+			step *= dims[d];
+			rest /= src[0]->dims[d];
+		}
+		made->values[at] = src[0]->values[i];
+	}
+	return made;
+}
+
+/* Conv (without bias), MaxPool and AveragePool of images (batch, channels, height, width). */
+static Tensor *
+slide(Onnx *onnx, const char *op, Tensor *const *src)
+{
+	const Tensor *x = src[0];
+	const int64_t *kernel = attribute(onnx, "kernel_shape")->integers;
+	const int64_t *stride = attribute(onnx, "strides")->integers;
+	const int64_t *pads = attribute(onnx, "pads")->integers;
+	bool		pool = strcmp(op, "Conv") != 0;
+	const int64_t *dilation = pool ? (const int64_t[]) {1, 1} : attribute(onnx, "dilations")->integers;
+	size_t		groups = (size_t) integer_attribute(onnx, "group", 1);
+	size_t		inside = pool ? 1 : src[1]->dims[1];
+	size_t		dims[4] = {x->dims[0], pool ? x->dims[1] : src[1]->dims[0]};
+	Tensor	   *made;
+
+	for (int d = 0; d < 2; d++)
+		dims[2 + d] = (size_t) (((int64_t) x->dims[2 + d] + pads[d] + pads[2 + d] - (kernel[d] - 1) * dilation[d] - 1) / stride[d] + 1);
+	made = new_tensor(onnx, 4, dims);
+	MUST(pool || (src[1]->dims[2] == (size_t) kernel[0] && src[1]->dims[3] == (size_t) kernel[1] && inside * groups == x->dims[1]));
+	for (size_t i = 0; i < made->size; i++)
+	{
+		size_t		out = i / (dims[2] * dims[3]) % dims[1];
+		size_t		n = 0;
+
+		for (size_t c = 0; c < inside; c++)
+			for (int64_t k = 0; k < kernel[0] * kernel[1]; k++)
+			{
+				int64_t		row = (int64_t) (i / dims[3] % dims[2]) * stride[0] + k / kernel[1] * dilation[0] - pads[0];
+				int64_t		col = (int64_t) (i % dims[3]) * stride[1] + k % kernel[1] * dilation[1] - pads[1];
+				size_t		channel = pool ? out : out / (dims[1] / groups) * inside + c;
+				double		value;
+
+				if (row < 0 || col < 0 || row >= (int64_t) x->dims[2] || col >= (int64_t) x->dims[3])
+					continue;
+				value = x->values[((i / (dims[1] * dims[2] * dims[3]) * x->dims[1] + channel) * x->dims[2] + (size_t) row) * x->dims[3] + (size_t) col];
+				if (!pool)
+					made->values[i] += value * src[1]->values[(out * inside + c) * (size_t) (kernel[0] * kernel[1]) + (size_t) k];
+				else if (op[0] == 'A')
+					made->values[i] += value;
+				else
+					made->values[i] = n == 0 ? value : fmax(value, made->values[i]);
+				n++;
+			}
+		if (op[0] == 'A')
 			made->values[i] /= (double) n;
 	}
 	return made;
@@ -632,9 +759,15 @@ compute(Onnx *onnx, const char *op, Tensor *const *src, int n)
 	if (strcmp(op, "Reshape") == 0 || strcmp(op, "Unsqueeze") == 0 || strcmp(op, "Squeeze") == 0)
 		return reshape(onnx, op, src[0], src[1]);
 	if (strcmp(op, "ReduceSum") == 0)
-		return reduce(onnx, op, src[0], (int64_t) src[1]->values[0]);
+		return reduce(onnx, op, src[0], (int64_t) src[1]->values[0], integer_attribute(onnx, "keepdims", 1) != 0);
 	if (strncmp(op, "Reduce", 6) == 0)
-		return reduce(onnx, op, src[0], attribute(onnx, "axes")->integers[0]);
+		return reduce_all(onnx, op, src[0]);
+	if (strcmp(op, "Transpose") == 0)
+		return transpose(onnx, src[0]);
+	if (strcmp(op, "Pad") == 0 || strcmp(op, "Slice") == 0)
+		return shift(onnx, op, src);
+	if (strcmp(op, "Conv") == 0 || strcmp(op, "MaxPool") == 0 || strcmp(op, "AveragePool") == 0)
+		return slide(onnx, op, src);
 	if (strcmp(op, "LabelEncoder") == 0)
 		return encode_labels(onnx, src[0]);
 	MUST(strcmp(op, "Softmax") == 0 || strcmp(op, "LogSoftmax") == 0 || strcmp(op, "LayerNormalization") == 0);
@@ -673,11 +806,11 @@ run_node(Onnx *onnx, Span span)
 	onnx->n_nodes++;
 }
 
-/* An input: what it is called is the caller's; values (rows, width) or texts. */
+/* An input: what it is called is the caller's; values or texts. */
 static void
-give_input(Onnx *onnx, const char *name, size_t rows, size_t width, const float *values, const char *const *texts)
+give_input(Onnx *onnx, const char *name, int rank, const size_t *dims, const float *values, const char *const *texts)
 {
-	Tensor	   *tensor = new_tensor(onnx, 2, (const size_t[]) {rows, width});
+	Tensor	   *tensor = new_tensor(onnx, rank, dims);
 
 	snprintf(tensor->name, sizeof(tensor->name), "%s", name);
 	tensor->texts = texts;

@@ -10,6 +10,7 @@
 #include "idla/nn_onnx.h"
 
 #define N_ROWS 40
+#define MOST_PIXELS 1000		/* of the one image that a model may have */
 
 static const char *const odd_texts[] = {"\\N", "never seen", ""};
 
@@ -18,6 +19,8 @@ typedef struct Rows
 	float		raw[N_ROWS * 64];
 	float		column[64][N_ROWS];
 	const char *texts[64][N_ROWS];
+	float		pixels[N_ROWS * MOST_PIXELS];
+	LearnBytes	images[N_ROWS];
 } Rows;
 
 /* Raw rows of the model, and the same as the file's inputs: infinities, unknown and missing texts among them. */
@@ -35,7 +38,8 @@ give_rows(Onnx *onnx, const LearnModel *model, Rows *rows)
 
 			if (channel->kind == LEARN_CATEGORY)
 			{
-				rows->texts[c][i] = isnan(*raw) ? odd_texts[0] : i % 9 == 0 ? odd_texts[1] : i % 11 == 0 ? odd_texts[2] : channel->categories[(int) *raw];
+				rows->texts[c][i] = isnan(*raw) ? odd_texts[0] : i % 9 == 0 ? odd_texts[1] : i % 11 == 0 ? odd_texts[2] :
+					channel->categories[(int) *raw];
 				*raw = isnan(*raw) ? *raw : learn_category_code(channel, rows->texts[c][i], strlen(rows->texts[c][i]));
 			}
 			else if (i % 13 == 5)
@@ -45,8 +49,24 @@ give_rows(Onnx *onnx, const LearnModel *model, Rows *rows)
 			rows->column[c][i] = *raw;
 		}
 		if (channel->number_input != NN_NONE || channel->code_input != NN_NONE)
-			give_input(onnx, model->columns[channel->column], N_ROWS, 1, rows->column[c], channel->kind == LEARN_CATEGORY ? rows->texts[c] : NULL);
+			give_input(onnx, model->columns[channel->column], 2, (const size_t[]) {N_ROWS, 1}, rows->column[c],
+					   channel->kind == LEARN_CATEGORY ? rows->texts[c] : NULL);
 	}
+}
+
+/* Some images are missing: they are stored as nothing, and NaN in the file. */
+static void
+give_images(Onnx *onnx, const LearnModel *model, Rows *rows)
+{
+	const LearnField *field = &model->fields[0];
+	size_t		n = field->dims[0] * field->dims[1] * field->dims[2];
+
+	MUST(n <= MOST_PIXELS);
+	for (size_t i = 0; i < N_ROWS * n; i++)
+		rows->pixels[i] = (i / n) % 9 == 4 ? NAN : (float) model_normal(11, i);
+	for (size_t i = 0; i < N_ROWS; i++)
+		rows->images[i] = i % 9 == 4 ? (LearnBytes) {NULL, 0} : (LearnBytes) {rows->pixels + i * n, n * sizeof(float)};
+	give_input(onnx, field->name, 4, (const size_t[]) {N_ROWS, field->dims[0], field->dims[1], field->dims[2]}, rows->pixels, NULL);
 }
 
 /* The columns are called as their channels are, the classes by letters. */
@@ -54,8 +74,10 @@ static void
 name_columns(DevSession *session, LearnModel *model)
 {
 	model->columns = dev_alloc(session, (size_t) model->n_columns, sizeof(char *));
-	for (int i = 0; i < model->n_columns; i++)
+	for (int i = 0; i < model->n_channels; i++)
 		model->columns[i] = model->channels[i].name;
+	for (int i = 0; i < model->n_fields; i++)
+		model->columns[model->fields[i].column] = model->fields[i].name;
 	model->classes = (char **) model_labels;
 }
 
@@ -71,7 +93,8 @@ dress(DevSession *session, LearnModel *model, bool quantiles)
 	{
 		LearnChannel *channel = &model->channels[c];
 
-		channel->scaling = c % 8 == 0 ? LEARN_ROBUST : c % 8 == 1 ? (quantiles ? LEARN_QUANTILE : LEARN_ROBUST) : c % 8 == 4 ? LEARN_STANDARD : LEARN_UNSCALED;
+		channel->scaling = c % 8 == 0 ? LEARN_ROBUST : c % 8 == 1 ? (quantiles ? LEARN_QUANTILE : LEARN_ROBUST) :
+			c % 8 == 4 ? LEARN_STANDARD : LEARN_UNSCALED;
 		channel->n_quantiles = channel->scaling == LEARN_QUANTILE ? 9 : 0;
 		channel->quantiles = steps;
 		channel->fill = 0.5f;
@@ -132,16 +155,19 @@ test_model(const ModelSpec *spec, bool quantiles, const char *what)
 	dress(session, model, quantiles);
 	CHECK_STATUS(session, learn_onnx_write(session, model, "model", "target", &file), DEV_OK, "%s is written", what);
 	give_rows(&onnx, model, &rows);
+	if (model->n_fields > 0)
+		give_images(&onnx, model, &rows);
 	run_onnx(&onnx, file.bytes, file.size);
 	MUST(learn_predictor_create(session, model, 16, &predictor) == DEV_OK);
-	CHECK_STATUS(session, learn_predict_scores(predictor, N_ROWS, rows.raw, NULL, answers), DEV_OK, "and answers");
+	CHECK_STATUS(session, learn_predict_scores(predictor, N_ROWS, rows.raw, rows.images, answers), DEV_OK, "and answers");
 	learn_scores_to_answers(model, N_ROWS, answers);
 	CHECK_NEAR(difference(model, &onnx, answers), 0, 1e-5, "%s answers the same in %d operators", what, onnx.n_nodes);
 	forget_onnx(&onnx);
 	dev_session_close(session);
 }
 
-static const char all_layers[] = "dense(12) relu batch_norm dense(12) gelu layer_norm dense(8) silu dropout(0.5) dense(8) mish dense(8) selu dense(8) tanh";
+static const char all_layers[] = "dense(12) relu batch_norm dense(12) gelu layer_norm dense(8) silu dropout(0.5) dense(8) mish "
+	"dense(8) selu dense(8) tanh";
 
 static void
 test_models(void)
@@ -190,7 +216,25 @@ test_models(void)
 	test_model(&spec, false, "a model of survival");
 }
 
-/* What graphs of tables do not have is said by its name. */
+static void
+test_images(void)
+{
+	static const LearnField scan = {.name = (char *) "scan",.kind = LEARN_IMAGE,.sample = LEARN_SAMPLE_F32,.dims = {14, 10, 3}};
+	ModelSpec	spec = {.architecture = LEARN_CNN,.task = LEARN_BINARY,.n_columns = 4,.n_nets = 1,.n_outputs = 1,.depth = 2,.width = 4,
+		.activation = DEV_MAP_RELU,.fields = &scan,.n_fields = 1,.seed = 5};
+
+	test_model(&spec, false, "a convolutional network");
+	spec.architecture = LEARN_RESNET20;
+	spec.depth = 1;
+	test_model(&spec, false, "a residual network over an image");
+	spec.architecture = LEARN_LAYERS;
+	spec.layers = "pad(2) conv(8, 4, 2) group_norm(4) relu mirror max_pool(2) conv(8, 1) average_pool(2) batch_norm global_max join dense(8) relu";
+	test_model(&spec, false, "a layer text of places");
+	spec.layers = "conv(4, 3, 1) relu flatten dense(6) tanh";
+	test_model(&spec, false, "one that flattens them");
+}
+
+/* What has no such form is said by its name. */
 static void
 test_refusals(void)
 {
@@ -199,7 +243,7 @@ test_refusals(void)
 	ModelSpec	spec = {.architecture = LEARN_LINEAR,.task = LEARN_BINARY,.n_columns = 3,.n_nets = 1,.n_outputs = 1,.activation = -1,.seed = 5};
 	LearnModel *model;
 	LearnOnnx	file;
-	LearnField	field = {.name = (char *) "scan"};
+	LearnField	field = {.name = (char *) "wave",.kind = LEARN_SIGNAL};
 	NnOnnx	   *onnx;
 	NnGraph    *graph;
 	NnShape		shape = nn_shape(2, 5, 3, 0, 0);
@@ -214,7 +258,7 @@ test_refusals(void)
 	name_columns(session, model);
 	model->fields = &field;
 	model->n_fields = 1;
-	CHECK(learn_onnx_write(session, model, "model", NULL, &file) == DEV_INVALID && strstr(dev_message_text(session), "\"scan\"") != NULL,
+	CHECK(learn_onnx_write(session, model, "model", NULL, &file) == DEV_INVALID && strstr(dev_message_text(session), "\"wave\"") != NULL,
 		  "an input that ONNX cannot prepare is named");
 	model->n_fields = 0;
 	model->n_views = 4;
@@ -226,7 +270,7 @@ test_refusals(void)
 	last = nn_last(graph, input, NN_NONE, false);
 	nn_graph_keep(graph, last);
 	MUST(nn_graph_compile(graph) == DEV_OK);
-	value = nn_onnx_input(onnx, "moments", NN_ONNX_FLOAT, 15, "");
+	value = nn_onnx_input(onnx, "moments", NN_ONNX_FLOAT, 2, shape.dims, "");
 	value = nn_graph_onnx(onnx, graph, NULL, last, &input, &value, 1);
 	CHECK(value == NN_NONE && nn_onnx_status(onnx) == DEV_INVALID && strstr(dev_message_text(session), "operator \"last\"") != NULL,
 		  "an operator without such a form is named");
@@ -310,6 +354,7 @@ int
 main(void)
 {
 	test_models();
+	test_images();
 	test_refusals();
 	test_names();
 	test_memory();

@@ -29,7 +29,8 @@ make(const char *header, long said, size_t n)
 	return image;
 }
 
-static const char good[] = "{\"__metadata__\":{\"b\":\"2\",\"a\\n\":\"\\u00e9\\ud83d\\ude00\\\"\"}, \"x/y\" : {\"shape\":[2,1],\"data_offsets\":[4,12],\"dtype\":\"F32\"},"
+static const char good[] = "{\"__metadata__\":{\"b\":\"2\",\"a\\n\":\"\\u00e9\\ud83d\\ude00\\\"\"},"
+	" \"x/y\" : {\"shape\":[2,1],\"data_offsets\":[4,12],\"dtype\":\"F32\"},"
 	"\"empty\":{\"dtype\":\"F64\",\"shape\":[0,3],\"data_offsets\":[12,12]},\"a\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]},"
 	"\"scalar\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[12,20]}}  \n";
 
@@ -89,10 +90,13 @@ test_damaged(DevSession *session)
 		{"{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", -1, 0, "lacks its dtype, shape or data_offsets"},
 		{"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"shape\":[1],\"data_offsets\":[0,4]}}", -1, 4, "\"shape\" twice"},
 		{"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"more\":1}}", -1, 4, "\"more\" twice, or should not"},
-		{"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}", -1, 3, "\"b\" overlaps \"a\""},
-		{"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[2,3]}}", -1, 3, "1 bytes before tensor \"b\""},
+		{"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},"
+			"\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}", -1, 3, "\"b\" overlaps \"a\""},
+		{"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+			"\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[2,3]}}", -1, 3, "1 bytes before tensor \"b\""},
 		{"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", -1, 3, "The last 2 bytes belong to no tensor"},
-		{"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"\\u0061\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", -1, 2, "\"a\" is there twice"},
+		{"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+			"\"\\u0061\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", -1, 2, "\"a\" is there twice"},
 		{"{\"__metadata__\":{\"a\":\"\",\"a\":\"\"}}", -1, 0, "\"a\" twice"},
 		{"{\"__metadata__\":{},\"__metadata__\":{}}", -1, 0, "\"__metadata__\" twice"},
 		{"{\"__metadata__\":{\"a\":1}}", -1, 0, "is not a text"},
