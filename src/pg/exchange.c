@@ -201,6 +201,7 @@ idla_export(PG_FUNCTION_ARGS)
 	require_argument(fcinfo, 0, "the model to export");
 	relid = PG_GETARG_OID(0);
 	format = format_argument(fcinfo);
+	LockRelationOid(relid, AccessShareLock);
 	idla_require_model(relid);
 	idla_model_require(relid, IDLA_RIGHT_COPY);
 	loaded = idla_load(relid, idla_version_argument(fcinfo, 2), GetActiveSnapshot(), CurrentMemoryContext);
