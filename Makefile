@@ -13,7 +13,8 @@ IDLA_VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" idla.contr
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
-.PHONY: all test test-long demo docs bench-quality bench-quality-deep bench-robust bench-speed bench-speed-deep bench-serving check-onnx compile-check
+.PHONY: all test test-long demo docs bench-quality bench-quality-tables bench-quality-deep bench-robust bench-speed bench-speed-tables bench-speed-deep
+.PHONY: bench-serving check-onnx compile-check
 all:
 
 include engine.mk
@@ -97,7 +98,11 @@ BENCH_PYTHON = python3
 BENCH_DATA = ../shared/data
 BENCH_ARGS =
 
-bench-quality:
+# Each of these two runs its parts one after another; BENCH_ARGS are for a part by itself.
+bench-quality: bench-quality-tables bench-quality-deep bench-robust
+bench-speed: bench-speed-tables bench-speed-deep
+
+bench-quality-tables:
 	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/quality.py --data '$(abspath $(BENCH_DATA))' $(BENCH_ARGS)
 
 bench-quality-deep:
@@ -110,7 +115,7 @@ bench-robust:
 check-onnx:
 	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/check_onnx.py
 
-bench-speed:
+bench-speed-tables:
 	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/speed.py $(BENCH_ARGS)
 
 bench-serving:

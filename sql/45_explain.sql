@@ -23,6 +23,28 @@ AS 'MODULE_PATHNAME', 'idla_explain_parts';
 COMMENT ON FUNCTION idla_explain_parts(regclass, record, text, text, int, text, int, int) IS
 'What each part of an image, a signal or a text adds to a row''s prediction, largest first; the last row, without a rank, is everything else, so that all rows add up to prediction - baseline of idla_explain. segments: patches along each side of an image (7 by default), stretches of a signal''s time (16). A text is divided into its words. first and last count pixels row by row, samples of a lead, or characters, from 1. method: integrated_gradients or shapley; by default the first, but the second for rocket, whose features have no gradients.';
 
+CREATE FUNCTION idla_explain_tags(
+	model regclass, input text, method text DEFAULT NULL, top int DEFAULT 5, version int DEFAULT NULL)
+RETURNS TABLE (
+	entity_start int, entity_end int, entity text, label text, prediction float8, baseline float8, rank int, start int, "end" int,
+	word text, contribution float8, completeness_error float8)
+LANGUAGE c STABLE PARALLEL SAFE COST 1000000 ROWS 50
+AS 'MODULE_PATHNAME', 'idla_explain_tags';
+
+COMMENT ON FUNCTION idla_explain_tags(regclass, text, text, int, int) IS
+'Which words speak for each entity that idla_tag finds in a text, largest first, and against it; positions are idla_tag''s. prediction is the log odds that just this entity stands there, baseline that of a text of unknown words; the last row of an entity, without a rank, is everything else, so that its rows add up to prediction - baseline. A word''s contribution is that of its spelling, affixes and shape together. Of a long text the window is explained that the entity was found in. method: integrated_gradients (the default) or shapley.';
+
+CREATE FUNCTION idla_explain_tags(
+	model regclass, tokens text[], method text DEFAULT NULL, top int DEFAULT 5, version int DEFAULT NULL)
+RETURNS TABLE (
+	entity_start int, entity_end int, entity text, label text, prediction float8, baseline float8, rank int, start int, "end" int,
+	word text, contribution float8, completeness_error float8)
+LANGUAGE c STABLE PARALLEL SAFE COST 1000000 ROWS 50
+AS 'MODULE_PATHNAME', 'idla_explain_tags';
+
+COMMENT ON FUNCTION idla_explain_tags(regclass, text[], text, int, int) IS
+'The same for a sentence that is cut into tokens: positions count tokens, from 0.';
+
 CREATE FUNCTION idla_explain_image(
 	model regclass, input record, "column" text DEFAULT NULL, method text DEFAULT 'grad_cam', output text DEFAULT NULL,
 	strength float8 DEFAULT 0.6, version int DEFAULT NULL)

@@ -308,8 +308,9 @@ typedef struct LearnGraph
 	NnNode	   *lengths;		/* (n_fields): codes (1), NN_NONE for images */
 	NnNode		joined;			/* what the heads of a linear model multiply; NN_NONE for all others */
 	NnNode	   *encoded;		/* (n_fields): what the encoder makes of each field, (width) */
-	NnNode	   *maps;			/* (n_fields): (positions, channels) whose mean over positions is `encoded`; NN_NONE where it is no such mean */
-	bool	   *map_has_length; /* (n_fields): the mean is over the first positions alone, as many as the length says */
+	NnNode	   *maps;			/* (n_fields): (positions, channels) that the last convolution gives, or that the mean is of which
+								 * ends the encoder; NN_NONE where there is neither */
+	bool	   *map_has_length; /* (n_fields): what counts are the first positions alone, as many as the length says */
 	NnNode		heads;			/* raw outputs, (outputs) or (members, outputs) */
 	NnNode		output;			/* (outputs): logit, log probabilities, value, log hazard */
 	NnNode		target;			/* input; NN_NONE without loss */

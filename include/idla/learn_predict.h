@@ -8,6 +8,7 @@
 #define IDLA_LEARN_PREDICT_H
 
 #include "idla/learn_data.h"
+#include "idla/learn_tags.h"
 
 typedef struct LearnPredictor LearnPredictor;
 
@@ -26,11 +27,18 @@ extern void learn_scores_to_answers(const LearnModel *model, size_t n, double *s
 /* The same as learn_predict_scores for rows of an encoded data set. */
 extern DevStatus learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const uint32_t *rows, size_t n, double *scores);
 /*
- * Tagging: codes of LEARN_IOBES for the *n tokens of a stored text (no more than the model reads at a time), how sure each is (the posterior
- * of its code), and the codes it was stored with, LEARN_NO_TAG where it came without. All are the predictor's until its next call.
+ * Tagging: codes of LEARN_IOBES for the tokens of n stored texts, each of which has no more than the model reads at a time. Texts of about one
+ * length that follow each other are computed together: in order of length many short ones are quick.
  */
-extern DevStatus learn_predict_tags(LearnPredictor *predictor, LearnBytes text, const int32_t **tags, const int32_t **actual,
-									const float **certain, size_t *n);
+typedef struct LearnTagged
+{
+	int32_t    *tags;			/* as many as the text has tokens; the caller's, and so are those below */
+	float	   *certain;		/* how sure each is, the posterior of its code */
+	int32_t    *actual;			/* the codes that it was stored with, LEARN_NO_TAG where it came without; or NULL */
+	size_t		n;				/* set: tokens */
+} LearnTagged;
+
+extern DevStatus learn_predict_tags(LearnPredictor *predictor, size_t n, const LearnBytes *texts, LearnTagged *answers);
 /* Survival: probability of being event-free at `time`. */
 extern double learn_survival_at(const LearnModel *model, double log_hazard, double time);
 
@@ -72,11 +80,19 @@ extern DevStatus learn_explain(LearnPredictor *predictor, const float *raw, cons
 							   double *contributions, double *score, double *baseline, double *error);
 
 /*
- * Grad-CAM (Selvaraju et al. 2017): where a network that takes the mean over places finds what speaks for an output, or
- * `against` it. With A_pk the activation of channel k at place p below that mean and w_k the mean over
+ * Why a tagger finds an entity: `span` is of tokens of a stored text (no more than the model reads at a time). The score is the log odds of
+ * all the entity's tags together under the model's chain, the baseline that of a text of the same length whose tokens have no features.
+ * contributions (learn_field_parts + 1) are by token, each with all its features; of how the method, its tolerance and seed count.
+ */
+extern DevStatus learn_explain_entity(LearnPredictor *predictor, LearnBytes text, const LearnSpan *span, const LearnExplain *how,
+									  double *contributions, double *score, double *baseline, double *error);
+
+/*
+ * Grad-CAM (Selvaraju et al. 2017): where a network's last convolution (or what it takes a mean over places of) finds what speaks for an output, or
+ * `against` it. With A_pk the activation of channel k at place p of that map (normalised and rectified, where that follows) and w_k the mean over
  * places of the score's slope by A_pk, the heat of a place is max(0, sum of w_k A_pk over k). heat (dims[0], dims[1]) of an image, (dims[0]) of a
  * sequence: brought to the field's size as learn_image_resize does, the mean over the model's networks; its unit is that of
- * the score, times places. The score is learn_explain's. DEV_INVALID when no network of the model has such a mean for the field.
+ * the score, times places. The score is learn_explain's. DEV_INVALID when no network of the model has such a map of the field.
  */
 extern DevStatus learn_explain_cam(LearnPredictor *predictor, const float *raw, const LearnBytes *fields, int field, int output,
 								   bool against, float *heat);

@@ -78,7 +78,6 @@ extern LearnLabels *learn_labels_create(DevSession *session);
  * a letter of B, I, E, L, S, U, then "-" or "_" and a label (a letter alone has the label "_"); or at too many labels.
  */
 extern DevStatus learn_labels_count(LearnLabels *labels, size_t n, const char *const *tags, const size_t *sizes);
-extern DevStatus learn_labels_add(LearnLabels *labels, const char *label, size_t size);	/* for spans */
 /*
  * Numbers the labels in order of their bytes and decides the scheme that fewest tags contradict: on ties IOB2, then IOB1. DEV_BAD_DATA without
  * labels.
@@ -115,29 +114,20 @@ typedef struct LearnSpan
 	float		score;			/* that of its least certain token */
 } LearnSpan;
 
-/* By start, of equal ones the longer first; in place, without memory. */
-extern void learn_spans_sort(LearnSpan *spans, size_t n);
 /*
- * Positions in characters (code points) to bytes and back, in any order; the spans come out sorted. DEV_BAD_DATA for a span
- * that is empty, outside the text or not on a border of characters. Text that is no UTF-8: each wrong byte is a character.
+ * Positions in characters (code points) to bytes and back, in any order; the spans come out sorted by start, of equal ones the
+ * longer first. DEV_BAD_DATA for a span that is empty, outside the text or not on a border of characters. Text that is no UTF-8:
+ * each wrong byte is a character.
  */
 extern bool learn_spans_to_bytes(const char *text, size_t size, LearnSpan *spans, size_t n, LearnTrouble *trouble);
 extern bool learn_spans_to_characters(const char *text, size_t size, LearnSpan *spans, size_t n, LearnTrouble *trouble);
 
-typedef struct LearnSpanCounts
-{
-	size_t		widened;		/* began or ended inside a token */
-	size_t		dropped;		/* overlapped an earlier one, or touched no token */
-} LearnSpanCounts;
-
 /*
  * Spans in bytes, in the order given, to codes of tokens (ascending, disjoint). A border between tokens is fine. What does not fit (a
- * border inside a token, an overlap, no token at all) is refused, naming the span, or with `adapt` widened to whole tokens
- * or dropped, and counted (counts may be NULL): after learn_spans_sort the first and longest span wins.
+ * border inside a token, an overlap, no token at all) is refused, naming the span.
  */
 extern bool learn_tags_from_spans(LearnTagScheme scheme, int32_t n_labels, size_t n_tokens, const LearnWord *tokens,
-								  size_t n_spans, const LearnSpan *spans, bool adapt, int32_t *codes,
-								  LearnSpanCounts *counts, LearnTrouble *trouble);
+								  size_t n_spans, const LearnSpan *spans, int32_t *codes, LearnTrouble *trouble);
 /*
  * Codes to spans in TOKENS (at most n); returns how many. Codes below 0 or that do not exist count as outside. token_scores (n): the
  * certainty of each token's code, or NULL for 1.
@@ -146,18 +136,6 @@ extern size_t learn_tags_spans(LearnTagScheme scheme, int32_t n_labels, bool str
 							   const float *token_scores, LearnSpan *spans);
 /* Spans in tokens become spans in bytes of the text. */
 extern void learn_spans_place(size_t n, LearnSpan *spans, const LearnWord *tokens);
-
-/* ---- Words and their pieces ---- */
-
-/*
- * Codes of words to codes of pieces (words as learn_text_encode_tokens gave them): the first piece of a word carries its code, all others
- * LEARN_NO_TAG, which a loss leaves out.
- */
-extern void learn_tags_to_pieces(size_t n_pieces, const int32_t *words, size_t n_words, const int32_t *word_codes,
-								 int32_t *piece_codes);
-/* And back: a word without a piece is outside. */
-extern void learn_tags_from_pieces(size_t n_pieces, const int32_t *words, const int32_t *piece_codes, size_t n_words,
-								   int32_t *word_codes);
 
 /* ---- Scores ---- */
 

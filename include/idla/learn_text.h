@@ -89,8 +89,6 @@ extern DevStatus learn_vocabulary_read(DevSession *session, const char *text, si
 /* The same from the pieces themselves, NUL-terminated, as learn_vocabulary_piece gave them; DEV_CORRUPT on the same grounds. */
 extern DevStatus learn_vocabulary_restore(DevSession *session, bool lowercase, size_t n, const char *const *pieces,
 										  LearnVocabulary **vocabulary);
-/* As vocab.txt; *text belongs to the session, NUL-terminated. */
-extern DevStatus learn_vocabulary_write(const LearnVocabulary *vocabulary, char **text, size_t *size);
 extern void learn_vocabulary_free(LearnVocabulary *vocabulary);	/* NULL is allowed */
 
 extern size_t learn_vocabulary_size(const LearnVocabulary *vocabulary);	/* 0 before training */
@@ -128,15 +126,6 @@ typedef struct LearnTextWish
 extern bool learn_text_encode(const LearnVocabulary *vocabulary, const char *text, size_t size, const LearnTextWish *wish,
 							  int32_t *ids, uint32_t *starts, uint32_t *ends, int32_t *words, size_t *n,
 							  LearnTrouble *trouble);
-/*
- * The same for tokens that the caller has cut (ascending, disjoint): words[i] is then the number of the caller's token, which may
- * consist of several words or of none.
- */
-extern bool learn_text_encode_tokens(const LearnVocabulary *vocabulary, const char *text, size_t size,
-									 const LearnWord *tokens, size_t n_tokens, const LearnTextWish *wish,
-									 int32_t *ids, uint32_t *starts, uint32_t *ends, int32_t *words, size_t *n,
-									 LearnTrouble *trouble);
-
 /* ---- Lexicon: what a tagger from scratch sees of a word ---- */
 
 /*

@@ -263,6 +263,8 @@ extern NnNode nn_token_cross_entropy(NnGraph *graph, NnNode logits, NnNode targe
  * compiling; NN_NONE and unknown nodes are ignored. Nodes set from outside and those that no other node reads need no word.
  */
 extern void nn_graph_keep(NnGraph *graph, NnNode node);
+/* The same, and in runs that keep gradients no node below writes its own over this one's. */
+extern void nn_graph_keep_gradient(NnGraph *graph, NnNode node);
 
 /* Checks shapes, orders buffers, fixes offsets. No node or parameter may be added afterwards. */
 extern DevStatus nn_graph_compile(NnGraph *graph);

@@ -61,7 +61,7 @@ learn_predictor_oracle_create(LearnPredictor *predictor, double tolerance, Learn
 	if (made->outputs == NULL || made->seeds == NULL || made->moved == NULL)
 		return DEV_NO_MEMORY;
 	*oracle = made;
-	return learn_predictor_explain_runs(predictor);
+	return learn_predictor_explain_runs(predictor, LEARN_MAX_STRETCHES);
 }
 
 void
@@ -173,7 +173,7 @@ static DevStatus
 forward(const LearnVoice *voice, const LearnFieldBatch *fields, size_t n, const float *numbers, const int32_t *codes)
 {
 	const LearnGraph *built = &voice->engine->built;
-	NnRun	   *run = voice->engine->explain_run;
+	NnRun	   *run = learn_engine_explain_run(voice->engine, LEARN_MAX_STRETCHES);
 
 	nn_run_bind(run, voice->weights, NULL);
 	if (built->numbers != NN_NONE)
@@ -197,7 +197,7 @@ add_gradients(LearnPredictorOracle *oracle, size_t n, const float *numbers, cons
 	for (int i = 0; i < predictor->n_voices && status == DEV_OK; i++)
 	{
 		const LearnVoice *voice = &predictor->voices[i];
-		NnRun	   *run = voice->engine->explain_run;
+		NnRun	   *run = learn_engine_explain_run(voice->engine, LEARN_MAX_STRETCHES);
 		const float *gradient;
 		NnNode		input = voice->engine->built.numbers;
 
@@ -258,7 +258,7 @@ score_block(LearnPredictorOracle *oracle, size_t first, size_t n, const float *n
 
 		status = forward(voice, &predictor->fields, n, numbers, codes);
 		for (size_t j = 0; j < n_values && status == DEV_OK; j++)
-			oracle->outputs[j] += (double) nn_run_value(voice->engine->explain_run, voice->engine->built.output)[j];
+			oracle->outputs[j] += (double) nn_run_value(learn_engine_explain_run(voice->engine, LEARN_MAX_STRETCHES), voice->engine->built.output)[j];
 	}
 	if (status != DEV_OK)
 		return status;

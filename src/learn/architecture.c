@@ -435,6 +435,9 @@ keep_results(const LearnGraph *built, int n_fields)
 
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		nn_graph_keep(built->graph, kept[i]);
+	/* Slopes by a map are asked for where nothing is learned. */
+	for (int field = 0; field < n_fields && built->loss == NN_NONE; field++)
+		nn_graph_keep_gradient(built->graph, built->maps[field]);
 	for (int field = 0; field < n_fields; field++)
 		for (int plane = 0; plane < LEARN_MAX_PLANES; plane++)
 			nn_graph_keep(built->graph, built->starts[field][plane]);

@@ -75,7 +75,9 @@ extern NnNode learn_build_text(LearnBuilder *builder, LearnGraph *built, int num
 extern NnNode learn_build_tagger(LearnBuilder *builder, LearnGraph *built);
 extern void learn_build_tags(LearnBuilder *builder, LearnGraph *built, const LearnLoss *loss);
 
-/* The mean over positions that ends the encoder of a field; explanations find them as its map. */
+/* The last map that convolutions make of a field (length: of a sequence, or NN_NONE), for explanations. The later call counts. */
+extern void learn_build_map(LearnBuilder *builder, NnNode map, NnNode length, int field);
+/* The mean over positions that ends the encoder of a field: its map. */
 extern NnNode learn_build_mean(LearnBuilder *builder, NnNode src, NnNode length, int field);
 
 /* A convolution that keeps the size but for its stride, "<name>.weights"; and one with batch norm and relu. */

@@ -85,11 +85,17 @@ learn_build_convolution_block(LearnBuilder *builder, NnNode src, const char *nam
 	return rectified ? nn_activation(builder->graph, node, DEV_MAP_RELU) : node;
 }
 
+void
+learn_build_map(LearnBuilder *builder, NnNode map, NnNode length, int field)
+{
+	builder->built->maps[field] = map;
+	builder->built->map_has_length[field] = length != NN_NONE;
+}
+
 NnNode
 learn_build_mean(LearnBuilder *builder, NnNode src, NnNode length, int field)
 {
-	builder->built->maps[field] = src;
-	builder->built->map_has_length[field] = length != NN_NONE;
+	learn_build_map(builder, src, length, field);
 	return nn_global_mean(builder->graph, src, length);
 }
 

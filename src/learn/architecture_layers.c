@@ -18,6 +18,7 @@ typedef struct LayerState
 	LearnBuilder *builder;
 	NnNode		node;
 	NnNode		length;			/* of a sequence; NN_NONE once a pool or stride has changed it */
+	NnNode		map;			/* what the last convolution gives, with the norms and activations right behind it */
 	bool		joined;
 } LayerState;
 
@@ -271,7 +272,8 @@ build_layer(LayerState *state, const LearnLayer *layer, int number)
 		case LEARN_LAYER_AVERAGE_POOL:
 			return build_pool(state, layer, number);
 		case LEARN_LAYER_GLOBAL_MEAN:
-			return state->builder->encoded[0] = learn_build_mean(state->builder, state->node, state->length, 0);
+			/* What a mean is of shares the score among its places, even if no convolution came last: better than any map. */
+			return learn_build_mean(state->builder, state->node, state->length, 0);
 		case LEARN_LAYER_GLOBAL_MAX:
 			return nn_global_max(graph, state->node, state->length);
 		case LEARN_LAYER_FLATTEN:
@@ -320,10 +322,29 @@ start_at_field(LayerState *state, const LearnGraph *built)
 	return built->planes[0][0];
 }
 
+/* Whether a layer's output is the map to look at, behind the map so far or not. */
+static bool
+makes_map(LearnLayerKind kind, bool behind_map)
+{
+	switch (kind)
+	{
+		case LEARN_LAYER_CONVOLUTION:
+			return true;
+		case LEARN_LAYER_ACTIVATION:
+		case LEARN_LAYER_DROPOUT:
+		case LEARN_LAYER_LAYER_NORM:
+		case LEARN_LAYER_BATCH_NORM:
+		case LEARN_LAYER_GROUP_NORM:
+			return behind_map;
+		default:
+			return false;
+	}
+}
+
 NnNode
 learn_build_layers(LearnBuilder *builder, const LearnGraph *built)
 {
-	LayerState	state = {.builder = builder, .length = NN_NONE};
+	LayerState	state = {.builder = builder, .length = NN_NONE, .map = NN_NONE};
 	LearnLayer *layers;
 	bool		places;
 	int			n;
@@ -332,7 +353,16 @@ learn_build_layers(LearnBuilder *builder, const LearnGraph *built)
 		return NN_NONE;
 	state.node = places ? start_at_field(&state, built) : learn_build_joined(builder);
 	for (int i = 0; i < n && state.node != NN_NONE; i++)
+	{
+		NnNode		before = state.node;
+
 		state.node = build_layer(&state, &layers[i], i);
+		if (makes_map(layers[i].kind, before == state.map))
+		{
+			state.map = state.node;
+			learn_build_map(builder, state.map, state.length, 0);
+		}
+	}
 	dev_release(builder->session, layers);
 	if (state.node == NN_NONE)
 		return NN_NONE;

@@ -5,7 +5,9 @@
  * document frequency (so that the first mean is weighed by tf-idf) and is learned on; and the maximum beside it.
  * cnn: convolutions over three, four and five pieces and their maxima (Kim 2014).
  * bilstm_crf: words, their characters, shapes and affixes side by side, recurrence in both directions, a CRF over the tags
- * (Huang et al. 2015; Ma and Hovy 2016), or the cross entropy of every token by itself.
+ * (Huang et al. 2015; Ma and Hovy 2016), or the cross entropy of every token by itself. A Transformer in place of the recurrence hears
+ * its neighbours first: attention knows of order only what positions say, too little to find the word before in some thousand
+ * sentences (Yan et al. 2019).
  */
 #include "architecture.h"
 
@@ -22,6 +24,7 @@
 #define AFFIX_WIDTH 24
 #define CHARACTER_WIDTH 32
 #define CHARACTER_FILTERS 56
+#define ATTENTION_DROPOUT 0.4f	/* of a tagger's dropout, inside its Transformer: words are dropped already */
 
 static NnParameter
 table(LearnBuilder *builder, const char *name, const char *part, size_t rows, size_t width, NnInit init, float a,
@@ -162,8 +165,39 @@ build_tokens(LearnBuilder *builder, LearnGraph *built)
 	parts[2] = nn_reshape(builder->graph, embed(builder, planes[2], "affixes", learn_affix_rows(field), AFFIX_WIDTH, NN_NONE),
 						  &affixes);
 	parts[3] = build_characters(builder, field, planes[3]);
-	built->starts[0][0] = parts[0];
-	return nn_concat(builder->graph, parts, 4);
+	/* Explanations tell tokens apart, not their features. */
+	built->starts[0][0] = nn_concat(builder->graph, parts, 4);
+	return built->starts[0][0];
+}
+
+/*
+ * Each token with its two neighbours, normalised: embeddings are small and would drown in the positions that are added. Padding is nothing to
+ * the last token.
+ */
+static NnNode
+build_neighbours(LearnBuilder *builder, NnNode src, NnNode length)
+{
+	NnGraph    *graph = builder->graph;
+	size_t		width = (size_t) builder->network->width;
+	NnShape		bias = nn_shape(1, width, 0, 0, 0);
+	NnNode		node = learn_build_convolution(builder, nn_mask(graph, src, length), "tagger.near", 3, 1, width);
+
+	node = nn_bias(graph, node, nn_parameter(graph, "tagger.near.bias", &bias, NN_ROLE_VECTOR, NN_INIT_ZERO, 0, NULL));
+	return learn_build_layer_norm(builder, node, "tagger.near.norm");
+}
+
+static NnNode
+build_attentive(LearnBuilder *builder, NnNode src, NnNode length)
+{
+	const LearnNetwork *network = builder->network;
+	LearnNetwork inner = *network;
+	NnNode		node = build_neighbours(builder, src, length);
+
+	inner.dropout *= ATTENTION_DROPOUT;
+	builder->network = &inner;
+	node = learn_build_transformer(builder, node, 0, "tagger");
+	builder->network = network;
+	return node;
 }
 
 NnNode
@@ -179,7 +213,7 @@ learn_build_tagger(LearnBuilder *builder, LearnGraph *built)
 		return learn_build_dense(builder, node, "head", network->n_outputs, NN_ROLE_HEAD);
 	}
 	if (network->architecture == LEARN_TRANSFORMER)
-		node = learn_build_transformer(builder, node, 0, "tagger");
+		node = build_attentive(builder, node, length);
 	else
 		node = learn_build_both_ways(builder, node, length, "tagger", network->architecture != LEARN_GRU);
 	node = drop(builder, node, network->dropout);

@@ -229,61 +229,38 @@ add_specials(const LearnVocabulary *vocabulary, PieceWriter *writer, size_t n)
 	return n + 2;
 }
 
-/* What is common to texts and tokens: tokens NULL means the text as one, whose words are counted. */
 static bool
-encode(const LearnVocabulary *vocabulary, const char *text, size_t size, const LearnWord *tokens, size_t n_tokens,
-	   const LearnTextWish *wish, PieceWriter *writer, LearnTrouble *trouble)
+encode(const LearnVocabulary *vocabulary, const char *text, size_t size, const LearnTextWish *wish, PieceWriter *writer,
+	   LearnTrouble *trouble)
 {
 	bool		more = true;
+	int32_t		number = 0;
+	LearnWordReader reader;
+	LearnNormalWord word;
 
-	for (size_t i = 0; i < n_tokens && more; i++)
+	learn_words_start(&reader, text, 0, size, vocabulary->lowercase, wish->invalid);
+	while (more && learn_words_next(&reader, &word))
 	{
-		uint32_t	from = tokens == NULL ? 0 : tokens[i].start;
-		uint32_t	to = tokens == NULL ? (uint32_t) size : tokens[i].end;
-		int32_t		number = (int32_t) i;
-		LearnWordReader reader;
-		LearnNormalWord word;
-
-		learn_words_start(&reader, text, from, to, vocabulary->lowercase, wish->invalid);
-		while (more && learn_words_next(&reader, &word))
-		{
-			more = put_word(vocabulary, &word, number, writer);
-			number += tokens == NULL && number < INT32_MAX;
-		}
-		if (reader.failed)
-			return learn_words_trouble(&reader, trouble);
+		more = put_word(vocabulary, &word, number, writer);
+		number += number < INT32_MAX;
 	}
-	return true;
-}
-
-static bool
-encode_checked(const LearnVocabulary *vocabulary, const char *text, size_t size, const LearnWord *tokens, size_t n_tokens,
-			   const LearnTextWish *wish, PieceWriter writer, size_t *n, LearnTrouble *trouble)
-{
-	if (!encode(vocabulary, text, size, tokens, n_tokens, wish, &writer, trouble))
-		return false;
-	*n = straighten(&writer);
-	if (wish->add_special)
-		*n = add_specials(vocabulary, &writer, *n);
-	return true;
+	return reader.failed ? learn_words_trouble(&reader, trouble) : true;
 }
 
 bool
 learn_text_encode(const LearnVocabulary *vocabulary, const char *text, size_t size, const LearnTextWish *wish,
 				  int32_t *ids, uint32_t *starts, uint32_t *ends, int32_t *words, size_t *n, LearnTrouble *trouble)
 {
-	*n = 0;
-	return check_wish(vocabulary, size, wish, trouble) &&
-		encode_checked(vocabulary, text, size, NULL, 1, wish, start_writer(wish, ids, starts, ends, words), n, trouble);
-}
+	PieceWriter writer;
 
-bool
-learn_text_encode_tokens(const LearnVocabulary *vocabulary, const char *text, size_t size, const LearnWord *tokens,
-						 size_t n_tokens, const LearnTextWish *wish, int32_t *ids, uint32_t *starts, uint32_t *ends,
-						 int32_t *words, size_t *n, LearnTrouble *trouble)
-{
 	*n = 0;
-	return check_wish(vocabulary, size, wish, trouble) && learn_tokens_fit(size, tokens, n_tokens, trouble) &&
-		encode_checked(vocabulary, text, size, tokens, n_tokens, wish, start_writer(wish, ids, starts, ends, words), n,
-					   trouble);
+	if (!check_wish(vocabulary, size, wish, trouble))
+		return false;
+	writer = start_writer(wish, ids, starts, ends, words);
+	if (!encode(vocabulary, text, size, wish, &writer, trouble))
+		return false;
+	*n = straighten(&writer);
+	if (wish->add_special)
+		*n = add_specials(vocabulary, &writer, *n);
+	return true;
 }

@@ -42,13 +42,15 @@ static double
 explained_score(LearnExplainer *explainer, double *outputs)
 {
 	const LearnModel *model = explainer->predictor->model;
-	size_t		n = explainer->predictor->n_outputs;
+	size_t		n = explainer->n_values;
 	size_t		output = (size_t) explainer->output;
 	double		score;
 
+	memset(explainer->diff, 0, n * sizeof(double));
+	if (explainer->entity != NULL)
+		return learn_entity_odds(explainer->entity, outputs, explainer->diff);
 	for (size_t i = 0; i < n; i++)
 	{
-		explainer->diff[i] = 0;
 		if (model->task == LEARN_REGRESSION)
 			outputs[i] = outputs[i] * model->target_scale[i] + model->target_mean[i];
 		else
@@ -73,14 +75,14 @@ explained_score(LearnExplainer *explainer, double *outputs)
 static bool
 is_linear_in_outputs(const LearnExplainer *explainer)
 {
-	return explainer->predictor->model->task != LEARN_MULTICLASS;
+	return explainer->predictor->model->task != LEARN_MULTICLASS && explainer->entity == NULL;
 }
 
 /* Scores of the first n rows of explainer->outputs, and what each network's backward pass starts from. */
 static void
 score_outputs(LearnExplainer *explainer, size_t n, double *scores)
 {
-	size_t		n_outputs = explainer->predictor->n_outputs;
+	size_t		n_outputs = explainer->n_values;
 	int			n_voices = explainer->predictor->n_voices;
 
 	for (size_t row = 0; row < n; row++)
@@ -111,7 +113,7 @@ forward(LearnExplainer *explainer, int number, size_t first, size_t n, LearnFill
 	const LearnVoice *voice = &explainer->predictor->voices[number];
 	const LearnEngine *engine = voice->engine;
 	const LearnPath *path = &explainer->paths[number];
-	NnRun	   *run = engine->explain_run;
+	NnRun	   *run = learn_engine_explain_run(engine, explainer->stretch);
 
 	nn_run_bind(run, voice->weights, NULL);
 	/* What lies below the starts is not computed, but a run learns from its inputs how many rows there are. */
@@ -136,9 +138,9 @@ static void
 add_outputs(LearnExplainer *explainer, int number, size_t n)
 {
 	const LearnEngine *engine = explainer->predictor->voices[number].engine;
-	const float *values = nn_run_value(engine->explain_run, engine->built.output);
+	const float *values = nn_run_value(learn_engine_explain_run(engine, explainer->stretch), engine->built.output);
 
-	for (size_t i = 0; i < n * explainer->predictor->n_outputs; i++)
+	for (size_t i = 0; i < n * explainer->n_values; i++)
 		explainer->outputs[i] += (double) values[i];
 }
 
@@ -147,10 +149,11 @@ static DevStatus
 walk_back(LearnExplainer *explainer, int number, size_t n, LearnCollect collect, void *into)
 {
 	const LearnEngine *engine = explainer->predictor->voices[number].engine;
+	NnRun	   *run = learn_engine_explain_run(engine, explainer->stretch);
 	DevStatus	status;
 
-	nn_run_backward_from(engine->explain_run, engine->built.output, explainer->seeds);
-	status = nn_run_synchronize(engine->explain_run);
+	nn_run_backward_from(run, engine->built.output, explainer->seeds);
+	status = nn_run_synchronize(run);
 	return status != DEV_OK ? status : collect(explainer, number, n, into);
 }
 
@@ -168,7 +171,7 @@ add_slopes(LearnExplainer *explainer, int number, size_t n, void *into)
 		size_t		at = path->first[start];
 		size_t		size = path->size[start];
 
-		gradient = nn_run_gradient(engine->explain_run, path->starts[start]);
+		gradient = nn_run_gradient(learn_engine_explain_run(engine, explainer->stretch), path->starts[start]);
 		for (size_t point = 0; point < n; point++)
 			for (size_t i = 0; i < size; i++)
 				slopes[point * explainer->n_groups + (size_t) path->group_of[at + i]] +=
@@ -186,10 +189,10 @@ explain_block(LearnExplainer *explainer, size_t first, size_t n, LearnFill fill,
 	bool		at_once = is_linear_in_outputs(explainer);
 	DevStatus	status = DEV_OK;
 
-	memset(explainer->outputs, 0, n * predictor->n_outputs * sizeof(double));
+	memset(explainer->outputs, 0, n * explainer->n_values * sizeof(double));
 	if (at_once)
 		score_outputs(explainer, n, scores);	/* the seeds are the same whatever the outputs are */
-	memset(explainer->outputs, 0, n * predictor->n_outputs * sizeof(double));
+	memset(explainer->outputs, 0, n * explainer->n_values * sizeof(double));
 	for (int i = 0; i < predictor->n_voices && status == DEV_OK; i++)
 	{
 		status = forward(explainer, i, first, n, fill, context);
@@ -367,7 +370,7 @@ map_features(LearnPredictor *predictor, const LearnEngine *engine, int *column_o
 static int
 group_of_value(const LearnExplainer *explainer, const LearnExplain *how, int field, int plane, size_t i, size_t n)
 {
-	const LearnField *described = &explainer->predictor->model->fields[field];
+	const LearnField *described = &explainer->predictor->fields.fields[field];
 	size_t		part;
 
 	if (!how->by_parts)
@@ -405,6 +408,30 @@ map_groups(LearnExplainer *explainer, const LearnExplain *how, int number)
 	return status;
 }
 
+/* Where values lie in the networks' spaces depends on how long a text they take. */
+static void
+lay_out(LearnExplainer *explainer, int stretch)
+{
+	const LearnPredictor *predictor = explainer->predictor;
+
+	for (int i = 0; i < predictor->n_voices; i++)
+	{
+		const LearnGraph *built = learn_engine_graph(predictor->voices[i].engine, stretch);
+		LearnPath  *path = &explainer->paths[i];
+
+		path->n_values = 0;
+		for (int start = 0; start < path->n_starts; start++)
+		{
+			path->first[start] = path->n_values;
+			path->size[start] = nn_shape_size(nn_graph_shape(built->graph, path->starts[start]));
+			path->n_values += path->size[start];
+		}
+		explainer->n_values = nn_shape_size(nn_graph_shape(built->graph, built->output));
+	}
+	explainer->stretch = stretch;
+	explainer->field = UNGROUPED;
+}
+
 /* Where a network's explanations start. */
 static DevStatus
 find_starts(LearnExplainer *explainer, const LearnEngine *engine, LearnPath *path)
@@ -423,12 +450,6 @@ find_starts(LearnExplainer *explainer, const LearnEngine *engine, LearnPath *pat
 		for (int plane = 0; plane < LEARN_MAX_PLANES; plane++)
 			if (built->starts[field][plane] != NN_NONE)
 				path->starts[path->n_starts++] = built->starts[field][plane];
-	for (int i = 0; i < path->n_starts; i++)
-	{
-		path->first[i] = path->n_values;
-		path->size[i] = nn_shape_size(nn_graph_shape(built->graph, path->starts[i]));
-		path->n_values += path->size[i];
-	}
 	return DEV_OK;
 }
 
@@ -440,13 +461,16 @@ create_paths(LearnExplainer *explainer)
 	DevStatus	status = DEV_OK;
 
 	for (int i = 0; i < predictor->n_voices && status == DEV_OK; i++)
+		status = find_starts(explainer, predictor->voices[i].engine, &explainer->paths[i]);
+	if (status != DEV_OK)
+		return status;
+	/* Room for the longest texts. */
+	lay_out(explainer, LEARN_MAX_STRETCHES);
+	for (int i = 0; i < predictor->n_voices; i++)
 	{
 		const LearnVoice *voice = &predictor->voices[i];
 		LearnPath  *path = &explainer->paths[i];
 
-		status = find_starts(explainer, voice->engine, path);
-		if (status != DEV_OK)
-			return status;
 		most = path->n_values > most ? path->n_values : most;
 		path->baseline = dev_alloc(explainer->session, path->n_values, sizeof(float));
 		path->row = dev_alloc(explainer->session, path->n_values, sizeof(float));
@@ -470,7 +494,7 @@ learn_predictor_explain_batch(const LearnPredictor *predictor)
 }
 
 DevStatus
-learn_predictor_explain_runs(LearnPredictor *predictor)
+learn_predictor_explain_runs(LearnPredictor *predictor, int stretch)
 {
 	size_t		batch = learn_predictor_explain_batch(predictor);
 	DevStatus	status = DEV_OK;
@@ -478,9 +502,10 @@ learn_predictor_explain_runs(LearnPredictor *predictor)
 	for (int i = 0; i < predictor->n_engines && status == DEV_OK; i++)
 	{
 		LearnEngine *engine = &predictor->engines[i];
+		NnRun	  **run = &engine->explain_runs[learn_engine_stretch(engine, stretch)];
 
-		if (engine->explain_run == NULL)
-			status = nn_run_create(engine->built.graph, predictor->device, batch, NN_RUN_WHOLE, &engine->explain_run);
+		if (*run == NULL)
+			status = nn_run_create(learn_engine_graph(engine, stretch)->graph, predictor->device, batch, NN_RUN_WHOLE, run);
 	}
 	return status;
 }
@@ -505,24 +530,33 @@ open_explainer(LearnPredictor *predictor, LearnExplainer **explainer)
 	made->field = UNGROUPED;
 	made->batch = learn_predictor_explain_batch(predictor);
 	made->paths = dev_alloc(session, (size_t) predictor->n_voices, sizeof(LearnPath));
-	made->outputs = dev_alloc(session, made->batch * predictor->n_outputs, sizeof(double));
-	made->seeds = dev_alloc(session, made->batch * predictor->n_outputs, sizeof(float));
-	made->diff = dev_alloc(session, predictor->n_outputs, sizeof(double));
 	made->pooled = dev_alloc(session, made->batch * predictor->n_outputs, sizeof(double));
 	made->pooled_diff = dev_alloc(session, made->batch * predictor->n_outputs, sizeof(double));
 	made->views = dev_alloc(session, (size_t) model->n_fields + 1, sizeof(LearnBytes));
 	made->no_numbers = dev_alloc(session, made->batch * model->n_numbers + 1, sizeof(float));
 	made->no_codes = dev_alloc(session, made->batch * model->n_codes + 1, sizeof(int32_t));
-	if (made->paths == NULL || made->outputs == NULL || made->seeds == NULL ||
-		made->diff == NULL || made->pooled == NULL || made->pooled_diff == NULL || made->views == NULL ||
-		made->no_numbers == NULL || made->no_codes == NULL)
+	if (made->paths == NULL || made->pooled == NULL || made->pooled_diff == NULL || made->views == NULL || made->no_numbers == NULL ||
+		made->no_codes == NULL)
 		return DEV_NO_MEMORY;
 	status = create_paths(made);
-	if (status == DEV_OK)
-		status = learn_predictor_explain_runs(predictor);
-	if (status == DEV_OK)
-		predictor->explainer = *explainer = made;
-	return status;
+	if (status != DEV_OK)
+		return status;
+	made->outputs = dev_alloc(session, made->batch * made->n_values, sizeof(double));
+	made->seeds = dev_alloc(session, made->batch * made->n_values, sizeof(float));
+	made->diff = dev_alloc(session, made->n_values, sizeof(double));
+	if (made->outputs == NULL || made->seeds == NULL || made->diff == NULL)
+		return DEV_NO_MEMORY;
+	predictor->explainer = *explainer = made;
+	return DEV_OK;
+}
+
+static DevStatus
+set_stretch(LearnExplainer *explainer, int stretch)
+{
+	learn_predictor_stretch(explainer->predictor, stretch);
+	if (explainer->stretch != stretch)
+		lay_out(explainer, stretch);
+	return learn_predictor_explain_runs(explainer->predictor, stretch);
 }
 
 static size_t
@@ -574,14 +608,14 @@ set_groups(LearnExplainer *explainer, const LearnExplain *how, const LearnBytes 
 
 /* One start's values of the row. Planes are inputs and hold them already; features and embeddings are computed. */
 static DevStatus
-read_start(LearnEngine *engine, LearnPath *path, int start)
+read_start(NnRun *run, LearnPath *path, int start)
 {
 	DevStatus	status;
 
-	nn_run_forward(engine->run, path->starts[start], NN_INFER, 0, 0, 0);
-	status = nn_run_synchronize(engine->run);
+	nn_run_forward(run, path->starts[start], NN_INFER, 0, 0, 0);
+	status = nn_run_synchronize(run);
 	if (status == DEV_OK)
-		memcpy(path->row + path->first[start], nn_run_value(engine->run, path->starts[start]),
+		memcpy(path->row + path->first[start], nn_run_value(run, path->starts[start]),
 			   path->size[start] * sizeof(float));
 	return status;
 }
@@ -592,18 +626,19 @@ read_views(LearnExplainer *explainer)
 {
 	LearnPredictor *predictor = explainer->predictor;
 
-	learn_predictor_encode(predictor, 1, explainer->raw, explainer->views);
+	learn_predictor_encode(predictor, 1, explainer->raw, explainer->views, explainer->stretch);
 	for (int i = 0; i < predictor->n_voices; i++)
 	{
 		const LearnVoice *voice = &predictor->voices[i];
 		LearnEngine *engine = voice->engine;
+		NnRun	   *run = engine->runs[learn_engine_stretch(engine, explainer->stretch)];
 		LearnPath  *path = &explainer->paths[i];
 		DevStatus	status = DEV_OK;
 
-		nn_run_bind(engine->run, voice->weights, NULL);
-		learn_predictor_set(predictor, engine, engine->run, 1);
+		nn_run_bind(run, voice->weights, NULL);
+		learn_predictor_set(predictor, engine, run, 1);
 		for (int start = 0; start < path->n_starts && status == DEV_OK; start++)
-			status = read_start(engine, path, start);
+			status = read_start(run, path, start);
 		if (status != DEV_OK)
 			return status;
 		for (size_t f = 0; f < path->n_values; f++)
@@ -722,7 +757,7 @@ explain_parts(LearnExplainer *explainer, double *contributions, double *score, d
 		status = forward(explainer, i, 0, 2, fill_end, NULL);
 		if (status != DEV_OK)
 			return status;
-		parts = nn_run_value(engine->explain_run, engine->built.parts);
+		parts = nn_run_value(learn_engine_explain_run(engine, explainer->stretch), engine->built.parts);
 		for (size_t f = 0; f < path->n_values; f++)
 			contributions[path->group_of[f]] += explainer->diff[output] / predictor->n_voices *
 				((double) parts[(path->n_values + f) * n_outputs + output] -
@@ -761,10 +796,13 @@ learn_explain_open(LearnPredictor *predictor, const float *raw, const LearnBytes
 	if (status == DEV_OK)
 		status = open_explainer(predictor, explainer);
 	if (status == DEV_OK)
+		status = set_stretch(*explainer, learn_predictor_find_stretch(predictor, fields));
+	if (status == DEV_OK)
 		status = set_groups(*explainer, how, fields);
 	if (status != DEV_OK)
 		return status;
 	(*explainer)->output = how->output;
+	(*explainer)->entity = NULL;
 	(*explainer)->how = how;
 	return read_row(*explainer, raw, fields);
 }
@@ -784,15 +822,22 @@ learn_explain(LearnPredictor *predictor, const float *raw, const LearnBytes *fie
 			  double *contributions, double *score, double *baseline, double *error)
 {
 	LearnExplainer *explainer = NULL;
-	double		sum = 0;
 	DevStatus	status = check_request(predictor, fields, how);
 
 	if (status == DEV_OK && how->by_parts && how->segment_of != NULL && predictor->model->fields[how->field].rocket != NULL)
 		return learn_explain_occluded(predictor, raw, fields, how, contributions, score, baseline, error);
 	if (status == DEV_OK)
 		status = learn_explain_open(predictor, raw, fields, how, &explainer);
-	if (status != DEV_OK)
-		return status;
+	return status != DEV_OK ? status : learn_explain_opened(explainer, how, contributions, score, baseline, error);
+}
+
+DevStatus
+learn_explain_opened(LearnExplainer *explainer, const LearnExplain *how, double *contributions, double *score, double *baseline,
+					 double *error)
+{
+	double		sum = 0;
+	DevStatus	status;
+
 	memset(contributions, 0, explainer->n_groups * sizeof(double));
 	if (how->method == LEARN_SHAPLEY)
 		status = learn_explain_shapley(explainer, how, contributions, score, baseline);

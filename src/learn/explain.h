@@ -36,14 +36,17 @@ typedef struct LearnExplainer
 	int			field;			/* whose parts are the groups, -1: columns are */
 	bool		lasting;		/* the groups are the same for every row */
 	size_t		first_part;		/* of the field, in the window that is looked at */
+	int			stretch;		/* that the row is explained in */
+	const struct LearnEntity *entity;	/* of a tagger: whose odds are explained; or NULL */
 	size_t		batch;			/* points at once */
+	size_t		n_values;		/* outputs of a point: of a tagger, those of all tokens */
 	size_t		n_groups;
 	LearnPath  *paths;			/* (n_voices) */
 	bool	   *moves;			/* (n_groups): the row differs from the baseline there */
 	float	   *point;			/* (most n_values of a path) */
-	double	   *outputs;		/* (batch, n_outputs): mean over networks */
+	double	   *outputs;		/* (batch, most n_values): mean over networks */
 	float	   *seeds;			/* the same: d score / d output of one network */
-	double	   *diff;			/* (n_outputs) */
+	double	   *diff;			/* (most n_values) */
 	const LearnExplain *how;	/* the question, and the row it is about; the caller's */
 	const float *raw;
 	const LearnBytes *fields;
@@ -74,6 +77,9 @@ typedef DevStatus (*LearnCollect) (LearnExplainer *explainer, int number, size_t
 /* The predictor's explainer, ready for this row and this request. */
 extern DevStatus learn_explain_open(LearnPredictor *predictor, const float *raw, const LearnBytes *fields, const LearnExplain *how,
 									LearnExplainer **explainer);
+/* Contributions (n_groups) of an open explainer's row. */
+extern DevStatus learn_explain_opened(LearnExplainer *explainer, const LearnExplain *how, double *contributions, double *score,
+									  double *baseline, double *error);
 /* Calls collect for every network, at the row itself. */
 extern DevStatus learn_explain_row(LearnExplainer *explainer, LearnCollect collect, void *into);
 
@@ -81,6 +87,26 @@ extern DevStatus learn_explain_row(LearnExplainer *explainer, LearnCollect colle
 extern DevStatus learn_explain_ends(LearnExplainer *explainer, double ends[2]);
 /* Log odds of a class: u_c - log(sum of exp(u_j), j other than c), and its derivatives by u in diff (n) unless NULL. */
 extern double learn_log_odds(size_t n, const double *u, size_t class, double *diff);
+
+/* ---- explain_tags.c: an entity's log odds ---- */
+
+/* Tokens [start, end) have these codes, of a text of `length` tokens whose emissions a chain reads. */
+typedef struct LearnEntity
+{
+	const LearnChain *chain;
+	size_t		length;
+	size_t		start;
+	size_t		end;
+	const int32_t *tags;		/* (end - start) */
+	double	   *work;			/* learn_entity_work doubles */
+} LearnEntity;
+
+extern size_t learn_entity_work(size_t length, size_t n_tags);
+/*
+ * log(P / (1 - P)), P being the probability under the chain of all tags of the entity together, and its derivatives by the emissions
+ * (length, n_tags) in diff. 1 - P is summed by itself, over the sequences that differ, so that nothing is lost where the model is sure.
+ */
+extern double learn_entity_odds(const LearnEntity *entity, const double *emissions, double *diff);
 
 /* learn_explain for segments of a field that the networks do not see as places. */
 extern DevStatus learn_explain_occluded(LearnPredictor *predictor, const float *raw, const LearnBytes *fields, const LearnExplain *how,

@@ -1,10 +1,9 @@
 /*
  * explain_cam.c: gradient-weighted class activation maps (Selvaraju et al. 2017).
  *
- * Encoders that end in the mean over places tell where they looked: the last activations are still a picture,
- * and the slope of the score by a channel's mean says what that channel is worth. All places share this slope, the
- * mean being what it is, so that one backward pass down to the encoding is enough. Networks of a model may
- * have maps of different sizes; each is brought to the field's own before they are added.
+ * What the last convolution gives is still a picture, and the mean over places of the score's slopes by a channel says what that
+ * channel is worth, whatever makes a vector of the picture: a mean, a maximum, dense layers over all of it. One backward
+ * pass gives the slopes. Networks of a model may have maps of different sizes; each is brought to the field's own before they are added.
  */
 #include "explain.h"
 
@@ -17,6 +16,7 @@ typedef struct Camera
 	size_t		height;			/* of the field; a sequence is one row */
 	size_t		width;
 	float	   *map;			/* (most places of any network) */
+	double	   *worth;			/* (most channels) */
 	float	   *spread;			/* (height, width) */
 	float	   *heat;			/* (height, width): sum over networks */
 } Camera;
@@ -35,7 +35,7 @@ map_size(const NnShape *shape, size_t *height, size_t *width)
 	*width = shape->rank == 3 ? shape->dims[1] : shape->dims[0];
 }
 
-/* Places of the row that its encoding is the mean of. */
+/* Places of the row, without the padding of a short one. */
 static size_t
 places_meant(const LearnExplainer *explainer, const LearnEngine *engine, int field, size_t places)
 {
@@ -61,6 +61,16 @@ add_map(LearnExplainer *explainer, Camera *camera, size_t height, size_t width)
 	return DEV_OK;
 }
 
+/* Means over places of the slopes (places, channels). */
+static void
+weigh_channels(const float *slopes, size_t places, size_t channels, double *worth)
+{
+	memset(worth, 0, channels * sizeof(double));
+	for (size_t place = 0; place < places; place++)
+		for (size_t channel = 0; channel < channels; channel++)
+			worth[channel] += (double) slopes[place * channels + channel] / (double) places;
+}
+
 static DevStatus
 collect_map(LearnExplainer *explainer, int number, size_t n_points, void *into)
 {
@@ -69,7 +79,7 @@ collect_map(LearnExplainer *explainer, int number, size_t n_points, void *into)
 	NnNode		node = map_of(engine, camera->field);
 	const NnShape *shape;
 	const float *values;
-	const float *slopes;
+	NnRun	   *run = learn_engine_explain_run(engine, explainer->stretch);
 	size_t		channels;
 	size_t		places;
 	size_t		height;
@@ -79,41 +89,45 @@ collect_map(LearnExplainer *explainer, int number, size_t n_points, void *into)
 	(void) n_points;
 	if (node == NN_NONE)
 		return DEV_OK;
-	shape = nn_graph_shape(engine->built.graph, node);
+	shape = nn_graph_shape(learn_engine_graph(engine, explainer->stretch)->graph, node);
 	map_size(shape, &height, &width);
 	channels = shape->dims[shape->rank - 1];
 	places = height * width;
 	meant = places_meant(explainer, engine, camera->field, places);
-	values = nn_run_value(engine->explain_run, node);
-	slopes = nn_run_gradient(engine->explain_run, engine->built.encoded[camera->field]);
+	values = nn_run_value(run, node);
+	weigh_channels(nn_run_gradient(run, node), meant, channels, camera->worth);
 	for (size_t place = 0; place < places; place++)
 	{
 		double		sum = 0;
 
 		for (size_t channel = 0; channel < channels && place < meant; channel++)
-			sum += (double) slopes[channel] * (double) values[place * channels + channel];
-		sum *= camera->sign / (double) (meant > 0 ? meant : 1);
+			sum += camera->worth[channel] * (double) values[place * channels + channel];
+		sum *= camera->sign;
 		camera->map[place] = sum > 0 ? (float) sum : 0.0f;
 	}
 	return add_map(explainer, camera, height, width);
 }
 
-/* Most places of any network's map, 0: none has one. */
+/* Most places of any network's map, 0: none has one; and channels. */
 static size_t
-most_places(const LearnPredictor *predictor, int field)
+most_places(const LearnPredictor *predictor, int field, size_t *channels)
 {
 	size_t		most = 0;
 
+	*channels = 0;
 	for (int i = 0; i < predictor->n_engines; i++)
 	{
 		const LearnEngine *engine = &predictor->engines[i];
 		NnNode		node = map_of(engine, field);
+		const NnShape *shape;
 		size_t		height;
 		size_t		width;
 
 		if (node == NN_NONE)
 			continue;
-		map_size(nn_graph_shape(engine->built.graph, node), &height, &width);
+		shape = nn_graph_shape(engine->built.graph, node);
+		map_size(shape, &height, &width);
+		*channels = shape->dims[shape->rank - 1] > *channels ? shape->dims[shape->rank - 1] : *channels;
 		most = height * width > most ? height * width : most;
 	}
 	return most;
@@ -124,12 +138,14 @@ take_picture(LearnPredictor *predictor, const float *raw, const LearnBytes *fiel
 {
 	DevSession *session = predictor->session;
 	size_t		n = camera->height * camera->width;
+	size_t		channels;
 	LearnExplainer *explainer;
 	DevStatus	status = DEV_NO_MEMORY;
 
-	camera->map = dev_alloc(session, most_places(predictor, camera->field), sizeof(float));
+	camera->map = dev_alloc(session, most_places(predictor, camera->field, &channels), sizeof(float));
+	camera->worth = dev_alloc(session, channels, sizeof(double));
 	camera->spread = dev_alloc(session, n, sizeof(float));
-	if (camera->map != NULL && camera->spread != NULL)
+	if (camera->map != NULL && camera->worth != NULL && camera->spread != NULL)
 		status = learn_explain_open(predictor, raw, fields, how, &explainer);
 	if (status == DEV_OK)
 	{
@@ -137,6 +153,7 @@ take_picture(LearnPredictor *predictor, const float *raw, const LearnBytes *fiel
 		status = learn_explain_row(explainer, collect_map, camera);
 	}
 	dev_release(session, camera->map);
+	dev_release(session, camera->worth);
 	dev_release(session, camera->spread);
 	return status;
 }
@@ -148,15 +165,16 @@ learn_explain_cam(LearnPredictor *predictor, const float *raw, const LearnBytes 
 	const LearnModel *model = predictor->model;
 	LearnExplain how = {.output = output};
 	Camera		camera = {.field = field, .sign = against ? -1 : 1, .heat = heat};
+	size_t		channels;
 	DevStatus	status;
 
 	if (field < 0 || field >= model->n_fields)
 		return dev_fail(predictor->session, DEV_INVALID, "the model has no field number %d", field);
-	if (most_places(predictor, field) == 0)
+	if (most_places(predictor, field, &channels) == 0)
 	{
-		status = dev_fail(predictor->session, DEV_INVALID, "the model does not encode column \"%s\" as a mean over places",
+		status = dev_fail(predictor->session, DEV_INVALID, "no convolution of the model makes a map of column \"%s\"",
 						  model->fields[field].name);
-		dev_hint(predictor->session, "Use the method \"integrated_gradients\", which needs no such mean.");
+		dev_hint(predictor->session, "Use the method \"integrated_gradients\", which needs no map.");
 		return status;
 	}
 	camera.height = model->fields[field].kind == LEARN_IMAGE ? model->fields[field].dims[0] : 1;

@@ -10,6 +10,8 @@
 #include "field.h"
 #include "fit.h"
 
+#include "idla/learn_tags.h"
+
 #define SAMPLE_ROWS ((size_t) 1 << 20)
 
 DevStatus
@@ -175,6 +177,28 @@ check_fit(LearnDataset *dataset)
 	return DEV_OK;
 }
 
+/* Tags that contradict their scheme are read all the same, but may be a mistake of whoever wrote them. */
+static DevStatus
+note_disorder(LearnDataset *dataset, LearnNotes *notes)
+{
+	static const char *const names[] = {[LEARN_IOB2] = "IOB2", [LEARN_IOBES] = "IOBES", [LEARN_IOB1] = "IOB1"};
+	DevStatus	status = DEV_OK;
+
+	for (int i = 0; i < dataset->n_fields && status == DEV_OK; i++)
+	{
+		const LearnLabels *labels = dataset->fields[i].labels;
+		uint64_t	n = labels == NULL ? 0 : learn_labels_disorder(labels);
+
+		if (n > 0)
+			status = learn_note(dataset->session, notes, true,
+								"They are read as the entities that they mean most likely: longest runs of one label.",
+								"See whether sentences are cut where entities go on, and whether all tags are written in one scheme.",
+								"tags of \"%s\" that are out of order in %s: %llu", dataset->fields[i].name,
+								names[learn_labels_scheme(labels)], (unsigned long long) n);
+	}
+	return status;
+}
+
 DevStatus
 learn_fit(LearnDataset *dataset, const LearnFit *fit, LearnNotes *notes, size_t *n_numbers, size_t *n_codes)
 {
@@ -198,6 +222,8 @@ learn_fit(LearnDataset *dataset, const LearnFit *fit, LearnNotes *notes, size_t 
 		status = note_left_out(dataset, notes);
 	if (status == DEV_OK && dataset->n_fields > 0)
 		status = learn_fields_fit(dataset);
+	if (status == DEV_OK)
+		status = note_disorder(dataset, notes);
 	if (status == DEV_OK && dataset->width == 0 && dataset->n_fields == 0)
 	{
 		status = dev_fail(session, DEV_BAD_DATA, "no column is left to learn from");

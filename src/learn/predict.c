@@ -205,26 +205,17 @@ tags_alone(const LearnPredictor *predictor)
 static DevStatus
 create_tagger(LearnPredictor *predictor)
 {
-	size_t		longest = predictor->model->fields[0].dims[0];
-	DevStatus	status = learn_chain_create(predictor->session, predictor->n_outputs, longest, &predictor->chain);
-
-	predictor->emissions = dev_alloc(predictor->session, longest * predictor->n_outputs, sizeof(float));
-	predictor->tags = dev_alloc(predictor->session, longest, sizeof(int32_t));
-	predictor->certain = dev_alloc(predictor->session, longest, sizeof(float));
-	if (tags_alone(predictor))
-		predictor->shares = dev_alloc(predictor->session, longest * predictor->n_outputs, sizeof(float));
-	if (predictor->emissions == NULL || predictor->tags == NULL || predictor->certain == NULL ||
-		(tags_alone(predictor) && predictor->shares == NULL))
-		return DEV_NO_MEMORY;
-	return status;
-}
-
-static DevStatus
-set_chain(LearnPredictor *predictor)
-{
+	const LearnStretches *stretches = &predictor->engines[0].stretches;
 	const float **weights = dev_alloc(predictor->session, (size_t) predictor->n_voices, sizeof(float *));
+	size_t		most = 0;
+	DevStatus	status = learn_chain_create(predictor->session, predictor->n_outputs, predictor->model->fields[0].dims[0], &predictor->chain);
 
-	if (weights == NULL)
+	for (int i = 0; i < stretches->n; i++)
+		most = stretches->stretches[i].length * predictor->rows[i] > most ? stretches->stretches[i].length * predictor->rows[i] : most;
+	predictor->emissions = dev_alloc(predictor->session, most, predictor->n_outputs * sizeof(float));
+	if (tags_alone(predictor))
+		predictor->shares = dev_alloc(predictor->session, most, predictor->n_outputs * sizeof(float));
+	if (status != DEV_OK || predictor->emissions == NULL || weights == NULL || (tags_alone(predictor) && predictor->shares == NULL))
 		return DEV_NO_MEMORY;
 	for (int i = 0; i < predictor->n_voices; i++)
 		weights[i] = predictor->voices[i].net->weights;
@@ -269,8 +260,6 @@ learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_
 	status = learn_row_encoder_create(session, model->channels, model->n_channels, &made->encoder);
 	if (status == DEV_OK)
 		status = learn_field_batch_create(session, model->fields, model->n_fields, batch, &made->fields);
-	if (status == DEV_OK && model->task == LEARN_TAGGING)
-		status = create_tagger(made);
 	if (status == DEV_OK)
 		status = learn_views_create(made);
 	if (status == DEV_OK)
@@ -281,7 +270,7 @@ learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_
 	for (int i = 0; i < model->n_nets && status == DEV_OK; i++)
 		status = build_voice(made, i);
 	if (status == DEV_OK && model->task == LEARN_TAGGING)
-		status = set_chain(made);
+		status = create_tagger(made);
 	if (status == DEV_OK)
 		*predictor = made;
 	return status;
@@ -299,16 +288,16 @@ learn_predictor_stretch(LearnPredictor *predictor, int stretch)
 			engine = &predictor->engines[i];
 	if (engine == NULL)
 		return;
-	predictor->stretch = stretch < engine->stretches.n ? stretch : engine->stretches.n - 1;
+	predictor->stretch = learn_engine_stretch(engine, stretch);
 	learn_field_batch_stretch(&predictor->fields, engine->stretches.stretches[predictor->stretch].network.fields);
 }
 
 void
-learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields)
+learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields, int stretch)
 {
 	const LearnModel *model = predictor->model;
 
-	learn_predictor_stretch(predictor, LEARN_MAX_STRETCHES);
+	learn_predictor_stretch(predictor, stretch);
 	learn_encode_rows(&predictor->encoder, n, raw, predictor->numbers, model->n_numbers, predictor->codes, model->n_codes);
 	for (size_t row = 0; row < n; row++)
 		for (int field = 0; field < model->n_fields; field++)
@@ -331,7 +320,7 @@ run_of(const LearnPredictor *predictor, const LearnVoice *voice)
 {
 	const LearnEngine *engine = voice->engine;
 
-	return engine->runs[predictor->stretch < engine->stretches.n ? predictor->stretch : engine->stretches.n - 1];
+	return engine->runs[learn_engine_stretch(engine, predictor->stretch)];
 }
 
 /* The probabilities of tags that belong to the pass of learn_voice_forward. */
@@ -476,6 +465,21 @@ stretch_rows(const LearnPredictor *predictor, int stretch)
 	return predictor->rows[stretch] == 0 ? predictor->max_batch : predictor->rows[stretch];
 }
 
+int
+learn_predictor_find_stretch(const LearnPredictor *predictor, const LearnBytes *fields)
+{
+	const LearnStretches *stretches = &learn_predictor_longest(predictor)->stretches;
+	int			needed = 0;
+
+	for (int field = 0; field < predictor->model->n_fields && stretches->n > 1; field++)
+	{
+		int			own = learn_stretch_find(stretches, learn_text_length(&predictor->model->fields[field], fields[field]));
+
+		needed = own > needed ? own : needed;
+	}
+	return needed;
+}
+
 size_t
 learn_predictor_room(const LearnPredictor *predictor)
 {
@@ -491,7 +495,7 @@ static DevStatus
 next_pass(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, size_t *count)
 {
 	const LearnModel *model = predictor->model;
-	const LearnEngine *engine = learn_predictor_longest(predictor);
+	const LearnStretches *stretches = &learn_predictor_longest(predictor)->stretches;
 	int			needed = 0;
 	DevStatus	status = DEV_OK;
 
@@ -500,13 +504,13 @@ next_pass(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t
 	{
 		int			stretch = needed;
 
-		for (int field = 0; field < model->n_fields && engine->stretches.n > 1 && status == DEV_OK; field++)
+		for (int field = 0; field < model->n_fields && stretches->n > 1 && status == DEV_OK; field++)
 		{
 			LearnBytes	value;
 			int			own;
 
 			status = find_field(predictor, rows, first + *count, field, &value);
-			own = status == DEV_OK ? learn_stretch_find(&engine->stretches, learn_text_length(&model->fields[field], value)) : 0;
+			own = status == DEV_OK ? learn_stretch_find(stretches, learn_text_length(&model->fields[field], value)) : 0;
 			stretch = own > stretch ? own : stretch;
 		}
 		if (*count >= stretch_rows(predictor, stretch))
@@ -706,18 +710,17 @@ add_mean(const LearnPredictor *predictor, const float *values, size_t n, float *
 
 /* Where tokens stand alone, so does the certainty of each: its tag's probability among all tags, well-formed or not. */
 static void
-tell_shares(LearnPredictor *predictor, size_t length)
+tell_shares(const LearnPredictor *predictor, const float *shares, LearnTagged *answer)
 {
-	for (size_t i = 0; i < length; i++)
-		predictor->certain[i] = predictor->shares[i * predictor->n_outputs + (size_t) predictor->tags[i]];
+	for (size_t i = 0; i < answer->n; i++)
+		answer->certain[i] = shares[i * predictor->n_outputs + (size_t) answer->tags[i]];
 }
 
-/* Mean emissions of the row that is loaded, decoded into predictor->tags and ->certain. */
+/* Mean emissions of the rows that are loaded, and shares where tokens stand alone; a row's begin every `stride` floats. */
 static DevStatus
-decode_loaded(LearnPredictor *predictor)
+find_emissions(LearnPredictor *predictor, size_t rows, size_t stride)
 {
-	size_t		length = (size_t) predictor->fields.lengths[0][0];
-	size_t		n = length * predictor->n_outputs;
+	size_t		n = rows * stride;
 
 	memset(predictor->emissions, 0, n * sizeof(float));
 	if (tags_alone(predictor))
@@ -725,7 +728,7 @@ decode_loaded(LearnPredictor *predictor)
 	for (int i = 0; i < predictor->n_voices; i++)
 	{
 		const float *values;
-		DevStatus	status = learn_voice_forward(predictor, &predictor->voices[i], 1, &values);
+		DevStatus	status = learn_voice_forward(predictor, &predictor->voices[i], rows, &values);
 
 		if (status != DEV_OK)
 			return status;
@@ -733,34 +736,54 @@ decode_loaded(LearnPredictor *predictor)
 		if (tags_alone(predictor))
 			add_mean(predictor, voice_shares(predictor, &predictor->voices[i]), n, predictor->shares);
 	}
-	for (size_t j = 0; j < n; j++)
-		if (!isfinite(predictor->emissions[j]))
-			return dev_fail(predictor->session, DEV_BAD_DATA, "the model has no finite answer for a text");
-	learn_chain_decode(&predictor->chain, length, predictor->emissions, predictor->tags, predictor->certain);
-	if (tags_alone(predictor))
-		tell_shares(predictor, length);
 	return DEV_OK;
 }
 
-DevStatus
-learn_predict_tags(LearnPredictor *predictor, LearnBytes text, const int32_t **tags, const int32_t **actual, const float **certain,
-				   size_t *n)
+static DevStatus
+decode_loaded(LearnPredictor *predictor, size_t rows, LearnTagged *answers)
 {
-	LearnRows	rows = {.fields = &text};
+	size_t		length = predictor->fields.fields[0].dims[0];
+	size_t		stride = length * predictor->n_outputs;
+	const int32_t *stored = predictor->fields.planes[0][4];
+	DevStatus	status = find_emissions(predictor, rows, stride);
+
+	for (size_t row = 0; row < rows && status == DEV_OK; row++)
+	{
+		const float *emissions = predictor->emissions + row * stride;
+		LearnTagged *answer = &answers[row];
+
+		answer->n = (size_t) predictor->fields.lengths[0][row];
+		for (size_t j = 0; j < answer->n * predictor->n_outputs; j++)
+			if (!isfinite(emissions[j]))
+				return dev_fail(predictor->session, DEV_BAD_DATA, "the model has no finite answer for a text");
+		learn_chain_decode(&predictor->chain, answer->n, emissions, answer->tags, answer->certain);
+		if (tags_alone(predictor))
+			tell_shares(predictor, predictor->shares + row * stride, answer);
+		if (answer->actual != NULL)
+			memcpy(answer->actual, stored + row * length, answer->n * sizeof(int32_t));
+	}
+	return status;
+}
+
+DevStatus
+learn_predict_tags(LearnPredictor *predictor, size_t n, const LearnBytes *texts, LearnTagged *answers)
+{
+	LearnRows	rows = {.fields = texts};
+	DevStatus	status = DEV_OK;
 	size_t		count;
-	DevStatus	status;
 
 	if (predictor->model->task != LEARN_TAGGING)
 		return dev_fail(predictor->session, DEV_INVALID, "the model does not tag");
-	status = next_pass(predictor, &rows, 0, 1, &count);
-	if (status == DEV_OK)
-		status = load_fields(predictor, &rows, 0, 1);
-	if (status == DEV_OK)
-		status = decode_loaded(predictor);
-	*n = (size_t) predictor->fields.lengths[0][0];
-	*tags = predictor->tags;
-	*actual = predictor->fields.planes[0][4];
-	*certain = predictor->certain;
+	for (size_t first = 0; first < n && status == DEV_OK; first += count)
+	{
+		status = next_pass(predictor, &rows, first, n, &count);
+		if (status == DEV_OK)
+			status = load_fields(predictor, &rows, first, count);
+		if (status == DEV_OK)
+			status = decode_loaded(predictor, count, answers + first);
+		if (status == DEV_OK && first + count < n)
+			status = dev_poll(predictor->session);
+	}
 	return status;
 }
 

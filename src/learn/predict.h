@@ -23,7 +23,7 @@ typedef struct LearnEngine
 	size_t		n_features;
 	NnRun	   *runs[LEARN_MAX_STRETCHES];	/* inference, rows[i] rows */
 	NnRun	   *run;			/* the last one */
-	NnRun	   *explain_run;	/* with gradients; NULL until something is explained or attacked */
+	NnRun	   *explain_runs[LEARN_MAX_STRETCHES];	/* with gradients; NULL until something is explained or attacked */
 } LearnEngine;
 
 /* One network of the model. */
@@ -55,10 +55,8 @@ struct LearnPredictor
 	int			stretch;		/* that rows are loaded for, and runs compute with */
 	size_t		rows[LEARN_MAX_STRETCHES];	/* most rows of a pass */
 	LearnChain	chain;			/* tagging */
-	float	   *emissions;		/* tagging: (longest text, n_outputs) mean over the networks */
+	float	   *emissions;		/* tagging: of a pass, mean over the networks */
 	float	   *shares;			/* the same of the probabilities of tags, where tokens stand alone; else NULL */
-	int32_t    *tags;			/* tagging: (longest text) */
-	float	   *certain;
 	LearnViews *views;			/* NULL where rows are answered as they are */
 	LearnSlot  *slots;			/* (max_batch) the windows that are loaded, NULL unless signals are seen in windows */
 	double	   *window_outputs; /* (max_batch, n_outputs) */
@@ -69,11 +67,32 @@ struct LearnPredictor
 
 /* Rows at once in the runs with gradients, LEARN_EXPLAIN_BATCH or fewer. */
 extern size_t learn_predictor_explain_batch(const LearnPredictor *predictor);
-/* The runs with gradients, for explanations and attacks alike; those that exist already stay. */
-extern DevStatus learn_predictor_explain_runs(LearnPredictor *predictor);
+/* The runs with gradients, for explanations and attacks alike, of a stretch or of the last one; those that exist already stay. */
+extern DevStatus learn_predictor_explain_runs(LearnPredictor *predictor, int stretch);
 
-/* Encodes rows into predictor->numbers, ->codes and ->fields; n <= max_batch. fields (n, n_fields) stored values. */
-extern void learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields);
+static inline int
+learn_engine_stretch(const LearnEngine *engine, int stretch)
+{
+	return stretch < engine->stretches.n ? stretch : engine->stretches.n - 1;
+}
+
+static inline NnRun *
+learn_engine_explain_run(const LearnEngine *engine, int stretch)
+{
+	return engine->explain_runs[learn_engine_stretch(engine, stretch)];
+}
+
+/* The graph of a stretch. Its nodes have the numbers that engine->built says. */
+static inline const LearnGraph *
+learn_engine_graph(const LearnEngine *engine, int stretch)
+{
+	return &engine->stretches.stretches[learn_engine_stretch(engine, stretch)].built;
+}
+
+/* Encodes rows into predictor->numbers, ->codes and ->fields, for a stretch; n <= max_batch. fields (n, n_fields) stored values. */
+extern void learn_predictor_encode(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields, int stretch);
+/* The shortest that takes these texts of a row. */
+extern int	learn_predictor_find_stretch(const LearnPredictor *predictor, const LearnBytes *fields);
 /* Scores (n, n_outputs) of rows that were encoded so, of no other view than that; n <= learn_predictor_room. */
 extern DevStatus learn_predict_encoded(LearnPredictor *predictor, size_t n, double *scores);
 /* Rows at once in a pass that takes all texts, as learn_predictor_encode loads them. */

@@ -57,12 +57,6 @@ sort_spans(LearnSpan *spans, size_t n, bool (*later) (const LearnSpan *a, const 
 	}
 }
 
-void
-learn_spans_sort(LearnSpan *spans, size_t n)
-{
-	sort_spans(spans, n, starts_later);
-}
-
 /* ---- Characters and bytes ---- */
 
 typedef struct Walk
@@ -189,26 +183,17 @@ misfit(const LearnSpan *span, size_t number, const char *why, LearnTrouble *trou
 }
 
 static bool
-put_span(LearnTagScheme scheme, size_t n_tokens, const LearnWord *tokens, const LearnSpan *span, size_t number,
-		 bool adapt, int32_t *codes, LearnSpanCounts *counts, LearnTrouble *trouble)
+put_span(LearnTagScheme scheme, size_t n_tokens, const LearnWord *tokens, const LearnSpan *span, size_t number, int32_t *codes,
+		 LearnTrouble *trouble)
 {
 	size_t		first = token_after(n_tokens, tokens, span->start);
 	size_t		last = token_from(n_tokens, tokens, span->end);
-	bool		inside;
 
 	if (last <= first)
-	{
-		counts->dropped++;
-		return adapt ? true : misfit(span, number, "touches no token", trouble);
-	}
+		return misfit(span, number, "touches no token", trouble);
 	if (is_taken(codes, first, last))
-	{
-		counts->dropped++;
-		return adapt ? true : misfit(span, number, "overlaps another", trouble);
-	}
-	inside = tokens[first].start < span->start || tokens[last - 1].end > span->end;
-	counts->widened += inside;
-	if (inside && !adapt)
+		return misfit(span, number, "overlaps another", trouble);
+	if (tokens[first].start < span->start || tokens[last - 1].end > span->end)
 		return misfit(span, number, "begins or ends inside a token", trouble);
 	for (size_t i = first; i < last; i++)
 		codes[i] = learn_tag_code(scheme, span->label, place_in(scheme, first, last, i, false));
@@ -217,21 +202,15 @@ put_span(LearnTagScheme scheme, size_t n_tokens, const LearnWord *tokens, const 
 
 bool
 learn_tags_from_spans(LearnTagScheme scheme, int32_t n_labels, size_t n_tokens, const LearnWord *tokens,
-					  size_t n_spans, const LearnSpan *spans, bool adapt, int32_t *codes, LearnSpanCounts *counts,
-					  LearnTrouble *trouble)
+					  size_t n_spans, const LearnSpan *spans, int32_t *codes, LearnTrouble *trouble)
 {
-	LearnSpanCounts unwanted;
-
-	if (counts == NULL)
-		counts = &unwanted;
-	*counts = (LearnSpanCounts) {0, 0};
 	for (size_t i = 0; i < n_tokens; i++)
 		codes[i] = LEARN_OUTSIDE;
 	for (size_t i = 0; i < n_spans; i++)
 	{
 		if (spans[i].label < 0 || spans[i].label >= n_labels)
 			return text_trouble(trouble, DEV_INVALID, NULL, NULL, "span %zu has no known label", i + 1);
-		if (!put_span(scheme, n_tokens, tokens, &spans[i], i + 1, adapt, codes, counts, trouble))
+		if (!put_span(scheme, n_tokens, tokens, &spans[i], i + 1, codes, trouble))
 			return false;
 	}
 	return true;
@@ -268,29 +247,4 @@ learn_spans_place(size_t n, LearnSpan *spans, const LearnWord *tokens)
 		spans[i].end = tokens[spans[i].end - 1].end;
 		spans[i].start = start;
 	}
-}
-
-/* ---- Pieces ---- */
-
-void
-learn_tags_to_pieces(size_t n_pieces, const int32_t *words, size_t n_words, const int32_t *word_codes,
-					 int32_t *piece_codes)
-{
-	for (size_t i = 0; i < n_pieces; i++)
-	{
-		bool		first = words[i] >= 0 && (size_t) words[i] < n_words && (i == 0 || words[i - 1] != words[i]);
-
-		piece_codes[i] = first ? word_codes[words[i]] : LEARN_NO_TAG;
-	}
-}
-
-void
-learn_tags_from_pieces(size_t n_pieces, const int32_t *words, const int32_t *piece_codes, size_t n_words,
-					   int32_t *word_codes)
-{
-	for (size_t i = 0; i < n_words; i++)
-		word_codes[i] = LEARN_OUTSIDE;
-	for (size_t i = 0; i < n_pieces; i++)
-		if (words[i] >= 0 && (size_t) words[i] < n_words && (i == 0 || words[i - 1] != words[i]))
-			word_codes[words[i]] = piece_codes[i];
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define SHORTEST ((size_t) 32)
+#define SHORTEST_SENTENCE ((size_t) 8)	/* alone, or beside others of its length; a batch to learn from has a longer one anyway */
 
 /* Tokens of the longest text there can be, 0 without texts. */
 static size_t
@@ -45,11 +46,13 @@ DevStatus
 learn_stretches_create(DevSession *session, const LearnNetwork *network, const LearnLoss *loss, LearnStretches *stretches)
 {
 	size_t		longest = longest_text(network);
-	size_t		length = learn_layers_see_padding(session, network) ? longest : SHORTEST;
+	size_t		shortest = loss == NULL ? SHORTEST_SENTENCE : SHORTEST;
+	size_t		length = learn_layers_see_padding(session, network) ? longest : shortest;
+	int			most = loss == NULL ? LEARN_MAX_STRETCHES : LEARN_MAX_STRETCHES - 2;
 	DevStatus	status = DEV_OK;
 
 	memset(stretches, 0, sizeof(*stretches));
-	for (; stretches->n < LEARN_MAX_STRETCHES - 1 && length < longest && status == DEV_OK; length *= 2)
+	for (; stretches->n < most - 1 && length < longest && status == DEV_OK; length *= 2)
 		status = create_stretch(session, network, loss, length, &stretches->stretches[stretches->n++]);
 	if (status == DEV_OK)
 		status = create_stretch(session, network, loss, longest, &stretches->stretches[stretches->n++]);

@@ -3,7 +3,7 @@
  *
  * Parameters do not depend on how long a text is, nor do answers on the padding behind it, but for layer texts that flatten or
  * pool, of which there is one, for all texts. Otherwise a network is built several
- * times, for texts of at most 32, 64, 128 ... tokens, all with the weights of one, and short texts are not
+ * times, for texts of at most 32, 64, 128 ... tokens (to predict with, from 8 on), all with the weights of one, and short texts are not
  * made long. Nodes and parameters have the same numbers in all of them.
  */
 #ifndef IDLA_LEARN_STRETCH_H
@@ -12,7 +12,7 @@
 #include "architecture.h"
 #include "field_batch.h"
 
-#define LEARN_MAX_STRETCHES 6
+#define LEARN_MAX_STRETCHES 8
 
 typedef struct LearnStretch
 {

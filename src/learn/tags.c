@@ -108,19 +108,6 @@ check_open(LearnLabels *labels)
 	return DEV_OK;
 }
 
-DevStatus
-learn_labels_add(LearnLabels *labels, const char *label, size_t size)
-{
-	uint32_t	code;
-	DevStatus	status = check_open(labels);
-
-	if (status != DEV_OK)
-		return status;
-	if (size == 0 || size > LEARN_MAX_LABEL_BYTES || !learn_text_valid(label, size))
-		return dev_fail(labels->session, DEV_BAD_DATA, "label \"%.*s\" is empty, too long or not valid UTF-8", text_shown(label, size), label);
-	return intern_label(labels, label, size, &code);
-}
-
 static DevStatus
 reserve_codes(LearnLabels *labels, size_t n)
 {

@@ -386,25 +386,6 @@ learn_vocabulary_restore(DevSession *session, bool lowercase, size_t n, const ch
 
 /* ---- Asking ---- */
 
-DevStatus
-learn_vocabulary_write(const LearnVocabulary *vocabulary, char **text, size_t *size)
-{
-	size_t		bytes = vocabulary->n == 0 ? 0 : vocabulary->places[vocabulary->n];
-	char	   *written = dev_alloc(vocabulary->session, bytes + 1, 1);
-
-	*text = written;
-	*size = 0;
-	if (written == NULL)
-		return DEV_NO_MEMORY;
-	if (bytes > 0)
-		memcpy(written, vocabulary->bytes, bytes);
-	for (size_t i = 0; i < bytes; i++)
-		if (written[i] == '\0')
-			written[i] = '\n';
-	*size = bytes;
-	return DEV_OK;
-}
-
 size_t
 learn_vocabulary_size(const LearnVocabulary *vocabulary)
 {

@@ -510,7 +510,7 @@ choose_buffers(const NnGraph *graph, NnNodeData *node)
 		return;
 	if (node->in_place && !node->reads_src && maker->op->overwritable && !maker->reads_dst)
 		node->value_owner = src->value_owner;
-	if (node->diff_in_place && (node->n_parameters == 0 || keeps_gradient(node, maker)))
+	if (node->diff_in_place && !node->gradient_kept && (node->n_parameters == 0 || keeps_gradient(node, maker)))
 		node->diff_owner = src->diff_owner;
 	merge_relu(src, node);
 }
@@ -520,6 +520,14 @@ nn_graph_keep(NnGraph *graph, NnNode node)
 {
 	if (node >= 0 && node < graph->n_nodes && !graph->compiled)
 		graph->nodes[node]->kept = true;
+}
+
+void
+nn_graph_keep_gradient(NnGraph *graph, NnNode node)
+{
+	nn_graph_keep(graph, node);
+	if (node >= 0 && node < graph->n_nodes && !graph->compiled)
+		graph->nodes[node]->gradient_kept = true;
 }
 
 DevStatus

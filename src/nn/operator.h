@@ -101,6 +101,7 @@ struct NnNodeData
 	bool		trained;		/* it or a node below it has a trained parameter */
 	bool		mixed;			/* it or a node below it mixes examples */
 	bool		kept;			/* see nn_graph_keep */
+	bool		gradient_kept;	/* see nn_graph_keep_gradient */
 	NnNode		value_owner;	/* the node whose value buffer this node uses in every run, itself by default */
 	NnNode		diff_owner;		/* likewise for gradients */
 	bool		relu;			/* does the relu of the node that reads it */

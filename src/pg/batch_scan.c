@@ -24,7 +24,6 @@
 #include "access/parallel.h"
 #include "column.h"
 #include "utils/acl.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -48,8 +47,7 @@ typedef struct Call
 /* Calls that share a pass through a model: of one version, for the same columns. */
 typedef struct Pass
 {
-	List	   *arguments;		/* of the first of them */
-	int			first_column;	/* among the arguments */
+	IdlaCall	parts;			/* of the first of them */
 	ExprState  *model;
 	ExprState  *version;
 	List	   *calls;			/* of Call * */
@@ -116,21 +114,16 @@ typedef struct BatchState
 /* ---- start ---- */
 
 static Pass *
-find_pass(BatchState *state, List *arguments, int first_column)
+find_pass(BatchState *state, const IdlaCall *parts)
 {
 	ListCell   *cell;
 
 	foreach(cell, state->passes)
 	{
 		Pass	   *pass = lfirst(cell);
-		int			n = list_length(arguments) - first_column;
-		bool		same = n == list_length(pass->arguments) - pass->first_column &&
-			equal(linitial(arguments), linitial(pass->arguments)) && equal(lsecond(arguments), lsecond(pass->arguments));
 
-		/* The names, and then the columns. */
-		for (int i = -1; same && i < n; i++)
-			same = equal(list_nth(arguments, first_column + i), list_nth(pass->arguments, pass->first_column + i));
-		if (same)
+		if (equal(parts->model, pass->parts.model) && equal(parts->version, pass->parts.version) &&
+			equal(parts->names, pass->parts.names) && equal(parts->columns, pass->parts.columns))
 			return pass;
 	}
 	return NULL;
@@ -138,13 +131,14 @@ find_pass(BatchState *state, List *arguments, int first_column)
 
 /* Is every column another attribute of the row below? */
 static bool
-are_attributes(const Pass *pass)
+are_attributes(List *columns)
 {
 	Bitmapset  *used = NULL;
+	ListCell   *cell;
 
-	for (int i = pass->first_column; i < list_length(pass->arguments); i++)
+	foreach(cell, columns)
 	{
-		const Var  *var = list_nth(pass->arguments, i);
+		const Var  *var = lfirst(cell);
 
 		if (!IsA(var, Var) || var->varno != OUTER_VAR || var->varattno <= 0 || bms_is_member(var->varattno, used))
 			return false;
@@ -157,16 +151,9 @@ are_attributes(const Pass *pass)
 static void
 describe_input(BatchState *state, Pass *pass)
 {
-	int			n = list_length(pass->arguments) - pass->first_column;
-	const Const *constant = list_nth(pass->arguments, pass->first_column - 1);
-	Datum	   *names;
-	bool	   *nulls;
-	int			n_names;
+	int			n = list_length(pass->parts.columns);
 
-	deconstruct_array(DatumGetArrayTypeP(constant->constvalue), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &n_names);
-	if (n_names != n)
-		elog(ERROR, "%d names do not belong to %d values", n_names, n);
-	pass->direct = are_attributes(pass);
+	pass->direct = are_attributes(pass->parts.columns);
 	pass->desc = CreateTemplateTupleDesc(pass->direct ? state->n_columns : n);
 	for (int i = 0; pass->direct && i < state->n_columns; i++)
 	{
@@ -181,24 +168,23 @@ describe_input(BatchState *state, Pass *pass)
 	}
 	for (int i = 0; i < n; i++)
 	{
-		Node	   *column = list_nth(pass->arguments, pass->first_column + i);
+		Node	   *column = list_nth(pass->parts.columns, i);
 		AttrNumber	number = pass->direct ? ((Var *) column)->varattno : (AttrNumber) (i + 1);
 
-		TupleDescInitEntry(pass->desc, number, TextDatumGetCString(names[i]), exprType(column), -1, 0);
+		TupleDescInitEntry(pass->desc, number, strVal(list_nth(pass->parts.names, i)), exprType(column), -1, 0);
 		if (!pass->direct)
 			pass->sources[i] = ExecInitExpr((Expr *) column, &state->scan.ss.ps);
 	}
 }
 
 static Pass *
-create_pass(BatchState *state, List *arguments, int first_column)
+create_pass(BatchState *state, const IdlaCall *parts)
 {
 	Pass	   *pass = palloc0(sizeof(Pass));
 
-	pass->arguments = arguments;
-	pass->first_column = first_column;
-	pass->model = ExecInitExpr(linitial(arguments), &state->scan.ss.ps);
-	pass->version = ExecInitExpr(lsecond(arguments), &state->scan.ss.ps);
+	pass->parts = *parts;
+	pass->model = ExecInitExpr((Expr *) parts->model, &state->scan.ss.ps);
+	pass->version = ExecInitExpr((Expr *) parts->version, &state->scan.ss.ps);
 	pass->served.context = AllocSetContextCreate(CurrentMemoryContext, "idla batch model", ALLOCSET_SMALL_SIZES);
 	describe_input(state, pass);
 	state->passes = lappend(state->passes, pass);
@@ -206,24 +192,25 @@ create_pass(BatchState *state, List *arguments, int first_column)
 }
 
 static void
-create_call(BatchState *state, const TargetEntry *entry, const List *kinds)
+create_call(BatchState *state, const TargetEntry *entry, IdlaAnswerKind kind)
 {
 	FuncExpr   *expression = castNode(FuncExpr, entry->expr);
 	Call	   *call = palloc0(sizeof(Call));
-	int			kind = list_nth_int(kinds, list_length(state->calls));
-	int			first_column = idla_support_names((IdlaAnswerKind) kind) + 1;
+	IdlaCall	parts;
 	Pass	   *pass;
 
+	if (!idla_support_parse(expression, kind, &parts))
+		elog(ERROR, "a batch node has a call of another form");
 	if (!idla_compat_may_execute(expression->funcid))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FUNCTION, get_func_name(expression->funcid));
 	InvokeFunctionExecuteHook(expression->funcid);
-	call->kind = (IdlaAnswerKind) kind;
+	call->kind = kind;
 	call->position = entry->resno - 1;
-	if (call->kind == IDLA_PREDICT)
-		call->output = ExecInitExpr(lthird(expression->args), &state->scan.ss.ps);
-	pass = find_pass(state, expression->args, first_column);
+	if (parts.output != NULL)
+		call->output = ExecInitExpr((Expr *) parts.output, &state->scan.ss.ps);
+	pass = find_pass(state, &parts);
 	if (pass == NULL)
-		pass = create_pass(state, expression->args, first_column);
+		pass = create_pass(state, &parts);
 	pass->calls = lappend(pass->calls, call);
 	state->calls = lappend(state->calls, call);
 }
@@ -261,15 +248,12 @@ begin(CustomScanState *node, EState *estate, int flags)
 	BatchState *state = (BatchState *) node;
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
-	ListCell   *cell;
 
 	outerPlanState(node) = ExecInitNode(outerPlan(plan), estate, flags & ~(EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK));
 	state->n_columns = linitial_int(list_nth(plan->custom_private, IDLA_BATCH_COLUMNS));
-	foreach(cell, plan->custom_scan_tlist)
-	{
-		if (foreach_current_index(cell) >= state->n_columns)
-			create_call(state, lfirst(cell), list_nth(plan->custom_private, IDLA_BATCH_KINDS));
-	}
+	for (int i = state->n_columns; i < list_length(plan->custom_scan_tlist); i++)
+		create_call(state, list_nth(plan->custom_scan_tlist, i),
+					(IdlaAnswerKind) list_nth_int(list_nth(plan->custom_private, IDLA_BATCH_KINDS), i - state->n_columns));
 	create_rows(state, list_nth(plan->custom_private, IDLA_BATCH_CARRIED));
 	/* What nobody needs above stays NULL. */
 	memset(slot->tts_isnull, true, (Size) slot->tts_tupleDescriptor->natts);

@@ -65,13 +65,27 @@ extern Datum idla_answering_datum(const IdlaAnswering *answering, const double *
 /* ---- support.c ---- */
 
 /*
- * What kind of answer the function of columns with this OID gives in the plans being made now; -1: it is no such function. Its
- * arguments are model, version, output (IDLA_PREDICT alone), names and the columns.
+ * A call of the family whose row is known column by column: of a function of columns (model, version, output for IDLA_PREDICT alone,
+ * names, columns), or, where these are too many for a function's arguments, of the function of a row with a row constructor.
  */
-extern int	idla_support_kind(Oid function);
-/* Number of the argument that has the names; the columns follow. */
-extern int	idla_support_names(IdlaAnswerKind kind);
-/* Did a call become one of a function of columns since the last idla_support_forget? */
+typedef struct IdlaCall
+{
+	IdlaAnswerKind kind;
+	Node	   *model;
+	Node	   *version;
+	Node	   *output;			/* IDLA_PREDICT; NULL for the others */
+	List	   *names;			/* of String */
+	List	   *columns;		/* as many expressions */
+} IdlaCall;
+
+/*
+ * What kind of answer a call gives, when it is of a function that calls became in the plans being made now; -1: it is no
+ * such call.
+ */
+extern int	idla_support_kind(const FuncExpr *call);
+/* The parts of such a call; false when they are not what they should be. */
+extern bool idla_support_parse(const FuncExpr *call, IdlaAnswerKind kind, IdlaCall *parts);
+/* Did a call become one whose columns are known since the last idla_support_forget? */
 extern bool idla_support_seen(void);
 extern void idla_support_forget(void);
 

@@ -42,7 +42,7 @@ require_rows(const IdlaLoaded *loaded)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("model \"%s\" tags texts: it has no answer for a row", get_rel_name(loaded->relid)),
-				 errhint("Use idla_tag.")));
+				 errhint("Use idla_tag, and idla_explain_tags for its reasons.")));
 	if (series != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),

@@ -66,7 +66,7 @@ has_obstacle(Node *node, void *context)
 		case T_NextValueExpr:
 			return true;
 		case T_FuncExpr:
-			if (((FuncExpr *) node)->funcretset || idla_support_kind(((FuncExpr *) node)->funcid) >= 0)
+			if (((FuncExpr *) node)->funcretset || idla_support_kind((FuncExpr *) node) >= 0)
 				return true;
 			break;
 		default:
@@ -78,34 +78,26 @@ has_obstacle(Node *node, void *context)
 static bool
 is_call(const Node *node)
 {
-	return IsA(node, FuncExpr) && idla_support_kind(((const FuncExpr *) node)->funcid) >= 0;
+	return IsA(node, FuncExpr) && idla_support_kind((const FuncExpr *) node) >= 0;
 }
 
 /* Which model is asked must be the same for all rows, and its input must come from them. */
 static bool
 can_be_batched(const FuncExpr *call)
 {
-	int			names = idla_support_names((IdlaAnswerKind) idla_support_kind(call->funcid));
-	int			i = 0;
-	bool		any = false;
+	IdlaCall	parts;
 	ListCell   *cell;
 
-	if (call->funcvariadic || contain_volatile_functions((Node *) call->args))
+	if (!idla_support_parse(call, (IdlaAnswerKind) idla_support_kind(call), &parts) ||
+		contain_volatile_functions((Node *) call->args))
 		return false;
 	foreach(cell, call->args)
 	{
-		Node	   *argument = lfirst(cell);
-
-		if (has_obstacle(argument, NULL))
+		if (has_obstacle(lfirst(cell), NULL))
 			return false;
-		if (i < names && has_leaf(argument, NULL))
-			return false;
-		if (i == names && (!IsA(argument, Const) || ((Const *) argument)->constisnull))
-			return false;
-		any = any || (i > names && has_leaf(argument, NULL));
-		i++;
 	}
-	return any;
+	return !has_leaf(parts.model, NULL) && !has_leaf(parts.version, NULL) && !has_leaf(parts.output, NULL) &&
+		has_leaf((Node *) parts.columns, NULL);
 }
 
 typedef struct Collecting
@@ -307,7 +299,7 @@ kinds(List *calls)
 	ListCell   *cell;
 
 	foreach(cell, calls)
-		list = lappend_int(list, idla_support_kind(((FuncExpr *) lfirst(cell))->funcid));
+		list = lappend_int(list, idla_support_kind(lfirst(cell)));
 	return list;
 }
 

@@ -35,29 +35,78 @@ static const char *const counterparts[IDLA_ANSWER_KINDS] = {
 	[IDLA_PROBABILITIES] = "idla_probabilities_columns"
 };
 
-/* Of the functions of columns: those that calls have become in the planning that goes on. */
+/* Functions of columns, and of rows, that calls have become in the planning that goes on. */
 static Oid	seen[IDLA_ANSWER_KINDS];
+static Oid	seen_rows[IDLA_ANSWER_KINDS];
+
+/* Arguments before the columns: model, version, output for idla_predict alone, names. As many has the function of a row. */
+static int
+count_first(IdlaAnswerKind kind)
+{
+	return kind == IDLA_PREDICT ? 4 : 3;
+}
 
 int
-idla_support_kind(Oid function)
+idla_support_kind(const FuncExpr *call)
 {
-	for (int kind = 0; kind < IDLA_ANSWER_KINDS; kind++)
-		if (OidIsValid(function) && seen[kind] == function)
+	Oid			function = call->funcid;
+
+	for (int kind = 0; OidIsValid(function) && kind < IDLA_ANSWER_KINDS; kind++)
+		if (seen[kind] == function || (seen_rows[kind] == function && IsA(lsecond(call->args), RowExpr)))
 			return kind;
 	return -1;
 }
 
-int
-idla_support_names(IdlaAnswerKind kind)
+static bool
+parse_names(const Const *constant, IdlaCall *parts)
 {
-	return kind == IDLA_PREDICT ? 3 : 2;
+	Datum	   *names;
+	bool	   *nulls;
+	int			n;
+
+	if (!IsA(constant, Const) || constant->constisnull)
+		return false;
+	deconstruct_array(DatumGetArrayTypeP(constant->constvalue), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			return false;
+		parts->names = lappend(parts->names, makeString(TextDatumGetCString(names[i])));
+	}
+	return true;
+}
+
+bool
+idla_support_parse(const FuncExpr *call, IdlaAnswerKind kind, IdlaCall *parts)
+{
+	int			n_first = count_first(kind);
+
+	*parts = (IdlaCall) {.kind = kind,.model = linitial(call->args)};
+	if (list_length(call->args) == n_first && IsA(lsecond(call->args), RowExpr))
+	{
+		RowExpr    *row = lsecond(call->args);
+
+		parts->version = lthird(call->args);
+		parts->output = kind == IDLA_PREDICT ? lfourth(call->args) : NULL;
+		parts->names = row->colnames;
+		parts->columns = row->args;
+	}
+	else if (list_length(call->args) > n_first && !call->funcvariadic)
+	{
+		parts->version = lsecond(call->args);
+		parts->output = kind == IDLA_PREDICT ? lthird(call->args) : NULL;
+		parts->columns = list_copy_tail(call->args, n_first);
+		if (!parse_names(list_nth(call->args, n_first - 1), parts))
+			return false;
+	}
+	return parts->columns != NIL && list_length(parts->names) == list_length(parts->columns);
 }
 
 bool
 idla_support_seen(void)
 {
 	for (int kind = 0; kind < IDLA_ANSWER_KINDS; kind++)
-		if (OidIsValid(seen[kind]))
+		if (OidIsValid(seen[kind]) || OidIsValid(seen_rows[kind]))
 			return true;
 	return false;
 }
@@ -66,6 +115,7 @@ void
 idla_support_forget(void)
 {
 	memset(seen, 0, sizeof(seen));
+	memset(seen_rows, 0, sizeof(seen_rows));
 }
 
 /* Columns and their names, in step. */
@@ -307,35 +357,60 @@ expand(PlannerInfo *root, Node *row, Columns *columns)
 	return IsA(row, RowExpr) && expand_constructor((RowExpr *) row, columns);
 }
 
+/* The function of columns in place of the call. */
+static Node *
+call_columns(const FuncExpr *call, IdlaAnswerKind kind, const Columns *columns)
+{
+	Oid			counterpart = find_counterpart(call->funcid, kind);
+	List	   *arguments = list_make2(linitial(call->args), lthird(call->args));
+
+	if (!OidIsValid(counterpart))
+		return NULL;
+	seen[kind] = counterpart;
+	if (kind == IDLA_PREDICT)
+		arguments = lappend(arguments, lfourth(call->args));
+	arguments = lappend(arguments, names_constant(columns->names));
+	arguments = list_concat(arguments, columns->expressions);
+	return (Node *) makeFuncExpr(counterpart, call->funcresulttype, arguments, call->funccollid, call->inputcollid,
+								 COERCE_EXPLICIT_CALL);
+}
+
+/* The same call with its row taken apart and put together again: what a batch node finds the columns in. */
+static Node *
+call_constructor(const FuncExpr *call, IdlaAnswerKind kind, const Columns *columns)
+{
+	FuncExpr   *same = (FuncExpr *) copyObject(call);
+	RowExpr    *row = makeNode(RowExpr);
+	ListCell   *cell;
+
+	row->args = columns->expressions;
+	row->row_typeid = RECORDOID;
+	row->row_format = COERCE_EXPLICIT_CALL;
+	row->location = -1;
+	foreach(cell, columns->names)
+		row->colnames = lappend(row->colnames, makeString(lfirst(cell)));
+	lsecond(same->args) = row;
+	seen_rows[kind] = call->funcid;
+	return (Node *) same;
+}
+
 /* The arguments of the function of a row are model, input, version, and for idla_predict output. */
 static Node *
 simplify(PlannerInfo *root, const FuncExpr *call)
 {
 	int			kind = find_kind(call->funcid);
 	Columns		columns = {NIL, NIL};
-	List	   *arguments;
-	Oid			counterpart;
 
-	if (root == NULL || kind < 0 || list_length(call->args) != idla_support_names(kind) + 1)
+	if (root == NULL || kind < 0 || list_length(call->args) != count_first(kind) ||
+		!expand(root, lsecond(call->args), &columns) || columns.expressions == NIL)
 		return NULL;
-	if (!expand(root, lsecond(call->args), &columns) || columns.expressions == NIL ||
-		list_length(columns.expressions) > FUNC_MAX_ARGS - idla_support_names(kind) - 1)
-		return NULL;
-
 	/* The right to call the function that was written is asked for here, as where the planner inlines one. */
-	counterpart = find_counterpart(call->funcid, kind);
-	if (!OidIsValid(counterpart) || !idla_compat_may_execute(call->funcid))
+	if (!idla_compat_may_execute(call->funcid))
 		return NULL;
+	if (list_length(columns.expressions) > FUNC_MAX_ARGS - count_first(kind))
+		return call_constructor(call, kind, &columns);
 	record_plan_function_dependency(root, call->funcid);
-	seen[kind] = counterpart;
-
-	arguments = list_make2(linitial(call->args), lthird(call->args));
-	if (kind == IDLA_PREDICT)
-		arguments = lappend(arguments, lfourth(call->args));
-	arguments = lappend(arguments, names_constant(columns.names));
-	arguments = list_concat(arguments, columns.expressions);
-	return (Node *) makeFuncExpr(counterpart, call->funcresulttype, arguments, call->funccollid, call->inputcollid,
-								 COERCE_EXPLICIT_CALL);
+	return call_columns(call, kind, &columns);
 }
 
 Datum

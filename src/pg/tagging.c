@@ -17,6 +17,9 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#define FIRST_WINDOWS 64
+#define BLOCK 256				/* windows between two looks at whether to stop */
+
 PG_FUNCTION_INFO_V1(idla_tag);
 
 /* ---- windows ---- */
@@ -50,68 +53,162 @@ window_end(const IdlaTokens *tokens, size_t first, size_t most, bool sentences)
 	return end;
 }
 
-/* The window's tags into place, `first` being its first token. */
-static void
-tag_window(const IdlaLoaded *loaded, const IdlaTokens *tokens, size_t first, size_t n, int32_t *tags, int32_t *actual, float *certain)
+IdlaWindow *
+idla_tag_windows(const IdlaLoaded *loaded, const IdlaTokens *tokens, bool sentences, size_t *n)
 {
-	const LearnField *field = &loaded->model->learn.fields[0];
-	/* The window's own bytes: whatever looks at a text looks at all of it. */
-	uint32_t	start = tokens->tokens[first].start;
-	uint32_t	end = tokens->tokens[first + n - 1].end;
-	LearnWord  *words = palloc(sizeof(LearnWord) * n);
-	const int32_t *predicted;
-	const int32_t *stored;
-	const float *sure;
-	LearnTrouble trouble;
-	LearnBytes	bytes;
-	void	   *taken;
-	DevStatus	status;
-	size_t		got;
+	size_t		most = loaded->model->learn.fields[0].dims[0];
+	size_t		capacity = FIRST_WINDOWS;
+	IdlaWindow *windows = palloc(sizeof(IdlaWindow) * capacity);
+	size_t		end;
 
-	CHECK_FOR_INTERRUPTS();
-	for (size_t i = 0; i < n; i++)
-		words[i] = (LearnWord) {tokens->tokens[first + i].start - start, tokens->tokens[first + i].end - start};
-	if (!learn_field_take_tokens(field, tokens->text + start, end - start, n, words,
-								 tokens->tags == NULL ? NULL : tokens->tags + first, true, &taken, &bytes.size, &trouble))
+	*n = 0;
+	for (size_t first = 0; first < tokens->n; first = end)
+	{
+		if (*n == capacity)
+		{
+			capacity *= 2;
+			windows = repalloc_huge(windows, sizeof(IdlaWindow) * capacity);
+		}
+		end = window_end(tokens, first, most, sentences);
+		windows[(*n)++] = (IdlaWindow) {first, end - first};
+	}
+	return windows;
+}
+
+bool
+idla_window_take(const IdlaLoaded *loaded, const IdlaTokens *tokens, const IdlaWindow *window, LearnWord *words, LearnBytes *bytes,
+				 LearnTrouble *trouble)
+{
+	const LearnWord *first = &tokens->tokens[window->first];
+	/* The window's own bytes: whatever looks at a text looks at all of it. */
+	uint32_t	start = first->start;
+	uint32_t	end = first[window->n - 1].end;
+	void	   *taken;
+	bool		good;
+
+	for (size_t i = 0; i < window->n; i++)
+		words[i] = (LearnWord) {first[i].start - start, first[i].end - start};
+	good = learn_field_take_tokens(&loaded->model->learn.fields[0], tokens->text + start, end - start, window->n, words,
+								   tokens->tags == NULL ? NULL : tokens->tags + window->first, true, &taken, &bytes->size, trouble);
+	bytes->bytes = taken;
+	return good;
+}
+
+static int
+compare_windows(const void *a, const void *b)
+{
+	const IdlaWindow *left = a;
+	const IdlaWindow *right = b;
+
+	if (left->n != right->n)
+		return left->n < right->n ? -1 : 1;
+	return left->first < right->first ? -1 : left->first > right->first;
+}
+
+/* Tags of up to BLOCK windows into place; words as in idla_window_take. Nothing is raised while there is memory that is not PostgreSQL's. */
+static void
+tag_block(const IdlaLoaded *loaded, const IdlaTokens *tokens, size_t n, const IdlaWindow *windows, LearnWord *words, int32_t *tags,
+		  int32_t *actual, float *certain)
+{
+	LearnBytes	texts[BLOCK] = {{0}};
+	LearnTagged answers[BLOCK];
+	LearnTrouble trouble;
+	DevStatus	status = DEV_OK;
+	size_t		taken = 0;
+
+	while (taken < n && idla_window_take(loaded, tokens, &windows[taken], words, &texts[taken], &trouble))
+	{
+		size_t		first = windows[taken].first;
+
+		answers[taken++] = (LearnTagged) {
+			.tags = tags + first,.certain = certain + first,.actual = actual == NULL ? NULL : actual + first
+		};
+	}
+	if (taken == n)
+		status = learn_predict_tags(loaded->predictor, n, texts, answers);
+	for (size_t i = 0; i < taken; i++)
+		free((void *) texts[i].bytes);
+	if (taken < n)
 		idla_raise_trouble(&trouble);
-	bytes.bytes = taken;
-	status = learn_predict_tags(loaded->predictor, bytes, &predicted, &stored, &sure, &got);
-	free(taken);
 	idla_check(loaded->model->work, status);
-	memcpy(tags + first, predicted, n * sizeof(int32_t));
-	memcpy(certain + first, sure, n * sizeof(float));
-	if (actual != NULL)
-		memcpy(actual + first, stored, n * sizeof(int32_t));
-	pfree(words);
 }
 
 void
 idla_tag_tokens(const IdlaLoaded *loaded, const IdlaTokens *tokens, bool sentences, int32_t **tags, int32_t **actual, float **certain)
 {
-	size_t		most = loaded->model->learn.fields[0].dims[0];
 	Size		n = Max(tokens->n, 1);
-	size_t		end;
+	LearnWord  *words = palloc(sizeof(LearnWord) * loaded->model->learn.fields[0].dims[0]);
+	size_t		n_windows;
+	IdlaWindow *windows = idla_tag_windows(loaded, tokens, sentences, &n_windows);
 
 	*tags = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int32_t) * n);
 	*certain = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * n);
 	*actual = tokens->tags == NULL ? NULL : MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int32_t) * n);
-	for (size_t first = 0; first < tokens->n; first = end)
+	/* Those of one length are computed together, which changes no bit of their tags. */
+	qsort(windows, n_windows, sizeof(IdlaWindow), compare_windows);
+	for (size_t i = 0; i < n_windows; i += BLOCK)
 	{
-		end = window_end(tokens, first, most, sentences);
-		tag_window(loaded, tokens, first, end - first, *tags, *actual, *certain);
+		CHECK_FOR_INTERRUPTS();
+		tag_block(loaded, tokens, Min(BLOCK, n_windows - i), windows + i, words, *tags, *actual, *certain);
 	}
+	pfree(windows);
+	pfree(words);
 }
 
-/* ---- idla_tag ---- */
+LearnSpan *
+idla_tag_spans(const IdlaLoaded *loaded, const IdlaTokens *tokens, bool sentences, size_t *n)
+{
+	LearnSpan  *spans = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(LearnSpan) * Max(tokens->n, 1));
+	int32_t    *tags;
+	int32_t    *actual;
+	float	   *certain;
 
-static Datum
-slice(const IdlaTokens *tokens, uint32_t start, uint32_t end)
+	idla_tag_tokens(loaded, tokens, sentences, &tags, &actual, &certain);
+	*n = learn_tags_spans(LEARN_IOBES, learn_labels_size(loaded->model->learn.labels), false, tokens->n, tags, certain, spans);
+	return spans;
+}
+
+/* ---- what is told ---- */
+
+LearnSpan *
+idla_spans_shown(const IdlaTokens *tokens, const LearnSpan *spans, size_t n, bool array)
+{
+	LearnSpan  *shown = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(LearnSpan) * Max(n, 1));
+	LearnTrouble trouble;
+
+	memcpy(shown, spans, n * sizeof(LearnSpan));
+	if (array)
+		return shown;
+	learn_spans_place(n, shown, tokens->tokens);
+	if (!learn_spans_to_characters(tokens->text, tokens->size, shown, n, &trouble))
+		idla_raise_trouble(&trouble);
+	return shown;
+}
+
+Datum
+idla_text_slice(const IdlaTokens *tokens, uint32_t start, uint32_t end)
 {
 	char	   *utf8 = pnstrdup(tokens->text + start, end - start);
 	char	   *text = pg_any_to_server(utf8, (int) strlen(utf8), PG_UTF8);
 
 	return CStringGetTextDatum(text);
 }
+
+IdlaLoaded *
+idla_tagger_argument(FunctionCallInfo fcinfo, int number, int version_argument, MemoryContext context)
+{
+	IdlaLoaded *loaded = idla_load(PG_GETARG_OID(number), idla_version_argument(fcinfo, version_argument), GetActiveSnapshot(), context);
+	LearnTask	task = loaded->model->learn.task;
+
+	if (task != LEARN_TAGGING)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" is a %s model: it does not tag", get_rel_name(loaded->relid), learn_task_names[task]),
+				 errhint("Use idla_predict or idla_classify.")));
+	return loaded;
+}
+
+/* ---- idla_tag ---- */
 
 static void
 put_span(ReturnSetInfo *result, const LearnModel *model, const LearnSpan *span, uint32_t start, uint32_t end, Datum text)
@@ -128,40 +225,19 @@ put_span(ReturnSetInfo *result, const LearnModel *model, const LearnSpan *span, 
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/* Spans are of tokens; of a text they are told in characters. */
-static void
-put_spans(ReturnSetInfo *result, const LearnModel *model, const IdlaTokens *tokens, LearnSpan *spans, size_t n, bool array)
-{
-	LearnSpan  *shown = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(LearnSpan) * Max(n, 1));
-	LearnTrouble trouble;
-
-	memcpy(shown, spans, n * sizeof(LearnSpan));
-	learn_spans_place(n, spans, tokens->tokens);
-	if (!array)
-	{
-		memcpy(shown, spans, n * sizeof(LearnSpan));
-		if (!learn_spans_to_characters(tokens->text, tokens->size, shown, n, &trouble))
-			idla_raise_trouble(&trouble);
-	}
-	for (size_t i = 0; i < n; i++)
-		put_span(result, model, &spans[i], shown[i].start, shown[i].end, slice(tokens, spans[i].start, spans[i].end));
-}
-
 Datum
 idla_tag(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, 1);
+	bool		array = idla_is_token_array(type);
 	MemoryContext context;
 	MemoryContext caller;
 	IdlaLoaded *loaded;
-	const LearnModel *model;
 	IdlaTokens	tokens;
 	LearnTrouble trouble;
 	LearnSpan  *spans;
-	int32_t    *tags;
-	int32_t    *actual;
-	float	   *certain;
+	LearnSpan  *shown;
 	size_t		n;
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -169,19 +245,15 @@ idla_tag(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	context = AllocSetContextCreate(CurrentMemoryContext, "idla tag", ALLOCSET_DEFAULT_SIZES);
 	caller = MemoryContextSwitchTo(context);
-	loaded = idla_load(PG_GETARG_OID(0), idla_version_argument(fcinfo, 2), GetActiveSnapshot(), context);
-	model = &loaded->model->learn;
-	if (model->task != LEARN_TAGGING)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("model \"%s\" is a %s model: it does not tag", get_rel_name(loaded->relid), learn_task_names[model->task]),
-				 errhint("Use idla_predict or idla_classify.")));
+	loaded = idla_tagger_argument(fcinfo, 0, 2, context);
 	if (!idla_tokens_read(type, PG_GETARG_DATUM(1), InvalidOid, (Datum) 0, &tokens, &trouble))
 		idla_raise_trouble(&trouble);
-	idla_tag_tokens(loaded, &tokens, !idla_is_token_array(type), &tags, &actual, &certain);
-	spans = MemoryContextAllocHuge(context, sizeof(LearnSpan) * Max(tokens.n, 1));
-	n = learn_tags_spans(LEARN_IOBES, learn_labels_size(model->labels), false, tokens.n, tags, certain, spans);
-	put_spans(result, model, &tokens, spans, n, idla_is_token_array(type));
+	spans = idla_tag_spans(loaded, &tokens, !array, &n);
+	shown = idla_spans_shown(&tokens, spans, n, array);
+	learn_spans_place(n, spans, tokens.tokens);
+	for (size_t i = 0; i < n; i++)
+		put_span(result, &loaded->model->learn, &spans[i], shown[i].start, shown[i].end,
+				 idla_text_slice(&tokens, spans[i].start, spans[i].end));
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return (Datum) 0;

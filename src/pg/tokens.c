@@ -168,7 +168,7 @@ tags_of_spans(IdlaTokens *tokens, LearnSpan *spans, int n, const char **labels, 
 	char	  **written;
 
 	if (!learn_spans_to_bytes(tokens->text, tokens->size, spans, (size_t) n, trouble) ||
-		!learn_tags_from_spans(LEARN_IOB2, n_labels, tokens->n, tokens->tokens, (size_t) n, spans, false, codes, NULL, trouble))
+		!learn_tags_from_spans(LEARN_IOB2, n_labels, tokens->n, tokens->tokens, (size_t) n, spans, codes, trouble))
 		return false;
 	written = palloc(sizeof(char *) * (Size) (2 * n_labels + 1));
 	written[0] = pstrdup("O");

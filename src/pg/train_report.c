@@ -87,22 +87,22 @@ judge_tags(IdlaTraining *run, LearnPredictor *predictor, const uint32_t *rows, s
 {
 	IdlaWork   *work = run->model->work;
 	IdlaTagJudge *judge = idla_tag_judge_create(work, &run->model->learn);
+	Size		most = run->model->learn.fields[0].dims[0];
+	LearnTagged answer = {
+		.tags = palloc(sizeof(int32_t) * most),.certain = palloc(sizeof(float) * most),.actual = palloc(sizeof(int32_t) * most)
+	};
 
 	for (size_t i = 0; i < n; i++)
 	{
-		const int32_t *predicted;
-		const int32_t *actual;
-		const float *certain;
 		LearnBytes	value;
-		size_t		length;
 
 		idla_check(work, learn_dataset_field(run->reading.dataset, 0, rows[i], &value));
 		if (value.bytes == NULL)
 			continue;
 		if (i % 64 == 0)
 			idla_check(work, dev_poll(work->session));
-		idla_check(work, learn_predict_tags(predictor, value, &predicted, &actual, &certain, &length));
-		idla_tag_judge_add(judge, length, actual, predicted);
+		idla_check(work, learn_predict_tags(predictor, 1, &value, &answer));
+		idla_tag_judge_add(judge, answer.n, answer.actual, answer.tags);
 	}
 	if (idla_tag_judge_sentences(judge) > 0)
 		run->metrics = idla_tag_judge_metrics(judge, &run->n_metrics);

@@ -6,7 +6,7 @@ is judged on the same held-out rows, which no learner sees before. Nothing is tu
 libraries' defaults behind the usual preparation (median imputation, indicators, standardising and one-hot coding
 for logistic regression; native missing values and categories for the trees).
 
-Run by `make bench-quality`, which starts a private cluster and sets PGHOST, PGPORT and PGDATABASE.
+Run by `make bench-quality-tables`, which starts a private cluster and sets PGHOST, PGPORT and PGDATABASE.
 """
 
 import argparse

@@ -4,7 +4,7 @@ Every figure that counts is a ratio of medians of alternating rounds, both sides
 optimiser, batch and number of threads. The table of the issue is 1,000,000 x 30 (MLP 30-128-64-1); every bar is also
 run on two other shapes, so that nothing is tuned to one.
 
-Run by `make bench-speed`, which starts a private cluster and sets PGHOST, PGPORT and PGDATABASE.
+Run by `make bench-speed-tables`, which starts a private cluster and sets PGHOST, PGPORT and PGDATABASE.
 """
 
 import argparse

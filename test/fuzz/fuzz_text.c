@@ -116,14 +116,16 @@ encode_text(const LearnVocabulary *vocabulary, uint8_t how, uint8_t most, const 
 }
 
 static void
-check_again(DevSession *session, const LearnVocabulary *vocabulary)
+check_again(DevSession *session, const LearnVocabulary *vocabulary, bool lowercase)
 {
 	LearnVocabulary *again;
-	char	   *text;
-	size_t		size;
+	const char **pieces;
 
-	PROMISE(learn_vocabulary_write(vocabulary, &text, &size) == DEV_OK);
-	PROMISE(learn_vocabulary_read(session, text, size, learn_vocabulary_lowercase(vocabulary), &again) == DEV_OK);
+	pieces = dev_alloc(session, learn_vocabulary_size(vocabulary) + 1, sizeof(char *));
+	PROMISE(pieces != NULL);
+	for (size_t i = 0; i < learn_vocabulary_size(vocabulary); i++)
+		pieces[i] = learn_vocabulary_piece(vocabulary, (int32_t) i, NULL);
+	PROMISE(learn_vocabulary_restore(session, lowercase, learn_vocabulary_size(vocabulary), pieces, &again) == DEV_OK);
 	PROMISE(learn_vocabulary_size(again) == learn_vocabulary_size(vocabulary));
 	for (size_t i = 0; i < learn_vocabulary_size(vocabulary); i++)
 	{
@@ -134,6 +136,7 @@ check_again(DevSession *session, const LearnVocabulary *vocabulary)
 		PROMISE(learn_vocabulary_find(again, piece, length) == (int32_t) i);
 	}
 	learn_vocabulary_free(again);
+	dev_release(session, pieces);
 }
 
 /* Lines before the first empty one are the vocabulary, what follows is encoded with it. */
@@ -149,7 +152,7 @@ read_vocabulary(DevSession *session, uint8_t how, uint8_t most, const char *text
 		PROMISE(vocabulary == NULL && dev_message_text(session)[0] != '\0');
 		return;
 	}
-	check_again(session, vocabulary);
+	check_again(session, vocabulary, (how & 64) != 0);
 	encode_text(vocabulary, how, most, text + lines, size - lines);
 	learn_vocabulary_free(vocabulary);
 }
@@ -165,7 +168,7 @@ train_vocabulary(DevSession *session, uint8_t how, uint8_t most, const char *tex
 		learn_vocabulary_train(vocabulary, wanted, how % 5) == DEV_OK)
 	{
 		PROMISE(learn_vocabulary_size(vocabulary) <= wanted);
-		check_again(session, vocabulary);
+		check_again(session, vocabulary, (how & 64) != 0);
 		encode_text(vocabulary, how, most, text, size);
 	}
 	learn_vocabulary_free(vocabulary);
@@ -237,7 +240,7 @@ read_tags(DevSession *session, uint8_t how, const char *text, size_t size)
 		PROMISE(repaired == learn_labels_disorder(labels));
 		found = learn_tags_spans(to, learn_labels_size(labels), true, n, codes, NULL, spans);
 		learn_spans_place(found, spans, tokens);
-		PROMISE(learn_tags_from_spans(to, learn_labels_size(labels), n, tokens, found, spans, false, again, NULL, &trouble));
+		PROMISE(learn_tags_from_spans(to, learn_labels_size(labels), n, tokens, found, spans, again, &trouble));
 		PROMISE(memcmp(codes, again, n * sizeof(int32_t)) == 0);
 	}
 	for (size_t i = 0; i + 4 <= size && i / 4 < MOST; i += 4)
@@ -248,7 +251,7 @@ read_tags(DevSession *session, uint8_t how, const char *text, size_t size)
 	}
 	if (learn_spans_to_bytes(text, size, spans, size / 4 < MOST ? size / 4 : MOST, &trouble))
 		PROMISE(learn_spans_to_characters(text, size, spans, size / 4 < MOST ? size / 4 : MOST, &trouble));
-	learn_tags_from_spans(to, 4, n, tokens, size / 4 < MOST ? size / 4 : MOST, spans, (how & 2) != 0, codes, NULL, &trouble);
+	learn_tags_from_spans(to, 4, n, tokens, size / 4 < MOST ? size / 4 : MOST, spans, codes, &trouble);
 	learn_labels_free(labels);
 }
 

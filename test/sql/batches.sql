@@ -103,6 +103,14 @@ SELECT compare($$SELECT ward, max(idla_predict('sick', p)) FROM patients p GROUP
 RESET parallel_setup_cost; RESET parallel_tuple_cost; RESET min_parallel_table_scan_size;
 SET max_parallel_workers_per_gather = 0;
 
+-- more columns than a function has arguments
+SELECT 'CREATE TABLE wide AS SELECT p.*, ' || string_agg('0 AS x' || i, ', ') || ' FROM patients p' FROM generate_series(1, 120) i \gexec
+SELECT compare($$SELECT id, x120, idla_predict('sick', w), idla_classify('grade', w) FROM wide w$$);
+SELECT compare($$SELECT ward, avg(idla_predict('sick', w)), count(*) FILTER (WHERE idla_classify('sick', w) = 'true') FROM wide w GROUP BY ward$$);
+SET idla.batch_predict = off;
+SELECT count(idla_predict('sick', w)) FROM wide w;
+RESET idla.batch_predict;
+
 -- where an answer might not be wanted, and where reading ahead would be noticed, rows come one by one
 SELECT compare($$SELECT CASE WHEN ward > 3 THEN idla_predict('sick', p) END FROM patients p$$);
 SELECT compare($$SELECT CASE WHEN idla_predict('sick', p) > 0.8 THEN 'high' WHEN idla_predict('sick', p) > 0.4 THEN 'some' ELSE 'low' END FROM patients p$$);

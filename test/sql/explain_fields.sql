@@ -112,10 +112,14 @@ SELECT idla_explain_image('scan_model', s, strength => 1.5) FROM one s;
 SELECT idla_explain_image('scan_model', s, strength => 'NaN') FROM one s;
 SELECT idla_explain_image('photo_model', s) FROM (SELECT '\x89504e47'::bytea AS photo) s;
 
--- a text of layers without a mean over places has no map
+-- a text of layers has a map as well, as long as there is a convolution
 SELECT version FROM idla_train('flat_model', 'SELECT photo, sick FROM scans', 'sick', options => '{"epochs": 1, "seed": 1, "folds": 1, "layers": "conv(4) relu flatten"}');
-SELECT idla_explain_image('flat_model', s) FROM one s;
-SELECT png_size(idla_explain_image('flat_model', s, method => 'integrated_gradients')) FROM one s;
+SELECT png_size(idla_explain_image('flat_model', s)) FROM one s;
+SELECT version FROM idla_train('flat_model', 'SELECT photo, sick FROM scans', 'sick', options => '{"epochs": 1, "seed": 1, "folds": 1, "layers": "conv(4) relu max_pool(2) global_max"}');
+SELECT png_size(idla_explain_image('flat_model', s, version => 2)) FROM one s;
+SELECT version FROM idla_train('flat_model', 'SELECT photo, sick FROM scans', 'sick', options => '{"epochs": 1, "seed": 1, "folds": 1, "layers": "max_pool(2) flatten"}');
+SELECT idla_explain_image('flat_model', s, version => 3) FROM one s;
+SELECT png_size(idla_explain_image('flat_model', s, method => 'integrated_gradients', version => 3)) FROM one s;
 
 -- who may predict may explain, and nobody else
 CREATE ROLE idla_explain_reader;

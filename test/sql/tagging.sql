@@ -53,6 +53,10 @@ WHERE a.metric = 'f1' AND b.metric = 'f1';
 SELECT idla_train('bad', 'tokens', 'tag', 'tagging', options => '{"entity": "sentence"}');
 SELECT idla_train('bad', 'tokens', 'tag', 'tagging');
 
+-- tags out of order are read, and told
+SELECT rows_used FROM idla_train('crossed', $$SELECT tokens, CASE WHEN id = 7 THEN array_replace(tags, 'B-Drug', 'I-Drug') ELSE tags END AS tags FROM sentences$$, 'tags',
+	options => '{"epochs": 1, "width": 8}');
+
 -- what does not fit
 CREATE TABLE crooked AS SELECT * FROM sentences;
 UPDATE crooked SET tags = tags[1:7] WHERE id = 3;
@@ -77,9 +81,25 @@ SELECT idla_predict('tagger', s) FROM sentences s LIMIT 1;
 SELECT idla_importance('tagger', 'sentences');
 SELECT idla_tag('tagger', ARRAY['a', NULL]);
 SELECT idla_tag('tagger', ARRAY['a', '']);
+-- why: the words that speak for each entity, and that they add up
+SELECT entity_start, entity_end, entity, label, rank, start, "end", word, contribution > 1 AS speaks FROM idla_explain_tags('tagger', 'Case 12 had asthma and took heparin. Éva had carditis.', top => 1);
+SELECT entity_start, count(*) AS rows, abs(sum(contribution) - min(prediction - baseline)) < 0.01 AS adds_up, bool_and(completeness_error < 0.01) AS complete,
+	min(prediction) > 0 AS likely, min(prediction) = max(prediction) AS one FROM idla_explain_tags('tagger', 'Case 12 had asthma and took heparin. Éva had carditis.', top => NULL) GROUP BY 1 ORDER BY 1;
+SELECT entity_start, entity_end, entity, rank, start, "end", word FROM idla_explain_tags('tagger', ARRAY['Case', '7', 'had', 'nephritis', '.'], top => 1);
+SELECT a.word = b.word AS same_word, abs(a.prediction - b.prediction) < 1e-6 AS same_prediction, b.completeness_error < 1e-6 AS complete
+FROM idla_explain_tags('tagger', 'Case 7 had nephritis.') a, idla_explain_tags('tagger', 'Case 7 had nephritis.', 'shapley') b WHERE a.rank = 1 AND b.rank = 1;
+-- the window alone that holds the entity
+SELECT a.rank, abs(a.contribution - b.contribution) < 0.01 AS same FROM idla_explain_tags('tagger', 'Case 7 had nephritis.') a,
+	idla_explain_tags('tagger', 'Éva had nothing. Case 7 had nephritis. Case 8 had nothing.') b WHERE a.word = b.word AND a.start = b.start - 17 AND a.rank <= 2 ORDER BY 1;
+SELECT count(*) FROM idla_explain_tags('tagger', NULL::text);
+SELECT count(*) FROM idla_explain_tags('tagger', 'Nothing here.');
+SELECT idla_explain_tags('tagger', 'Case 7 had nephritis.', 'grad_cam');
+SELECT idla_explain_tags('tagger', 'Case 7 had nephritis.', top => 0);
+SELECT idla_explain('tagger', s) FROM sentences s LIMIT 1;
 -- only taggers tag
 SELECT metric FROM idla_train('plain', 'SELECT id, id % 2 = 0 AS even, id % 7 AS seven FROM sentences', 'even', options => '{"epochs": 1}');
 SELECT idla_tag('plain', 'a text');
+SELECT idla_explain_tags('plain', 'a text');
 SELECT idla_classification_report('plain', 'SELECT id, id % 2 = 0 AS even, id % 7 AS seven FROM sentences', level => 'entity');
 \set VERBOSITY terse
 DROP SCHEMA tagging CASCADE;

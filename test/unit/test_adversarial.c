@@ -716,7 +716,7 @@ test_predictor(void)
 		}
 		CHECK_STATUS(session, learn_predictor_oracle_create(predictor, 0.5, &judge), DEV_OK, "an oracle");
 		make_rows(model, 50, 3, raw);
-		learn_predictor_encode(predictor, 50, raw, NULL);
+		learn_predictor_encode(predictor, 50, raw, NULL, 0);
 		numbers = dev_alloc(session, 50 * model->n_numbers, sizeof(float));
 		codes = dev_alloc(session, 50 * model->n_codes + 1, sizeof(int32_t));
 		diff = dev_alloc(session, 50 * model->n_numbers, sizeof(float));

@@ -526,6 +526,69 @@ test_cam_sum(const ModelSpec *spec, size_t ratio)
 	dev_session_close(bench.session);
 }
 
+/* What a 3 x 3 convolution and a rectifier make of toy_image: (4, 5, TOY_CHANNELS). */
+static void
+toy_convolution(const float *kernel, const float *pixels, double *map)
+{
+	for (int y = 0; y < 4; y++)
+		for (int x = 0; x < 5; x++)
+			for (int k = 0; k < TOY_CHANNELS; k++)
+			{
+				double		sum = 0;
+
+				for (int i = 0; i < 9; i++)
+				{
+					int			from_y = y + i / 3 - 1;
+					int			from_x = x + i % 3 - 1;
+
+					if (from_y >= 0 && from_y < 4 && from_x >= 0 && from_x < 5)
+						sum += ((double) pixels[from_y * 5 + from_x] - 0.25) * 2 * (double) kernel[i * TOY_CHANNELS + k];
+				}
+				map[(y * 5 + x) * TOY_CHANNELS + k] = fmax(sum, 0);
+			}
+}
+
+/*
+ * Without a mean. Whether all places are weighed by themselves, or a maximum of all or of some hands its slope on to one place: the sum over
+ * places of the score's slopes by a channel is the sum of the head's weights that read the channel.
+ */
+static void
+test_cam_without_mean(const char *layers, size_t n_read)
+{
+	ModelSpec	spec = toy;
+	Bench		bench;
+	LearnGraph	built;
+	double		map[20 * TOY_CHANNELS];
+	const float *weights;
+	const float *head;
+	float		heat[20];
+	int			n_hot = 0;
+
+	spec.architecture = LEARN_LAYERS;
+	spec.layers = layers;
+	bench = open_bench(&spec);
+	weights = bench.model->nets[0].weights;
+	CHECK_OR_STOP(learn_network_build(bench.session, &bench.model->nets[0].network, NULL, &built) == DEV_OK, "its graph");
+	toy_convolution(parameter(&built, weights, "layer0.weights"), bench.fields[0].bytes, map);
+	head = parameter(&built, weights, "head.weights");
+	for (int against = 0; against < 2; against++)
+	{
+		CHECK_STATUS(bench.session, learn_explain_cam(bench.predictor, bench.raw, bench.fields, 0, 0, against == 1, heat), DEV_OK,
+					 "a map of \"%s\"", layers);
+		for (int i = 0; i < 20; i++)
+		{
+			double		worth = 0;
+
+			for (size_t j = 0; j < n_read * TOY_CHANNELS; j++)
+				worth += (double) head[j] * map[(size_t) i * TOY_CHANNELS + j % TOY_CHANNELS] / 20 / bench.model->temperature;
+			CHECK_NEAR((double) heat[i], fmax(against == 1 ? -worth : worth, 0), 1e-6, "heat of place %d is that worked out by hand", i);
+			n_hot += heat[i] > 0;
+		}
+	}
+	CHECK(n_hot > 0, "some places are hot: %d", n_hot);
+	dev_session_close(bench.session);
+}
+
 /* The heat of two networks is the mean of theirs. */
 static void
 test_cam_of_two(void)
@@ -684,6 +747,9 @@ main(void)
 	test_occlusion();
 	test_refusals();
 	test_cam_by_hand();
+	test_cam_without_mean("conv(2) relu flatten", 20);
+	test_cam_without_mean("conv(2) relu global_max", 1);
+	test_cam_without_mean("conv(2) relu max_pool(2) flatten", 4);
 	halved.fields = &image;
 	halved.depth = 2;
 	halved.gain = 0.6;

@@ -9,6 +9,7 @@
 #include "idla/learn_train.h"
 #include "learn/architecture.h"
 #include "learn/dataset.h"
+#include "learn/explain.h"
 
 #define ROWS 240
 #define MOST_WORDS 90
@@ -254,6 +255,105 @@ check_vocabulary(void)
 
 /* ---- Tags ---- */
 
+/* Tags of all notes, a row each of MOST_WORDS. */
+typedef struct Answers
+{
+	int32_t		tags[ROWS][MOST_WORDS];
+	int32_t		actual[ROWS][MOST_WORDS];
+	float		certain[ROWS][MOST_WORDS];
+	LearnTagged answers[ROWS];
+} Answers;
+
+/* As a predictor gives them that takes `batch` at a time. */
+static void
+tag_rows(TextTable *table, size_t batch, Answers *answers)
+{
+	LearnPredictor *predictor;
+	LearnBytes	values[ROWS];
+	LearnTrouble trouble;
+	void	   *taken[ROWS];
+
+	memset(answers, 0, sizeof(*answers));
+	CHECK_OR_STOP(learn_predictor_create(table->session, &table->model, batch, &predictor) == DEV_OK, "a predictor is made");
+	for (size_t row = 0; row < ROWS; row++)
+	{
+		CHECK_OR_STOP(take_note(table, row, true, &taken[row], &values[row].size, &trouble), "note %zu is encoded", row);
+		values[row].bytes = taken[row];
+		answers->answers[row] = (LearnTagged) {answers->tags[row], answers->certain[row], answers->actual[row], 0};
+	}
+	CHECK_STATUS(table->session, learn_predict_tags(predictor, ROWS, values, answers->answers), DEV_OK, "notes are tagged %zu at a time", batch);
+	for (size_t row = 0; row < ROWS; row++)
+		free(taken[row]);
+}
+
+/* ---- Why ---- */
+
+/* Contributions of a few entities add up, speak for them with the word itself first, and are the same by both methods. */
+static void
+explain_rows(TextTable *table, const Answers *answers)
+{
+	LearnPredictor *predictor;
+	double		contributions[2][1024];
+	size_t		n_explained = 0;
+	size_t		n_first = 0;
+	size_t		n_near = 0;
+
+	CHECK_OR_STOP(learn_predictor_create(table->session, &table->model, 4, &predictor) == DEV_OK, "a predictor is made");
+	CHECK_OR_STOP(learn_field_parts(&table->field) < 1024, "there is room for all tokens");
+	for (size_t row = 0; row < ROWS && n_explained < 6; row++)
+	{
+		size_t		n = answers->answers[row].n;
+		LearnExplain how = {.method = LEARN_INTEGRATED_GRADIENTS, .relative = 1e-3, .permutations = 64, .seed = 1};
+		LearnSpan	spans[MOST_WORDS];
+		LearnBytes	value;
+		LearnTrouble trouble;
+		void	   *taken;
+		double		score;
+		double		baseline;
+		double		error;
+		size_t		most = 0;
+		double		size = 0;
+		double		near = 0;
+		double		apart = 0;
+		bool		silent = true;
+
+		if (learn_tags_spans(LEARN_IOBES, 1, false, n, answers->tags[row], NULL, spans) == 0)
+			continue;
+		n_explained++;
+		CHECK_OR_STOP(take_note(table, row, true, &taken, &value.size, &trouble), "note %zu is encoded", row);
+		value.bytes = taken;
+		CHECK_STATUS(table->session, learn_explain_entity(predictor, value, &spans[0], &how, contributions[0], &score, &baseline, &error), DEV_OK,
+					 "the entity of note %zu is explained", row);
+		CHECK(score > 0 && baseline < score, "it is likelier than not: %g, and without words %g", score, baseline);
+		CHECK(error <= 1e-3 * (score - baseline), "the parts add up: %g of %g", error, score - baseline);
+		for (size_t i = 0; i <= learn_field_parts(&table->field); i++)
+		{
+			most = contributions[0][i] > contributions[0][most] ? i : most;
+			size += contributions[0][i];
+			silent &= i < n || contributions[0][i] == 0;
+		}
+		CHECK(fabs(size - (score - baseline)) <= error + 1e-9 && silent, "and padding has no part in it");
+		n_first += most == spans[0].start;
+		how.method = LEARN_SHAPLEY;
+		CHECK_STATUS(table->session, learn_explain_entity(predictor, value, &spans[0], &how, contributions[1], &score, &baseline, &error), DEV_OK,
+					 "Shapley values");
+		for (size_t i = 0; i < n; i++)
+		{
+			apart += fabs(contributions[1][i]);
+			near += i + 1 >= spans[0].start && i <= spans[0].end ? fabs(contributions[1][i]) : 0;
+		}
+		n_near += near > 0.75 * apart;
+		CHECK(contributions[1][spans[0].start] > 0.1 * apart && error < 1e-6 * (1 + size), "find the word as well");
+		spans[0].end = (uint32_t) n + 1;
+		CHECK_STATUS(table->session, learn_explain_entity(predictor, value, &spans[0], &how, contributions[0], &score, &baseline, &error),
+					 DEV_INVALID, "what is behind the end is no entity");
+		free(taken);
+	}
+	/* A convolution may tell an entity by its neighbours not being names, as well as by itself. */
+	CHECK(n_explained == 6 && n_near == 6, "it is those about the word that speak: %zu of %zu", n_near, n_explained);
+	CHECK(table->model.nets[0].network.architecture == LEARN_LAYERS || n_first >= 5, "the word itself loudest: %zu of %zu", n_first, n_explained);
+}
+
 /* Alone, tokens know nothing of what follows what, and no training teaches it. */
 static void
 check_chain(TextTable *table, bool alone)
@@ -277,8 +377,9 @@ check_chain(TextTable *table, bool alone)
 static void
 check_tagger(LearnNetwork network, bool alone, int epochs)
 {
+	static Answers answers;
+	static Answers single;
 	TextTable	table;
-	LearnPredictor *predictor;
 	LearnTagScores *scores;
 	LearnClassScore per_label[1];
 	LearnClassScore averages[3];
@@ -288,30 +389,27 @@ check_tagger(LearnNetwork network, bool alone, int epochs)
 	CHECK(learn_labels_size(table.field.labels) == 1 && learn_model_outputs(&table.model) == 5, "there is one label, with O five tags");
 	CHECK_STATUS(table.session, train(&table, network, epochs, 2), DEV_OK, "%s learns tags", name);
 	check_chain(&table, alone);
-	CHECK_OR_STOP(learn_predictor_create(table.session, &table.model, 8, &predictor) == DEV_OK, "a predictor is made");
+	tag_rows(&table, 8, &answers);
+	tag_rows(&table, 1, &single);
+	CHECK(memcmp(answers.tags, single.tags, sizeof(single.tags)) == 0 && memcmp(answers.certain, single.certain, sizeof(single.certain)) == 0,
+		  "%s: a note's tags and certainties do not depend on its neighbours", name);
 	scores = learn_tag_scores_create(table.session, LEARN_IOBES, 1);
 	for (size_t row = 0; row < ROWS; row++)
 	{
-		const int32_t *tags;
-		const int32_t *actual;
-		const float *certain;
-		LearnBytes	value;
-		LearnTrouble trouble;
-		void	   *taken;
-		size_t		n;
+		const int32_t *tags = answers.tags[row];
+		size_t		n = answers.answers[row].n;
 
-		CHECK_OR_STOP(take_note(&table, row, true, &taken, &value.size, &trouble), "note %zu is encoded", row);
-		value.bytes = taken;
-		CHECK_OR_STOP(learn_predict_tags(predictor, value, &tags, &actual, &certain, &n) == DEV_OK, "note %zu is tagged", row);
+		CHECK(n > 0, "note %zu has tags", row);
 		for (size_t i = 0; i < n; i++)
-			if (!(certain[i] > 0 && certain[i] < 1.001f) || (i > 0 && !learn_tag_follows(LEARN_IOBES, tags[i - 1], tags[i])))
+			if (!(answers.certain[row][i] > 0 && answers.certain[row][i] < 1.001f) ||
+				(i > 0 && !learn_tag_follows(LEARN_IOBES, tags[i - 1], tags[i])))
 				CHECK(false, "certainties are shares and tags well formed, note %zu", row);
-		learn_tag_scores_add(scores, n, actual, tags);
-		free(taken);
+		learn_tag_scores_add(scores, n, answers.actual[row], tags);
 	}
 	learn_tag_scores_report(scores, LEARN_LEVEL_STRICT, per_label, averages);
 	if (!CHECK(averages[0].f1 > 0.9, "%s finds diseases", name))
 		printf("#   F1 %g\n", averages[0].f1);
+	explain_rows(&table, &answers);
 	close_table(&table);
 }
 
@@ -336,6 +434,91 @@ check_bad_tags(void)
 	CHECK(learn_field_take_tokens(&table.field, "", 0, 0, NULL, NULL, true, &taken, &size, &trouble) && taken == NULL,
 		  "a text without tokens is missing");
 	close_table(&table);
+}
+
+/* ---- An entity's odds ---- */
+
+#define ODDS_LENGTH 5
+#define ODDS_TAGS 4
+
+/* By going through all sequences of tags. */
+static double
+odds_by_hand(const LearnEntity *entity, const double *emissions)
+{
+	const LearnChain *chain = entity->chain;
+	double		sums[2] = {0};
+
+	for (int code = 0; code < 1024; code++)
+	{
+		bool		agrees = true;
+		double		score = 0;
+
+		for (size_t t = 0; t < ODDS_LENGTH; t++)
+		{
+			size_t		tag = (size_t) (code >> (2 * t)) % ODDS_TAGS;
+
+			score += emissions[t * ODDS_TAGS + tag];
+			score += t == 0 ? (double) chain->start[tag] :
+				(double) chain->transitions[(size_t) (code >> (2 * t - 2)) % ODDS_TAGS * ODDS_TAGS + tag];
+			score += t == ODDS_LENGTH - 1 ? (double) chain->end[tag] : 0;
+			agrees &= t < entity->start || t >= entity->end || (int32_t) tag == entity->tags[t - entity->start];
+		}
+		sums[agrees] += exp(score);
+	}
+	return log(sums[1] / sums[0]);
+}
+
+static void
+check_odds(void)
+{
+	float		transitions[ODDS_TAGS * ODDS_TAGS];
+	float		start[ODDS_TAGS];
+	float		end[ODDS_TAGS];
+	double		emissions[ODDS_LENGTH * ODDS_TAGS];
+	double		diff[ODDS_LENGTH * ODDS_TAGS];
+	double		unused[ODDS_LENGTH * ODDS_TAGS];
+	double		work[5 * ODDS_LENGTH * ODDS_TAGS];
+	const int32_t tags[] = {2, 1, 3, 0, 2};
+	LearnChain	chain = {.n_tags = ODDS_TAGS, .longest = ODDS_LENGTH, .transitions = transitions, .start = start, .end = end};
+
+	for (size_t i = 0; i < ODDS_TAGS * ODDS_TAGS; i++)
+		transitions[i] = (float) dev_random_uniform(3, 1, i) * 4 - 2;
+	for (size_t i = 0; i < ODDS_TAGS; i++)
+	{
+		start[i] = (float) dev_random_uniform(3, 2, i) * 2 - 1;
+		end[i] = (float) dev_random_uniform(3, 3, i) * 2 - 1;
+	}
+	for (size_t i = 0; i < ODDS_LENGTH * ODDS_TAGS; i++)
+		emissions[i] = dev_random_uniform(3, 4, i) * 6 - 3;
+	CHECK(learn_entity_work(ODDS_LENGTH, ODDS_TAGS) == sizeof(work) / sizeof(work[0]), "there is room to work in");
+	for (size_t first = 0; first < ODDS_LENGTH; first++)
+		for (size_t behind = first + 1; behind <= ODDS_LENGTH; behind++)
+		{
+			LearnEntity entity = {.chain = &chain, .length = ODDS_LENGTH, .start = first, .end = behind, .tags = tags, .work = work};
+			double		odds = learn_entity_odds(&entity, emissions, diff);
+
+			CHECK_NEAR(odds, odds_by_hand(&entity, emissions), 1e-9, "log odds of tokens %zu to %zu", first, behind);
+			for (size_t i = 0; i < ODDS_LENGTH * ODDS_TAGS; i++)
+			{
+				double		kept = emissions[i];
+				double		up;
+
+				emissions[i] = kept + 1e-5;
+				up = learn_entity_odds(&entity, emissions, unused);
+				emissions[i] = kept - 1e-5;
+				CHECK_NEAR(diff[i], (up - learn_entity_odds(&entity, emissions, unused)) / 2e-5, 1e-8, "and their slope by emission %zu", i);
+				emissions[i] = kept;
+			}
+		}
+	/* Sure beyond what 1 - P can say in a double. */
+	for (size_t t = 0; t < ODDS_LENGTH; t++)
+		emissions[t * ODDS_TAGS + (size_t) tags[t]] = 100;
+	{
+		LearnEntity entity = {.chain = &chain, .length = ODDS_LENGTH, .start = 1, .end = 3, .tags = tags + 1, .work = work};
+		double		odds = learn_entity_odds(&entity, emissions, diff);
+
+		CHECK(odds > 80 && odds < 110 && isfinite(odds), "odds of what is certain are large, not lost: %g", odds);
+	}
 }
 
 /* ---- The same bits ---- */
@@ -420,6 +603,7 @@ check_texts_refused(void)
 int
 main(void)
 {
+	check_odds();
 	check_vocabulary();
 	check_text(ask(LEARN_BAG), 12);
 	check_text(ask(LEARN_CNN), 8);

@@ -164,7 +164,6 @@ test_bad_tags(DevSession *session)
 	CHECK_STATUS(session, learn_labels_count(labels, 1, &bad[1], NULL), DEV_BAD_DATA, "a bad tag cannot be counted");
 	CHECK(strstr(dev_hint_text(session), "B-Disease") != NULL, "the hint shows how to write one");
 	CHECK_STATUS(session, learn_labels_settle(labels), DEV_BAD_DATA, "no labels cannot be settled");
-	CHECK_STATUS(session, learn_labels_add(labels, "", 0), DEV_BAD_DATA, "an empty label is refused");
 	learn_labels_free(labels);
 }
 
@@ -178,8 +177,10 @@ test_many_labels(DevSession *session)
 	for (; status == DEV_OK && n <= LEARN_MAX_LABELS; n++)
 	{
 		char		text[16];
+		const char *tag = text;
 
-		status = learn_labels_add(labels, text, (size_t) snprintf(text, sizeof(text), "L%d", n));
+		snprintf(text, sizeof(text), "B-L%d", n);
+		status = learn_labels_count(labels, 1, &tag, NULL);
 	}
 	CHECK(status == DEV_BAD_DATA && n == LEARN_MAX_LABELS + 1, "label number %d is refused", n);
 	CHECK_STATUS(session, learn_labels_settle(labels), DEV_OK, "the others stay");
@@ -231,7 +232,7 @@ test_follows(void)
 					bool		allowed = learn_tag_follows(scheme, -1, a) && learn_tag_follows(scheme, a, b) &&
 						learn_tag_follows(scheme, b, c) && learn_tag_follows(scheme, c, -1);
 
-					learn_tags_from_spans(scheme, 2, 3, tokens, found, spans, false, again, NULL, &trouble);
+					learn_tags_from_spans(scheme, 2, 3, tokens, found, spans, again, &trouble);
 					agree &= allowed == (memcmp(codes, again, sizeof(codes)) == 0);
 				}
 		CHECK(agree, "in scheme %d exactly the well-formed sequences of three may follow each other", s);
@@ -267,38 +268,30 @@ test_spans(DevSession *session)
 	LearnSpan	overlap[] = {{12, 19, 1, 1}, {0, 19, 0, 1}, {26, 27, 1, 1}};
 	LearnSpan	nothing[] = {{20, 21, 0, 1}};
 	LearnSpan	unknown[] = {{0, 5, 2, 1}};
-	LearnSpanCounts counts;
 	LearnTrouble trouble = {0};
 	int32_t		codes[7];
 	LearnSpan	found[7];
 	float		scores[7] = {1, 0.5f, 0.75f, 1, 0.25f, 1, 1};
 
-	CHECK(learn_tags_from_spans(LEARN_IOBES, 2, 7, tokens, 2, fits, false, codes, &counts, &trouble), "spans that fit are taken");
+	CHECK(learn_tags_from_spans(LEARN_IOBES, 2, 7, tokens, 2, fits, codes, &trouble), "spans that fit are taken");
 	CHECK(same_codes(codes, "O B-A E-A O B-B I-B E-B", labels, 7), "as codes");
-	CHECK(counts.widened == 0 && counts.dropped == 0, "as they are");
 	CHECK(learn_tags_spans(LEARN_IOBES, 2, true, 7, codes, scores, found) == 2, "codes give two spans back");
 	learn_spans_place(2, found, tokens);
 	CHECK(found[0].start == 6 && found[0].end == 19 && found[0].label == 0 && found[1].start == 21 && found[1].end == 30 && found[1].label == 1,
 		  "the same ones");
 	CHECK(found[0].score == 0.5f && found[1].score == 0.25f, "each as certain as its least certain token");
-	CHECK(learn_tags_from_spans(LEARN_IOBES, 2, 7, tokens, 1, blanks, false, codes, NULL, &trouble) &&
+	CHECK(learn_tags_from_spans(LEARN_IOBES, 2, 7, tokens, 1, blanks, codes, &trouble) &&
 		  same_codes(codes, "O B-A I-A E-A O O O", labels, 7), "a border between tokens is fine");
 
-	CHECK(!learn_tags_from_spans(LEARN_IOBES, 2, 7, tokens, 1, inside, false, codes, NULL, &trouble) &&
+	CHECK(!learn_tags_from_spans(LEARN_IOBES, 2, 7, tokens, 1, inside, codes, &trouble) &&
 		  strstr(trouble.message, "inside a token") != NULL, "a border inside a token is refused: %s", trouble.message);
-	CHECK(learn_tags_from_spans(LEARN_IOBES, 2, 7, tokens, 1, inside, true, codes, &counts, &trouble) && counts.widened == 1 &&
-		  same_codes(codes, "O B-A E-A O O O O", labels, 7), "or widened");
-	CHECK(!learn_tags_from_spans(LEARN_IOBES, 2, 7, tokens, 3, overlap, false, codes, NULL, &trouble) &&
+	CHECK(!learn_tags_from_spans(LEARN_IOBES, 2, 7, tokens, 3, overlap, codes, &trouble) &&
 		  strstr(trouble.message, "overlaps") != NULL, "an overlap is refused: %s", trouble.message);
-	learn_spans_sort(overlap, 3);
-	CHECK(learn_tags_from_spans(LEARN_IOBES, 2, 7, tokens, 3, overlap, true, codes, &counts, &trouble) && counts.dropped == 1 &&
-		  counts.widened == 1 && same_codes(codes, "B-A I-A E-A O O O S-B", labels, 7), "or the first and longest wins");
-	CHECK(!learn_tags_from_spans(LEARN_IOBES, 2, 7, tokens, 1, nothing, false, codes, NULL, &trouble), "a span of blanks is refused: %s",
+	CHECK(!learn_tags_from_spans(LEARN_IOBES, 2, 7, tokens, 1, nothing, codes, &trouble), "a span of blanks is refused: %s",
 		  trouble.message);
-	CHECK(learn_tags_from_spans(LEARN_IOBES, 2, 7, tokens, 1, nothing, true, codes, &counts, &trouble) && counts.dropped == 1, "or dropped");
-	CHECK(!learn_tags_from_spans(LEARN_IOBES, 2, 7, tokens, 1, unknown, true, codes, NULL, &trouble) && trouble.status == DEV_INVALID,
+	CHECK(!learn_tags_from_spans(LEARN_IOBES, 2, 7, tokens, 1, unknown, codes, &trouble) && trouble.status == DEV_INVALID,
 		  "an unknown label is always refused");
-	CHECK(learn_tags_from_spans(LEARN_IOBES, 2, 0, tokens, 0, fits, false, codes, NULL, &trouble), "no spans on no tokens are fine");
+	CHECK(learn_tags_from_spans(LEARN_IOBES, 2, 0, tokens, 0, fits, codes, &trouble), "no spans on no tokens are fine");
 	learn_labels_free(labels);
 }
 
@@ -326,23 +319,6 @@ test_positions(void)
 	CHECK(!learn_spans_to_characters(text, size, split_one, 1, &trouble), "one that splits a character too: %s", trouble.message);
 	CHECK(!learn_spans_to_bytes(text, size, empty, 1, &trouble), "an empty one too: %s", trouble.message);
 	CHECK(learn_spans_to_bytes(text, size, empty, 0, &trouble), "no spans are fine");
-}
-
-static void
-test_pieces(void)
-{
-	static const int32_t words[] = {LEARN_NO_WORD, 0, 0, 2, 3, 3, LEARN_NO_WORD};
-	static const int32_t codes[] = {1, 2, 3, 4};
-	int32_t		pieces[7];
-	int32_t		back[4];
-
-	learn_tags_to_pieces(7, words, 4, codes, pieces);
-	CHECK(pieces[0] == -1 && pieces[1] == 1 && pieces[2] == -1 && pieces[3] == 3 && pieces[4] == 4 && pieces[5] == -1 && pieces[6] == -1,
-		  "the first piece of a word carries its code");
-	learn_tags_from_pieces(7, words, pieces, 4, back);
-	CHECK(back[0] == 1 && back[1] == LEARN_OUTSIDE && back[2] == 3 && back[3] == 4, "a word without a piece is outside");
-	learn_tags_to_pieces(7, words, 3, codes, pieces);
-	CHECK(pieces[4] == -1, "a word that is not there has no code");
 }
 
 static size_t
@@ -456,7 +432,6 @@ main(void)
 	test_follows();
 	test_spans(session);
 	test_positions();
-	test_pieces();
 	test_scores(session);
 	test_score_edges(session);
 	test_memory();

@@ -220,28 +220,6 @@ test_truncation(DevSession *session)
 	learn_vocabulary_free(vocabulary);
 }
 
-static void
-test_tokens(DevSession *session)
-{
-	static const char *const pieces[] = {"[UNK]", "parkinson", "'", "s", "disease", "##s"};
-	static const LearnWord tokens[] = {{0, 11}, {11, 11}, {12, 20}, {20, 22}};
-	static const LearnWord outside[] = {{0, 11}, {12, 24}};
-	static const char text[] = "Parkinson's diseases  .";
-	LearnVocabulary *vocabulary = vocabulary_of(session, true, LENGTH(pieces), pieces);
-	LearnTextWish wish = {MOST, false, LEARN_KEEP_HEAD, LEARN_UTF8_REFUSE};
-	LearnTrouble trouble = {0};
-	size_t		n;
-
-	CHECK(learn_text_encode_tokens(vocabulary, text, sizeof(text) - 1, tokens, 4, &wish, ids, starts, ends, words, &n, &trouble) && n == 5,
-		  "tokens of the caller are encoded");
-	CHECK(ids[0] == 1 && ids[1] == 2 && ids[2] == 3 && ids[3] == 4 && ids[4] == 5, "into pieces");
-	CHECK(words[0] == 0 && words[1] == 0 && words[2] == 0 && words[3] == 2 && words[4] == 2, "that know their token");
-	CHECK(starts[3] == 12 && ends[3] == 19 && ends[4] == 20, "and their bytes");
-	CHECK(!learn_text_encode_tokens(vocabulary, text, sizeof(text) - 1, outside, 2, &wish, ids, starts, ends, words, &n, &trouble) &&
-		  trouble.status == DEV_INVALID, "a token outside the text is refused: %s", trouble.message);
-	learn_vocabulary_free(vocabulary);
-}
-
 /* 10 MB: every way of cutting agrees with the middle of the whole, whatever the text. */
 static void
 test_long(DevSession *session)
@@ -572,7 +550,6 @@ main(void)
 	test_words();
 	test_invalid(session);
 	test_truncation(session);
-	test_tokens(session);
 	test_long(session);
 	test_lexicon(session);
 	test_lexicon_storage(session);
