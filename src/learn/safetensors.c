@@ -16,6 +16,8 @@
 #define PREFIX 8				/* bytes that say how long the header is */
 #define SHORTEST_TENSOR 48		/* bytes of header that none does without, its comma included */
 #define SHORTEST_METADATA 6
+#define POLLED_ENTRIES 4096
+#define POLLED_BYTES ((size_t) 1 << 20)
 #define TENSOR_COLONS 4			/* likewise */
 
 typedef struct Type
@@ -377,6 +379,8 @@ read_header(Reader *reader)
 				status = unexpected(reader, "a colon");
 			if (status == DEV_OK)
 				status = strcmp(name, "__metadata__") == 0 ? read_metadata(reader) : read_tensor(reader, name);
+			if (status == DEV_OK && reader->image->n % POLLED_ENTRIES == 0)
+				status = dev_poll(reader->session);
 		} while (status == DEV_OK && take(reader, ','));
 		if (status == DEV_OK && !take(reader, '}'))
 			status = unexpected(reader, "the end of the header");
@@ -456,6 +460,8 @@ check_names(Reader *reader)
 static DevStatus
 check_encoding(Reader *reader)
 {
+	size_t		polled = 0;
+
 	for (size_t at = 0; at < reader->size;)
 	{
 		int32_t		c;
@@ -465,6 +471,12 @@ check_encoding(Reader *reader)
 		if (length <= 0)
 			return damaged(reader->session, "Byte %zu of the header is no UTF-8", at);
 		at += (size_t) length;
+		if (at - polled > POLLED_BYTES)
+		{
+			if (dev_poll(reader->session) != DEV_OK)
+				return DEV_CANCELLED;
+			polled = at;
+		}
 	}
 	return DEV_OK;
 }

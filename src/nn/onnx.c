@@ -13,6 +13,7 @@
 #define OPSET 17
 #define OPSET_ML 3
 #define IR_VERSION 8
+#define CONVERTED_AT_ONCE 512	/* numbers */
 #define DOMAIN_ML "ai.onnx.ml"
 
 typedef struct Buffer
@@ -345,12 +346,14 @@ new_constant(NnOnnx *onnx, NnOnnxType type, int rank, const size_t *dims, const 
 	put_text(onnx, tensor, 8, onnx->names[made]);
 	put_number(onnx, tensor, 9 << 3 | 2);
 	put_number(onnx, tensor, n * size);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n;)
 	{
-		unsigned char bytes[8];
+		unsigned char bytes[CONVERTED_AT_ONCE * 8];
+		size_t		some = 0;
 
-		little_endian((const char *) values + i * size, size, bytes);
-		put_bytes(onnx, tensor, bytes, size);
+		for (; some < CONVERTED_AT_ONCE && i < n; some++, i++)
+			little_endian((const char *) values + i * size, size, bytes + some * size);
+		put_bytes(onnx, tensor, bytes, some * size);
 	}
 	put_message(onnx, &onnx->constants, 5, tensor);
 	return made;

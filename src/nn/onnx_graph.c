@@ -52,7 +52,8 @@ nn_graph_onnx(NnOnnx *onnx, const NnGraph *graph, const float *weights, NnNode w
 	mark(graph, wanted, values, needed);
 	for (NnNode number = 0; number <= wanted && nn_onnx_status(onnx) == DEV_OK; number++)
 		if (needed[number] && values[number] == NN_NONE)
-			values[number] = write_node(onnx, graph, graph->nodes[number], values, weights);
+			values[number] = dev_poll(session) == DEV_OK ? write_node(onnx, graph, graph->nodes[number], values, weights) :
+				nn_onnx_fail(onnx, DEV_CANCELLED, "cancelled while writing ONNX");
 	found = values[wanted];
 	dev_release(session, values);
 	dev_release(session, needed);

@@ -261,6 +261,7 @@ read_tensor(const Source *source, Tensor *what)
 {
 	const LearnTensor *found = find_tensor(source, what->name);
 
+	CHECK_FOR_INTERRUPTS();
 	if (found == NULL)
 		idla_corrupt("Tensor \"%s\" is missing", what->name);
 	if (found->rank != what->rank || memcmp(found->dims, what->dims, (size_t) what->rank * sizeof(what->dims[0])) != 0)

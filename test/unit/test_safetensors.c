@@ -227,6 +227,36 @@ test_memory(void)
 	CHECK(status == DEV_OK && most > 4, "every failing allocation is told, and nothing leaks");
 }
 
+/* ---- cancel ---- */
+
+static bool
+always(void *context)
+{
+	(void) context;
+	return true;
+}
+
+static void
+test_cancel(void)
+{
+	DevHost		host = {.cancelled = always};
+	DevSession *session;
+	LearnSafetensors *image;
+	size_t		size = (size_t) 3 << 20;
+	uint8_t    *bytes = malloc(size + 8);
+
+	memset(bytes, ' ', size + 8);
+	for (int i = 0; i < 8; i++)
+		bytes[i] = (uint8_t) (size >> (8 * i));
+	memcpy(bytes + 8, "{}", 2);
+	if (dev_session_open(&host, 1, &session) == DEV_OK)
+	{
+		CHECK(learn_safetensors_open(session, bytes, size + 8, &image) == DEV_CANCELLED && image == NULL, "a long header can be cancelled");
+		dev_session_close(session);
+	}
+	free(bytes);
+}
+
 int
 main(void)
 {
@@ -240,6 +270,7 @@ main(void)
 	test_everywhere(session);
 	test_values(session);
 	test_memory();
+	test_cancel();
 	dev_session_close(session);
 	return check_done();
 }
