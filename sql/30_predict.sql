@@ -16,12 +16,12 @@ AS 'MODULE_PATHNAME', 'idla_predict_columns';
 COMMENT ON FUNCTION idla_predict_columns(regclass, int, text, text[], "any") IS
 'Part of idla_predict: what its calls become in a plan where the columns of the row are at hand.';
 
-CREATE FUNCTION idla_classify_columns(model regclass, version int, names text[], VARIADIC "columns" "any")
+CREATE FUNCTION idla_classify_columns(model regclass, version int, abstain float8, names text[], VARIADIC "columns" "any")
 RETURNS text
 LANGUAGE c STABLE PARALLEL SAFE COST 100
 AS 'MODULE_PATHNAME', 'idla_classify_columns';
 
-COMMENT ON FUNCTION idla_classify_columns(regclass, int, text[], "any") IS
+COMMENT ON FUNCTION idla_classify_columns(regclass, int, float8, text[], "any") IS
 'Part of idla_classify: what its calls become in a plan where the columns of the row are at hand.';
 
 CREATE FUNCTION idla_probabilities_columns(model regclass, version int, names text[], VARIADIC "columns" "any")
@@ -40,13 +40,13 @@ AS 'MODULE_PATHNAME', 'idla_predict';
 COMMENT ON FUNCTION idla_predict(regclass, record, int, text) IS
 'The answer of a model for a row: probability of the positive class, value, or hazard ratio. output names the class or target where there are several.';
 
-CREATE FUNCTION idla_classify(model regclass, input record, version int DEFAULT NULL)
+CREATE FUNCTION idla_classify(model regclass, input record, version int DEFAULT NULL, abstain float8 DEFAULT NULL)
 RETURNS text
 LANGUAGE c STABLE PARALLEL SAFE COST 100 SUPPORT idla_predict_support
 AS 'MODULE_PATHNAME', 'idla_classify';
 
-COMMENT ON FUNCTION idla_classify(regclass, record, int) IS
-'The class that a classification model gives a row.';
+COMMENT ON FUNCTION idla_classify(regclass, record, int, float8) IS
+'The class that a classification model gives a row; NULL where its probability is below abstain, by default the option of that name.';
 
 CREATE FUNCTION idla_probabilities(model regclass, input record, version int DEFAULT NULL)
 RETURNS jsonb

@@ -151,6 +151,7 @@ typedef struct DevAttention
 typedef struct DevPrimitives
 {
 	const char *name;			/* "cpu" */
+	bool		host;			/* its memory is the host's: what dev_alloc gave may be used in place of an upload */
 
 	/* Memory of the device, zeroed; released with the session of the device. */
 	void	   *(*alloc) (DevDevice *device, size_t bytes);

@@ -277,6 +277,8 @@ typedef struct LearnModel
 	int			n_hazard;		/* survival: Breslow's cumulative baseline hazard at event times */
 	double	   *hazard_time;
 	double	   *hazard;
+
+	const struct LearnConformal *conformal; /* how far off answers may be; NULL: not known */
 } LearnModel;
 
 extern size_t learn_model_outputs(const LearnModel *model);

@@ -101,6 +101,11 @@ typedef struct LearnOutcome
 	double		seconds;
 	uint64_t	steps;
 	uint64_t	rows;
+
+	/* With folds: rows of the train and validation parts, and what the networks that were not trained on them say, their mean */
+	size_t		n_held;
+	uint32_t   *held_rows;		/* (n_held) in the session's memory; NULL without folds, and for taggers and survival */
+	double	   *held_scores;	/* (n_held, outputs) as learn_predict_scores gives them */
 } LearnOutcome;
 
 /*

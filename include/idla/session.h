@@ -116,6 +116,7 @@ enum
 	DEV_STREAM_SMOOTHING,
 	DEV_STREAM_WORDS,			/* + number of the field << 32 */
 	DEV_STREAM_WINDOW,
+	DEV_STREAM_CONFORMAL,
 	DEV_STREAM_INIT = 1 << 16,	/* + parameter number */
 	DEV_STREAM_DROPOUT = 1 << 24	/* + node number */
 };

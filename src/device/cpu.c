@@ -273,6 +273,7 @@ cpu_layer_norm_grad(DevQueue *queue, size_t rows, size_t cols, const float *x, c
 
 static const DevPrimitives cpu_primitives = {
 	.name = "cpu",
+	.host = true,
 	.alloc = cpu_alloc,
 	.release = cpu_release,
 	.upload = cpu_move,

@@ -169,8 +169,15 @@ upload_weights(LearnPredictor *predictor, const LearnNet *net, LearnVoice *voice
 {
 	const DevPrimitives *primitives = predictor->device->primitives;
 	size_t		bytes = net->n_weights * sizeof(float);
-	float	   *weights = primitives->alloc(predictor->device, bytes == 0 ? sizeof(float) : bytes);
+	float	   *weights;
 
+	/* A run that only infers changes nothing, so the model's own will do. */
+	if (primitives->host && bytes > 0)
+	{
+		voice->weights = net->weights;
+		return DEV_OK;
+	}
+	weights = primitives->alloc(predictor->device, bytes == 0 ? sizeof(float) : bytes);
 	if (weights == NULL)
 		return dev_status(predictor->session) != DEV_OK ? dev_status(predictor->session) : DEV_NO_MEMORY;
 	primitives->upload(nn_run_queue(voice->engine->run), weights, net->weights, bytes);

@@ -22,7 +22,8 @@ learn_held_create(DevSession *session, LearnSampler *sampler, size_t n, size_t k
 	held->outputs = dev_alloc(session, size, n_outputs * sizeof(float));
 	held->best = dev_alloc(session, size, n_outputs * sizeof(float));
 	held->total = dev_alloc(session, size, n_outputs * sizeof(float));
-	if (held->targets == NULL || held->outputs == NULL || held->best == NULL || held->total == NULL)
+	held->rows = dev_alloc(session, size, sizeof(uint32_t));
+	if (held->rows == NULL || held->targets == NULL || held->outputs == NULL || held->best == NULL || held->total == NULL)
 		return DEV_NO_MEMORY;
 	return DEV_OK;
 }
@@ -34,6 +35,7 @@ learn_held_release(DevSession *session, LearnHeld *held)
 	dev_release(session, held->outputs);
 	dev_release(session, held->best);
 	dev_release(session, held->total);
+	dev_release(session, held->rows);
 	memset(held, 0, sizeof(*held));
 }
 
@@ -85,11 +87,12 @@ sum_losses(const LearnMachine *machine, const LearnWorker *worker, size_t rows, 
 	return sum;
 }
 
-/* Keeps the outputs of `rows` rows; position is that of the first among the rows held out. */
+/* Keeps the outputs of `rows` rows, the first of which has this place in the window. */
 static void
-keep(LearnMachine *machine, const LearnWorker *worker, size_t position, size_t rows, const float *outputs)
+keep(LearnMachine *machine, const LearnWorker *worker, size_t first, size_t rows, const float *outputs)
 {
 	LearnHeld  *held = machine->held;
+	size_t		position = machine->position + first;
 	size_t		kept = position >= held->keep ? 0 : held->keep - position;
 
 	if (kept == 0)
@@ -97,6 +100,8 @@ keep(LearnMachine *machine, const LearnWorker *worker, size_t position, size_t r
 	kept = kept < rows ? kept : rows;
 	memcpy(held->outputs + position * machine->n_outputs, outputs, kept * machine->n_outputs * sizeof(float));
 	memcpy(held->targets + position * machine->n_targets, worker->targets, kept * machine->n_targets * sizeof(float));
+	for (size_t i = 0; i < kept; i++)
+		held->rows[position + i] = (uint32_t) learn_sampler_row(held->sampler, first + i);
 }
 
 /* A network trained against an attack is judged under it too, in the same proportion. */
@@ -124,7 +129,7 @@ judge_rows(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows
 		return;
 	}
 	worker->loss += (1 - share) * sum_losses(machine, worker, rows, outputs);
-	keep(machine, worker, machine->position + first, rows, outputs);
+	keep(machine, worker, first, rows, outputs);
 	if (share > 0 && learn_machine_judge_moved(machine, worker, machine->position + first, rows))
 		worker->loss += share * sum_losses(machine, worker, rows, outputs);
 }

@@ -12,6 +12,7 @@
 #include "trainer.h"
 
 #include "field.h"
+#include "predict.h"
 #include "windows.h"
 
 #include <math.h>
@@ -61,6 +62,7 @@ typedef struct Trainer
 	size_t		n_pool;
 	float	   *pool_outputs;	/* (pool_capacity, n_outputs) */
 	float	   *pool_targets;	/* (pool_capacity, n_targets) */
+	uint32_t   *pool_rows;		/* (pool_capacity) */
 } Trainer;
 
 /* ---- What is asked for ---- */
@@ -440,7 +442,8 @@ prepare_pool(Trainer *trainer)
 	trainer->pool_capacity = n;
 	trainer->pool_outputs = dev_alloc(trainer->session, trainer->pool_capacity + 1, n_outputs * sizeof(float));
 	trainer->pool_targets = dev_alloc(trainer->session, trainer->pool_capacity + 1, (trainer->n_targets + 1) * sizeof(float));
-	if (trainer->pool_outputs == NULL || trainer->pool_targets == NULL)
+	trainer->pool_rows = dev_alloc(trainer->session, trainer->pool_capacity + 1, sizeof(uint32_t));
+	if (trainer->pool_outputs == NULL || trainer->pool_targets == NULL || trainer->pool_rows == NULL)
 		return DEV_NO_MEMORY;
 	return DEV_OK;
 }
@@ -534,6 +537,7 @@ pool(Trainer *trainer, const LearnHeld *held)
 		outputs[i] = held->total[i] / (float) held->n_total;
 	memcpy(trainer->pool_targets + trainer->n_pool * trainer->n_targets, held->targets,
 		   n * trainer->n_targets * sizeof(float));
+	memcpy(trainer->pool_rows + trainer->n_pool, held->rows, n * sizeof(uint32_t));
 	trainer->n_pool += n;
 }
 
@@ -680,6 +684,27 @@ fit_afterwards(Trainer *trainer)
 	return dev_poll(trainer->session);
 }
 
+/* What the networks of its own fold say of a row is what a model says of rows that it has not seen. */
+static DevStatus
+tell_held(Trainer *trainer)
+{
+	LearnOutcome *outcome = trainer->outcome;
+	size_t		n_outputs = trainer->network->n_outputs;
+
+	if (trainer->fold == NULL || trainer->n_pool == 0 || trainer->model->task == LEARN_SURVIVAL)
+		return DEV_OK;
+	outcome->held_rows = dev_alloc(trainer->session, trainer->n_pool, sizeof(uint32_t));
+	outcome->held_scores = dev_alloc(trainer->session, trainer->n_pool, n_outputs * sizeof(double));
+	if (outcome->held_rows == NULL || outcome->held_scores == NULL)
+		return DEV_NO_MEMORY;
+	memcpy(outcome->held_rows, trainer->pool_rows, trainer->n_pool * sizeof(uint32_t));
+	for (size_t i = 0; i < trainer->n_pool * n_outputs; i++)
+		outcome->held_scores[i] = (double) trainer->pool_outputs[i];
+	learn_outputs_to_scores(trainer->model, trainer->n_pool, outcome->held_scores);
+	outcome->n_held = trainer->n_pool;
+	return DEV_OK;
+}
+
 static DevStatus
 run(Trainer *trainer, const LearnTraining *training)
 {
@@ -699,6 +724,8 @@ run(Trainer *trainer, const LearnTraining *training)
 		status = train_folds(trainer);
 	if (status == DEV_OK)
 		status = fit_afterwards(trainer);
+	if (status == DEV_OK)
+		status = tell_held(trainer);
 	/* Threads end whatever happened: nothing of the session may be freed under them. */
 	learn_team_free(trainer->team);
 	return status;
@@ -712,6 +739,7 @@ release(Trainer *trainer)
 	learn_machine_free(&trainer->tabular);
 	dev_release(trainer->session, trainer->pool_outputs);
 	dev_release(trainer->session, trainer->pool_targets);
+	dev_release(trainer->session, trainer->pool_rows);
 	dev_release(trainer->session, trainer->train_rows);
 	dev_release(trainer->session, trainer->held_rows);
 	dev_release(trainer->session, trainer->fold);

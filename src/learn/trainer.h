@@ -131,6 +131,7 @@ typedef struct LearnHeld
 	LearnSampler *sampler;
 	size_t		n;
 	size_t		keep;			/* the first so many have their outputs kept */
+	uint32_t   *rows;			/* (keep) their numbers */
 	float	   *targets;		/* (keep, n_targets) */
 	float	   *outputs;		/* (keep, n_outputs) of the last judgement */
 	float	   *best;			/* (keep, n_outputs) of the best epoch */

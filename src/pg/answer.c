@@ -6,6 +6,7 @@
  */
 #include "serve.h"
 
+#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -16,9 +17,20 @@ struct IdlaAnswering
 	IdlaAnswerKind kind;
 	MemoryContext context;
 	double		threshold;		/* binary: the probability from which the positive class is named */
+	double		abstain;		/* idla_classify: the probability below which none is, */
+	double		card_abstain;	/* where the query does not say it */
 	int			output;			/* idla_predict: which one, -1: not chosen yet */
 	char	   *output_name;	/* as the user named it, or NULL */
 	Datum	   *labels;			/* idla_classify: (classes) text */
+	IdlaConformal *conformal;	/* idla_interval, idla_label_set */
+};
+
+const IdlaAnswerShape idla_answer_shapes[IDLA_ANSWER_KINDS] = {
+	[IDLA_PREDICT] = {"idla_predict_columns", 2, 1, {3}, {TEXTOID}},
+	[IDLA_CLASSIFY] = {"idla_classify_columns", 2, 1, {3}, {FLOAT8OID}},
+	[IDLA_PROBABILITIES] = {"idla_probabilities_columns", 2, 0, {0}, {InvalidOid}},
+	[IDLA_PREDICT_INTERVAL] = {"idla_interval_columns", 3, 2, {2, 4}, {FLOAT8OID, TEXTOID}},
+	[IDLA_PREDICT_SET] = {"idla_label_set_columns", 3, 1, {2}, {FLOAT8OID}}
 };
 
 static const char *
@@ -115,6 +127,18 @@ require_classifier(const IdlaLoaded *loaded, const char *function)
 				 errhint("Use idla_predict.")));
 }
 
+double
+idla_abstain_of(const IdlaLoaded *loaded)
+{
+	double		abstain = 0;
+
+	if (idla_card_number(loaded->model->card, "abstain", &abstain) && !(abstain >= 0 && abstain <= 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the card of model \"%s\" has \"abstain\" outside 0 and 1", model_name(loaded))));
+	return abstain;
+}
+
 IdlaAnswering *
 idla_answering_create(const IdlaLoaded *loaded, IdlaAnswerKind kind, MemoryContext context)
 {
@@ -130,6 +154,7 @@ idla_answering_create(const IdlaLoaded *loaded, IdlaAnswerKind kind, MemoryConte
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("the card of model \"%s\" has a threshold outside 0 and 1", model_name(loaded))));
+	answering->card_abstain = idla_abstain_of(loaded);
 	answering->output = -1;
 	if (kind == IDLA_CLASSIFY)
 	{
@@ -143,6 +168,8 @@ idla_answering_create(const IdlaLoaded *loaded, IdlaAnswerKind kind, MemoryConte
 	}
 	else if (kind == IDLA_PROBABILITIES && learn->task != LEARN_MULTILABEL)
 		require_classifier(loaded, "idla_probabilities");
+	else if (kind == IDLA_PREDICT_INTERVAL || kind == IDLA_PREDICT_SET)
+		answering->conformal = idla_conformal_create(loaded, kind == IDLA_PREDICT_INTERVAL, context);
 	return answering;
 }
 
@@ -170,8 +197,8 @@ require_one_output(const IdlaLoaded *loaded)
 	}
 }
 
-void
-idla_answering_choose(IdlaAnswering *answering, const char *output)
+static void
+choose_output(IdlaAnswering *answering, const char *output)
 {
 	const LearnModel *learn = &answering->loaded->model->learn;
 
@@ -189,6 +216,40 @@ idla_answering_choose(IdlaAnswering *answering, const char *output)
 	/* Of a binary model both classes may be asked for. */
 	answering->output_name = MemoryContextStrdup(answering->context, output);
 	answering->output = idla_output_find(answering->loaded->model, output);
+}
+
+static void
+choose_abstain(IdlaAnswering *answering, const NullableDatum *own)
+{
+	answering->abstain = own->isnull ? answering->card_abstain : DatumGetFloat8(own->value);
+	if (!(answering->abstain >= 0 && answering->abstain <= 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("abstain %g is not between 0 and 1", answering->abstain),
+				 errdetail("It is the probability below which no class is named.")));
+}
+
+void
+idla_answering_choose(IdlaAnswering *answering, const NullableDatum *own)
+{
+	if (answering->kind == IDLA_PREDICT)
+		choose_output(answering, own->isnull ? NULL : TextDatumGetCString(own->value));
+	else if (answering->kind == IDLA_CLASSIFY)
+		choose_abstain(answering, own);
+	else if (answering->conformal != NULL)
+		idla_conformal_choose(answering->conformal, own);
+}
+
+int
+idla_answering_width(IdlaAnswering *answering, TupleDesc desc)
+{
+	return answering->conformal == NULL ? 0 : idla_conformal_width(answering->conformal, desc);
+}
+
+int
+idla_answering_place(IdlaAnswering *answering, TupleDesc desc, const Datum *values, const bool *isnull)
+{
+	return answering->conformal == NULL ? 0 : idla_conformal_place(answering->conformal, desc, values, isnull);
 }
 
 /* ---- one row ---- */
@@ -228,16 +289,23 @@ all_answers(const IdlaAnswering *answering, const double *answers)
 }
 
 Datum
-idla_answering_datum(const IdlaAnswering *answering, const double *answers)
+idla_answering_datum(const IdlaAnswering *answering, const double *answers, int place, bool *isnull)
 {
+	const LearnModel *learn = &answering->loaded->model->learn;
+
+	*isnull = false;
 	switch (answering->kind)
 	{
 		case IDLA_PREDICT:
 			return Float8GetDatum(wanted_answer(answering, answers));
 		case IDLA_CLASSIFY:
-			return answering->labels[idla_likeliest_class(&answering->loaded->model->learn, answers, answering->threshold)];
+			*isnull = idla_abstains(learn, answers, answering->abstain);
+			return answering->labels[idla_likeliest_class(learn, answers, answering->threshold)];
 		case IDLA_PROBABILITIES:
 			return JsonbPGetDatum(all_answers(answering, answers));
+		case IDLA_PREDICT_INTERVAL:
+		case IDLA_PREDICT_SET:
+			return idla_conformal_datum(answering->conformal, answers, place, isnull);
 	}
 	return (Datum) 0;
 }

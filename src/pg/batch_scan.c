@@ -38,8 +38,10 @@ typedef struct Call
 {
 	IdlaAnswerKind kind;
 	int			position;		/* of its answer in the scan tuple */
-	ExprState  *output;			/* IDLA_PREDICT */
+	int			n_own;
+	ExprState  *own[IDLA_MOST_OWN];	/* arguments of its own */
 	IdlaAnswering *answering;
+	int		   *places;			/* (most) the rows' subgroups */
 	Datum	   *answers;		/* (most) */
 	bool	   *nulls;
 } Call;
@@ -206,8 +208,9 @@ create_call(BatchState *state, const TargetEntry *entry, IdlaAnswerKind kind)
 	InvokeFunctionExecuteHook(expression->funcid);
 	call->kind = kind;
 	call->position = entry->resno - 1;
-	if (parts.output != NULL)
-		call->output = ExecInitExpr((Expr *) parts.output, &state->scan.ss.ps);
+	call->n_own = parts.n_own;
+	for (int i = 0; i < call->n_own; i++)
+		call->own[i] = ExecInitExpr((Expr *) parts.own[i], &state->scan.ss.ps);
 	pass = find_pass(state, &parts);
 	if (pass == NULL)
 		pass = create_pass(state, &parts);
@@ -235,6 +238,7 @@ create_rows(BatchState *state, List *carried)
 	{
 		Call	   *call = lfirst(cell);
 
+		call->places = palloc(sizeof(int) * (Size) state->most);
 		call->answers = palloc(sizeof(Datum) * (Size) state->most);
 		call->nulls = palloc(sizeof(bool) * (Size) state->most);
 	}
@@ -292,6 +296,7 @@ renew(BatchState *state, Pass *pass)
 		Call	   *call = lfirst(cell);
 
 		call->answering = idla_answering_create(pass->served.loaded, call->kind, pass->served.context);
+		pass->width = Max(pass->width, idla_answering_width(call->answering, pass->desc));
 	}
 	MemoryContextSwitchTo(caller);
 }
@@ -319,12 +324,11 @@ prepare_pass(BatchState *state, Pass *pass)
 	foreach(cell, pass->calls)
 	{
 		Call	   *call = lfirst(cell);
-		Datum		output;
+		NullableDatum own[IDLA_MOST_OWN];
 
-		if (call->output == NULL)
-			continue;
-		output = ExecEvalExprSwitchContext(call->output, econtext, &isnull);
-		idla_answering_choose(call->answering, isnull ? NULL : TextDatumGetCString(output));
+		for (int i = 0; i < call->n_own; i++)
+			own[i].value = ExecEvalExprSwitchContext(call->own[i], econtext, &own[i].isnull);
+		idla_answering_choose(call->answering, own);
 	}
 }
 
@@ -355,6 +359,20 @@ row_context_callback(void *argument)
 	errcontext("prediction for row " UINT64_FORMAT " of its input", *(uint64 *) argument);
 }
 
+/* Values of the row that is being decoded, as pass->desc says. */
+static void
+place_row(BatchState *state, Pass *pass, const Datum *values, const bool *isnull)
+{
+	ListCell   *cell;
+
+	foreach(cell, pass->calls)
+	{
+		Call	   *call = lfirst(cell);
+
+		call->places[state->n] = idla_answering_place(call->answering, pass->desc, values, isnull);
+	}
+}
+
 /* The row's channels and copies of its fields into the pass's buffers; false for a bad one when `soft`. */
 static bool
 decode_row(BatchState *state, Pass *pass, TupleTableSlot *slot, bool soft)
@@ -363,20 +381,22 @@ decode_row(BatchState *state, Pass *pass, TupleTableSlot *slot, bool soft)
 	ExprContext *econtext = state->scan.ss.ps.ps_ExprContext;
 	LearnBytes *fields = pass->fields + state->n * learn->n_fields;
 	float	   *raw = pass->raw + state->n * learn->n_channels;
+	const Datum *values = slot->tts_values;
+	const bool *isnull = slot->tts_isnull;
 	bool		good;
 
 	if (pass->direct)
-	{
 		slot_getsomeattrs(slot, pass->width);
-		good = idla_decode(pass->decoder, slot->tts_values, slot->tts_isnull, raw, fields, soft);
-	}
 	else
 	{
 		econtext->ecxt_outertuple = slot;
 		for (int i = 0; i < pass->desc->natts; i++)
 			pass->values[i] = ExecEvalExprSwitchContext(pass->sources[i], econtext, &pass->isnull[i]);
-		good = idla_decode(pass->decoder, pass->values, pass->isnull, raw, fields, soft);
+		values = pass->values;
+		isnull = pass->isnull;
 	}
+	good = idla_decode(pass->decoder, values, isnull, raw, fields, soft);
+	place_row(state, pass, values, isnull);
 	for (int i = 0; good && i < learn->n_fields; i++)
 		if (fields[i].bytes != NULL)
 		{
@@ -495,7 +515,8 @@ answer(BatchState *state, Pass *pass)
 		{
 			call->nulls[row] = pass->missing[row];
 			if (!call->nulls[row])
-				call->answers[row] = idla_answering_datum(call->answering, pass->scores + (size_t) row * n_outputs);
+				call->answers[row] = idla_answering_datum(call->answering, pass->scores + (size_t) row * n_outputs,
+														 call->places[row], &call->nulls[row]);
 		}
 	}
 }

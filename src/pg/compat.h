@@ -82,6 +82,13 @@
 #define idla_compat_may_execute(function) (pg_proc_aclcheck((function), GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
 #endif
 
+/* A range of two bounds that is not empty; 16 added a soft-error argument. Needs utils/rangetypes.h. */
+#if PG_VERSION_NUM >= 160000
+#define idla_compat_range(type, lower, upper) make_range((type), (lower), (upper), false, NULL)
+#else
+#define idla_compat_range(type, lower, upper) make_range((type), (lower), (upper), false)
+#endif
+
 /* 18 can leave room before a minimal tuple; needs access/htup_details.h. */
 #if PG_VERSION_NUM >= 180000
 #define idla_compat_form_minimal_tuple(desc, values, isnull) heap_form_minimal_tuple((desc), (values), (isnull), 0)

@@ -353,6 +353,8 @@ extern void idla_label_report(size_t n, size_t n_labels, const double *answers, 
 							  LearnClassScore *scores, LearnClassScore averages[3]);
 /* The class named for one row's answers; threshold as above. */
 extern uint32_t idla_likeliest_class(const LearnModel *model, const double *answers, double threshold);
+/* Whether the likeliest class is not likely enough to be named: its probability is below `least`. */
+extern bool idla_abstains(const LearnModel *model, const double *answers, double least);
 /* The class number behind a target as above. */
 extern uint32_t idla_class_of_target(const LearnModel *model, double target);
 /* A float8 as jsonb with every bit of it; NaN and infinities become null */

@@ -268,6 +268,18 @@ idla_likeliest_class(const LearnModel *model, const double *answers, double thre
 	return best;
 }
 
+bool
+idla_abstains(const LearnModel *model, const double *answers, double least)
+{
+	double		most = answers[0];
+
+	if (model->task == LEARN_BINARY)
+		return fmax(answers[0], 1 - answers[0]) < least;
+	for (int i = 1; i < model->n_classes; i++)
+		most = fmax(most, answers[i]);
+	return most < least;
+}
+
 uint32_t
 idla_class_of_target(const LearnModel *model, double target)
 {

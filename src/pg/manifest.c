@@ -6,6 +6,7 @@
  * back. Reading it is manifest_read.c; both change together, and with them IDLA_FORMAT.
  */
 #include "manifest.h"
+#include "conformal.h"
 #include "series.h"
 
 #include "lib/stringinfo.h"
@@ -321,6 +322,7 @@ idla_manifest_build(const IdlaModel *model, Jsonb *extra)
 	idla_json_put_integer(&out, "n_numbers", (int64) model->learn.n_numbers);
 	idla_json_put_integer(&out, "n_codes", (int64) model->learn.n_codes);
 	put_answers(&out, &model->learn);
+	idla_conformal_put(&out, model->learn.conformal);
 	put_nets(&out, &model->learn);
 	idla_json_put_string(&out, "weights_sha256", model->digest);
 	appendStringInfoChar(&out, '}');

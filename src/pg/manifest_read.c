@@ -6,6 +6,7 @@
  * cannot make it read or write outside its buffers, whoever computed the digests.
  */
 #include "manifest.h"
+#include "conformal.h"
 
 #include <math.h>
 
@@ -464,6 +465,7 @@ read_all(IdlaModel *model, Jsonb *manifest, const char *weights, Size size)
 	if (model->learn.n_numbers + model->learn.n_codes == 0 && model->learn.n_fields == 0)
 		idla_corrupt("The model has no inputs");
 	read_answers(model, root);
+	idla_conformal_manifest(model, root);
 	read_nets(model, root);
 	idla_weights_read(model, weights, size);
 }

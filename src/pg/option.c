@@ -8,6 +8,7 @@
 
 #include <math.h>
 
+#include "conformal.h"
 #include "json.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -51,6 +52,7 @@ static const char *const bad_input_words[] = {"error", "skip", NULL};
 static const char *const fitting_names[] = {"stretch", "crop", "pad", NULL};	/* by LearnFitting */
 static const char *const part_names[] = {"center", "start", "end", NULL};	/* by LearnCrop */
 static const char *const truncate_names[] = {"end", "start", "middle", NULL};	/* what goes: by LearnKeep */
+static const char *const conformal_on_words[] = {"validation", "test", NULL};	/* by IdlaConformalOn */
 static const char *const normalize_names[] = {"lead", "signal", "together", "none", NULL};	/* by LearnSignalScaling */
 
 /* ---- values ---- */
@@ -420,6 +422,41 @@ read_adversary(IdlaOptions *options, const Option *option, const JsonbValue *val
 	idla_adversary_read(&options->training.adversary, value);
 }
 
+/* false, true, or {"score": ..., "by": ..., "on": ...} */
+static void
+read_conformal(IdlaOptions *options, const Option *option, const JsonbValue *value)
+{
+	static const char *const keys[] = {"score", "by", "on", NULL};
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	item;
+	char	   *name = NULL;
+
+	if (value->type == jbvBool)
+	{
+		options->no_conformal = !value->val.boolean;
+		options->conformal_asked = value->val.boolean;
+		return;
+	}
+	options->conformal_asked = true;
+	iterator = JsonbIteratorInit(idla_option_object(option->name, value, "true, false or an object"));
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			name = idla_option_text(&item);
+		if (token != WJB_VALUE || item.type == jbvNull)
+			continue;
+		if (strcmp(name, "score") == 0)
+			options->conformal_score = idla_option_word("conformal.score", &item, learn_conformal_score_names);
+		else if (strcmp(name, "by") == 0)
+			options->conformal_by = text_of("conformal.by", &item);
+		else if (strcmp(name, "on") == 0)
+			options->conformal_on = idla_option_word("conformal.on", &item, conformal_on_words);
+		else
+			idla_option_unknown("key of option \"conformal\":", name, keys);
+	}
+}
+
 /* ---- the table ---- */
 
 #define AT(member) offsetof(IdlaOptions, member)
@@ -492,6 +529,8 @@ static const Option known[] = {
 	SPECIAL("adversarial", read_adversary),
 
 	/* the answer and the version */
+	SPECIAL("conformal", read_conformal),
+	NUMBER("abstain", abstain, 0, 1),
 	SPECIAL("positive", read_positive),
 	BOOLEAN("deploy", deploy),
 	TEXT("comment", comment)
@@ -508,6 +547,7 @@ set_defaults(IdlaOptions *options)
 	options->fit.min_count = 5;
 	options->fit.warn_leakage = true;
 	options->scaling = LEARN_ROBUST;
+	options->conformal_score = -1;
 	options->series_average = true;
 	options->network.activation = -1;
 	options->network.dropout = -1;

@@ -54,6 +54,14 @@ typedef struct IdlaOptions
 
 	bool		no_target;		/* rows are only looked at: they need none */
 
+	/* intervals and sets of classes; abstain 0: never */
+	bool		no_conformal;
+	bool		conformal_asked;	/* for more than the default */
+	int			conformal_score;	/* a LearnConformalScore, -1: by task */
+	char	   *conformal_by;
+	int			conformal_on;	/* an IdlaConformalOn */
+	double		abstain;
+
 	/* classes */
 	char	   *positive;
 	int			n_class_weights;
@@ -64,6 +72,13 @@ typedef struct IdlaOptions
 	bool		deploy;
 	char	   *comment;
 } IdlaOptions;
+
+/* Which rows tell how far off answers may be. */
+typedef enum IdlaConformalOn
+{
+	IDLA_CONFORMAL_VALIDATION,	/* those held out of training: the validation part, or every fold by the networks of the others */
+	IDLA_CONFORMAL_TEST
+} IdlaConformalOn;
 
 extern const char *const idla_optimizer_names[];	/* by NnOptimizerKind; ends with NULL */
 extern const char *const idla_series_use_names[];	/* by IdlaSeriesUse; ends with NULL */

@@ -21,43 +21,48 @@ PG_FUNCTION_INFO_V1(idla_probabilities);
 PG_FUNCTION_INFO_V1(idla_probabilities_columns);
 PG_FUNCTION_INFO_V1(idla_survival);
 
-/* The answer for the row that the site has decoded; output is the number of that argument, -1: there is none. */
+/* The answer for the row that the site has decoded; own_first: the number of the first of the kind's own arguments, or -1: as the shape says. */
 static Datum
-answer(FunctionCallInfo fcinfo, IdlaSite *site, IdlaAnswerKind kind, int output)
+answer(FunctionCallInfo fcinfo, IdlaSite *site, IdlaAnswerKind kind, int own_first)
 {
+	const IdlaAnswerShape *shape = &idla_answer_shapes[kind];
+	NullableDatum own[IDLA_MOST_OWN];
 	IdlaAnswering *answering;
 	double	   *answers;
+	int			place;
 
 	if (site == NULL)
 		PG_RETURN_NULL();
 	if (unlikely(site->derived == NULL))
 		site->derived = idla_answering_create(site->loaded, kind, site->context);
 	answering = site->derived;
-	if (output >= 0)
-		idla_answering_choose(answering, PG_ARGISNULL(output) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(output)));
+	for (int i = 0; i < shape->n_own; i++)
+		own[i] = fcinfo->args[own_first < 0 ? shape->own[i] : own_first + i];
+	idla_answering_choose(answering, own);
+	place = idla_answering_place(answering, site->desc, site->values, site->isnull);
 	answers = idla_site_answers(site, idla_on_bad_input == IDLA_BAD_INPUT_NULL);
 	if (answers == NULL)
 		PG_RETURN_NULL();
-	return idla_answering_datum(answering, answers);
+	return idla_answering_datum(answering, answers, place, &fcinfo->isnull);
 }
 
-/* Arguments: model, input, version and whatever the kind has. */
-static Datum
-answer_row(FunctionCallInfo fcinfo, IdlaAnswerKind kind, int output)
+Datum
+idla_answer_row(FunctionCallInfo fcinfo, IdlaAnswerKind kind)
 {
 	IdlaSite   *site;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
-	site = idla_site_row(fcinfo, PG_GETARG_OID(0), idla_version_argument(fcinfo, 2), PG_GETARG_HEAPTUPLEHEADER(1),
-						 idla_on_bad_input == IDLA_BAD_INPUT_NULL);
-	return answer(fcinfo, site, kind, output);
+	site = idla_site_row(fcinfo, PG_GETARG_OID(0), idla_version_argument(fcinfo, idla_answer_shapes[kind].version),
+						 PG_GETARG_HEAPTUPLEHEADER(1), idla_on_bad_input == IDLA_BAD_INPUT_NULL);
+	return answer(fcinfo, site, kind, -1);
 }
 
 /* Arguments: model, version, whatever the kind has, names, columns. */
-static Datum
-answer_columns(FunctionCallInfo fcinfo, IdlaAnswerKind kind, int output, int names)
+Datum
+idla_answer_columns(FunctionCallInfo fcinfo, IdlaAnswerKind kind)
 {
+	int			names = 2 + idla_answer_shapes[kind].n_own;
 	IdlaSite   *site;
 
 	if (PG_ARGISNULL(0))
@@ -68,43 +73,43 @@ answer_columns(FunctionCallInfo fcinfo, IdlaAnswerKind kind, int output, int nam
 				 errmsg("the names of the columns are NULL")));
 	site = idla_site_arguments(fcinfo, PG_GETARG_OID(0), idla_version_argument(fcinfo, 1), names,
 							   idla_on_bad_input == IDLA_BAD_INPUT_NULL);
-	return answer(fcinfo, site, kind, output);
+	return answer(fcinfo, site, kind, 2);
 }
 
 Datum
 idla_predict(PG_FUNCTION_ARGS)
 {
-	return answer_row(fcinfo, IDLA_PREDICT, 3);
+	return idla_answer_row(fcinfo, IDLA_PREDICT);
 }
 
 Datum
 idla_classify(PG_FUNCTION_ARGS)
 {
-	return answer_row(fcinfo, IDLA_CLASSIFY, -1);
+	return idla_answer_row(fcinfo, IDLA_CLASSIFY);
 }
 
 Datum
 idla_probabilities(PG_FUNCTION_ARGS)
 {
-	return answer_row(fcinfo, IDLA_PROBABILITIES, -1);
+	return idla_answer_row(fcinfo, IDLA_PROBABILITIES);
 }
 
 Datum
 idla_predict_columns(PG_FUNCTION_ARGS)
 {
-	return answer_columns(fcinfo, IDLA_PREDICT, 2, 3);
+	return idla_answer_columns(fcinfo, IDLA_PREDICT);
 }
 
 Datum
 idla_classify_columns(PG_FUNCTION_ARGS)
 {
-	return answer_columns(fcinfo, IDLA_CLASSIFY, -1, 2);
+	return idla_answer_columns(fcinfo, IDLA_CLASSIFY);
 }
 
 Datum
 idla_probabilities_columns(PG_FUNCTION_ARGS)
 {
-	return answer_columns(fcinfo, IDLA_PROBABILITIES, -1, 2);
+	return idla_answer_columns(fcinfo, IDLA_PROBABILITIES);
 }
 
 /* Arguments: model, input, time, version. */

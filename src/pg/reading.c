@@ -149,6 +149,24 @@ find_part(Reader *reader)
 	fmgr_info(output, &reader->part.function);
 }
 
+/* The column that tells subgroups apart may be an input, but no target: that is not known where it is wanted. */
+static void
+find_subgroups(Reader *reader)
+{
+	IdlaReading *reading = reader->reading;
+	const char *name = reading->options->conformal_by;
+	Role		role = find_role(reader->desc, name, "conformal.by");
+
+	for (int i = 0; i < reading->target.n; i++)
+		if (name != NULL && strcmp(reading->target.names[i], name) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("target \"%s\" cannot tell subgroups apart", name),
+					 errdetail("It is not known of the rows that the model is asked about.")));
+	if (name != NULL)
+		reading->subgroups = idla_subgroups_create(name, role.attribute, role.type);
+}
+
 /* Columns with a role are no inputs, but for those that option columns names. */
 static List *
 columns_to_skip(const Reader *reader)
@@ -470,6 +488,8 @@ append_row(void *context, const Datum *values, const bool *isnull)
 	row.fields = reader->fields;
 	row.targets = reader->targets;
 	idla_check(reading->work, learn_dataset_append(reading->dataset, &row));
+	if (reading->subgroups != NULL)
+		idla_subgroups_add(reading->subgroups, values, isnull, n);
 	reading->hash = hash_bytes_extended((const unsigned char *) reader->raw,
 										(int) ((Size) reading->columns.n_channels * sizeof(float)), reading->hash);
 	reading->hash = hash_bytes_extended((const unsigned char *) reader->targets,
@@ -667,6 +687,7 @@ idla_reading_run(IdlaReading *reading, const char *target, int task)
 	find_groups(&reader);
 	find_order(&reader);
 	find_part(&reader);
+	find_subgroups(&reader);
 	plan_columns(&reader, series);
 	reader.looks = palloc0(sizeof(IdlaLook) * (Size) reading->columns.n);
 	if (columns_known(&reader))

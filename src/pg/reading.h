@@ -4,6 +4,7 @@
 #ifndef IDLA_READING_H
 #define IDLA_READING_H
 
+#include "conformal.h"
 #include "series.h"
 
 #include "utils/hsearch.h"
@@ -64,6 +65,7 @@ typedef struct IdlaReading
 	char	   *first_bad;		/* why, of the first one */
 	char	   *entity;			/* tagging, one token a row: the sentence and the position in it; NULL otherwise */
 	char	   *position;
+	IdlaSubgroups *subgroups;	/* of the rows in the data set; NULL when none are asked for */
 	IdlaGatherCounts gathered;	/* long rows only */
 	uint64		hash;			/* over all decoded rows, in order */
 } IdlaReading;

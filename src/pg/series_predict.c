@@ -7,6 +7,7 @@
  * snapshot from its first row to its last.
  */
 #include "series.h"
+#include "serve.h"
 
 #include <math.h>
 
@@ -360,6 +361,8 @@ idla_series_classify(PG_FUNCTION_ARGS)
 	learn = &reader->loaded->model->learn;
 	(void) idla_card_number(reader->loaded->model->card, "threshold", &threshold);
 	learn_scores_to_answers(learn, 1, reader->scores);
+	if (idla_abstains(learn, reader->scores, idla_abstain_of(reader->loaded)))
+		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(learn->classes[idla_likeliest_class(learn, reader->scores, threshold)]));
 }
 

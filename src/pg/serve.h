@@ -48,32 +48,73 @@ typedef enum IdlaAnswerKind
 {
 	IDLA_PREDICT,				/* idla_predict: float8 */
 	IDLA_CLASSIFY,				/* idla_classify: text */
-	IDLA_PROBABILITIES			/* idla_probabilities: jsonb */
+	IDLA_PROBABILITIES,			/* idla_probabilities: jsonb */
+	IDLA_PREDICT_INTERVAL,				/* idla_interval: numrange */
+	IDLA_PREDICT_SET				/* idla_label_set: text[] */
 } IdlaAnswerKind;
 
-#define IDLA_ANSWER_KINDS 3
+#define IDLA_ANSWER_KINDS 5
+#define IDLA_MOST_OWN 2
+
+/* The arguments of a kind's function of a row, beside model and input, which come first. */
+typedef struct IdlaAnswerShape
+{
+	const char *columns;		/* name of the function of columns */
+	int			version;		/* number of the argument that is the version */
+	int			n_own;			/* arguments of its own: */
+	int			own[IDLA_MOST_OWN];	/* their numbers; in the function of columns they follow the version */
+	Oid			types[IDLA_MOST_OWN];
+} IdlaAnswerShape;
+
+extern const IdlaAnswerShape idla_answer_shapes[IDLA_ANSWER_KINDS];
 
 typedef struct IdlaAnswering IdlaAnswering;
 
 /* ERROR where the model's task has no such answer. `loaded` and `context`, where it lives, must outlive it. */
 extern IdlaAnswering *idla_answering_create(const IdlaLoaded *loaded, IdlaAnswerKind kind, MemoryContext context);
-/* IDLA_PREDICT: which output is wanted, NULL: the only one; ERROR where there is none. Quick when it is the last one again. */
-extern void idla_answering_choose(IdlaAnswering *answering, const char *output);
-/* The answer for one row's learn_scores_to_answers. A class lives as long as the answering, jsonb is palloc'd. */
-extern Datum idla_answering_datum(const IdlaAnswering *answering, const double *answers);
+/* The probability below which a classifier names no class, 0: it always does; ERROR for a card that says nonsense. */
+extern double idla_abstain_of(const IdlaLoaded *loaded);
+/*
+ * The kind's own arguments, as they are for the rows to come: which output is wanted, NULL: the only one; the probability below which no class is
+ * named, NULL: as the card says; coverage. ERROR for what cannot be. Quick when they are the last ones again.
+ */
+extern void idla_answering_choose(IdlaAnswering *answering, const NullableDatum *own);
+/* How many attributes of such a row, from the first on, tell its subgroup; 0 when the answer does not ask. ERROR when the column is not there. */
+extern int	idla_answering_width(IdlaAnswering *answering, TupleDesc desc);
+/* The subgroup of a row, for idla_answering_datum. */
+extern int	idla_answering_place(IdlaAnswering *answering, TupleDesc desc, const Datum *values, const bool *isnull);
+/* The answer for one row's learn_scores_to_answers. A class lives as long as the answering, and is NULL where the model abstains; jsonb is palloc'd. */
+extern Datum idla_answering_datum(const IdlaAnswering *answering, const double *answers, int place, bool *isnull);
+
+/* ---- conformal.c: the same for IDLA_PREDICT_INTERVAL and IDLA_PREDICT_SET ---- */
+
+typedef struct IdlaConformal IdlaConformal;
+
+extern IdlaConformal *idla_conformal_create(const IdlaLoaded *loaded, bool interval, MemoryContext context);
+extern void idla_conformal_choose(IdlaConformal *conformal, const NullableDatum *own);
+extern int	idla_conformal_width(const IdlaConformal *conformal, TupleDesc desc);
+extern int	idla_conformal_place(IdlaConformal *conformal, TupleDesc desc, const Datum *values, const bool *isnull);
+extern Datum idla_conformal_datum(const IdlaConformal *conformal, const double *answers, int place, bool *isnull);
+
+/* ---- predict.c ---- */
+
+/* A function of a row, or of columns, that gives answers of a kind. */
+extern Datum idla_answer_row(FunctionCallInfo fcinfo, IdlaAnswerKind kind);
+extern Datum idla_answer_columns(FunctionCallInfo fcinfo, IdlaAnswerKind kind);
 
 /* ---- support.c ---- */
 
 /*
- * A call of the family whose row is known column by column: of a function of columns (model, version, output for IDLA_PREDICT alone,
- * names, columns), or, where these are too many for a function's arguments, of the function of a row with a row constructor.
+ * A call of the family whose row is known column by column: of a function of columns (model, version, the kind's own, names, columns),
+ * or, where these are too many for a function's arguments, of the function of a row with a row constructor.
  */
 typedef struct IdlaCall
 {
 	IdlaAnswerKind kind;
 	Node	   *model;
 	Node	   *version;
-	Node	   *output;			/* IDLA_PREDICT; NULL for the others */
+	int			n_own;
+	Node	   *own[IDLA_MOST_OWN];	/* arguments of the kind's own */
 	List	   *names;			/* of String */
 	List	   *columns;		/* as many expressions */
 } IdlaCall;

@@ -96,8 +96,10 @@ can_be_batched(const FuncExpr *call)
 		if (has_obstacle(lfirst(cell), NULL))
 			return false;
 	}
-	return !has_leaf(parts.model, NULL) && !has_leaf(parts.version, NULL) && !has_leaf(parts.output, NULL) &&
-		has_leaf((Node *) parts.columns, NULL);
+	for (int i = 0; i < parts.n_own; i++)
+		if (has_leaf(parts.own[i], NULL))
+			return false;
+	return !has_leaf(parts.model, NULL) && !has_leaf(parts.version, NULL) && has_leaf((Node *) parts.columns, NULL);
 }
 
 typedef struct Collecting

@@ -29,21 +29,15 @@
 
 PG_FUNCTION_INFO_V1(idla_predict_support);
 
-static const char *const counterparts[IDLA_ANSWER_KINDS] = {
-	[IDLA_PREDICT] = "idla_predict_columns",
-	[IDLA_CLASSIFY] = "idla_classify_columns",
-	[IDLA_PROBABILITIES] = "idla_probabilities_columns"
-};
-
 /* Functions of columns, and of rows, that calls have become in the planning that goes on. */
 static Oid	seen[IDLA_ANSWER_KINDS];
 static Oid	seen_rows[IDLA_ANSWER_KINDS];
 
-/* Arguments before the columns: model, version, output for idla_predict alone, names. As many has the function of a row. */
+/* Arguments before the columns: model, version, the kind's own, names. As many has the function of a row. */
 static int
 count_first(IdlaAnswerKind kind)
 {
-	return kind == IDLA_PREDICT ? 4 : 3;
+	return 3 + idla_answer_shapes[kind].n_own;
 }
 
 int
@@ -79,22 +73,25 @@ parse_names(const Const *constant, IdlaCall *parts)
 bool
 idla_support_parse(const FuncExpr *call, IdlaAnswerKind kind, IdlaCall *parts)
 {
+	const IdlaAnswerShape *shape = &idla_answer_shapes[kind];
 	int			n_first = count_first(kind);
 
-	*parts = (IdlaCall) {.kind = kind,.model = linitial(call->args)};
+	*parts = (IdlaCall) {.kind = kind,.model = linitial(call->args),.n_own = shape->n_own};
 	if (list_length(call->args) == n_first && IsA(lsecond(call->args), RowExpr))
 	{
 		RowExpr    *row = lsecond(call->args);
 
-		parts->version = lthird(call->args);
-		parts->output = kind == IDLA_PREDICT ? lfourth(call->args) : NULL;
+		parts->version = list_nth(call->args, shape->version);
+		for (int i = 0; i < shape->n_own; i++)
+			parts->own[i] = list_nth(call->args, shape->own[i]);
 		parts->names = row->colnames;
 		parts->columns = row->args;
 	}
 	else if (list_length(call->args) > n_first && !call->funcvariadic)
 	{
 		parts->version = lsecond(call->args);
-		parts->output = kind == IDLA_PREDICT ? lthird(call->args) : NULL;
+		for (int i = 0; i < shape->n_own; i++)
+			parts->own[i] = list_nth(call->args, 2 + i);
 		parts->columns = list_copy_tail(call->args, n_first);
 		if (!parse_names(list_nth(call->args, n_first - 1), parts))
 			return false;
@@ -328,7 +325,7 @@ find_kind(Oid function)
 	size_t		length = name == NULL ? 0 : strlen(name);
 
 	for (int kind = 0; length > 0 && kind < IDLA_ANSWER_KINDS; kind++)
-		if (strncmp(counterparts[kind], name, length) == 0 && strcmp(counterparts[kind] + length, "_columns") == 0)
+		if (strncmp(idla_answer_shapes[kind].columns, name, length) == 0 && strcmp(idla_answer_shapes[kind].columns + length, "_columns") == 0)
 			return kind;
 	return -1;
 }
@@ -337,16 +334,19 @@ find_kind(Oid function)
 static Oid
 find_counterpart(Oid function, IdlaAnswerKind kind)
 {
-	Oid			of_output[] = {REGCLASSOID, INT4OID, TEXTOID, TEXTARRAYOID, ANYOID};
-	Oid			plain[] = {REGCLASSOID, INT4OID, TEXTARRAYOID, ANYOID};
+	const IdlaAnswerShape *shape = &idla_answer_shapes[kind];
+	Oid			types[4 + IDLA_MOST_OWN] = {REGCLASSOID, INT4OID};
 	char	   *schema = get_namespace_name(get_func_namespace(function));
 	List	   *name;
 
 	if (schema == NULL)
 		return InvalidOid;
-	name = list_make2(makeString(schema), makeString(pstrdup(counterparts[kind])));
-	return kind == IDLA_PREDICT ? LookupFuncName(name, lengthof(of_output), of_output, true) :
-		LookupFuncName(name, lengthof(plain), plain, true);
+	name = list_make2(makeString(schema), makeString(pstrdup(shape->columns)));
+	for (int i = 0; i < shape->n_own; i++)
+		types[2 + i] = shape->types[i];
+	types[2 + shape->n_own] = TEXTARRAYOID;
+	types[3 + shape->n_own] = ANYOID;
+	return LookupFuncName(name, 4 + shape->n_own, types, true);
 }
 
 static bool
@@ -362,13 +362,14 @@ static Node *
 call_columns(const FuncExpr *call, IdlaAnswerKind kind, const Columns *columns)
 {
 	Oid			counterpart = find_counterpart(call->funcid, kind);
-	List	   *arguments = list_make2(linitial(call->args), lthird(call->args));
+	const IdlaAnswerShape *shape = &idla_answer_shapes[kind];
+	List	   *arguments = list_make2(linitial(call->args), list_nth(call->args, shape->version));
 
 	if (!OidIsValid(counterpart))
 		return NULL;
 	seen[kind] = counterpart;
-	if (kind == IDLA_PREDICT)
-		arguments = lappend(arguments, lfourth(call->args));
+	for (int i = 0; i < shape->n_own; i++)
+		arguments = lappend(arguments, list_nth(call->args, shape->own[i]));
 	arguments = lappend(arguments, names_constant(columns->names));
 	arguments = list_concat(arguments, columns->expressions);
 	return (Node *) makeFuncExpr(counterpart, call->funcresulttype, arguments, call->funccollid, call->inputcollid,
@@ -394,7 +395,7 @@ call_constructor(const FuncExpr *call, IdlaAnswerKind kind, const Columns *colum
 	return (Node *) same;
 }
 
-/* The arguments of the function of a row are model, input, version, and for idla_predict output. */
+/* The arguments of the function of a row are as its shape says; those of the function of columns stand in another order. */
 static Node *
 simplify(PlannerInfo *root, const FuncExpr *call)
 {

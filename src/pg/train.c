@@ -286,6 +286,8 @@ learn(IdlaTraining *run)
 	run->training.threads = choose_threads(run->options);
 	set_class_weights(run);
 	check_for_task(run);
+	(void) idla_conformal_wanted(run);
+	idla_abstain_check(run);
 	idla_progress_announce("training \"%s\": %zu rows (%zu to train on, %zu to validate, %zu to test), %d columns",
 						   run->name, learn_dataset_rows(run->reading.dataset), run->parts[LEARN_TRAIN],
 						   run->parts[LEARN_VALIDATION], run->parts[LEARN_TEST], model->columns.n);
@@ -416,6 +418,7 @@ idla_train(PG_FUNCTION_ARGS)
 	prepare(run);
 	learn(run);
 	idla_progress_phase("judging");
+	idla_training_calibrate(run);
 	idla_training_judge(run);
 	run->seconds = seconds_since(start);
 	version = write_version(run, &relid, &in_service);

@@ -8,6 +8,8 @@
 
 #include "idla/learn_metrics.h"
 
+typedef struct IdlaCalibration IdlaCalibration;
+
 typedef struct IdlaTraining
 {
 	/* asked */
@@ -33,7 +35,16 @@ typedef struct IdlaTraining
 	IdlaMetric *metrics;
 	LearnClassScore *per_class; /* (classes), classification only */
 	LearnClassScore averages[3];
+	double		abstained;		/* share of the rows judged on that get no class, with option abstain */
+	double		accuracy_answered;	/* of the others, NaN when there are none */
+	IdlaCalibration *calibration;	/* NULL: not asked for, or not for this task */
 } IdlaTraining;
+
+/* The rows of a part, and their targets as the user gave them, classes as their numbers; palloc'd. */
+extern uint32_t *idla_training_rows(const IdlaTraining *run, LearnPart part, size_t *n);
+extern double *idla_training_targets(const IdlaTraining *run, const uint32_t *rows, size_t n);
+/* Rows a pass of a predictor that judges. */
+extern size_t idla_training_batch(const IdlaTraining *run);
 
 /* Metrics on the test part, or failing that on the validation part. */
 extern void idla_training_judge(IdlaTraining *run);
@@ -45,5 +56,16 @@ extern Jsonb *idla_training_dropped(const IdlaTraining *run);
 extern uint64 idla_training_n_dropped(const IdlaTraining *run);
 /* "auroc", or "auroc (validation)" */
 extern char *idla_training_metric(const IdlaTraining *run, double *value);
+
+/* ---- train_conformal.c ---- */
+
+/* Whether the model learns how far off it may be; ERROR for what is asked and cannot be. Parts and task are settled. */
+extern bool idla_conformal_wanted(const IdlaTraining *run);
+extern void idla_abstain_check(const IdlaTraining *run);
+/* Fills the model's `conformal` after learning. */
+extern void idla_training_calibrate(IdlaTraining *run);
+/* What it would have covered of the rows judged on. */
+extern void idla_training_cover(IdlaTraining *run, const uint32_t *rows, size_t n, const double *answers, const double *targets);
+extern void idla_training_put_conformal(StringInfo out, const IdlaTraining *run);
 
 #endif							/* IDLA_TRAIN_H */

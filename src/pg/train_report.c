@@ -21,8 +21,8 @@
 
 /* ---- judging ---- */
 
-static uint32_t *
-rows_of_part(const IdlaTraining *run, LearnPart part, size_t *n)
+uint32_t *
+idla_training_rows(const IdlaTraining *run, LearnPart part, size_t *n)
 {
 	const uint8_t *parts = learn_dataset_parts(run->reading.dataset);
 	size_t		n_rows = learn_dataset_rows(run->reading.dataset);
@@ -36,9 +36,8 @@ rows_of_part(const IdlaTraining *run, LearnPart part, size_t *n)
 	return rows;
 }
 
-/* The targets as the user gave them, classes as their numbers. */
-static double *
-targets_of(const IdlaTraining *run, const uint32_t *rows, size_t n)
+double *
+idla_training_targets(const IdlaTraining *run, const uint32_t *rows, size_t n)
 {
 	const LearnModel *model = &run->model->learn;
 	const float *stored = learn_dataset_targets(run->reading.dataset);
@@ -57,26 +56,36 @@ targets_of(const IdlaTraining *run, const uint32_t *rows, size_t n)
 	return targets;
 }
 
+size_t
+idla_training_batch(const IdlaTraining *run)
+{
+	return run->model->learn.n_fields > 0 ? FIELD_BATCH : PREDICT_BATCH;
+}
+
 /* Per class precision, recall, F1 and support. */
 static void
-report_classes(IdlaTraining *run, size_t n, const double *scores, const double *targets)
+report_classes(IdlaTraining *run, size_t n, const double *answers, const double *targets)
 {
 	const LearnModel *model = &run->model->learn;
 	size_t		outputs = learn_model_outputs(model);
-	double	   *answers = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * (n * outputs + 1));
 	uint32_t   *predicted = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint32_t) * (n + 1));
 	uint32_t   *labels = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint32_t) * (n + 1));
+	size_t		n_answered = 0;
+	size_t		n_right = 0;
 
-	memcpy(answers, scores, sizeof(double) * n * outputs);
-	learn_scores_to_answers(model, n, answers);
 	for (size_t i = 0; i < n; i++)
 	{
 		predicted[i] = idla_likeliest_class(model, answers + i * outputs, 0.5);
 		labels[i] = idla_class_of_target(model, targets[i]);
+		if (idla_abstains(model, answers + i * outputs, run->options->abstain))
+			continue;
+		n_answered++;
+		n_right += predicted[i] == labels[i];
 	}
 	run->per_class = palloc0(sizeof(LearnClassScore) * (Size) model->n_classes);
 	learn_classification_report(n, (size_t) model->n_classes, predicted, labels, run->per_class, run->averages);
-	pfree(answers);
+	run->abstained = 1 - (double) n_answered / (double) n;
+	run->accuracy_answered = n_answered == 0 ? NAN : (double) n_right / (double) n_answered;
 	pfree(predicted);
 	pfree(labels);
 }
@@ -120,12 +129,12 @@ idla_training_judge(IdlaTraining *run)
 	double	   *targets;
 	size_t		n;
 
-	rows = rows_of_part(run, part, &n);
+	rows = idla_training_rows(run, part, &n);
 	if (n == 0)
 		return;
 	run->judged_on = part == LEARN_TEST ? "test" : "validation";
 	idla_check(work, learn_predictor_create(work->session, &model->learn,
-											model->learn.n_fields > 0 ? FIELD_BATCH : PREDICT_BATCH, &predictor));
+											idla_training_batch(run), &predictor));
 	if (model->learn.task == LEARN_TAGGING)
 	{
 		judge_tags(run, predictor, rows, n);
@@ -133,10 +142,12 @@ idla_training_judge(IdlaTraining *run)
 	}
 	scores = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * n * learn_model_outputs(&model->learn));
 	idla_check(work, learn_predict_dataset(predictor, run->reading.dataset, rows, n, scores));
-	targets = targets_of(run, rows, n);
+	targets = idla_training_targets(run, rows, n);
 	run->metrics = idla_judge(work, &model->learn, n, scores, targets, &run->n_metrics);
+	learn_scores_to_answers(&model->learn, n, scores);
 	if (model->learn.n_classes > 0)
 		report_classes(run, n, scores, targets);
+	idla_training_cover(run, rows, n, scores, targets);
 	pfree(scores);
 	pfree(targets);
 	pfree(rows);
@@ -356,6 +367,20 @@ put_classes(StringInfo out, const IdlaTraining *run)
 	appendStringInfoChar(out, ']');
 }
 
+/* idla_classify reads "abstain" from here, as it does a threshold. */
+static void
+put_abstain(StringInfo out, const IdlaTraining *run)
+{
+	if (run->options->abstain == 0)
+		return;
+	idla_json_put_double(out, "abstain", run->options->abstain);
+	if (run->per_class == NULL)
+		return;
+	idla_json_put_double(out, "abstained", run->abstained);
+	if (isfinite(run->accuracy_answered))
+		idla_json_put_double(out, "accuracy_answered", run->accuracy_answered);
+}
+
 static void
 put_quality(StringInfo out, const IdlaTraining *run)
 {
@@ -407,6 +432,8 @@ idla_training_card(const IdlaTraining *run, const char *digest)
 	idla_json_put_string(&out, "architecture", run->architecture);
 	put_quality(&out, run);
 	put_classes(&out, run);
+	put_abstain(&out, run);
+	idla_training_put_conformal(&out, run);
 	put_inputs(&out, model);
 	idla_json_put_integer(&out, "rows", (int64) learn_dataset_rows(run->reading.dataset));
 	put_parts(&out, run);

@@ -1,0 +1,173 @@
+/*
+ * manifest_conformal.c: how far off answers may be, as jsonb and back.
+ *
+ * A table is the number of its rows and the scores kept of them; their ranks follow. What is read was written by
+ * anyone: tables must be as many as the targets and subgroups, and their scores few, finite and ascending.
+ */
+#include "manifest.h"
+
+#include <math.h>
+
+#include "conformal.h"
+
+static void
+put_table(StringInfo out, const LearnScoreTable *table)
+{
+	idla_json_open_object(out);
+	idla_json_put_integer(out, "rows", (int64) table->n);
+	idla_json_open_array(out, "scores");
+	for (int i = 0; i < table->n_knots; i++)
+	{
+		if (i > 0)
+			appendStringInfoChar(out, ',');
+		idla_json_number_float(out, table->knots[i]);
+	}
+	appendStringInfoString(out, "]}");
+}
+
+void
+idla_conformal_put(StringInfo out, const LearnConformal *conformal)
+{
+	int			n_tables;
+
+	if (conformal == NULL)
+		return;
+	n_tables = (1 + conformal->n_groups) * conformal->n_targets;
+	idla_json_key(out, "conformal");
+	appendStringInfoChar(out, '{');
+	idla_json_put_string(out, "score", learn_conformal_score_names[conformal->score]);
+	idla_json_put_string(out, "by", conformal->by);
+	idla_json_put_strings(out, "groups", conformal->groups, conformal->n_groups);
+	if (conformal->score == LEARN_CONFORMAL_SCALED)
+	{
+		idla_json_open_array(out, "spreads");
+		for (int i = 0; i < conformal->n_targets; i++)
+		{
+			idla_json_open_object(out);
+			idla_json_put_doubles(out, "at", conformal->spreads[i].at, (size_t) conformal->spreads[i].n);
+			idla_json_put_doubles(out, "spread", conformal->spreads[i].spread, (size_t) conformal->spreads[i].n);
+			appendStringInfoChar(out, '}');
+		}
+		appendStringInfoChar(out, ']');
+	}
+	idla_json_open_array(out, "tables");
+	for (int i = 0; i < n_tables; i++)
+		put_table(out, &conformal->tables[i]);
+	appendStringInfoString(out, "]}");
+}
+
+/* ---- reading ---- */
+
+static void *
+keep(IdlaModel *model, size_t count, size_t size)
+{
+	void	   *block = dev_alloc(model->work->session, Max(count, 1), size);
+
+	if (block == NULL)
+		idla_raise(model->work);
+	return block;
+}
+
+static char *
+keep_string(IdlaModel *model, const char *text)
+{
+	char	   *copy = dev_strdup(model->work->session, text);
+
+	if (copy == NULL)
+		idla_raise(model->work);
+	return copy;
+}
+
+static double *
+keep_doubles(IdlaModel *model, JsonbContainer *object, const char *key, int low, int high, int *n)
+{
+	JsonbValue *values = idla_json_array(object, key, low, high, n);
+	double	   *doubles = keep(model, (size_t) *n, sizeof(double));
+
+	for (int i = 0; i < *n; i++)
+		doubles[i] = idla_json_double_of(&values[i], key);
+	return doubles;
+}
+
+static void
+read_table(IdlaModel *model, JsonbContainer *object, LearnScoreTable *table)
+{
+	int64		rows = idla_json_integer(object, "rows", 1, INT64CONST(1) << 53);
+
+	JsonbValue *values = idla_json_array(object, "scores", 1, LEARN_CONFORMAL_MOST_KNOTS, &table->n_knots);
+
+	table->knots = keep(model, (size_t) table->n_knots, sizeof(float));
+	table->n = (uint64) rows;
+	if (table->n_knots > rows)
+		idla_corrupt("%lld rows have %d conformal scores", (long long) rows, table->n_knots);
+	for (int i = 0; i < table->n_knots; i++)
+	{
+		double		score = idla_json_double_of(&values[i], "scores");
+
+		table->knots[i] = (float) score;
+		if (!isfinite(table->knots[i]) || table->knots[i] < (i == 0 ? 0 : table->knots[i - 1]))
+			idla_corrupt("Conformal scores are negative, too large, or do not ascend");
+	}
+}
+
+static void
+read_spread(IdlaModel *model, JsonbContainer *object, LearnSpread *spread)
+{
+	int			n;
+
+	spread->at = keep_doubles(model, object, "at", 1, LEARN_CONFORMAL_MOST_KNOTS, &spread->n);
+	spread->spread = keep_doubles(model, object, "spread", spread->n, spread->n, &n);
+	for (int i = 0; i < n; i++)
+		if (spread->spread[i] <= 0 || (i > 0 && spread->at[i] <= spread->at[i - 1]))
+			idla_corrupt("Spreads are not positive, or their places do not ascend");
+}
+
+static void
+read_groups(IdlaModel *model, JsonbContainer *object, LearnConformal *conformal)
+{
+	JsonbValue *values = idla_json_array(object, "groups", 0, LEARN_CONFORMAL_MOST_GROUPS, &conformal->n_groups);
+	char	   *by = idla_json_string(object, "by", conformal->n_groups > 0);
+
+	conformal->by = by == NULL ? NULL : keep_string(model, by);
+	conformal->groups = keep(model, (size_t) conformal->n_groups, sizeof(char *));
+	for (int i = 0; i < conformal->n_groups; i++)
+		conformal->groups[i] = keep_string(model, idla_json_string_of(&values[i], "groups"));
+}
+
+void
+idla_conformal_manifest(IdlaModel *model, JsonbContainer *root)
+{
+	const LearnModel *learn = &model->learn;
+	JsonbValue *value = idla_json_find(root, "conformal");
+	LearnConformal *conformal;
+	JsonbContainer *object;
+	JsonbValue *values;
+	char	   *word;
+	int			score;
+	int			n;
+
+	if (value == NULL)
+		return;
+	object = idla_json_object_of(value, "conformal");
+	word = idla_json_string(object, "score", true);
+	score = learn_name_find(learn_conformal_score_names, word);
+	if (score < 0 || !learn_conformal_fits(learn->task, (LearnConformalScore) score))
+		idla_corrupt("Key \"score\" is \"%s\", which does not fit the task", word);
+	conformal = keep(model, 1, sizeof(LearnConformal));
+	conformal->score = (LearnConformalScore) score;
+	conformal->n_targets = learn->task == LEARN_REGRESSION ? learn->n_targets : 1;
+	read_groups(model, object, conformal);
+	if (conformal->score == LEARN_CONFORMAL_SCALED)
+	{
+		values = idla_json_array(object, "spreads", conformal->n_targets, conformal->n_targets, &n);
+		conformal->spreads = keep(model, (size_t) n, sizeof(LearnSpread));
+		for (int i = 0; i < n; i++)
+			read_spread(model, idla_json_object_of(&values[i], "spreads"), &conformal->spreads[i]);
+	}
+	n = (1 + conformal->n_groups) * conformal->n_targets;
+	values = idla_json_array(object, "tables", n, n, &n);
+	conformal->tables = keep(model, (size_t) n, sizeof(LearnScoreTable));
+	for (int i = 0; i < n; i++)
+		read_table(model, idla_json_object_of(&values[i], "tables"), &conformal->tables[i]);
+	model->learn.conformal = conformal;
+}
