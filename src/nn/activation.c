@@ -86,11 +86,71 @@ nn_is_relu(const NnNodeData *node)
 	return node->op == &nn_operator_activation && ((const ActivationOptions *) node->options)->function == DEV_MAP_RELU;
 }
 
+/* x Phi(x) */
+static NnOnnxValue
+gelu_onnx(NnOnnx *onnx, NnOnnxValue x)
+{
+	NnOnnxValue root = nn_onnx_apply2(onnx, "Mul", x, nn_onnx_float(onnx, 0.70710678118654752f));
+	NnOnnxValue share = nn_onnx_apply2(onnx, "Add", nn_onnx_apply1(onnx, "Erf", root), nn_onnx_float(onnx, 1));
+
+	return nn_onnx_apply2(onnx, "Mul", nn_onnx_apply2(onnx, "Mul", x, share), nn_onnx_float(onnx, 0.5f));
+}
+
+static NnOnnxValue
+activation_onnx(const NnOnnxNode *at)
+{
+	const ActivationOptions *options = at->node->options;
+	NnOnnxValue x = nn_onnx_src(at, 0);
+	NnOnnx	   *onnx = at->onnx;
+
+	switch (options->function)
+	{
+		case DEV_MAP_COPY:
+			return x;
+		case DEV_MAP_RELU:
+			return nn_onnx_apply1(onnx, "Relu", x);
+		case DEV_MAP_GELU:
+			return gelu_onnx(onnx, x);
+		case DEV_MAP_SILU:
+			return nn_onnx_apply2(onnx, "Mul", x, nn_onnx_apply1(onnx, "Sigmoid", x));
+		case DEV_MAP_MISH:
+			return nn_onnx_apply2(onnx, "Mul", x, nn_onnx_apply1(onnx, "Tanh", nn_onnx_apply1(onnx, "Softplus", x)));
+		case DEV_MAP_SELU:
+			return nn_onnx_apply1(onnx, "Selu", x);
+		case DEV_MAP_TANH:
+			return nn_onnx_apply1(onnx, "Tanh", x);
+		case DEV_MAP_SIGMOID:
+			return nn_onnx_apply1(onnx, "Sigmoid", x);
+		case DEV_MAP_SOFTPLUS:
+			return nn_onnx_apply1(onnx, "Softplus", x);
+		case DEV_MAP_EXP:
+			return nn_onnx_apply1(onnx, "Exp", x);
+		case DEV_MAP_LOG:
+			return nn_onnx_apply1(onnx, "Log", x);
+		case DEV_MAP_SQUARE:
+			return nn_onnx_apply2(onnx, "Mul", x, x);
+		case DEV_MAP_SQRT:
+			return nn_onnx_apply1(onnx, "Sqrt", x);
+		case DEV_MAP_RECIPROCAL:
+			return nn_onnx_apply1(onnx, "Reciprocal", x);
+		case DEV_MAP_SIN:
+			return nn_onnx_apply1(onnx, "Sin", x);
+		case DEV_MAP_COS:
+			return nn_onnx_apply1(onnx, "Cos", x);
+		case DEV_MAP_CLAMP01:
+			return nn_onnx_apply3(onnx, "Clip", x, nn_onnx_float(onnx, 0), nn_onnx_float(onnx, 1));
+		case DEV_MAP_SCALE:
+			break;
+	}
+	return nn_onnx_fail(onnx, DEV_INVALID, "activation %d has no form in ONNX", (int) options->function);
+}
+
 const NnOperator nn_operator_activation = {
 	.name = "activation",
 	.shape = activation_shape,
 	.forward = activation_forward,
 	.backward = activation_backward,
 	.in_place = true,
-	.diff_in_place = true
+	.diff_in_place = true,
+	.onnx = activation_onnx
 };

@@ -56,6 +56,12 @@ add_backward(const NnPass *pass)
 	}
 }
 
+static NnOnnxValue
+add_onnx(const NnOnnxNode *at)
+{
+	return nn_onnx_apply2(at->onnx, "Add", nn_onnx_src(at, 0), nn_onnx_src(at, 1));
+}
+
 const NnOperator nn_operator_add = {
 	.name = "add",
 	.shape = add_shape,
@@ -64,5 +70,6 @@ const NnOperator nn_operator_add = {
 	.in_place = true,
 	.overwritable = true,
 	.relu = NN_RELU_FORWARD,
-	.diff_in_place = true
+	.diff_in_place = true,
+	.onnx = add_onnx
 };

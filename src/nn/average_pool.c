@@ -40,9 +40,16 @@ backward(const NnPass *pass)
 								nn_diff_dst(pass), diff_src, accumulate);
 }
 
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	return window_onnx(at, "AveragePool", NN_NONE);
+}
+
 const NnOperator nn_operator_average_pool = {
 	.name = "average_pool",
 	.shape = shape,
 	.forward = forward,
-	.backward = backward
+	.backward = backward,
+	.onnx = onnx
 };

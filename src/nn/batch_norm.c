@@ -212,6 +212,23 @@ norms(const NnPass *pass, float *squared)
 		add_squares(pass->queue, pass->batch, s.cols, sum_diff, squared);
 }
 
+/* (x - mean) * (gain / sqrt(variance + epsilon)) + bias, by the running statistics; gain and bias may be absent. */
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	const Options *options = at->node->options;
+	NnOnnxValue variance = nn_onnx_apply2(at->onnx, "Add", nn_onnx_parameter(at, RUNNING_VARIANCE), nn_onnx_float(at->onnx, options->epsilon));
+	NnOnnxValue scale = nn_onnx_apply1(at->onnx, "Reciprocal", nn_onnx_apply1(at->onnx, "Sqrt", variance));
+	NnOnnxValue value = nn_onnx_apply2(at->onnx, "Sub", nn_onnx_src(at, 0), nn_onnx_parameter(at, RUNNING_MEAN));
+
+	if (at->node->parameters[GAIN] != NN_NONE)
+		scale = nn_onnx_apply2(at->onnx, "Mul", scale, nn_onnx_parameter(at, GAIN));
+	value = nn_onnx_apply2(at->onnx, "Mul", value, scale);
+	if (at->node->parameters[BIAS] != NN_NONE)
+		value = nn_onnx_apply2(at->onnx, "Add", value, nn_onnx_parameter(at, BIAS));
+	return value;
+}
+
 const NnOperator nn_operator_batch_norm = {
 	.name = "batch_norm",
 	.shape = shape,
@@ -221,7 +238,8 @@ const NnOperator nn_operator_batch_norm = {
 	.mixes_examples = true,
 	.overwritable = true,
 	.relu = NN_RELU_BOTH,
-	.reads_src = true
+	.reads_src = true,
+	.onnx = onnx
 };
 
 NnNode

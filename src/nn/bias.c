@@ -85,6 +85,12 @@ bias_norms(const NnPass *pass, float *squared)
 	}
 }
 
+static NnOnnxValue
+bias_onnx(const NnOnnxNode *at)
+{
+	return nn_onnx_apply2(at->onnx, "Add", nn_onnx_src(at, 0), nn_onnx_parameter(at, 0));
+}
+
 const NnOperator nn_operator_bias = {
 	.name = "bias",
 	.shape = bias_shape,
@@ -93,5 +99,6 @@ const NnOperator nn_operator_bias = {
 	.norms = bias_norms,
 	.in_place = true,
 	.overwritable = true,
-	.diff_in_place = true
+	.diff_in_place = true,
+	.onnx = bias_onnx
 };

@@ -69,9 +69,27 @@ concat_backward(const NnPass *pass)
 	}
 }
 
+static NnOnnxValue
+concat_onnx(const NnOnnxNode *at)
+{
+	DevSession *session = nn_onnx_session(at->onnx);
+	NnOnnxValue *src = dev_alloc(session, (size_t) at->node->n_src, sizeof(NnOnnxValue));
+	NnOnnxValue made;
+
+	if (src == NULL)
+		return nn_onnx_fail(at->onnx, DEV_NO_MEMORY, "no memory for %d sources", at->node->n_src);
+	for (int i = 0; i < at->node->n_src; i++)
+		src[i] = nn_onnx_src(at, i);
+	nn_onnx_set_integer(at->onnx, "axis", -1);
+	made = nn_onnx_apply(at->onnx, "Concat", src, at->node->n_src);
+	dev_release(session, src);
+	return made;
+}
+
 const NnOperator nn_operator_concat = {
 	.name = "concat",
 	.shape = concat_shape,
 	.forward = concat_forward,
-	.backward = concat_backward
+	.backward = concat_backward,
+	.onnx = concat_onnx
 };

@@ -80,11 +80,19 @@ dropout_backward(const NnPass *pass)
 		pass->device->copy(pass->queue, 1, n, diff, n, diff_src, n, accumulate);
 }
 
+/* Outside training nothing is dropped. */
+static NnOnnxValue
+dropout_onnx(const NnOnnxNode *at)
+{
+	return nn_onnx_src(at, 0);
+}
+
 const NnOperator nn_operator_dropout = {
 	.name = "dropout",
 	.shape = dropout_shape,
 	.forward = dropout_forward,
 	.backward = dropout_backward,
 	.in_place = true,
-	.diff_in_place = true
+	.diff_in_place = true,
+	.onnx = dropout_onnx
 };

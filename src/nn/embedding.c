@@ -90,12 +90,36 @@ norms(const NnPass *pass, float *squared)
 					  sums, pass->batch, squared, pass->batch, true);
 }
 
+/* The table has one more row of zeros, its last, which is what the code -1 counts from the end to. */
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	const Options *options = at->node->options;
+	DevSession *session = nn_onnx_session(at->onnx);
+	const NnParameterInfo *info = &at->graph->parameters[at->node->parameters[0]];
+	size_t		dims[2] = {info->shape.dims[0] + 1, info->shape.dims[1]};
+	float	   *table = dev_alloc(session, dims[0] * dims[1], sizeof(float));
+	NnOnnxValue code;
+	NnOnnxValue rows;
+
+	if (table == NULL)
+		return nn_onnx_fail(at->onnx, DEV_NO_MEMORY, "no memory for a table of %zu rows", dims[0]);
+	for (size_t i = 0; i < info->size; i++)
+		table[i] = at->weights[info->offset + i];
+	rows = nn_onnx_floats(at->onnx, 2, dims, table);
+	dev_release(session, table);
+	nn_onnx_set_integer(at->onnx, "axis", 1);
+	code = nn_onnx_apply2(at->onnx, "Gather", nn_onnx_src(at, 0), nn_onnx_integer(at->onnx, (int64_t) options->column));
+	return nn_onnx_apply2(at->onnx, "Gather", rows, code);
+}
+
 const NnOperator nn_operator_embedding = {
 	.name = "embedding",
 	.shape = shape,
 	.forward = forward,
 	.backward = backward,
-	.norms = norms
+	.norms = norms,
+	.onnx = onnx
 };
 
 NnNode

@@ -278,12 +278,51 @@ backward(const NnPass *pass)
 		backward_classes(pass, &s, diff_src, accumulate);
 }
 
+/* Over members, the first dimension after the batch. */
+static NnOnnxValue
+reduce(NnOnnx *onnx, const char *operator, NnOnnxValue src)
+{
+	const int64_t axis = 1;
+
+	nn_onnx_set_integers(onnx, "axes", 1, &axis);
+	nn_onnx_set_integer(onnx, "keepdims", 0);
+	return nn_onnx_apply1(onnx, operator, src);
+}
+
+static NnOnnxValue
+log_sum_sigmoid(NnOnnx *onnx, NnOnnxValue minus_z)
+{
+	return reduce(onnx, "ReduceLogSumExp", nn_onnx_apply1(onnx, "Neg", nn_onnx_apply1(onnx, "Softplus", minus_z)));
+}
+
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	const Options *options = at->node->options;
+	NnOnnxValue z = nn_onnx_src(at, 0);
+	float		members = (float) nn_src_shape(at->graph, at->node, 0)->dims[0];
+
+	switch (options->scale)
+	{
+		case NN_MEAN_VALUE:
+			return reduce(at->onnx, "ReduceMean", z);
+		case NN_MEAN_BINARY:
+			return nn_onnx_apply2(at->onnx, "Sub", log_sum_sigmoid(at->onnx, nn_onnx_apply1(at->onnx, "Neg", z)), log_sum_sigmoid(at->onnx, z));
+		case NN_MEAN_CLASSES:
+			nn_onnx_set_integer(at->onnx, "axis", -1);
+			z = reduce(at->onnx, "ReduceLogSumExp", nn_onnx_apply1(at->onnx, "LogSoftmax", z));
+			return nn_onnx_apply2(at->onnx, "Sub", z, nn_onnx_float(at->onnx, logf(members)));
+	}
+	return nn_onnx_fail(at->onnx, DEV_INVALID, "a mean of kind %d has no form in ONNX", (int) options->scale);
+}
+
 const NnOperator nn_operator_ensemble_mean = {
 	.name = "ensemble_mean",
 	.shape = shape,
 	.forward = forward,
 	.backward = backward,
-	.reads_src = true
+	.reads_src = true,
+	.onnx = onnx
 };
 
 NnNode

@@ -88,11 +88,22 @@ ensemble_scale_norms(const NnPass *pass, float *squared)
 	pass->device->reduce_cols(pass->queue, pass->batch, size, pass->scratch, size, pass->scratch, size, squared, true);
 }
 
+static NnOnnxValue
+ensemble_scale_onnx(const NnOnnxNode *at)
+{
+	NnOnnxValue src = nn_onnx_src(at, 0);
+
+	if (nn_src_shape(at->graph, at->node, 0)->rank == 1)
+		src = nn_onnx_along(at->onnx, "Unsqueeze", src, 1);
+	return nn_onnx_apply2(at->onnx, "Mul", src, nn_onnx_parameter(at, 0));
+}
+
 const NnOperator nn_operator_ensemble_scale = {
 	.name = "ensemble_scale",
 	.shape = ensemble_scale_shape,
 	.forward = ensemble_scale_forward,
 	.backward = ensemble_scale_backward,
 	.norms = ensemble_scale_norms,
-	.reads_src = true
+	.reads_src = true,
+	.onnx = ensemble_scale_onnx
 };

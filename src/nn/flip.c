@@ -63,9 +63,24 @@ backward(const NnPass *pass)
 		flip(pass, nn_diff_dst(pass), diff_src, accumulate);
 }
 
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	const Options *options = at->node->options;
+	const int64_t first = -1;
+	const int64_t end = INT64_MIN;
+	const int64_t axis = options->axis + 1;
+	const int64_t step = -1;
+	const NnOnnxValue src[] = {nn_onnx_src(at, 0), nn_onnx_list(at->onnx, 1, &first), nn_onnx_list(at->onnx, 1, &end),
+		nn_onnx_list(at->onnx, 1, &axis), nn_onnx_list(at->onnx, 1, &step)};
+
+	return nn_onnx_apply(at->onnx, "Slice", src, 5);
+}
+
 const NnOperator nn_operator_flip = {
 	.name = "flip",
 	.shape = shape,
 	.forward = forward,
-	.backward = backward
+	.backward = backward,
+	.onnx = onnx
 };

@@ -21,11 +21,18 @@ backward(const NnPass *pass)
 	positions_backward(pass, DEV_POOL_MAX);
 }
 
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	return positions_onnx(at, "ReduceMax");
+}
+
 const NnOperator nn_operator_global_max = {
 	.name = "global_max",
 	.shape = positions_shape,
 	.forward = forward,
 	.backward = backward,
 	.reads_src = true,
-	.reads_dst = true
+	.reads_dst = true,
+	.onnx = onnx
 };

@@ -21,9 +21,16 @@ backward(const NnPass *pass)
 	positions_backward(pass, DEV_POOL_MEAN);
 }
 
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	return positions_onnx(at, "ReduceMean");
+}
+
 const NnOperator nn_operator_global_mean = {
 	.name = "global_mean",
 	.shape = positions_shape,
 	.forward = forward,
-	.backward = backward
+	.backward = backward,
+	.onnx = onnx
 };

@@ -237,13 +237,43 @@ norms(const NnPass *pass, float *squared)
 		add_squares(pass->queue, pass->batch, s.cols, made(pass, FIRST), squared);
 }
 
+/* (places, groups, width) to mean 0 and variance 1 over places and width, then gain and bias a channel */
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	const GroupOptions *options = at->node->options;
+	const NnShape *shape = &at->node->shape;
+	size_t		cols = nn_shape_last(shape);
+	const int64_t apart[] = {-1, (int64_t) nn_shape_positions(shape), (int64_t) options->groups, (int64_t) (cols / options->groups)};
+	const int64_t axes[] = {1, 3};
+	int64_t		dims[NN_MAX_RANK + 1] = {-1};
+	NnOnnx	   *file = at->onnx;
+	NnOnnxValue x = nn_onnx_apply2(file, "Reshape", nn_onnx_src(at, 0), nn_onnx_list(file, 4, apart));
+	NnOnnxValue variance;
+
+	for (int i = 0; i < shape->rank; i++)
+		dims[i + 1] = (int64_t) shape->dims[i];
+	nn_onnx_set_integers(file, "axes", 2, axes);
+	x = nn_onnx_apply2(file, "Sub", x, nn_onnx_apply1(file, "ReduceMean", x));
+	variance = nn_onnx_apply2(file, "Mul", x, x);
+	nn_onnx_set_integers(file, "axes", 2, axes);
+	variance = nn_onnx_apply1(file, "ReduceMean", variance);
+	variance = nn_onnx_apply2(file, "Add", variance, nn_onnx_float(file, options->common.epsilon));
+	x = nn_onnx_apply2(file, "Div", x, nn_onnx_apply1(file, "Sqrt", variance));
+	x = nn_onnx_apply2(file, "Reshape", x, nn_onnx_list(file, (size_t) shape->rank + 1, dims));
+	if (at->node->parameters[0] != NN_NONE)
+		x = nn_onnx_apply2(file, "Mul", x, nn_onnx_parameter(at, 0));
+	return at->node->parameters[1] == NN_NONE ? x : nn_onnx_apply2(file, "Add", x, nn_onnx_parameter(at, 1));
+}
+
 const NnOperator nn_operator_group_norm = {
 	.name = "group_norm",
 	.shape = shape,
 	.forward = forward,
 	.backward = backward,
 	.norms = norms,
-	.reads_src = true
+	.reads_src = true,
+	.onnx = onnx
 };
 
 NnNode

@@ -100,6 +100,15 @@ grouped_linear_norms(const NnPass *pass, float *squared)
 							  squared, true);
 }
 
+/* One row a group, times the group's matrix. */
+static NnOnnxValue
+grouped_linear_onnx(const NnOnnxNode *at)
+{
+	NnOnnxValue rows = nn_onnx_along(at->onnx, "Unsqueeze", nn_onnx_src(at, 0), 2);
+
+	return nn_onnx_along(at->onnx, "Squeeze", nn_onnx_apply2(at->onnx, "MatMul", rows, nn_onnx_parameter(at, 0)), 2);
+}
+
 const NnOperator nn_operator_grouped_linear = {
 	.name = "grouped_linear",
 	.shape = grouped_linear_shape,
@@ -107,5 +116,6 @@ const NnOperator nn_operator_grouped_linear = {
 	.backward = grouped_linear_backward,
 	.norms = grouped_linear_norms,
 	.overwritable = true,
-	.reads_src = true
+	.reads_src = true,
+	.onnx = grouped_linear_onnx
 };

@@ -67,13 +67,29 @@ norms(const NnPass *pass, float *squared)
 	}
 }
 
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	const Options *options = at->node->options;
+	NnOnnxValue src = nn_onnx_src(at, 0);
+	NnOnnxValue gain = nn_onnx_parameter(at, 0);
+	NnOnnxValue bias = nn_onnx_parameter(at, 1);
+
+	if (gain == NN_NONE || bias == NN_NONE)
+		return nn_onnx_fail(at->onnx, DEV_INVALID, "operator \"layer_norm\" has no form in ONNX without gain and bias");
+	nn_onnx_set_integer(at->onnx, "axis", -1);
+	nn_onnx_set_float(at->onnx, "epsilon", options->epsilon);
+	return nn_onnx_apply3(at->onnx, "LayerNormalization", src, gain, bias);
+}
+
 const NnOperator nn_operator_layer_norm = {
 	.name = "layer_norm",
 	.shape = shape,
 	.forward = forward,
 	.backward = backward,
 	.norms = norms,
-	.reads_src = true
+	.reads_src = true,
+	.onnx = onnx
 };
 
 NnNode

@@ -124,6 +124,12 @@ linear_norms(const NnPass *pass, float *squared)
 	}
 }
 
+static NnOnnxValue
+linear_onnx(const NnOnnxNode *at)
+{
+	return nn_onnx_apply2(at->onnx, "MatMul", nn_onnx_src(at, 0), nn_onnx_parameter(at, 0));
+}
+
 const NnOperator nn_operator_linear = {
 	.name = "linear",
 	.shape = linear_shape,
@@ -131,5 +137,6 @@ const NnOperator nn_operator_linear = {
 	.backward = linear_backward,
 	.norms = linear_norms,
 	.overwritable = true,
-	.reads_src = true
+	.reads_src = true,
+	.onnx = linear_onnx
 };

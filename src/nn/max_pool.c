@@ -40,11 +40,18 @@ backward(const NnPass *pass)
 								nn_diff_dst(pass), diff_src, accumulate);
 }
 
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	return window_onnx(at, "MaxPool", NN_NONE);
+}
+
 const NnOperator nn_operator_max_pool = {
 	.name = "max_pool",
 	.shape = shape,
 	.forward = forward,
 	.backward = backward,
 	.reads_src = true,
-	.reads_dst = true
+	.reads_dst = true,
+	.onnx = onnx
 };

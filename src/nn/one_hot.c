@@ -34,10 +34,33 @@ forward(const NnPass *pass)
 						  nn_src_size(pass, 0), nn_dst(pass), options->categories);
 }
 
+/* By comparing, because ONNX's own operator counts the code -1 from the end. */
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	const Options *options = at->node->options;
+	DevSession *session = nn_onnx_session(at->onnx);
+	int64_t    *numbers = dev_alloc(session, options->categories, sizeof(int64_t));
+	int64_t		column = (int64_t) options->column;
+	NnOnnxValue code;
+	NnOnnxValue all;
+
+	if (numbers == NULL)
+		return nn_onnx_fail(at->onnx, DEV_NO_MEMORY, "no memory for %zu categories", options->categories);
+	for (size_t i = 0; i < options->categories; i++)
+		numbers[i] = (int64_t) i;
+	all = nn_onnx_list(at->onnx, options->categories, numbers);
+	dev_release(session, numbers);
+	nn_onnx_set_integer(at->onnx, "axis", 1);
+	code = nn_onnx_apply2(at->onnx, "Gather", nn_onnx_src(at, 0), nn_onnx_list(at->onnx, 1, &column));
+	return nn_onnx_cast(at->onnx, nn_onnx_apply2(at->onnx, "Equal", code, all), NN_ONNX_FLOAT);
+}
+
 const NnOperator nn_operator_one_hot = {
 	.name = "one_hot",
 	.shape = shape,
-	.forward = forward
+	.forward = forward,
+	.onnx = onnx
 };
 
 NnNode

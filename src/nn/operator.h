@@ -10,10 +10,11 @@
 #ifndef IDLA_NN_OPERATOR_H
 #define IDLA_NN_OPERATOR_H
 
-#include "idla/nn.h"
+#include "idla/nn_onnx.h"
 
 typedef struct NnNodeData NnNodeData;
 typedef struct NnPass NnPass;
+typedef struct NnOnnxNode NnOnnxNode;
 
 /* What an operator does of a relu that alone reads its node and shares its buffers. */
 typedef enum NnRelu
@@ -64,6 +65,8 @@ typedef struct NnOperator
 	/* What backward or norms read: the values of float sources; the node's own value. */
 	bool		reads_src;
 	bool		reads_dst;
+	/* Writes what forward computes outside training in ONNX, values having the batch before their own shape. NULL: there is no such form. */
+	NnOnnxValue (*onnx) (const NnOnnxNode *at);
 } NnOperator;
 
 /* One node. Fields up to `options` are set before the shape rule runs. */
@@ -270,6 +273,23 @@ nn_diff_parameter(const NnPass *pass, int i)
 		return NULL;
 	return pass->diff_weights + info->offset;
 }
+
+/* ---- For writing ONNX (onnx_graph.c) ---- */
+
+struct NnOnnxNode
+{
+	NnOnnx	   *onnx;
+	const NnGraph *graph;
+	const NnNodeData *node;
+	const NnOnnxValue *values;	/* by node */
+	const float *weights;
+};
+
+extern NnOnnxValue nn_onnx_src(const NnOnnxNode *at, int i);
+/* Parameter i as a constant; NN_NONE when the node has none. */
+extern NnOnnxValue nn_onnx_parameter(const NnOnnxNode *at, int i);
+/* An operator whose second source is an axis: Unsqueeze, Squeeze, ReduceSum. */
+extern NnOnnxValue nn_onnx_along(NnOnnx *onnx, const char *operator, NnOnnxValue src, int64_t axis);
 
 #define NN_OPERATOR(name) extern const NnOperator nn_operator_##name;
 #include "operators.h"

@@ -70,9 +70,22 @@ backward(const NnPass *pass)
 						   diff_src + i * nn_src_size(pass, 0), width, accumulate);
 }
 
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	const WindowOptions *options = at->node->options;
+	const NnWindow *w = &options->asked;
+	bool		image = nn_src_shape(at->graph, at->node, 0)->rank == 3;
+	const int64_t pads[] = {0, (int64_t) w->before[0], (int64_t) w->before[1], 0, 0, (int64_t) w->after[0], (int64_t) w->after[1], 0};
+	const int64_t short_pads[] = {0, (int64_t) w->before[0], 0, 0, (int64_t) w->after[0], 0};
+
+	return nn_onnx_apply2(at->onnx, "Pad", nn_onnx_src(at, 0), nn_onnx_list(at->onnx, image ? 8 : 6, image ? pads : short_pads));
+}
+
 const NnOperator nn_operator_pad = {
 	.name = "pad",
 	.shape = shape,
 	.forward = forward,
-	.backward = backward
+	.backward = backward,
+	.onnx = onnx
 };

@@ -140,6 +140,19 @@ norms(const NnPass *pass, float *squared)
 	add_squares(pass->queue, pass->batch, s.size, turned, squared);
 }
 
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	NnOnnxValue x = nn_onnx_along(at->onnx, "Unsqueeze", nn_onnx_src(at, 0), 2);
+	NnOnnxValue angle = nn_onnx_apply2(at->onnx, "Mul", nn_onnx_apply2(at->onnx, "Mul", nn_onnx_parameter(at, 0), x),
+									   nn_onnx_float(at->onnx, TWO_PI));
+	NnOnnxValue cosine = nn_onnx_apply1(at->onnx, "Cos", angle);
+	NnOnnxValue sine = nn_onnx_apply1(at->onnx, "Sin", angle);
+
+	nn_onnx_set_integer(at->onnx, "axis", -1);
+	return nn_onnx_apply2(at->onnx, "Concat", cosine, sine);
+}
+
 const NnOperator nn_operator_periodic = {
 	.name = "periodic",
 	.shape = shape,
@@ -147,7 +160,8 @@ const NnOperator nn_operator_periodic = {
 	.backward = backward,
 	.norms = norms,
 	.reads_src = true,
-	.reads_dst = true
+	.reads_dst = true,
+	.onnx = onnx
 };
 
 NnNode

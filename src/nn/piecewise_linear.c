@@ -3,6 +3,8 @@
  */
 #include "operator.h"
 
+#include <float.h>
+
 static bool
 shape(NnGraph *graph, NnNodeData *node)
 {
@@ -44,12 +46,46 @@ backward(const NnPass *pass)
 											nn_parameter_values(pass, 0), nn_diff_dst(pass), diff_src, accumulate);
 }
 
+/* (x - low) / width within 0 and 1, but for the ends of the first and last bin; bins without width are steps. */
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	DevSession *session = nn_onnx_session(at->onnx);
+	const NnShape *shape = &at->node->shape;
+	size_t		n = shape->dims[0];
+	size_t		bins = shape->dims[1];
+	const float *edges = at->weights + at->graph->parameters[at->node->parameters[0]].offset;
+	float	   *made = dev_alloc(session, 4 * n * bins, sizeof(float));
+	float	   *parts[4] = {made, made + n * bins, made + 2 * n * bins, made + 3 * n * bins};
+	NnOnnxValue constants[4];
+	NnOnnxValue x = nn_onnx_along(at->onnx, "Unsqueeze", nn_onnx_src(at, 0), 2);
+
+	if (made == NULL)
+		return nn_onnx_fail(at->onnx, DEV_NO_MEMORY, "no memory for %zu bins", n * bins);
+	for (size_t i = 0; i < n * bins; i++)
+	{
+		const float *edge = edges + i / bins * (bins + 1) + i % bins;
+
+		/* A step is what a bin of the least width is, clipped. */
+		parts[0][i] = edge[0];
+		parts[1][i] = edge[1] > edge[0] ? edge[1] - edge[0] : FLT_MIN;
+		parts[2][i] = i % bins == 0 && edge[1] > edge[0] ? -FLT_MAX : 0;
+		parts[3][i] = i % bins == bins - 1 && edge[1] > edge[0] ? FLT_MAX : 1;
+	}
+	for (int i = 0; i < 4; i++)
+		constants[i] = nn_onnx_floats(at->onnx, 2, shape->dims, parts[i]);
+	dev_release(session, made);
+	x = nn_onnx_apply2(at->onnx, "Div", nn_onnx_apply2(at->onnx, "Sub", x, constants[0]), constants[1]);
+	return nn_onnx_apply2(at->onnx, "Min", nn_onnx_apply2(at->onnx, "Max", x, constants[2]), constants[3]);
+}
+
 const NnOperator nn_operator_piecewise_linear = {
 	.name = "piecewise_linear",
 	.shape = shape,
 	.forward = forward,
 	.backward = backward,
-	.reads_src = true
+	.reads_src = true,
+	.onnx = onnx
 };
 
 NnNode

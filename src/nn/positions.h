@@ -54,4 +54,17 @@ positions_backward(const NnPass *pass, DevPool kind)
 										  nn_diff_dst(pass), diff_src, accumulate);
 }
 
+/* Of an image or a whole sequence: all dimensions between the batch and the channels. */
+static inline NnOnnxValue
+positions_onnx(const NnOnnxNode *at, const char *operator)
+{
+	const int64_t axes[] = {1, 2, 3};
+
+	if (at->node->n_src > 1)
+		return nn_onnx_fail(at->onnx, DEV_INVALID, "operator \"%s\" with lengths has no form in ONNX", at->node->op->name);
+	nn_onnx_set_integers(at->onnx, "axes", (size_t) nn_src_shape(at->graph, at->node, 0)->rank - 1, axes);
+	nn_onnx_set_integer(at->onnx, "keepdims", 0);
+	return nn_onnx_apply1(at->onnx, operator, nn_onnx_src(at, 0));
+}
+
 #endif							/* IDLA_NN_POSITIONS_H */

@@ -32,7 +32,19 @@ reshape_shape(NnGraph *graph, NnNodeData *node)
 	return true;
 }
 
+static NnOnnxValue
+reshape_onnx(const NnOnnxNode *at)
+{
+	const NnShape *shape = &at->node->shape;
+	int64_t		dims[NN_MAX_RANK + 1] = {-1};
+
+	for (int i = 0; i < shape->rank; i++)
+		dims[i + 1] = (int64_t) shape->dims[i];
+	return nn_onnx_apply2(at->onnx, "Reshape", nn_onnx_src(at, 0), nn_onnx_list(at->onnx, (size_t) shape->rank + 1, dims));
+}
+
 const NnOperator nn_operator_reshape = {
 	.name = "reshape",
-	.shape = reshape_shape
+	.shape = reshape_shape,
+	.onnx = reshape_onnx
 };

@@ -45,12 +45,20 @@ backward(const NnPass *pass)
 		   diff_src, cols, accumulate);
 }
 
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	nn_onnx_set_integer(at->onnx, "axis", -1);
+	return nn_onnx_apply1(at->onnx, "Softmax", nn_onnx_src(at, 0));
+}
+
 const NnOperator nn_operator_softmax = {
 	.name = "softmax",
 	.shape = shape,
 	.forward = forward,
 	.backward = backward,
-	.reads_dst = true
+	.reads_dst = true,
+	.onnx = onnx
 };
 
 NnNode

@@ -51,9 +51,17 @@ sum_groups_backward(const NnPass *pass)
 		pass->device->copy(pass->queue, pass->batch, out, nn_diff_dst(pass), out, diff_src + group * out, size, accumulate);
 }
 
+static NnOnnxValue
+sum_groups_onnx(const NnOnnxNode *at)
+{
+	nn_onnx_set_integer(at->onnx, "keepdims", 0);
+	return nn_onnx_along(at->onnx, "ReduceSum", nn_onnx_src(at, 0), 1);
+}
+
 const NnOperator nn_operator_sum_groups = {
 	.name = "sum_groups",
 	.shape = sum_groups_shape,
 	.forward = sum_groups_forward,
-	.backward = sum_groups_backward
+	.backward = sum_groups_backward,
+	.onnx = sum_groups_onnx
 };

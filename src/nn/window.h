@@ -126,4 +126,40 @@ find_window(NnGraph *graph, NnNodeData *node)
 	return true;
 }
 
+/*
+ * A window over an image in ONNX, which has channels before places. weights: NN_NONE for a pool. A pool of means has no dilation there
+ * before opset 19, and has none here.
+ */
+static inline NnOnnxValue
+window_onnx(const NnOnnxNode *at, const char *operator, NnOnnxValue weights)
+{
+	const WindowOptions *options = at->node->options;
+	const DevWindow *w = &options->window;
+	const int64_t there[] = {0, 3, 1, 2};
+	const int64_t back[] = {0, 2, 3, 1};
+	const int64_t kernel[] = {(int64_t) w->kernel[0], (int64_t) w->kernel[1]};
+	const int64_t stride[] = {(int64_t) w->stride[0], (int64_t) w->stride[1]};
+	const int64_t dilation[] = {(int64_t) w->dilation[0], (int64_t) w->dilation[1]};
+	const int64_t pads[] = {(int64_t) w->before[0], (int64_t) w->before[1], (int64_t) options->asked.after[0], (int64_t) options->asked.after[1]};
+	NnOnnxValue value;
+
+	if (nn_src_shape(at->graph, at->node, 0)->rank != 3)
+		return nn_onnx_fail(at->onnx, DEV_INVALID, "operator \"%s\" over a sequence has no form in ONNX", at->node->op->name);
+	nn_onnx_set_integers(at->onnx, "perm", 4, there);
+	value = nn_onnx_apply1(at->onnx, "Transpose", nn_onnx_src(at, 0));
+	nn_onnx_set_integers(at->onnx, "kernel_shape", 2, kernel);
+	nn_onnx_set_integers(at->onnx, "strides", 2, stride);
+	nn_onnx_set_integers(at->onnx, "pads", 4, pads);
+	if (weights != NN_NONE)
+	{
+		nn_onnx_set_integers(at->onnx, "dilations", 2, dilation);
+		nn_onnx_set_integer(at->onnx, "group", (int64_t) w->groups);
+		value = nn_onnx_apply2(at->onnx, operator, value, weights);
+	}
+	else
+		value = nn_onnx_apply1(at->onnx, operator, value);
+	nn_onnx_set_integers(at->onnx, "perm", 4, back);
+	return nn_onnx_apply1(at->onnx, "Transpose", value);
+}
+
 #endif							/* IDLA_NN_WINDOW_H */

@@ -128,12 +128,12 @@ idla_model_require(Oid relid, IdlaRight right)
 }
 
 Oid
-idla_model_prepare(const char *name, bool deploy)
+idla_model_prepare(const char *name, bool deploy, const char *command)
 {
 	Oid			relid;
 
-	PreventCommandIfReadOnly("idla_train()");
-	PreventCommandIfParallelMode("idla_train()");
+	PreventCommandIfReadOnly(command);
+	PreventCommandIfParallelMode(command);
 	relid = idla_model_lookup(name);
 	if (OidIsValid(relid))
 	{

@@ -10,6 +10,6 @@
  * Everything that can be refused before training: the name is taken, the
  * caller may not train or deploy or create, the transaction is read-only. InvalidOid when the model is new.
  */
-extern Oid	idla_model_prepare(const char *name, bool deploy);
+extern Oid	idla_model_prepare(const char *name, bool deploy, const char *command);
 
 #endif							/* IDLA_CATALOG_H */

@@ -158,8 +158,11 @@ extern Jsonb *idla_manifest_build(const IdlaModel *model, Jsonb *extra);
  * ERRORs (data_corrupted).
  */
 extern void idla_manifest_read(IdlaModel *model, Jsonb *manifest, const char *weights, Size size);
-/* All nets' parameters as one safetensors image, names "net0/block0.linear.weights"; palloc'd, may exceed 1 GB */
-extern char *idla_weights_write(const IdlaModel *model, Size *size);
+/*
+ * All nets' parameters as one safetensors image, names "net0/block0.linear.weights"; palloc'd, may exceed 1 GB. metadata: "" for what is
+ * stored, or more of its __metadata__, JSON in UTF-8 that begins with a comma.
+ */
+extern char *idla_weights_write(const IdlaModel *model, const char *metadata, Size *size);
 extern void idla_sha256(const void *bytes, Size size, char hex[65]);
 
 /* ---- catalog.c: the model's table ---- */
@@ -224,7 +227,7 @@ typedef struct IdlaDeployment
 } IdlaDeployment;
 
 extern IdlaDeployment *idla_table_deployments(const IdlaTable *table, Snapshot snapshot, int *n);
-/* Number of the version in service, -1 when none is, and the latest event. */
+/* Number of the version in service, -1 when none is, and the latest event, unless that is NULL. */
 extern int	idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest);
 /* ---- deploy.c ---- */
 
@@ -262,6 +265,8 @@ typedef struct IdlaLoaded
 /* ERROR unless relid is a model's table. */
 extern void idla_require_model(Oid relid);
 extern IdlaLoaded *idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner);
+/* ERROR for a version that snapshot does not see (below 0: the one in service), with those it does. */
+extern void idla_version_missing(const IdlaTable *table, Snapshot snapshot, int version) pg_attribute_noreturn();
 
 /* A model that this session has in memory. */
 typedef struct IdlaCached

@@ -27,6 +27,7 @@ extern JsonbContainer *idla_json_object_of(const JsonbValue *value, const char *
 
 extern void idla_json_key(StringInfo out, const char *name);
 extern void idla_json_put_string(StringInfo out, const char *name, const char *value);	/* NULL: left out */
+extern void idla_json_put_now(StringInfo out, const char *name);	/* "2026-05-31T14:02:07Z" */
 extern void idla_json_put_integer(StringInfo out, const char *name, int64 value);
 extern void idla_json_put_bool(StringInfo out, const char *name, bool value);
 extern void idla_json_put_double(StringInfo out, const char *name, double value);

@@ -11,6 +11,7 @@
 #include "common/shortest_dec.h"
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
+#include "utils/timestamp.h"
 
 void
 idla_json_key(StringInfo out, const char *name)
@@ -29,6 +30,16 @@ idla_json_put_string(StringInfo out, const char *name, const char *value)
 		return;
 	idla_json_key(out, name);
 	escape_json(out, value);
+}
+
+void
+idla_json_put_now(StringInfo out, const char *name)
+{
+	pg_time_t	now = timestamptz_to_time_t(GetCurrentTimestamp());
+	char		text[64];
+
+	pg_strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", pg_gmtime(&now));
+	idla_json_put_string(out, name, text);
 }
 
 void

@@ -238,9 +238,8 @@ load(const IdlaTable *table, Snapshot snapshot, const IdlaVersion *found,
 	return cached;
 }
 
-/* ERROR for a version that snapshot does not see, with those it does. */
-static void
-raise_missing(const IdlaTable *table, Snapshot snapshot, int version)
+void
+idla_version_missing(const IdlaTable *table, Snapshot snapshot, int version)
 {
 	const char *model = RelationGetRelationName(table->relation);
 	int			n;
@@ -315,7 +314,7 @@ obtain(const IdlaTable *table, Snapshot snapshot, int version)
 	if (cached != NULL)
 		return cached;
 	if (!idla_table_version(table, snapshot, version, &found))
-		raise_missing(table, snapshot, version);
+		idla_version_missing(table, snapshot, version);
 	if (found.manifest == NULL || found.card == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
@@ -364,7 +363,7 @@ idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 			share = -1;
 	}
 	if (version < 0)
-		raise_missing(&table, snapshot, -1);
+		idla_version_missing(&table, snapshot, -1);
 	cached = obtain(&table, snapshot, version);
 	dlist_move_head(&cached_models, &cached->node);
 	idla_table_close(&table);

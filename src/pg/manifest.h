@@ -16,6 +16,14 @@
 /* {"image": {"rotate": 10}}: what is on, kind by kind. */
 extern void idla_augment_put(StringInfo out, const LearnAugment *augment);
 
+/* ---- manifest_read.c ---- */
+
+/*
+ * idla_manifest_read of an image that others may have written anew, in another order and with more metadata. Returns what
+ * idla_weights_write makes of it; the digest must be that of those bytes.
+ */
+extern char *idla_manifest_read_image(IdlaModel *model, Jsonb *manifest, const char *image, Size image_size, Size *size);
+
 /* ---- manifest_field.c ---- */
 
 #define IDLA_LEXICON_FIRST 2	/* number of a lexicon's first entry */

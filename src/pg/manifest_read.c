@@ -425,33 +425,38 @@ check_format(JsonbContainer *root)
 }
 
 static void
-check_digests(IdlaModel *model, Jsonb *manifest, const char *weights, Size size)
+check_manifest(Jsonb *manifest)
 {
-	char	   *recorded = idla_json_string(&manifest->root, "sha256", true);
+	char	   *recorded;
 	char		computed[65];
 
+	if (!JB_ROOT_IS_OBJECT(manifest))
+		idla_corrupt("The manifest is not a JSON object");
+	check_format(&manifest->root);
+	recorded = idla_json_string(&manifest->root, "sha256", true);
 	idla_manifest_digest(manifest, computed);
 	if (strcmp(recorded, computed) != 0)
 		idla_corrupt("The manifest is not what was written: its SHA-256 is %s", computed);
-	recorded = idla_json_string(&manifest->root, "weights_sha256", true);
+}
+
+static void
+check_weights(IdlaModel *model, Jsonb *manifest, const char *weights, Size size)
+{
+	char	   *recorded = idla_json_string(&manifest->root, "weights_sha256", true);
+	char		computed[65];
+
 	idla_sha256(weights, size, computed);
 	if (strcmp(recorded, computed) != 0)
 		idla_corrupt("The weights are not what was written: their SHA-256 is %s", computed);
 	strcpy(model->digest, computed);
 }
 
-void
-idla_manifest_read(IdlaModel *model, Jsonb *manifest, const char *weights, Size size)
+/* Everything but the weights' digest. */
+static void
+read_all(IdlaModel *model, Jsonb *manifest, const char *weights, Size size)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext scratch = AllocSetContextCreate(caller, "idla manifest", ALLOCSET_DEFAULT_SIZES);
 	JsonbContainer *root = &manifest->root;
 
-	MemoryContextSwitchTo(scratch);
-	if (!JB_ROOT_IS_OBJECT(manifest))
-		idla_corrupt("The manifest is not a JSON object");
-	check_format(root);
-	check_digests(model, manifest, weights, size);
 	model->learn.task = (LearnTask) find_name(learn_task_names, root, "task");
 	read_columns(model, root);
 	idla_series_manifest(model, root);
@@ -463,6 +468,37 @@ idla_manifest_read(IdlaModel *model, Jsonb *manifest, const char *weights, Size 
 	idla_conformal_manifest(model, root);
 	read_nets(model, root);
 	idla_weights_read(model, weights, size);
+}
+
+void
+idla_manifest_read(IdlaModel *model, Jsonb *manifest, const char *weights, Size size)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext scratch = AllocSetContextCreate(caller, "idla manifest", ALLOCSET_DEFAULT_SIZES);
+
+	MemoryContextSwitchTo(scratch);
+	check_manifest(manifest);
+	check_weights(model, manifest, weights, size);
+	read_all(model, manifest, weights, size);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
+}
+
+char *
+idla_manifest_read_image(IdlaModel *model, Jsonb *manifest, const char *image, Size image_size, Size *size)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext scratch = AllocSetContextCreate(caller, "idla manifest", ALLOCSET_DEFAULT_SIZES);
+	char	   *weights;
+
+	MemoryContextSwitchTo(scratch);
+	check_manifest(manifest);
+	read_all(model, manifest, image, image_size);
+	MemoryContextSwitchTo(caller);
+	weights = idla_weights_write(model, "", size);
+	MemoryContextSwitchTo(scratch);
+	check_weights(model, manifest, weights, *size);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(scratch);
+	return weights;
 }

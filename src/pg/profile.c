@@ -120,6 +120,12 @@ put_profile(StringInfo out, const LearnProfile *profile)
 void
 idla_profile_put(StringInfo out, const IdlaModel *model)
 {
+	bool		any = model->n_answers > 0;
+
+	for (int i = 0; i < model->columns.n_channels; i++)
+		any = any || model->columns.channels[i].profile != NULL;
+	if (!any)
+		return;
 	idla_json_key(out, "profile");
 	appendStringInfoChar(out, '{');
 	idla_json_open_array(out, "channels");

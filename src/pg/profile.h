@@ -22,7 +22,7 @@ extern float idla_answer_item(const LearnModel *model, const double *answers, in
 
 /* The answers to rows that the training kept apart: model->answers. scores (n, outputs) are not changed. */
 extern void idla_profile_answers(IdlaModel *model, size_t n, const double *scores);
-/* "profile": {...} */
+/* "profile": {...}; nothing for a model that was not trained here */
 extern void idla_profile_put(StringInfo out, const IdlaModel *model);
 
 typedef struct IdlaProfiles

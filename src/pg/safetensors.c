@@ -1,14 +1,14 @@
 /*
  * safetensors.c: all nets' parameters as one image.
  *
- * The format (github.com/huggingface/safetensors): eight bytes of length, a
- * JSON header of names, shapes and offsets, and little-endian float32 data, so that other tools read
- * a model's weights. Net n's parameters are called "net0/block0.linear.weights"; beside
- * them are "net0/baseline" and, where numbers are binned, "net0/edges".
+ * The format is safetensors, which other tools read too (learn_safetensors.h); all values are float32. Net n's parameters
+ * are called "net0/block0.linear.weights"; beside them are "net0/baseline" and, where numbers are binned,
+ * "net0/edges". The same model always gives the same bytes, so that an image that others have written anew is
+ * known by what it becomes here.
  */
 #include "manifest.h"
 
-#include <math.h>
+#include "idla/learn_safetensors.h"
 
 #include "common/cryptohash.h"
 #include "common/sha2.h"
@@ -35,6 +35,7 @@ typedef struct Tensor
 typedef struct Image
 {
 	StringInfoData header;
+	const char *metadata;		/* more of __metadata__, JSON in UTF-8 that begins with a comma */
 	char	   *data;			/* where floats go, NULL while only counting */
 	Size		used;			/* bytes of data */
 } Image;
@@ -121,7 +122,9 @@ write_tensor(Image *image, const Tensor *what)
 		copy_floats(image->data + image->used, (const char *) what->values, what->size);
 	else
 	{
-		appendStringInfoString(&image->header, image->used > 0 ? "," : "{\"__metadata__\":{\"format\":\"idla\"},");
+		if (image->used == 0)
+			appendStringInfo(&image->header, "{\"__metadata__\":{\"format\":\"idla\"%s}", image->metadata);
+		appendStringInfoChar(&image->header, ',');
 		escape_json(&image->header, what->name);
 		appendStringInfoString(&image->header, ":{\"dtype\":\"F32\",\"shape\":[");
 		for (int i = 0; i < what->rank; i++)
@@ -183,7 +186,7 @@ write_nets(const IdlaModel *model, IdlaWork *scratch, Image *image)
 }
 
 char *
-idla_weights_write(const IdlaModel *model, Size *size)
+idla_weights_write(const IdlaModel *model, const char *metadata, Size *size)
 {
 	IdlaWork   *scratch = idla_work_open(CurrentMemoryContext, "idla weights", 0, 0);
 	Image		image;
@@ -191,6 +194,7 @@ idla_weights_write(const IdlaModel *model, Size *size)
 	uint64		header_size;
 
 	initStringInfo(&image.header);
+	image.metadata = metadata;
 	image.data = NULL;
 	write_nets(model, scratch, &image);
 	appendStringInfoChar(&image.header, '}');
@@ -217,88 +221,53 @@ idla_weights_write(const IdlaModel *model, Size *size)
 
 typedef struct Source
 {
-	Jsonb	   *header;
-	const char *data;
-	Size		size;
+	LearnSafetensors *image;
+	Size		size;			/* bytes that all tensors have */
 } Source;
 
-/* jsonb_in raises its own kind of error on bad text; the caller has to hear that the model is damaged. */
-static Jsonb *
-parse_header(const char *text, Size size)
+/* The session's sentence about an image that is none. */
+static void
+refuse_image(IdlaWork *work)
 {
-	char	   *copy = pnstrdup(text, size);
-	MemoryContext caller = CurrentMemoryContext;
-	Jsonb	   *volatile header = NULL;
+	const char *detail = dev_detail_text(work->session);
 
-	PG_TRY();
-	{
-		header = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(copy)));
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		if (geterrcode() == ERRCODE_QUERY_CANCELED || geterrcode() == ERRCODE_OUT_OF_MEMORY)
-			PG_RE_THROW();
-		FlushErrorState();
-		idla_corrupt("The header of the weights is not JSON");
-	}
-	PG_END_TRY();
-	pfree(copy);
-	if (!JB_ROOT_IS_OBJECT(header))
-		idla_corrupt("The header of the weights is not a JSON object");
-	return header;
+	if (dev_status(work->session) != DEV_CORRUPT)
+		idla_raise(work);
+	idla_corrupt("%.*s", (int) strlen(detail) - 1, detail);
 }
 
 static Source
-open_source(const char *bytes, Size size)
+open_source(IdlaWork *scratch, const char *bytes, Size size)
 {
-	Source		source;
-	uint64		header_size;
+	Source		source = {.size = size};
 
-	if (size < sizeof(header_size))
-		idla_corrupt("The weights end after %zu bytes", size);
-	memcpy(&header_size, bytes, sizeof(header_size));
-#ifdef WORDS_BIGENDIAN
-	header_size = pg_bswap64(header_size);
-#endif
-	if (header_size > size - sizeof(header_size) || header_size > MaxAllocSize - 1)
-		idla_corrupt("The header of the weights is longer than the weights");
-	source.header = parse_header(bytes + sizeof(header_size), (Size) header_size);
-	source.data = bytes + sizeof(header_size) + header_size;
-	source.size = size - sizeof(header_size) - (Size) header_size;
+	if (learn_safetensors_open(scratch->session, bytes, size, &source.image) != DEV_OK)
+		refuse_image(scratch);
 	return source;
+}
+
+static const LearnTensor *
+find_tensor(const Source *source, const char *name)
+{
+	const LearnTensor *found = learn_safetensors_find(source->image, name);
+
+	if (found != NULL && strcmp(found->type, "F32") != 0)
+		idla_corrupt("Tensor \"%s\" is of type \"%s\", not F32", name, found->type);
+	return found;
 }
 
 static void
 read_tensor(const Source *source, Tensor *what)
 {
-	JsonbValue *entry = idla_json_find(&source->header->root, what->name);
-	JsonbContainer *object;
-	JsonbValue *values;
-	char	   *dtype;
-	int64		first;
-	int64		last;
-	int			n;
+	const LearnTensor *found = find_tensor(source, what->name);
 
-	if (entry == NULL)
+	CHECK_FOR_INTERRUPTS();
+	if (found == NULL)
 		idla_corrupt("Tensor \"%s\" is missing", what->name);
-	object = idla_json_object_of(entry, what->name);
-	dtype = idla_json_string(object, "dtype", true);
-	if (strcmp(dtype, "F32") != 0)
-		idla_corrupt("Tensor \"%s\" is of type \"%s\", not F32", what->name, dtype);
-	values = idla_json_array(object, "shape", what->rank, what->rank, &n);
-	for (int i = 0; i < n; i++)
-		if ((size_t) idla_json_integer_of(&values[i], 0, PG_INT32_MAX, "shape") != what->dims[i])
-			idla_corrupt("Tensor \"%s\" does not have the shape its network needs", what->name);
-	values = idla_json_array(object, "data_offsets", 2, 2, &n);
-	first = idla_json_integer_of(&values[0], 0, (int64) source->size, "data_offsets");
-	last = idla_json_integer_of(&values[1], first, (int64) source->size, "data_offsets");
-	if ((Size) (last - first) != what->size * sizeof(float))
-		idla_corrupt("Tensor \"%s\" has %lld bytes", what->name, (long long) (last - first));
-	copy_floats((char *) what->values, source->data + first, what->size);
-	for (size_t i = 0; i < what->size; i++)
-		if (!isfinite(what->values[i]))
-			idla_corrupt("Tensor \"%s\" has a value that is not finite", what->name);
+	if (found->rank != what->rank || memcmp(found->dims, what->dims, (size_t) what->rank * sizeof(what->dims[0])) != 0)
+		idla_corrupt("Tensor \"%s\" does not have the shape its network needs", what->name);
+	if (!learn_tensor_floats(found, what->values))
+		idla_corrupt("Tensor \"%s\" has a value that is not finite", what->name);
 }
 
 /* Memory for n floats, after making sure that the image can hold as many: no allocation on a lie. */
@@ -361,14 +330,13 @@ read_states(IdlaModel *model, const Source *source)
 	for (int i = 0; i < model->learn.n_fields; i++)
 	{
 		Tensor		one = state_of(i, 0, NULL);
-		JsonbValue *entry = idla_json_find(&source->header->root, one.name);
-		JsonbValue *values;
-		int			n;
+		const LearnTensor *found = find_tensor(source, one.name);
 
-		if (entry == NULL)
+		if (found == NULL)
 			continue;
-		values = idla_json_array(idla_json_object_of(entry, one.name), "shape", 1, 1, &n);
-		one.dims[0] = one.size = (size_t) idla_json_integer_of(&values[0], 1, PG_INT32_MAX, "shape");
+		if (found->rank != 1 || found->count == 0)
+			idla_corrupt("Tensor \"%s\" is no list of numbers", one.name);
+		one.dims[0] = one.size = found->count;
 		one.values = floats_for(model, source, one.size, 0);
 		read_tensor(source, &one);
 		if (learn_field_state_load(model->work->session, &model->learn.fields[i], one.values, one.size) != DEV_OK)
@@ -381,13 +349,12 @@ void
 idla_weights_read(IdlaModel *model, const char *bytes, Size size)
 {
 	IdlaWork   *scratch = idla_work_open(CurrentMemoryContext, "idla weights", 0, 0);
-	Source		source = open_source(bytes, size);
+	Source		source = open_source(scratch, bytes, size);
 
 	read_states(model, &source);
 	for (int n = 0; n < model->learn.n_nets; n++)
 		read_net(model, scratch, &source, n);
 	idla_work_close(scratch);
-	pfree(source.header);
 }
 
 /* ---- digests ---- */

@@ -327,7 +327,7 @@ write_version(IdlaTraining *run, Oid *relid, bool *in_service)
 	int			version;
 
 	idla_progress_phase("writing");
-	weights = idla_weights_write(model, &size);
+	weights = idla_weights_write(model, "", &size);
 	idla_sha256(weights, size, model->digest);
 	manifest = idla_manifest_build(model, idla_training_record(run));
 	digest = idla_card_text(manifest, "sha256");
@@ -402,7 +402,7 @@ idla_train(PG_FUNCTION_ARGS)
 	run->given = options_argument(fcinfo, 5);
 	run->options = idla_options_read(run->given);
 	idla_architecture_read(PG_ARGISNULL(4) ? "auto" : text_to_cstring(PG_GETARG_TEXT_PP(4)), &run->options->network);
-	idla_model_prepare(run->name, run->options->deploy);
+	idla_model_prepare(run->name, run->options->deploy, "idla_train()");
 
 	work = open_work(run->name, run->options);
 	idla_progress_start(run->name, "reading");

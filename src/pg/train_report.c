@@ -217,16 +217,6 @@ put_json(StringInfo out, const char *name, Jsonb *value)
 }
 
 static void
-put_now(StringInfo out, const char *name)
-{
-	pg_time_t	now = timestamptz_to_time_t(GetCurrentTimestamp());
-	char		text[64];
-
-	pg_strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", pg_gmtime(&now));
-	idla_json_put_string(out, name, text);
-}
-
-static void
 put_parts(StringInfo out, const IdlaTraining *run)
 {
 	idla_json_key(out, "parts");
@@ -462,7 +452,7 @@ idla_training_card(const IdlaTraining *run, const char *digest)
 	idla_json_put_double(&out, "seconds", run->seconds);
 	idla_json_put_string(&out, "source", run->reading.source);
 	idla_json_put_string(&out, "trained_by", GetUserNameFromId(GetUserId(), false));
-	put_now(&out, "trained_at");
+	idla_json_put_now(&out, "trained_at");
 	idla_json_put_string(&out, "engine", "idla " IDLA_VERSION);
 	idla_json_put_string(&out, "privacy", "none: trained without differential privacy");
 	idla_json_put_string(&out, "comment", run->options->comment);
@@ -544,7 +534,7 @@ idla_training_record(const IdlaTraining *run)
 	idla_json_put_double(&out, "validation_loss", run->outcome.validation_loss);
 	idla_json_put_integer(&out, "steps", (int64) run->outcome.steps);
 	idla_json_put_string(&out, "engine", "idla " IDLA_VERSION);
-	put_now(&out, "trained_at");
+	idla_json_put_now(&out, "trained_at");
 	appendStringInfoChar(&out, '}');
 	record = idla_json_parse(out.data);
 	pfree(out.data);

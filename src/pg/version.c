@@ -265,13 +265,14 @@ idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment 
 	IdlaVersion head;
 	int			found = -1;
 
-	memset(latest, 0, sizeof(*latest));
+	if (latest != NULL)
+		memset(latest, 0, sizeof(*latest));
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		IdlaDeployment	event;
 
 		CHECK_FOR_INTERRUPTS();
-		if (read_deployment(table, tuple, &event) && event.number > latest->number)
+		if (latest != NULL && read_deployment(table, tuple, &event) && event.number > latest->number)
 			*latest = event;
 		if (!read_head(table, tuple, &head) || !head.in_service)
 			continue;

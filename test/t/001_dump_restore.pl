@@ -73,10 +73,42 @@ make_patients($node, 'e', 400);
 $node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('e'), '-f', "$folder/risk.sql" ], 'restored where idla is');
 is($node->safe_psql('e', $risk), $expected_risk, 'predicts the same bits');
 
+# ---- one model of another schema, and one that is a copy ----
+
+$node->safe_psql('a', "SELECT idla_copy('risk', 'clinic.kept', 1)");
+$node->command_ok([ 'pg_dump', '-d', $node->connstr('a'), '-t', 'clinic.kept', '-t', 'clinic.stay', '-f', "$folder/clinic.sql" ], 'pg_dump of two models by their schema');
+$node->safe_psql('a', 'DROP TABLE clinic.kept');
+$node->safe_psql('e', 'CREATE SCHEMA clinic');
+$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('e'), '-f', "$folder/clinic.sql" ], 'restored');
+is($node->safe_psql('e', $answers), $expected, 'predicts the same bits');
+is($node->safe_psql('e', "SELECT count(*) FROM patients p WHERE idla_predict('clinic.kept', p) = idla_predict('risk', p, 1)"), '400', 'so does the copy, as the version it was');
+is($node->safe_psql('e', "SELECT card #>> '{origin,model}', card #>> '{origin,version}' FROM clinic.kept WHERE chunk = 0"), 'public.risk|1', 'and tells where it came from');
+
+# ---- as files ----
+
+my $onnx = "SELECT md5(idla_export('risk', 'onnx'))";
+my $expected_onnx = $node->safe_psql('a', $onnx);
+for my $copy ([ 'e', 'in the same encoding' ], [ 'f', 'in LATIN1' ])
+{
+	my ($database, $where) = @$copy;
+	if ($database eq 'f')
+	{
+		$node->safe_psql('f', 'CREATE EXTENSION idla');
+		make_patients($node, 'f', 400);
+	}
+	my $file = $node->safe_psql('a', "SELECT idla_export('risk')");
+	append_to_file("$folder/$database.sql", "SELECT idla_import('filed', '$file');");
+	$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($database), '-f', "$folder/$database.sql" ], "imported $where");
+	(my $filed = $risk) =~ s/'risk'/'filed'/;
+	is($node->safe_psql($database, $filed), $expected_risk, 'predicts the same bits');
+	next if $database eq 'e';
+	$node->safe_psql('f', 'ALTER TABLE filed RENAME TO risk');
+	is($node->safe_psql('f', $onnx), $expected_onnx, 'and is exported to the same ONNX file');
+	$node->safe_psql('f', 'DROP TABLE risk');
+}
+
 # ---- another encoding ----
 
-$node->safe_psql('f', 'CREATE EXTENSION idla');
-make_patients($node, 'f', 400);
 $node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('f'), '-f', "$folder/risk.sql" ], 'restored into LATIN1');
 is($node->safe_psql('f', $risk), $expected_risk, 'predicts the same bits, categories beyond ASCII included');
 
