@@ -20,8 +20,8 @@ FROM generate_series(1, 160) i;
 -- what training would see; variant 0 is the image itself, and the same seed shows the same
 SELECT p."row", p.variant, p."column", (idla_image_info(p.image)).format, (idla_image_info(p.image)).width, (idla_image_info(p.image)).height, p."values" IS NULL AS no_values
 FROM idla_augment_preview('SELECT photo FROM scans ORDER BY id LIMIT 2', '{"augment": {"rotate": 20, "flip": 0.5}}', 2) p;
-SELECT count(*), count(DISTINCT image) > 4 AS different, array_agg(image) = (SELECT array_agg(image) FROM idla_augment_preview('SELECT photo FROM scans ORDER BY id LIMIT 2', '{"augment": true}', 4)) AS same,
-	array_agg(image) = (SELECT array_agg(image) FROM idla_augment_preview('SELECT photo FROM scans ORDER BY id LIMIT 2', '{"augment": true, "seed": 2}', 4)) AS other_seed
+SELECT count(*), count(DISTINCT image) > 4 AS different, array_agg(image ORDER BY "row", variant) = (SELECT array_agg(image ORDER BY "row", variant) FROM idla_augment_preview('SELECT photo FROM scans ORDER BY id LIMIT 2', '{"augment": true}', 4)) AS same,
+	array_agg(image ORDER BY "row", variant) = (SELECT array_agg(image ORDER BY "row", variant) FROM idla_augment_preview('SELECT photo FROM scans ORDER BY id LIMIT 2', '{"augment": true, "seed": 2}', 4)) AS other_seed
 FROM idla_augment_preview('SELECT photo FROM scans ORDER BY id LIMIT 2', '{"augment": true}', 4);
 SELECT count(DISTINCT image) FROM idla_augment_preview('SELECT photo FROM scans ORDER BY id LIMIT 1', '{"augment": false}', 4);
 -- by default images are changed a little, and never mirrored
