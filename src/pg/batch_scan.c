@@ -8,24 +8,18 @@
  * A row that has no answer ends its batch and is tried again when its turn comes: a query that stops before it never
  * hears of it.
  */
-#include "serve.h"
-#include "statistics.h"
+#include "batch_scan.h"
+#include "column.h"
 
-#include "access/htup_details.h"
+#include "access/parallel.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "nodes/extensible.h"
-#include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
 #include "portability/instr_time.h"
 #include "storage/spin.h"
-#include "access/parallel.h"
-#include "column.h"
 #include "utils/acl.h"
-#include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -34,175 +28,22 @@
 #define GROWTH 4
 #define FIELD_ROWS 64			/* rows of images, signals or texts, of which copies are kept */
 
-/* One call of the predict family. */
-typedef struct Call
-{
-	IdlaAnswerKind kind;
-	int			position;		/* of its answer in the scan tuple */
-	int			n_own;
-	ExprState  *own[IDLA_MOST_OWN];	/* arguments of its own */
-	IdlaAnswering *answering;
-	IdlaAnswering *trial;		/* of a candidate */
-	int		   *places;			/* (most) the rows' subgroups */
-	Datum	   *answers;		/* (most) */
-	bool	   *nulls;
-} Call;
-
-/* Calls that share a pass through a model: of one version, for the same columns. */
-typedef struct Pass
-{
-	IdlaCall	parts;			/* of the first of them */
-	ExprState  *model;
-	ExprState  *version;
-	List	   *calls;			/* of Call * */
-
-	/* The input, by name. Where every column is one of the row below, that row is what is decoded. */
-	TupleDesc	desc;
-	bool		direct;
-	ExprState **sources;		/* otherwise: (columns) */
-	Datum	   *values;
-	bool	   *isnull;
-
-	IdlaServed	served;
-	IdlaUse		use;
-	bool		no_model;		/* the model is NULL, so all answers are */
-	IdlaDecoder *decoder;		/* these are in served.context */
-	int			width;			/* attributes of the row that the decoder reads */
-	float	   *raw;			/* (most, channels) */
-	LearnBytes *fields;			/* (most, fields) */
-	double	   *scores;			/* (most, outputs) */
-	bool	   *missing;		/* (most): no answer */
-} Pass;
-
-typedef struct Counters
-{
-	uint64		rows;
-	uint64		batches;
-	double		load;			/* seconds */
-	double		compute;
-} Counters;
-
 /* What workers leave for the leader to tell. */
 typedef struct SharedCounters
 {
 	slock_t		mutex;
-	Counters	counters;
+	IdlaBatchCounters counters;
 } SharedCounters;
-
-typedef struct BatchState
-{
-	CustomScanState scan;		/* first */
-	int			n_columns;		/* of the row below */
-	List	   *passes;
-	List	   *calls;
-	int			most;			/* rows of a batch at most */
-	int			wanted;			/* of the next */
-
-	int			n_carried;
-	int		   *carried;		/* attributes of the row below that are needed above, from 0 */
-	int			carried_width;
-	Datum	   *kept;			/* (most, n_carried) */
-	bool	   *kept_null;
-	MemoryContext rows_context; /* emptied with every batch */
-	MemoryContext row_context;	/* and with every row decoded */
-
-	int			n;				/* rows of the batch at hand */
-	int			next;			/* the one to hand on next */
-	int			bad;			/* the first of them without an answer, where that is an error; n: none */
-	TupleTableSlot *waiting;	/* a row below that has been read, but not decoded */
-	bool		done;
-	uint64		handed_on;
-	Counters	counters;
-	SharedCounters *shared;
-} BatchState;
 
 /* ---- start ---- */
 
-static Pass *
-find_pass(BatchState *state, const IdlaCall *parts)
-{
-	ListCell   *cell;
-
-	foreach(cell, state->passes)
-	{
-		Pass	   *pass = lfirst(cell);
-
-		if (equal(parts->model, pass->parts.model) && equal(parts->version, pass->parts.version) &&
-			equal(parts->names, pass->parts.names) && equal(parts->columns, pass->parts.columns))
-			return pass;
-	}
-	return NULL;
-}
-
-/* Is every column another attribute of the row below? */
-static bool
-are_attributes(List *columns)
-{
-	Bitmapset  *used = NULL;
-	ListCell   *cell;
-
-	foreach(cell, columns)
-	{
-		const Var  *var = lfirst(cell);
-
-		if (!IsA(var, Var) || var->varno != OUTER_VAR || var->varattno <= 0 || bms_is_member(var->varattno, used))
-			return false;
-		used = bms_add_member(used, var->varattno);
-	}
-	return true;
-}
-
-/* How the decoder sees its input. */
 static void
-describe_input(BatchState *state, Pass *pass)
-{
-	int			n = list_length(pass->parts.columns);
-
-	pass->direct = are_attributes(pass->parts.columns);
-	pass->desc = CreateTemplateTupleDesc(pass->direct ? state->n_columns : n);
-	for (int i = 0; pass->direct && i < state->n_columns; i++)
-	{
-		TupleDescInitEntry(pass->desc, (AttrNumber) (i + 1), NULL, INT4OID, -1, 0);
-		TupleDescAttr(pass->desc, i)->attisdropped = true;
-	}
-	if (!pass->direct)
-	{
-		pass->sources = palloc(sizeof(ExprState *) * (Size) n);
-		pass->values = palloc(sizeof(Datum) * (Size) n);
-		pass->isnull = palloc(sizeof(bool) * (Size) n);
-	}
-	for (int i = 0; i < n; i++)
-	{
-		Node	   *column = list_nth(pass->parts.columns, i);
-		AttrNumber	number = pass->direct ? ((Var *) column)->varattno : (AttrNumber) (i + 1);
-
-		TupleDescInitEntry(pass->desc, number, strVal(list_nth(pass->parts.names, i)), exprType(column), -1, 0);
-		if (!pass->direct)
-			pass->sources[i] = ExecInitExpr((Expr *) column, &state->scan.ss.ps);
-	}
-}
-
-static Pass *
-create_pass(BatchState *state, const IdlaCall *parts)
-{
-	Pass	   *pass = palloc0(sizeof(Pass));
-
-	pass->parts = *parts;
-	pass->model = ExecInitExpr((Expr *) parts->model, &state->scan.ss.ps);
-	pass->version = ExecInitExpr((Expr *) parts->version, &state->scan.ss.ps);
-	pass->served.context = AllocSetContextCreate(CurrentMemoryContext, "idla batch model", ALLOCSET_SMALL_SIZES);
-	describe_input(state, pass);
-	state->passes = lappend(state->passes, pass);
-	return pass;
-}
-
-static void
-create_call(BatchState *state, const TargetEntry *entry, IdlaAnswerKind kind)
+create_call(IdlaBatchState *state, const TargetEntry *entry, IdlaAnswerKind kind)
 {
 	FuncExpr   *expression = castNode(FuncExpr, entry->expr);
-	Call	   *call = palloc0(sizeof(Call));
+	IdlaBatchCall *call = palloc0(sizeof(IdlaBatchCall));
 	IdlaCall	parts;
-	Pass	   *pass;
+	IdlaPass *pass;
 
 	if (!idla_support_parse(expression, kind, &parts))
 		elog(ERROR, "a batch node has a call of another form");
@@ -214,15 +55,15 @@ create_call(BatchState *state, const TargetEntry *entry, IdlaAnswerKind kind)
 	call->n_own = parts.n_own;
 	for (int i = 0; i < call->n_own; i++)
 		call->own[i] = ExecInitExpr((Expr *) parts.own[i], &state->scan.ss.ps);
-	pass = find_pass(state, &parts);
+	pass = idla_pass_find(state, &parts);
 	if (pass == NULL)
-		pass = create_pass(state, &parts);
+		pass = idla_pass_create(state, &parts);
 	pass->calls = lappend(pass->calls, call);
 	state->calls = lappend(state->calls, call);
 }
 
 static void
-create_rows(BatchState *state, List *carried)
+create_rows(IdlaBatchState *state, List *carried)
 {
 	ListCell   *cell;
 
@@ -239,7 +80,7 @@ create_rows(BatchState *state, List *carried)
 	state->kept_null = palloc(sizeof(bool) * (Size) state->most * (Size) Max(state->n_carried, 1));
 	foreach(cell, state->calls)
 	{
-		Call	   *call = lfirst(cell);
+		IdlaBatchCall *call = lfirst(cell);
 
 		call->places = palloc(sizeof(int) * (Size) state->most);
 		call->answers = palloc(sizeof(Datum) * (Size) state->most);
@@ -252,7 +93,7 @@ create_rows(BatchState *state, List *carried)
 static void
 begin(CustomScanState *node, EState *estate, int flags)
 {
-	BatchState *state = (BatchState *) node;
+	IdlaBatchState *state = (IdlaBatchState *) node;
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 
@@ -279,73 +120,8 @@ seconds_since(instr_time start)
 	return INSTR_TIME_GET_DOUBLE(now);
 }
 
-/* The decoder and the buffers for a model that was just loaded. */
 static void
-renew(BatchState *state, Pass *pass)
-{
-	MemoryContext caller = MemoryContextSwitchTo(pass->served.context);
-	const IdlaModel *model = pass->served.loaded->model;
-	Size		most = (Size) state->most;
-	ListCell   *cell;
-
-	idla_use_end(&pass->use);
-	pass->decoder = idla_decoder_create(&model->columns, pass->desc, NULL, model->work);
-	pass->width = idla_decoder_width(pass->decoder);
-	if (pass->served.trial != NULL)
-	{
-		idla_trial_open(pass->served.trial, pass->desc, state->most);
-		pass->width = Max(pass->width, idla_trial_width(pass->served.trial));
-	}
-	pass->raw = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * most * (Size) Max(model->learn.n_channels, 1));
-	pass->fields = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(LearnBytes) * most * (Size) Max(model->learn.n_fields, 1));
-	pass->scores = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * most * learn_model_outputs(&model->learn));
-	pass->missing = palloc(sizeof(bool) * most);
-	foreach(cell, pass->calls)
-	{
-		Call	   *call = lfirst(cell);
-
-		call->answering = idla_answering_create(pass->served.loaded, call->kind, pass->served.context);
-		call->trial = idla_trial_answering(pass->served.trial, call->kind, pass->served.context);
-		pass->width = Max(pass->width, idla_answering_width(call->answering, pass->desc));
-	}
-	MemoryContextSwitchTo(caller);
-}
-
-/* The version that the statement sees, and which of its outputs is wanted. */
-static void
-prepare_pass(BatchState *state, Pass *pass)
-{
-	ExprContext *econtext = state->scan.ss.ps.ps_ExprContext;
-	bool		isnull;
-	Oid			relid;
-	int			version;
-	ListCell   *cell;
-
-	relid = DatumGetObjectId(ExecEvalExprSwitchContext(pass->model, econtext, &isnull));
-	pass->no_model = isnull;
-	if (isnull)
-		return;
-	version = DatumGetInt32(ExecEvalExprSwitchContext(pass->version, econtext, &isnull));
-	if (idla_served_find(&pass->served, relid, isnull ? -1 : idla_version_check(version)) || pass->decoder == NULL)
-	{
-		pass->decoder = NULL;
-		renew(state, pass);
-	}
-	foreach(cell, pass->calls)
-	{
-		Call	   *call = lfirst(cell);
-		NullableDatum own[IDLA_MOST_OWN];
-
-		for (int i = 0; i < call->n_own; i++)
-			own[i].value = ExecEvalExprSwitchContext(call->own[i], econtext, &own[i].isnull);
-		idla_answering_choose(call->answering, own);
-		if (call->trial != NULL)
-			idla_answering_choose(call->trial, own);
-	}
-}
-
-static void
-prepare(BatchState *state)
+prepare(IdlaBatchState *state)
 {
 	instr_time	start;
 	int			most = idla_batch_rows;
@@ -354,9 +130,9 @@ prepare(BatchState *state)
 	INSTR_TIME_SET_CURRENT(start);
 	foreach(cell, state->passes)
 	{
-		Pass	   *pass = lfirst(cell);
+		IdlaPass *pass = lfirst(cell);
 
-		prepare_pass(state, pass);
+		idla_pass_prepare(state, pass);
 		if (!pass->no_model && !OidIsValid(pass->use.relid))
 			idla_use_start(&pass->use, state->scan.ss.ps.state->es_query_cxt, pass->served.loaded->relid, pass->served.loaded->version);
 		if (!pass->no_model && pass->served.loaded->model->learn.n_fields > 0)
@@ -373,60 +149,9 @@ row_context_callback(void *argument)
 	errcontext("prediction for row " UINT64_FORMAT " of its input", *(uint64 *) argument);
 }
 
-/* Values of the row that is being decoded, as pass->desc says. */
-static void
-place_row(BatchState *state, Pass *pass, const Datum *values, const bool *isnull)
-{
-	ListCell   *cell;
-
-	foreach(cell, pass->calls)
-	{
-		Call	   *call = lfirst(cell);
-
-		call->places[state->n] = idla_answering_place(call->answering, pass->desc, values, isnull);
-	}
-}
-
-/* The row's channels and copies of its fields into the pass's buffers; false for a bad one when `soft`. */
-static bool
-decode_row(BatchState *state, Pass *pass, TupleTableSlot *slot, bool soft)
-{
-	const LearnModel *learn = &pass->served.loaded->model->learn;
-	ExprContext *econtext = state->scan.ss.ps.ps_ExprContext;
-	LearnBytes *fields = pass->fields + state->n * learn->n_fields;
-	float	   *raw = pass->raw + state->n * learn->n_channels;
-	const Datum *values = slot->tts_values;
-	const bool *isnull = slot->tts_isnull;
-	bool		good;
-
-	if (pass->direct)
-		slot_getsomeattrs(slot, pass->width);
-	else
-	{
-		econtext->ecxt_outertuple = slot;
-		for (int i = 0; i < pass->desc->natts; i++)
-			pass->values[i] = ExecEvalExprSwitchContext(pass->sources[i], econtext, &pass->isnull[i]);
-		values = pass->values;
-		isnull = pass->isnull;
-	}
-	good = idla_decode(pass->decoder, values, isnull, raw, fields, soft);
-	if (pass->served.trial != NULL)
-		idla_trial_take(pass->served.trial, state->n, values, isnull, learn, good ? raw : NULL, fields, state->rows_context);
-	place_row(state, pass, values, isnull);
-	for (int i = 0; good && i < learn->n_fields; i++)
-		if (fields[i].bytes != NULL)
-		{
-			void	   *copy = MemoryContextAllocHuge(state->rows_context, fields[i].size);
-
-			memcpy(copy, fields[i].bytes, fields[i].size);
-			fields[i].bytes = copy;
-		}
-	return good;
-}
-
 /* The next row for all passes; false when it is bad, and not the batch's first. */
 static bool
-take(BatchState *state, TupleTableSlot *slot)
+take(IdlaBatchState *state, TupleTableSlot *slot)
 {
 	bool		nulls = idla_on_bad_input == IDLA_BAD_INPUT_NULL;
 	uint64		number = state->handed_on + (uint64) state->n + 1;
@@ -438,12 +163,12 @@ take(BatchState *state, TupleTableSlot *slot)
 	error_context_stack = &callback;
 	foreach(cell, state->passes)
 	{
-		Pass	   *pass = lfirst(cell);
+		IdlaPass *pass = lfirst(cell);
 
 		if (pass->no_model)
 			continue;
 		pass->use.inside = true;
-		pass->missing[state->n] = !decode_row(state, pass, slot, nulls || state->n > 0);
+		pass->missing[state->n] = !idla_pass_decode(state, pass, slot, nulls || state->n > 0);
 		pass->use.inside = false;
 		if (pass->missing[state->n])
 		{
@@ -467,7 +192,7 @@ take(BatchState *state, TupleTableSlot *slot)
 
 /* Keeps what is needed above of the row below. */
 static void
-carry(BatchState *state, TupleTableSlot *slot)
+carry(IdlaBatchState *state, TupleTableSlot *slot)
 {
 	MemoryContext caller = MemoryContextSwitchTo(state->rows_context);
 	Datum	   *kept = state->kept + state->n * state->n_carried;
@@ -490,72 +215,8 @@ carry(BatchState *state, TupleTableSlot *slot)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Scores of the rows of a pass that have none are found one by one. */
 static void
-score_singly(BatchState *state, Pass *pass)
-{
-	const LearnModel *learn = &pass->served.loaded->model->learn;
-	size_t		n_outputs = learn_model_outputs(learn);
-
-	for (int row = 0; row < state->bad; row++)
-	{
-		DevStatus	status = learn_predict_scores(pass->served.loaded->predictor, 1, pass->raw + row * learn->n_channels,
-												  pass->fields + row * learn->n_fields, pass->scores + (size_t) row * n_outputs);
-
-		if (status == DEV_BAD_DATA && idla_on_bad_input == IDLA_BAD_INPUT_NULL)
-			pass->missing[row] = true;
-		else if (status == DEV_BAD_DATA && row > 0)
-			state->bad = row;
-		else
-			idla_check(pass->served.loaded->model->work, status);
-	}
-}
-
-static Datum
-answer_for(const Pass *pass, const Call *call, int row)
-{
-	const double *trial = call->trial != NULL ? idla_trial_row(pass->served.trial, (size_t) row) : NULL;
-
-	if (unlikely(trial != NULL))
-		return idla_answering_datum(call->trial, trial, 0, &call->nulls[row]);
-	return idla_answering_datum(call->answering, pass->scores + (size_t) row * learn_model_outputs(&pass->served.loaded->model->learn),
-								call->places[row], &call->nulls[row]);
-}
-
-static void
-answer(BatchState *state, Pass *pass)
-{
-	LearnPredictor *predictor = pass->served.loaded->predictor;
-	const LearnModel *learn = &pass->served.loaded->model->learn;
-	DevStatus	status;
-	instr_time	start;
-	ListCell   *cell;
-
-	idla_use_enter(&pass->use, &start);
-	status = learn_predict_scores(predictor, (size_t) state->n, pass->raw, pass->fields, pass->scores);
-	if (status == DEV_BAD_DATA)
-		score_singly(state, pass);
-	else
-		idla_check(pass->served.loaded->model->work, status);
-	learn_scores_to_answers(learn, (size_t) state->n, pass->scores);
-	idla_use_leave(&pass->use, &start, (uint64) state->bad);
-	if (pass->served.trial != NULL)
-		idla_trial_answer(pass->served.trial, (size_t) state->bad, pass->scores, pass->missing);
-	foreach(cell, pass->calls)
-	{
-		Call	   *call = lfirst(cell);
-
-		for (int row = 0; row < state->bad; row++)
-		{
-			call->nulls[row] = pass->missing[row];
-			if (!call->nulls[row])
-				call->answers[row] = answer_for(pass, call, row);
-		}
-	}
-}
-
-static void
-answer_all(BatchState *state)
+answer_all(IdlaBatchState *state)
 {
 	MemoryContext caller = MemoryContextSwitchTo(state->rows_context);
 	uint64		number = state->handed_on + 1;
@@ -568,14 +229,14 @@ answer_all(BatchState *state)
 	error_context_stack = &callback;
 	foreach(cell, state->passes)
 	{
-		Pass	   *pass = lfirst(cell);
+		IdlaPass *pass = lfirst(cell);
 		ListCell   *call;
 
 		if (!pass->no_model)
-			answer(state, pass);
+			idla_pass_answer(state, pass);
 		else
 			foreach(call, pass->calls)
-				memset(((Call *) lfirst(call))->nulls, true, (Size) state->n);
+				memset(((IdlaBatchCall *) lfirst(call))->nulls, true, (Size) state->n);
 	}
 	error_context_stack = callback.previous;
 	state->counters.compute += seconds_since(start);
@@ -584,7 +245,7 @@ answer_all(BatchState *state)
 
 /* The next batch; false when there are no more rows. */
 static bool
-fill(BatchState *state)
+fill(IdlaBatchState *state)
 {
 	PlanState  *below = outerPlanState(state);
 
@@ -623,7 +284,7 @@ fill(BatchState *state)
 
 /* A row whose score is not finite: the error that it is. */
 static void
-raise_bad(BatchState *state)
+raise_bad(IdlaBatchState *state)
 {
 	uint64		number = state->handed_on + 1;
 	ErrorContextCallback callback = {.previous = error_context_stack,.callback = row_context_callback,.arg = &number};
@@ -632,7 +293,7 @@ raise_bad(BatchState *state)
 	error_context_stack = &callback;
 	foreach(cell, state->passes)
 	{
-		Pass	   *pass = lfirst(cell);
+		IdlaPass *pass = lfirst(cell);
 		const LearnModel *learn;
 
 		if (pass->no_model)
@@ -649,7 +310,7 @@ raise_bad(BatchState *state)
 
 /* The next row of the batch into the scan slot. */
 static void
-hand_on(BatchState *state)
+hand_on(IdlaBatchState *state)
 {
 	TupleTableSlot *slot = state->scan.ss.ss_ScanTupleSlot;
 	const Datum *kept = state->kept + state->next * state->n_carried;
@@ -664,7 +325,7 @@ hand_on(BatchState *state)
 	}
 	foreach(cell, state->calls)
 	{
-		const Call *call = lfirst(cell);
+		const IdlaBatchCall *call = lfirst(cell);
 
 		slot->tts_values[call->position] = call->answers[state->next];
 		slot->tts_isnull[call->position] = call->nulls[state->next];
@@ -677,7 +338,7 @@ hand_on(BatchState *state)
 static TupleTableSlot *
 execute(CustomScanState *node)
 {
-	BatchState *state = (BatchState *) node;
+	IdlaBatchState *state = (IdlaBatchState *) node;
 	ExprContext *econtext = node->ss.ps.ps_ExprContext;
 
 	for (;;)
@@ -702,7 +363,7 @@ execute(CustomScanState *node)
 /* ---- end, and again ---- */
 
 static void
-start_over(BatchState *state)
+start_over(IdlaBatchState *state)
 {
 	state->n = state->next = state->bad = 0;
 	state->waiting = NULL;
@@ -716,7 +377,7 @@ static void
 rescan(CustomScanState *node)
 {
 	ExecClearTuple(node->ss.ss_ScanTupleSlot);
-	start_over((BatchState *) node);
+	start_over((IdlaBatchState *) node);
 	if (outerPlanState(node)->chgParam == NULL)
 		ExecReScan(outerPlanState(node));
 }
@@ -727,9 +388,9 @@ end(CustomScanState *node)
 	ListCell   *cell;
 
 	/* Models are let go now, not when the memory of the query goes. */
-	foreach(cell, ((BatchState *) node)->passes)
+	foreach(cell, ((IdlaBatchState *) node)->passes)
 	{
-		Pass	   *pass = lfirst(cell);
+		IdlaPass *pass = lfirst(cell);
 
 		idla_use_end(&pass->use);
 		MemoryContextReset(pass->served.context);
@@ -756,7 +417,7 @@ create_shared(CustomScanState *node, ParallelContext *context, void *coordinate)
 	(void) context;
 	memset(shared, 0, sizeof(*shared));
 	SpinLockInit(&shared->mutex);
-	((BatchState *) node)->shared = shared;
+	((IdlaBatchState *) node)->shared = shared;
 }
 
 static void
@@ -772,11 +433,11 @@ static void
 join_shared(CustomScanState *node, shm_toc *toc, void *coordinate)
 {
 	(void) toc;
-	((BatchState *) node)->shared = coordinate;
+	((IdlaBatchState *) node)->shared = coordinate;
 }
 
 static void
-add(Counters *sum, const Counters *counters)
+add(IdlaBatchCounters *sum, const IdlaBatchCounters *counters)
 {
 	sum->rows += counters->rows;
 	sum->batches += counters->batches;
@@ -788,7 +449,7 @@ add(Counters *sum, const Counters *counters)
 static void
 shut_down(CustomScanState *node)
 {
-	BatchState *state = (BatchState *) node;
+	IdlaBatchState *state = (IdlaBatchState *) node;
 	SharedCounters *shared = state->shared;
 
 	if (shared == NULL)
@@ -810,12 +471,12 @@ shut_down(CustomScanState *node)
 /* ---- explain ---- */
 
 static void
-explain_pass(BatchState *state, Pass *pass, ExplainState *es)
+explain_pass(IdlaBatchState *state, IdlaPass *pass, ExplainState *es)
 {
 	const IdlaModel *model;
 	List	   *columns = NIL;
 
-	prepare_pass(state, pass);
+	idla_pass_prepare(state, pass);
 	if (pass->no_model)
 		return;
 	model = pass->served.loaded->model;
@@ -834,7 +495,7 @@ explain_pass(BatchState *state, Pass *pass, ExplainState *es)
 static void
 explain(CustomScanState *node, List *ancestors, ExplainState *es)
 {
-	BatchState *state = (BatchState *) node;
+	IdlaBatchState *state = (IdlaBatchState *) node;
 	ListCell   *cell;
 
 	(void) ancestors;
@@ -872,7 +533,7 @@ static const CustomExecMethods exec_methods = {
 static Node *
 create_state(CustomScan *plan)
 {
-	BatchState *state = palloc0(sizeof(BatchState));
+	IdlaBatchState *state = palloc0(sizeof(IdlaBatchState));
 
 	(void) plan;
 	NodeSetTag(state, T_CustomScanState);

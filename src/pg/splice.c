@@ -9,19 +9,16 @@
  * first term of AND and OR), since an answer for it could be an error; where rows read ahead would be noticed (volatile functions
  * below); and wherever a plan is of a kind not known here.
  */
-#include "serve.h"
+#include "splice.h"
 
-#include "access/htup_details.h"
 #include "access/table.h"
+#include "executor/executor.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "executor/executor.h"
-#include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/planmain.h"
 #include "optimizer/planner.h"
 #include "parser/parsetree.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 static planner_hook_type next_planner = NULL;
@@ -32,243 +29,6 @@ typedef struct Splicing
 	int			last_id;		/* of a plan node */
 	bool		parallel;		/* where workers execute the plan too */
 } Splicing;
-
-/* ---- expressions ---- */
-
-/* What a node's expressions take from the rows below it, as far as a batch node is concerned. */
-static bool
-is_leaf(const Node *node)
-{
-	return IsA(node, Var) || IsA(node, Aggref) || IsA(node, GroupingFunc) || IsA(node, WindowFunc);
-}
-
-static bool
-has_leaf(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return is_leaf(node) || expression_tree_walker(node, has_leaf, context);
-}
-
-/* What may not be evaluated elsewhere than where it stands, or not for every row. */
-static bool
-has_obstacle(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	switch (nodeTag(node))
-	{
-		case T_SubPlan:
-		case T_AlternativeSubPlan:
-		case T_CaseTestExpr:
-		case T_CoerceToDomainValue:
-		case T_CurrentOfExpr:
-		case T_NextValueExpr:
-			return true;
-		case T_FuncExpr:
-			if (((FuncExpr *) node)->funcretset || idla_support_kind((FuncExpr *) node) >= 0)
-				return true;
-			break;
-		default:
-			break;
-	}
-	return expression_tree_walker(node, has_obstacle, context);
-}
-
-static bool
-is_call(const Node *node)
-{
-	return IsA(node, FuncExpr) && idla_support_kind((const FuncExpr *) node) >= 0;
-}
-
-/* Which model is asked must be the same for all rows, and its input must come from them. */
-static bool
-can_be_batched(const FuncExpr *call)
-{
-	IdlaCall	parts;
-	ListCell   *cell;
-
-	if (!idla_support_parse(call, (IdlaAnswerKind) idla_support_kind(call), &parts) ||
-		contain_volatile_functions((Node *) call->args))
-		return false;
-	foreach(cell, call->args)
-	{
-		if (has_obstacle(lfirst(cell), NULL))
-			return false;
-	}
-	for (int i = 0; i < parts.n_own; i++)
-		if (has_leaf(parts.own[i], NULL))
-			return false;
-	return !has_leaf(parts.model, NULL) && !has_leaf(parts.version, NULL) && has_leaf((Node *) parts.columns, NULL);
-}
-
-typedef struct Collecting
-{
-	List	   *calls;			/* distinct */
-	bool		aggregates;		/* look inside aggregates alone, or outside them alone */
-	bool		inside;
-	bool		conditional;
-} Collecting;
-
-static bool collect(Node *node, Collecting *collecting);
-
-/* The first of some expressions is evaluated whenever they are, the others may not be. */
-static bool
-collect_first(List *expressions, Collecting *collecting)
-{
-	bool		conditional = collecting->conditional;
-	ListCell   *cell;
-
-	foreach(cell, expressions)
-	{
-		collect(lfirst(cell), collecting);
-		collecting->conditional = true;
-	}
-	collecting->conditional = conditional;
-	return false;
-}
-
-static bool
-collect_case(CaseExpr *choice, Collecting *collecting)
-{
-	bool		conditional = collecting->conditional;
-	ListCell   *cell;
-
-	collect((Node *) choice->arg, collecting);
-	foreach(cell, choice->args)
-	{
-		CaseWhen   *when = lfirst(cell);
-
-		collect((Node *) when->expr, collecting);
-		collecting->conditional = true;
-		collect((Node *) when->result, collecting);
-	}
-	collect((Node *) choice->defresult, collecting);
-	collecting->conditional = conditional;
-	return false;
-}
-
-static bool
-collect_aggregate(List *arguments, Expr *filter, Collecting *collecting)
-{
-	bool		conditional = collecting->conditional;
-
-	if (!collecting->aggregates)
-		return false;
-	collecting->inside = true;
-	collect((Node *) filter, collecting);
-	collecting->conditional = conditional || filter != NULL;
-	collect((Node *) arguments, collecting);
-	collecting->conditional = conditional;
-	collecting->inside = false;
-	return false;
-}
-
-/* Calls that are evaluated for every row, and can be elsewhere. */
-static bool
-collect(Node *node, Collecting *collecting)
-{
-	if (node == NULL)
-		return false;
-	switch (nodeTag(node))
-	{
-		case T_CaseExpr:
-			return collect_case((CaseExpr *) node, collecting);
-		case T_CoalesceExpr:
-			return collect_first(((CoalesceExpr *) node)->args, collecting);
-		case T_BoolExpr:
-			return collect_first(((BoolExpr *) node)->args, collecting);
-		case T_Aggref:
-			return collect_aggregate(((Aggref *) node)->args, ((Aggref *) node)->aggfilter, collecting);
-		case T_WindowFunc:
-			return collect_aggregate(((WindowFunc *) node)->args, ((WindowFunc *) node)->aggfilter, collecting);
-		case T_GroupingFunc:
-		case T_SubPlan:
-		case T_AlternativeSubPlan:
-			return false;
-		case T_FuncExpr:
-			if (is_call(node) && collecting->inside == collecting->aggregates && can_be_batched((FuncExpr *) node))
-			{
-				if (!collecting->conditional)
-					collecting->calls = list_append_unique(collecting->calls, node);
-				return false;
-			}
-			break;
-		default:
-			break;
-	}
-	return expression_tree_walker(node, collect, collecting);
-}
-
-/* ---- a batch node ---- */
-
-typedef struct Rewriting
-{
-	List	   *calls;
-	List	   *columns;		/* expressions of the node below, found by equal */
-	int			varno;			/* of what stands in place of a column */
-	bool		aggregates;		/* calls are inside aggregates, and columns stay */
-} Rewriting;
-
-static int
-find(List *list, const Node *node)
-{
-	ListCell   *cell;
-	int			i = 0;
-
-	foreach(cell, list)
-	{
-		if (equal(lfirst(cell), node))
-			return i;
-		i++;
-	}
-	return -1;
-}
-
-static bool
-gather_columns(Node *node, Rewriting *rewriting)
-{
-	if (node == NULL)
-		return false;
-	if (is_leaf(node))
-	{
-		if (find(rewriting->columns, node) < 0)
-			rewriting->columns = lappend(rewriting->columns, node);
-		return false;
-	}
-	return expression_tree_walker(node, gather_columns, rewriting);
-}
-
-static Var *
-stand_in(int varno, int position, const Node *node)
-{
-	return makeVar(varno, (AttrNumber) (position + 1), exprType(node), exprTypmod(node), exprCollation(node), 0);
-}
-
-/* Calls become columns behind those from below; these become columns of the batch node. */
-static Node *
-rewrite(Node *node, Rewriting *rewriting)
-{
-	int			call;
-
-	if (node == NULL)
-		return NULL;
-	call = is_call(node) ? find(rewriting->calls, node) : -1;
-	if (call >= 0)
-		return (Node *) stand_in(rewriting->varno, list_length(rewriting->columns) + call, node);
-	if (is_leaf(node) && !rewriting->aggregates)
-		return (Node *) stand_in(rewriting->varno, find(rewriting->columns, node), node);
-	return expression_tree_mutator(node, rewrite, rewriting);
-}
-
-/* A call with its input found in the row below. */
-static Node *
-rewrite_input(Node *call, List *columns)
-{
-	Rewriting	rewriting = {.columns = columns,.varno = OUTER_VAR};
-
-	return expression_tree_mutator(call, rewrite, &rewriting);
-}
 
 static bool
 note_column(Node *node, Bitmapset **columns)
@@ -330,13 +90,13 @@ make_batch(Splicing *splicing, Plan *below, List *columns, List *calls)
 	{
 		n++;
 		scan->custom_scan_tlist = lappend(scan->custom_scan_tlist,
-										  makeTargetEntry((Expr *) stand_in(OUTER_VAR, n - 1, lfirst(cell)), (AttrNumber) n, NULL, false));
+										  makeTargetEntry((Expr *) idla_stand_in(OUTER_VAR, n - 1, lfirst(cell)), (AttrNumber) n, NULL, false));
 	}
 	foreach(cell, calls)
 	{
 		n++;
 		scan->custom_scan_tlist = lappend(scan->custom_scan_tlist,
-										  makeTargetEntry((Expr *) rewrite_input(lfirst(cell), columns), (AttrNumber) n, NULL, false));
+										  makeTargetEntry((Expr *) idla_call_input(lfirst(cell), columns), (AttrNumber) n, NULL, false));
 	}
 	return scan;
 }
@@ -391,7 +151,7 @@ whole_table(const Splicing *splicing, const Plan *plan, List *columns)
 	/* Variables must be found among them by equal. */
 	foreach(cell, columns)
 	{
-		if (all != NIL && find(all, lfirst(cell)) < 0)
+		if (all != NIL && idla_expression_find(all, lfirst(cell)) < 0)
 			return NIL;
 	}
 	return all;
@@ -418,13 +178,13 @@ split_conditions(List *conditions, List *calls, List **with, List **without)
 	*with = *without = NIL;
 	foreach(cell, conditions)
 	{
-		Collecting	collecting = {0};
+		IdlaCollecting	collecting = {0};
 		bool		any = false;
 		ListCell   *call;
 
-		collect(lfirst(cell), &collecting);
+		idla_calls_collect(lfirst(cell), &collecting);
 		foreach(call, collecting.calls)
-			any = any || find(calls, lfirst(call)) >= 0;
+			any = any || idla_expression_find(calls, lfirst(call)) >= 0;
 		if (any)
 			*with = lappend(*with, lfirst(cell));
 		else
@@ -435,8 +195,8 @@ split_conditions(List *conditions, List *calls, List **with, List **without)
 static Plan *
 splice_above(Splicing *splicing, Plan *plan)
 {
-	Collecting	collecting = {0};
-	Rewriting	rewriting = {.varno = INDEX_VAR};
+	IdlaCollecting	collecting = {0};
+	IdlaRewriting	rewriting = {.varno = INDEX_VAR};
 	Bitmapset  *carried = NULL;
 	List	   *with;
 	List	   *without;
@@ -445,16 +205,16 @@ splice_above(Splicing *splicing, Plan *plan)
 	Plan	   *batch;
 	ListCell   *cell;
 
-	collect((Node *) plan->targetlist, &collecting);
+	idla_calls_collect((Node *) plan->targetlist, &collecting);
 	foreach(cell, plan->qual)
-		collect(lfirst(cell), &collecting);
+		idla_calls_collect(lfirst(cell), &collecting);
 	if (collecting.calls == NIL)
 		return plan;
 	split_conditions(plan->qual, collecting.calls, &with, &without);
 
 	rewriting.calls = collecting.calls;
-	gather_columns((Node *) plan->targetlist, &rewriting);
-	gather_columns((Node *) with, &rewriting);
+	idla_columns_gather((Node *) plan->targetlist, &rewriting);
+	idla_columns_gather((Node *) with, &rewriting);
 	/* Of groups and windows: what is inside is evaluated when the row is read. */
 	if (contain_volatile_functions((Node *) rewriting.columns))
 		return plan;
@@ -464,8 +224,8 @@ splice_above(Splicing *splicing, Plan *plan)
 
 	scan = make_batch(splicing, plan, rewriting.columns, rewriting.calls);
 	batch = &scan->scan.plan;
-	batch->targetlist = (List *) rewrite((Node *) plan->targetlist, &rewriting);
-	batch->qual = (List *) rewrite((Node *) with, &rewriting);
+	batch->targetlist = (List *) idla_calls_rewrite((Node *) plan->targetlist, &rewriting);
+	batch->qual = (List *) idla_calls_rewrite((Node *) with, &rewriting);
 	batch->initPlan = plan->initPlan;
 	plan->initPlan = NIL;
 	plan->targetlist = target_list(rewriting.columns);
@@ -509,8 +269,8 @@ static void
 splice_below(Splicing *splicing, Plan *plan)
 {
 	Plan	   *below = plan->lefttree;
-	Collecting	collecting = {.aggregates = true};
-	Rewriting	rewriting = {.varno = OUTER_VAR,.aggregates = true};
+	IdlaCollecting	collecting = {.aggregates = true};
+	IdlaRewriting	rewriting = {.varno = OUTER_VAR,.aggregates = true};
 	Bitmapset  *carried = compared_columns(plan);
 	CustomScan *scan;
 	ListCell   *cell;
@@ -519,22 +279,22 @@ splice_below(Splicing *splicing, Plan *plan)
 	/* The sorts of further grouping sets hand rows on among themselves. */
 	if (IsA(plan, Agg) && ((Agg *) plan)->chain != NIL)
 		return;
-	collect((Node *) plan->targetlist, &collecting);
+	idla_calls_collect((Node *) plan->targetlist, &collecting);
 	foreach(cell, plan->qual)
-		collect(lfirst(cell), &collecting);
+		idla_calls_collect(lfirst(cell), &collecting);
 	if (collecting.calls == NIL)
 		return;
 
 	/* Columns of the node below, as the aggregate's expressions name them. */
 	foreach(cell, below->targetlist)
-		rewriting.columns = lappend(rewriting.columns, stand_in(OUTER_VAR, n++, (Node *) ((TargetEntry *) lfirst(cell))->expr));
+		rewriting.columns = lappend(rewriting.columns, idla_stand_in(OUTER_VAR, n++, (Node *) ((TargetEntry *) lfirst(cell))->expr));
 	rewriting.calls = collecting.calls;
 	scan = make_batch(splicing, below, rewriting.columns, NIL);
 	foreach(cell, below->targetlist)
 	{
 		TargetEntry *entry = flatCopyTargetEntry(lfirst(cell));
 
-		entry->expr = (Expr *) stand_in(INDEX_VAR, entry->resno - 1, (Node *) entry->expr);
+		entry->expr = (Expr *) idla_stand_in(INDEX_VAR, entry->resno - 1, (Node *) entry->expr);
 		scan->scan.plan.targetlist = lappend(scan->scan.plan.targetlist, entry);
 	}
 	foreach(cell, rewriting.calls)
@@ -544,11 +304,11 @@ splice_below(Splicing *splicing, Plan *plan)
 		scan->custom_scan_tlist = lappend(scan->custom_scan_tlist,
 										  makeTargetEntry(copyObject(lfirst(cell)), (AttrNumber) n, NULL, false));
 		scan->scan.plan.targetlist = lappend(scan->scan.plan.targetlist,
-											 makeTargetEntry((Expr *) stand_in(INDEX_VAR, n - 1, lfirst(cell)),
+											 makeTargetEntry((Expr *) idla_stand_in(INDEX_VAR, n - 1, lfirst(cell)),
 															 (AttrNumber) n, NULL, false));
 	}
-	plan->targetlist = (List *) rewrite((Node *) plan->targetlist, &rewriting);
-	plan->qual = (List *) rewrite((Node *) plan->qual, &rewriting);
+	plan->targetlist = (List *) idla_calls_rewrite((Node *) plan->targetlist, &rewriting);
+	plan->qual = (List *) idla_calls_rewrite((Node *) plan->qual, &rewriting);
 	note_column((Node *) plan->targetlist, &carried);
 	note_column((Node *) plan->qual, &carried);
 	scan->custom_private = list_make3(list_make1_int(list_length(rewriting.columns)),
@@ -778,7 +538,7 @@ materialize(Splicing *splicing, Plan *below)
 	{
 		TargetEntry *entry = flatCopyTargetEntry(lfirst(cell));
 
-		entry->expr = (Expr *) stand_in(OUTER_VAR, entry->resno - 1, (Node *) entry->expr);
+		entry->expr = (Expr *) idla_stand_in(OUTER_VAR, entry->resno - 1, (Node *) entry->expr);
 		targets = lappend(targets, entry);
 	}
 	plan->targetlist = targets;

@@ -1,0 +1,104 @@
+/*
+ * batch_scan.h: the state of a batch node, for its parts alone.
+ *
+ * batch_scan.c is the node: rows in, rows on. batch_pass.c is one pass through a model for the rows of a batch.
+ */
+#ifndef IDLA_BATCH_SCAN_H
+#define IDLA_BATCH_SCAN_H
+
+#include "serve.h"
+#include "statistics.h"
+
+#include "nodes/execnodes.h"
+
+/* One call of the predict family. */
+typedef struct IdlaBatchCall
+{
+	IdlaAnswerKind kind;
+	int			position;		/* of its answer in the scan tuple */
+	int			n_own;
+	ExprState  *own[IDLA_MOST_OWN];	/* arguments of its own */
+	IdlaAnswering *answering;
+	IdlaAnswering *trial;		/* of a candidate */
+	int		   *places;			/* (most) the rows' subgroups */
+	Datum	   *answers;		/* (most) */
+	bool	   *nulls;
+} IdlaBatchCall;
+
+/* Calls that share a pass through a model: of one version, for the same columns. */
+typedef struct IdlaPass
+{
+	IdlaCall	parts;			/* of the first of them */
+	ExprState  *model;
+	ExprState  *version;
+	List	   *calls;			/* of IdlaBatchCall * */
+
+	/* The input, by name. Where every column is one of the row below, that row is what is decoded. */
+	TupleDesc	desc;
+	bool		direct;
+	ExprState **sources;		/* otherwise: (columns) */
+	Datum	   *values;
+	bool	   *isnull;
+
+	IdlaServed	served;
+	IdlaUse		use;
+	bool		no_model;		/* the model is NULL, so all answers are */
+	IdlaDecoder *decoder;		/* these are in served.context */
+	int			width;			/* attributes of the row that the decoder reads */
+	float	   *raw;			/* (most, channels) */
+	LearnBytes *fields;			/* (most, fields) */
+	double	   *scores;			/* (most, outputs) */
+	bool	   *missing;		/* (most): no answer */
+} IdlaPass;
+
+typedef struct IdlaBatchCounters
+{
+	uint64		rows;
+	uint64		batches;
+	double		load;			/* seconds */
+	double		compute;
+} IdlaBatchCounters;
+
+struct SharedCounters;
+
+typedef struct IdlaBatchState
+{
+	CustomScanState scan;		/* first */
+	int			n_columns;		/* of the row below */
+	List	   *passes;
+	List	   *calls;
+	int			most;			/* rows of a batch at most */
+	int			wanted;			/* of the next */
+
+	int			n_carried;
+	int		   *carried;		/* attributes of the row below that are needed above, from 0 */
+	int			carried_width;
+	Datum	   *kept;			/* (most, n_carried) */
+	bool	   *kept_null;
+	MemoryContext rows_context; /* emptied with every batch */
+	MemoryContext row_context;	/* and with every row decoded */
+
+	int			n;				/* rows of the batch at hand */
+	int			next;			/* the one to hand on next */
+	int			bad;			/* the first of them without an answer, where that is an error; n: none */
+	TupleTableSlot *waiting;	/* a row below that has been read, but not decoded */
+	bool		done;
+	uint64		handed_on;
+	IdlaBatchCounters	counters;
+	struct SharedCounters *shared;
+} IdlaBatchState;
+
+/* ---- batch_pass.c ---- */
+
+/* The pass that such a call may share; NULL: none yet. */
+extern IdlaPass *idla_pass_find(IdlaBatchState *state, const IdlaCall *parts);
+/* A new one, among the node's. */
+extern IdlaPass *idla_pass_create(IdlaBatchState *state, const IdlaCall *parts);
+/* Finds the version that the statement sees, and what the calls want of it. */
+extern void idla_pass_prepare(IdlaBatchState *state, IdlaPass *pass);
+/* The row's channels and copies of its fields into the pass's buffers, as row state->n; false for a bad one when `soft`. */
+extern bool idla_pass_decode(IdlaBatchState *state, IdlaPass *pass, TupleTableSlot *slot, bool soft);
+/* Answers of the state->n rows; state->bad becomes the first of them that has none, where that is an error. */
+extern void idla_pass_answer(IdlaBatchState *state, IdlaPass *pass);
+
+#endif							/* IDLA_BATCH_SCAN_H */
