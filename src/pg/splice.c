@@ -239,6 +239,27 @@ splice_above(Splicing *splicing, Plan *plan)
 
 /* ---- below an aggregate ---- */
 
+/* Columns of the rows below that an aggregate groups by, and those that further grouping sets sort and group by. */
+static Bitmapset *
+grouping_columns(const Agg *agg)
+{
+	Bitmapset  *columns = NULL;
+	ListCell   *cell;
+
+	for (int i = 0; i < agg->numCols; i++)
+		columns = bms_add_member(columns, agg->grpColIdx[i]);
+	foreach(cell, agg->chain)
+	{
+		const Agg  *next = lfirst(cell);
+		const Sort *sort = (const Sort *) next->plan.lefttree;
+
+		columns = bms_union(columns, grouping_columns(next));
+		for (int i = 0; sort != NULL && IsA(sort, Sort) && i < sort->numCols; i++)
+			columns = bms_add_member(columns, sort->sortColIdx[i]);
+	}
+	return columns;
+}
+
 /* Columns of the rows below that the node compares by number. */
 static Bitmapset *
 compared_columns(const Plan *plan)
@@ -246,12 +267,7 @@ compared_columns(const Plan *plan)
 	Bitmapset  *columns = NULL;
 
 	if (IsA(plan, Agg))
-	{
-		const Agg  *agg = (const Agg *) plan;
-
-		for (int i = 0; i < agg->numCols; i++)
-			columns = bms_add_member(columns, agg->grpColIdx[i]);
-	}
+		columns = grouping_columns((const Agg *) plan);
 	else
 	{
 		const WindowAgg *window = (const WindowAgg *) plan;
@@ -276,9 +292,6 @@ splice_below(Splicing *splicing, Plan *plan)
 	ListCell   *cell;
 	int			n = 0;
 
-	/* The sorts of further grouping sets hand rows on among themselves. */
-	if (IsA(plan, Agg) && ((Agg *) plan)->chain != NIL)
-		return;
 	idla_calls_collect((Node *) plan->targetlist, &collecting);
 	foreach(cell, plan->qual)
 		idla_calls_collect(lfirst(cell), &collecting);

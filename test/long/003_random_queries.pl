@@ -104,6 +104,8 @@ sub query
 		sub { 'SELECT ' . join(', ', @targets) . ", r.c FROM $from$where" },
 		sub { 'SELECT r.c, avg(' . number() . ') FILTER (WHERE ' . condition() . '), max(' . number() . "), count(*) FROM $from$where GROUP BY r.c"
 				. (chance(0.3) ? ' HAVING min(' . number() . ') < 0.7' : '') },
+		sub { 'SELECT r.c, r.d, max(' . number() . ') AS most, min(r.a), avg(' . number() . ") FROM $from$where GROUP BY "
+				. one_of('ROLLUP (r.c, r.d)', 'CUBE (r.d, r.c)', 'GROUPING SETS ((r.c, r.d), (r.d), (r.c), ())') },
 		sub { 'SELECT r.d, sum(' . number() . ") OVER (PARTITION BY r.c ORDER BY r.a, r.e, r.d, r.f, r.b) AS s FROM $from$where" },
 		sub { 'SELECT x1, r1 FROM (SELECT ' . $targets[0] . ", r.c AS r1 FROM $from$where ORDER BY 1, 2 LIMIT " . int(rand 40) . ') w' },
 		sub { 'SELECT idla_classify(\'n\', r) AS class, count(*) FROM ' . "$from$where GROUP BY 1" })->();

@@ -48,6 +48,16 @@ SELECT compare($$SELECT idla_classify('grade', p), count(*) FROM patients p GROU
 SELECT compare($$SELECT ward, avg(idla_predict('sick', p)), max(age), count(*) FILTER (WHERE idla_predict('sick', p) > 0.5) FROM patients p GROUP BY ward$$);
 SELECT compare($$SELECT ward FROM patients p GROUP BY ward HAVING avg(idla_predict('sick', p)) > 0.4$$);
 SELECT compare($$SELECT ward, sex, sum(idla_predict('sick', p)) FROM patients p GROUP BY GROUPING SETS ((ward), (sex), ())$$);
+SELECT compare($$SELECT ward, sex, grade, grouping(ward, sex), avg(idla_predict('sick', p)), count(*) FROM patients p GROUP BY ROLLUP (ward, sex), CUBE (grade, ward)$$);
+SET enable_hashagg = off;
+SELECT compare($$SELECT ward, sex, grade, max(idla_predict('sick', p)), min(age) FROM patients p GROUP BY GROUPING SETS ((ward, sex), (grade), (sex, grade), ())$$);
+RESET enable_hashagg;
+SET enable_sort = off;
+SELECT compare($$SELECT ward, sex, grade, max(idla_predict('sick', p)), min(age) FROM patients p GROUP BY GROUPING SETS ((ward, sex), (grade), (sex, grade))$$);
+RESET enable_sort;
+SET work_mem = '64kB';
+SELECT compare($$SELECT id, sex, max(idla_predict('sick', p)), min(pressure), max(grade) AS worst FROM patients p GROUP BY GROUPING SETS ((id), (sex), (id, sex), (age, id))$$);
+RESET work_mem;
 SELECT compare($$SELECT ward, avg(idla_predict('sick', p)) OVER (PARTITION BY ward) FROM patients p$$);
 SELECT compare($$SELECT DISTINCT round(idla_predict('sick', p)::numeric, 2) FROM patients p$$);
 -- rows that are made by the query
