@@ -62,12 +62,12 @@ $(PG_OBJS): build/pg/%.o: src/pg/%.c Makefile build/server build/version.h | bui
 	@mkdir -p $(@D)
 	$(CC) $(PG_FLAGS) -Ibuild -MMD -MP -c -o $@ $<
 
-# Objects of another server are not reused: this file changes with PG_CONFIG.
+# Objects of another server are not reused: this file changes with PG_CONFIG. Two makes may be at it at once.
 .PHONY: always
 build/server: always
 	@mkdir -p $(@D)
-	@$(PG_CONFIG) --version --includedir-server --cflags > $@.new
-	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	@new=$@.$$$$; $(PG_CONFIG) --version --includedir-server --cflags > $$new; \
+	if cmp -s $$new $@; then rm $$new; else mv $$new $@; fi
 
 build/version.h: idla.control
 	@mkdir -p $(@D)
