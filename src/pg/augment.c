@@ -22,16 +22,6 @@ PG_FUNCTION_INFO_V1(idla_augment_preview);
 
 /* ---- the rows ---- */
 
-static void *
-keep(const Preview *preview, size_t count, size_t size)
-{
-	void	   *block = dev_alloc(preview->work->session, count, size);
-
-	if (block == NULL)
-		idla_raise(preview->work);
-	return block;
-}
-
 static void
 read_source(Preview *preview, const char *source, const char *target, int task)
 {
@@ -144,7 +134,10 @@ make_rows(const Preview *preview)
 {
 	const LearnModel *model = &preview->model;
 	size_t		n = (size_t) preview->n_rows;
-	Rows		rows = {keep(preview, n * model->n_numbers + 1, sizeof(float)), keep(preview, n * model->n_codes + 1, sizeof(int32_t))};
+	Rows		rows = {
+		idla_keep(preview->work, n * model->n_numbers + 1, sizeof(float)),
+		idla_keep(preview->work, n * model->n_codes + 1, sizeof(int32_t))
+	};
 
 	return rows;
 }
@@ -222,7 +215,7 @@ classes_of(const Preview *preview)
 
 	if (model->n_classes == 0)
 		return NULL;
-	classes = keep(preview, (size_t) preview->n_rows, sizeof(int32_t));
+	classes = idla_keep(preview->work, (size_t) preview->n_rows, sizeof(int32_t));
 	for (int row = 0; row < preview->n_rows; row++)
 		classes[row] = (int32_t) targets[row];
 	return classes;
@@ -234,7 +227,7 @@ show_columns(const Preview *preview, int n)
 	const LearnModel *model = &preview->model;
 	uint32_t	numbers[PREVIEW_ROWS];
 	size_t		inputs = model->n_numbers + model->n_codes;
-	float	   *scratch = keep(preview, (size_t) preview->n_rows * inputs + 1, sizeof(float));
+	float	   *scratch = idla_keep(preview->work, (size_t) preview->n_rows * inputs + 1, sizeof(float));
 	int32_t    *classes = classes_of(preview);
 	Rows		plain = make_rows(preview);
 	Rows		changed = make_rows(preview);

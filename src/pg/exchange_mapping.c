@@ -111,35 +111,15 @@ list_of(const JsonbValue *value, const char *name, int low, int high, int *n)
 	return elements;
 }
 
-static void *
-keep(IdlaModel *model, size_t count, size_t size)
-{
-	void	   *block = dev_alloc(model->work->session, Max(count, 1), size);
-
-	if (block == NULL)
-		idla_raise(model->work);
-	return block;
-}
-
-static char *
-keep_string(IdlaModel *model, const char *text)
-{
-	char	   *copy = dev_strdup(model->work->session, text);
-
-	if (copy == NULL)
-		idla_raise(model->work);
-	return copy;
-}
-
 static char **
 keep_strings(IdlaModel *model, const JsonbValue *list, const char *name, int low, int high, int *n)
 {
 	JsonbValue *elements = list_of(list, name, low, high, n);
-	char	  **texts = keep(model, (size_t) *n, sizeof(char *));
+	char	  **texts = idla_keep(model->work, (size_t) *n, sizeof(char *));
 
 	for (int i = 0; i < *n; i++)
 	{
-		texts[i] = keep_string(model, text_of(&elements[i], name));
+		texts[i] = idla_keep_string(model->work, text_of(&elements[i], name));
 		for (int j = 0; j < i; j++)
 			if (strcmp(texts[i], texts[j]) == 0)
 				ereport(ERROR,
@@ -153,7 +133,7 @@ keep_strings(IdlaModel *model, const JsonbValue *list, const char *name, int low
 static double *
 keep_doubles(IdlaModel *model, const JsonbValue *value, const char *name, double low, int n)
 {
-	double	   *doubles = keep(model, (size_t) n, sizeof(double));
+	double	   *doubles = idla_keep(model->work, (size_t) n, sizeof(double));
 	int			n_found;
 
 	if (n == 1 && value->type == jbvNumeric)
@@ -225,12 +205,12 @@ read_column(IdlaModel *model, const JsonbValue *value, int number)
 	int			kind;
 
 	check_keys("a column", object, column_keys);
-	column->name = keep_string(model, text_of(need(object, "name", "a column"), "name"));
+	column->name = idla_keep_string(model->work, text_of(need(object, "name", "a column"), "name"));
 	kind_value = idla_json_find(object, "kind");
 	kind = kind_value != NULL ? idla_option_word("kind", kind_value, kind_words) : idla_json_find(object, "categories") != NULL ? 2 : 0;
 	check_column_keys(object, column->name, kind);
 	column->kind = kinds[kind];
-	column->type_name = keep_string(model, kind_types[kind]);
+	column->type_name = idla_keep_string(model->work, kind_types[kind]);
 	column->field = -1;
 	if (column->kind == IDLA_ARRAY)
 		column->array_length = (int) idla_option_number("length", need(object, "length", "an array"), 1, 65536, true);
@@ -265,7 +245,7 @@ read_columns(IdlaModel *model, JsonbContainer *root)
 	JsonbValue *elements = list_of(need(root, "columns", "the mapping"), "columns", 1, MOST_COLUMNS, &columns->n);
 	int64		n = 0;
 
-	columns->columns = keep(model, (size_t) columns->n, sizeof(IdlaColumn));
+	columns->columns = idla_keep(model->work, (size_t) columns->n, sizeof(IdlaColumn));
 	for (int i = 0; i < columns->n; i++)
 	{
 		read_column(model, &elements[i], i);
@@ -277,7 +257,7 @@ read_columns(IdlaModel *model, JsonbContainer *root)
 					 errmsg("the columns have more than %d values", MAX_CHANNELS)));
 	}
 	columns->n_channels = (int) n;
-	columns->channels = keep(model, (size_t) n, sizeof(LearnChannel));
+	columns->channels = idla_keep(model->work, (size_t) n, sizeof(LearnChannel));
 	for (int i = 0; i < columns->n; i++)
 	{
 		IdlaColumn *column = &columns->columns[i];
@@ -287,7 +267,7 @@ read_columns(IdlaModel *model, JsonbContainer *root)
 			LearnChannel *channel = &columns->channels[column->first_channel + j];
 
 			channel->column = i;
-			channel->name = keep_string(model, idla_channel_name(column, j));
+			channel->name = idla_keep_string(model->work, idla_channel_name(column, j));
 			read_channel(model, elements[i].val.binary.data, channel, column->kind == IDLA_CATEGORY);
 		}
 	}
@@ -297,16 +277,6 @@ read_columns(IdlaModel *model, JsonbContainer *root)
 }
 
 /* ---- the answer ---- */
-
-static int
-count_names(const char *text)
-{
-	int			n = 1;
-
-	for (; *text != '\0'; text++)
-		n += *text == ',';
-	return n;
-}
 
 static void
 read_classes(IdlaModel *model, JsonbContainer *root)
@@ -338,8 +308,8 @@ read_answer(IdlaModel *model, JsonbContainer *root)
 	int			outputs;
 
 	learn->task = tasks[idla_option_word("task", need(root, "task", "the mapping"), task_words)];
-	model->target = keep_string(model, value == NULL ? "target" : text_of(value, "target"));
-	learn->n_targets = learn->task == LEARN_REGRESSION || learn->task == LEARN_MULTILABEL ? count_names(model->target) : 1;
+	model->target = idla_keep_string(model->work, value == NULL ? "target" : text_of(value, "target"));
+	learn->n_targets = learn->task == LEARN_REGRESSION || learn->task == LEARN_MULTILABEL ? idla_count_names(model->target) : 1;
 	if (learn->task == LEARN_BINARY || learn->task == LEARN_MULTICLASS)
 		read_classes(model, root);
 	outputs = (int) learn_model_outputs(learn);
@@ -349,8 +319,8 @@ read_answer(IdlaModel *model, JsonbContainer *root)
 		learn->offset = keep_doubles(model, value, "offset", -1e300, outputs);
 	if (learn->task != LEARN_REGRESSION)
 		return;
-	learn->target_mean = keep(model, (size_t) outputs, sizeof(double));
-	learn->target_scale = keep(model, (size_t) outputs, sizeof(double));
+	learn->target_mean = idla_keep(model->work, (size_t) outputs, sizeof(double));
+	learn->target_scale = idla_keep(model->work, (size_t) outputs, sizeof(double));
 	for (int i = 0; i < outputs; i++)
 		learn->target_scale[i] = 1;
 	value = idla_json_find(root, "target_mean");
@@ -375,7 +345,7 @@ read_network(IdlaModel *model, JsonbContainer *root, LearnNetwork *network)
 		network->architecture = (LearnArchitecture) idla_option_word("architecture", need(root, "architecture", "the mapping"),
 																	 learn_architecture_names);
 	else
-		network->layers = keep_string(model, text_of(layers, "layers"));
+		network->layers = idla_keep_string(model->work, text_of(layers, "layers"));
 	network->depth = (int) number_or(root, "depth", 1, 64, true, 0);
 	network->width = (int) number_or(root, "width", 1, 16384, true, 0);
 	network->members = (int) number_or(root, "members", 1, 512, true, 0);
@@ -386,7 +356,7 @@ read_network(IdlaModel *model, JsonbContainer *root, LearnNetwork *network)
 	network->n_outputs = learn_model_outputs(learn);
 	network->n_numbers = learn->n_numbers;
 	network->n_codes = learn->n_codes;
-	network->cardinality = keep(model, learn->n_codes, sizeof(int));
+	network->cardinality = idla_keep(model->work, learn->n_codes, sizeof(int));
 	for (int i = 0; i < learn->n_channels; i++)
 	{
 		const LearnChannel *channel = &learn->channels[i];
@@ -502,7 +472,7 @@ read_parameter(IdlaModel *model, const NnParameterInfo *info, const JsonbValue *
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("tensor \"%s\" is of type %s", name, tensor->type),
 				 errdetail("Parameters are numbers of type F16, BF16, F32 or F64.")));
-	floats = keep(model, tensor->count, sizeof(float));
+	floats = idla_keep(model->work, tensor->count, sizeof(float));
 	if (!learn_tensor_floats(tensor, floats))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
@@ -551,7 +521,7 @@ tell_unused(const LearnSafetensors *image, const bool *used)
 static void
 read_net(IdlaModel *model, JsonbContainer *root, const LearnSafetensors *image)
 {
-	LearnNet   *net = keep(model, 1, sizeof(LearnNet));
+	LearnNet   *net = idla_keep(model->work, 1, sizeof(LearnNet));
 	JsonbValue *layout = idla_json_find(root, "layout");
 	bool		turned = layout == NULL || idla_option_word("layout", layout, layout_words) == 0;
 	JsonbContainer *tensors = idla_option_object("tensors", need(root, "tensors", "the mapping"), "an object");
@@ -564,7 +534,7 @@ read_net(IdlaModel *model, JsonbContainer *root, const LearnSafetensors *image)
 	idla_check(model->work, learn_network_build(model->work->session, &net->network, NULL, &built));
 	check_parameters(built.graph, tensors);
 	net->n_weights = nn_graph_weights(built.graph);
-	net->weights = keep(model, net->n_weights, sizeof(float));
+	net->weights = idla_keep(model->work, net->n_weights, sizeof(float));
 	for (int i = 0; i < nn_graph_parameters(built.graph); i++)
 	{
 		const NnParameterInfo *info = nn_graph_parameter(built.graph, i);
@@ -572,7 +542,7 @@ read_net(IdlaModel *model, JsonbContainer *root, const LearnSafetensors *image)
 		read_parameter(model, info, idla_json_find(tensors, info->name), turned, image, used, net->weights + info->offset);
 	}
 	net->n_features = nn_shape_size(nn_graph_shape(built.graph, built.features));
-	net->baseline = keep(model, net->n_features, sizeof(float));
+	net->baseline = idla_keep(model->work, net->n_features, sizeof(float));
 	fill_baseline(&built, net);
 	tell_unused(image, used);
 }

@@ -24,13 +24,6 @@ PG_FUNCTION_INFO_V1(idla_explain);
 
 static const char *const method_names[] = {"integrated_gradients", "shapley", NULL};
 
-/* A column and what it adds. */
-typedef struct Share
-{
-	int			column;			/* of the model's columns */
-	double		contribution;
-} Share;
-
 LearnExplainMethod
 idla_explain_method(FunctionCallInfo fcinfo, int number)
 {
@@ -69,14 +62,20 @@ idla_explain_top(FunctionCallInfo fcinfo, int number)
 static int
 compare_shares(const void *a, const void *b)
 {
-	const Share *left = a;
-	const Share *right = b;
+	const IdlaShare *left = a;
+	const IdlaShare *right = b;
 	double		size_left = fabs(left->contribution);
 	double		size_right = fabs(right->contribution);
 
 	if (size_left != size_right)
 		return size_left > size_right ? -1 : 1;
-	return left->column - right->column;
+	return left->place - right->place;
+}
+
+void
+idla_shares_sort(IdlaShare *shares, int n)
+{
+	qsort(shares, n, sizeof(IdlaShare), compare_shares);
 }
 
 /* ---- values in words ---- */
@@ -211,15 +210,15 @@ probability_of(const LearnModel *learn, const double *answers, int output)
 }
 
 static void
-return_shares(FunctionCallInfo fcinfo, IdlaSite *site, Share *shares, int n, double prediction, double baseline,
+return_shares(FunctionCallInfo fcinfo, IdlaSite *site, IdlaShare *shares, int n, double prediction, double baseline,
 			  double error, double probability)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
 	for (int i = 0; i < n; i++)
 	{
-		const char *name = site->model->columns.columns[shares[i].column].name;
-		char	   *text = idla_value_words(site, shares[i].column);
+		const char *name = site->model->columns.columns[shares[i].place].name;
+		char	   *text = idla_value_words(site, shares[i].place);
 		Datum		values[8];
 		bool		nulls[8] = {false};
 
@@ -246,7 +245,7 @@ idla_explain(PG_FUNCTION_ARGS)
 	LearnExplainMethod method;
 	int			top;
 	double	   *contributions;
-	Share	   *shares;
+	IdlaShare *shares;
 	int			n = 0;
 	double		score;
 	double		baseline;
@@ -265,13 +264,13 @@ idla_explain(PG_FUNCTION_ARGS)
 	idla_check(site->model->work, learn_explain(site->loaded->predictor, site->raw, site->fields, &question.how,
 												contributions, &score, &baseline, &error));
 
-	shares = palloc(Max(learn->n_columns, 1) * sizeof(Share));
+	shares = palloc(Max(learn->n_columns, 1) * sizeof(IdlaShare));
 	for (int i = 0; i < learn->n_columns; i++)
 	{
 		if (idla_column_used(&site->model->columns, i))
-			shares[n++] = (Share) {.column = i, .contribution = question.sign * contributions[i]};
+			shares[n++] = (IdlaShare) {.place = i, .contribution = question.sign * contributions[i]};
 	}
-	qsort(shares, n, sizeof(Share), compare_shares);
+	idla_shares_sort(shares, n);
 	return_shares(fcinfo, site, shares, Min(n, top), question.sign * score, question.sign * baseline, error,
 				  probability_of(learn, site->scores, question.output));
 	return (Datum) 0;

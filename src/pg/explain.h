@@ -15,6 +15,16 @@ typedef struct IdlaQuestion
 	LearnExplain how;			/* with the engine's output; NULL-like but for what all share */
 } IdlaQuestion;
 
+/* A column, segment or word, and what it adds. */
+typedef struct IdlaShare
+{
+	int			place;			/* among the model's columns, the field's segments, the text's words */
+	double		contribution;
+} IdlaShare;
+
+/* The largest first, whatever their sign; equal ones as they lie. */
+extern void idla_shares_sort(IdlaShare *shares, int n);
+
 /* Arguments 0 and 1 are model and input; false, and no question, when either is NULL. ERROR for an unknown output. */
 extern bool idla_question_ask(FunctionCallInfo fcinfo, int output_argument, int version_argument, IdlaQuestion *question);
 /* Argument `number` as a method that gives contributions. */

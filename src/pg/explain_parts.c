@@ -405,26 +405,6 @@ wanted_segments(FunctionCallInfo fcinfo, int number, const Divider *divider, con
 	return segments;
 }
 
-/* A segment and what it adds. */
-typedef struct Share
-{
-	int			segment;
-	double		contribution;
-} Share;
-
-static int
-compare_shares(const void *a, const void *b)
-{
-	const Share *left = a;
-	const Share *right = b;
-	double		size_left = fabs(left->contribution);
-	double		size_right = fabs(right->contribution);
-
-	if (size_left != size_right)
-		return size_left > size_right ? -1 : 1;
-	return left->segment - right->segment;
-}
-
 static void
 put_text(Datum *values, bool *nulls, int at, const char *text)
 {
@@ -458,16 +438,16 @@ return_part(FunctionCallInfo fcinfo, int rank, const Segment *segment, double co
 static void
 return_parts(FunctionCallInfo fcinfo, const Division *division, const double *contributions, int top, double sign, double error)
 {
-	Share	   *shares = palloc(Max(division->n, 1) * sizeof(Share));
+	IdlaShare *shares = palloc(Max(division->n, 1) * sizeof(IdlaShare));
 	double		rest = sign * contributions[division->n];
 
 	for (int i = 0; i < division->n; i++)
-		shares[i] = (Share) {.segment = i, .contribution = sign * contributions[i]};
-	qsort(shares, division->n, sizeof(Share), compare_shares);
+		shares[i] = (IdlaShare) {.place = i, .contribution = sign * contributions[i]};
+	idla_shares_sort(shares, division->n);
 	for (int i = 0; i < division->n; i++)
 	{
 		if (i < top)
-			return_part(fcinfo, i + 1, &division->segments[shares[i].segment], shares[i].contribution, error);
+			return_part(fcinfo, i + 1, &division->segments[shares[i].place], shares[i].contribution, error);
 		else
 			rest += shares[i].contribution;
 	}

@@ -22,13 +22,6 @@
 
 PG_FUNCTION_INFO_V1(idla_explain_tags);
 
-/* A word and what it adds. */
-typedef struct Share
-{
-	size_t		token;
-	double		contribution;
-} Share;
-
 /* The statement's answer while it is made. */
 typedef struct Telling
 {
@@ -40,7 +33,7 @@ typedef struct Telling
 	int			top;
 	LearnWord  *words;			/* a window's */
 	double	   *contributions;
-	Share	   *shares;
+	IdlaShare *shares;
 } Telling;
 
 /* An entity: of tokens and as it is told. */
@@ -49,19 +42,6 @@ typedef struct Entity
 	LearnSpan	span;
 	LearnSpan	shown;
 } Entity;
-
-static int
-compare_shares(const void *a, const void *b)
-{
-	const Share *left = a;
-	const Share *right = b;
-	double		size_left = fabs(left->contribution);
-	double		size_right = fabs(right->contribution);
-
-	if (size_left != size_right)
-		return size_left > size_right ? -1 : 1;
-	return left->token < right->token ? -1 : left->token > right->token;
-}
 
 /* Where every token lies. */
 static LearnSpan *
@@ -113,12 +93,12 @@ put_entity(Telling *telling, const IdlaWindow *window, const Entity *entity, con
 	double		rest = 0;
 
 	for (size_t i = 0; i < window->n; i++)
-		telling->shares[i] = (Share) {.token = window->first + i,.contribution = telling->contributions[i]};
-	qsort(telling->shares, window->n, sizeof(Share), compare_shares);
+		telling->shares[i] = (IdlaShare) {.place = (int) (window->first + i),.contribution = telling->contributions[i]};
+	idla_shares_sort(telling->shares, (int) window->n);
 	for (size_t i = 0; i < window->n; i++)
 	{
 		if (i < (size_t) telling->top)
-			put_row(telling, entity, (int) i + 1, telling->shares[i].token, telling->shares[i].contribution, ends, error);
+			put_row(telling, entity, (int) i + 1, (size_t) telling->shares[i].place, telling->shares[i].contribution, ends, error);
 		else
 			rest += telling->shares[i].contribution;
 	}
@@ -199,7 +179,7 @@ idla_explain_tags(PG_FUNCTION_ARGS)
 	telling.shown = show_tokens(&tokens, array);
 	telling.words = palloc(sizeof(LearnWord) * most);
 	telling.contributions = palloc(sizeof(double) * (most + 1));
-	telling.shares = palloc(sizeof(Share) * most);
+	telling.shares = palloc(sizeof(IdlaShare) * most);
 	explain_all(&telling, spans, n, array);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);

@@ -59,6 +59,9 @@ struct IdlaWork
 
 extern IdlaWork *idla_work_open(MemoryContext parent, const char *name, uint64 seed, Size memory_limit);
 extern void idla_work_close(IdlaWork *work);
+/* dev_alloc and dev_strdup of its session, or an ERROR; NULL stays NULL. */
+extern void *idla_keep(IdlaWork *work, size_t count, size_t size);
+extern char *idla_keep_string(IdlaWork *work, const char *text);
 
 /* ---- column.c: how a source's columns become channels ---- */
 

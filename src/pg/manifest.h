@@ -18,6 +18,10 @@ extern void idla_augment_put(StringInfo out, const LearnAugment *augment);
 
 /* ---- manifest_read.c ---- */
 
+/* How many targets a text names: commas stand between them. */
+extern int	idla_count_names(const char *text);
+/* An array of low to high numbers, *n of them, in the model's memory. */
+extern double *idla_json_keep_doubles(IdlaModel *model, JsonbContainer *object, const char *key, int low, int high, int *n);
 /*
  * idla_manifest_read of an image that others may have written anew, in another order and with more metadata. Returns what
  * idla_weights_write makes of it; the digest must be that of those bytes.

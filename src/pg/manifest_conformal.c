@@ -58,37 +58,6 @@ idla_conformal_put(StringInfo out, const LearnConformal *conformal)
 
 /* ---- reading ---- */
 
-static void *
-keep(IdlaModel *model, size_t count, size_t size)
-{
-	void	   *block = dev_alloc(model->work->session, Max(count, 1), size);
-
-	if (block == NULL)
-		idla_raise(model->work);
-	return block;
-}
-
-static char *
-keep_string(IdlaModel *model, const char *text)
-{
-	char	   *copy = dev_strdup(model->work->session, text);
-
-	if (copy == NULL)
-		idla_raise(model->work);
-	return copy;
-}
-
-static double *
-keep_doubles(IdlaModel *model, JsonbContainer *object, const char *key, int low, int high, int *n)
-{
-	JsonbValue *values = idla_json_array(object, key, low, high, n);
-	double	   *doubles = keep(model, (size_t) *n, sizeof(double));
-
-	for (int i = 0; i < *n; i++)
-		doubles[i] = idla_json_double_of(&values[i], key);
-	return doubles;
-}
-
 static void
 read_table(IdlaModel *model, JsonbContainer *object, LearnScoreTable *table)
 {
@@ -96,7 +65,7 @@ read_table(IdlaModel *model, JsonbContainer *object, LearnScoreTable *table)
 
 	JsonbValue *values = idla_json_array(object, "scores", 1, LEARN_CONFORMAL_MOST_KNOTS, &table->n_knots);
 
-	table->knots = keep(model, (size_t) table->n_knots, sizeof(float));
+	table->knots = idla_keep(model->work, (size_t) table->n_knots, sizeof(float));
 	table->n = (uint64) rows;
 	if (table->n_knots > rows)
 		idla_corrupt("%lld rows have %d conformal scores", (long long) rows, table->n_knots);
@@ -115,8 +84,8 @@ read_spread(IdlaModel *model, JsonbContainer *object, LearnSpread *spread)
 {
 	int			n;
 
-	spread->at = keep_doubles(model, object, "at", 1, LEARN_CONFORMAL_MOST_KNOTS, &spread->n);
-	spread->spread = keep_doubles(model, object, "spread", spread->n, spread->n, &n);
+	spread->at = idla_json_keep_doubles(model, object, "at", 1, LEARN_CONFORMAL_MOST_KNOTS, &spread->n);
+	spread->spread = idla_json_keep_doubles(model, object, "spread", spread->n, spread->n, &n);
 	for (int i = 0; i < n; i++)
 		if (spread->spread[i] <= 0 || (i > 0 && spread->at[i] <= spread->at[i - 1]))
 			idla_corrupt("Spreads are not positive, or their places do not ascend");
@@ -128,10 +97,10 @@ read_groups(IdlaModel *model, JsonbContainer *object, LearnConformal *conformal)
 	JsonbValue *values = idla_json_array(object, "groups", 0, LEARN_CONFORMAL_MOST_GROUPS, &conformal->n_groups);
 	char	   *by = idla_json_string(object, "by", conformal->n_groups > 0);
 
-	conformal->by = by == NULL ? NULL : keep_string(model, by);
-	conformal->groups = keep(model, (size_t) conformal->n_groups, sizeof(char *));
+	conformal->by = by == NULL ? NULL : idla_keep_string(model->work, by);
+	conformal->groups = idla_keep(model->work, (size_t) conformal->n_groups, sizeof(char *));
 	for (int i = 0; i < conformal->n_groups; i++)
-		conformal->groups[i] = keep_string(model, idla_json_string_of(&values[i], "groups"));
+		conformal->groups[i] = idla_keep_string(model->work, idla_json_string_of(&values[i], "groups"));
 }
 
 void
@@ -153,20 +122,20 @@ idla_conformal_manifest(IdlaModel *model, JsonbContainer *root)
 	score = learn_name_find(learn_conformal_score_names, word);
 	if (score < 0 || !learn_conformal_fits(learn->task, (LearnConformalScore) score))
 		idla_corrupt("Key \"score\" is \"%s\", which does not fit the task", word);
-	conformal = keep(model, 1, sizeof(LearnConformal));
+	conformal = idla_keep(model->work, 1, sizeof(LearnConformal));
 	conformal->score = (LearnConformalScore) score;
 	conformal->n_targets = learn->task == LEARN_REGRESSION ? learn->n_targets : 1;
 	read_groups(model, object, conformal);
 	if (conformal->score == LEARN_CONFORMAL_SCALED)
 	{
 		values = idla_json_array(object, "spreads", conformal->n_targets, conformal->n_targets, &n);
-		conformal->spreads = keep(model, (size_t) n, sizeof(LearnSpread));
+		conformal->spreads = idla_keep(model->work, (size_t) n, sizeof(LearnSpread));
 		for (int i = 0; i < n; i++)
 			read_spread(model, idla_json_object_of(&values[i], "spreads"), &conformal->spreads[i]);
 	}
 	n = (1 + conformal->n_groups) * conformal->n_targets;
 	values = idla_json_array(object, "tables", n, n, &n);
-	conformal->tables = keep(model, (size_t) n, sizeof(LearnScoreTable));
+	conformal->tables = idla_keep(model->work, (size_t) n, sizeof(LearnScoreTable));
 	for (int i = 0; i < n; i++)
 		read_table(model, idla_json_object_of(&values[i], "tables"), &conformal->tables[i]);
 	model->learn.conformal = conformal;

@@ -21,16 +21,6 @@ const char *const idla_lexicon_keys[LEARN_TABLES] = {
 	"words", "letters", "prefix2", "prefix3", "prefix4", "suffix2", "suffix3", "suffix4"
 };
 
-static void *
-keep(IdlaModel *model, size_t count, size_t size)
-{
-	void	   *block = dev_alloc(model->work->session, count, size);
-
-	if (block == NULL)
-		idla_raise(model->work);
-	return block;
-}
-
 static void
 read_sizes(JsonbContainer *object, const char *key, int n, size_t *sizes)
 {
@@ -46,7 +36,7 @@ read_floats(IdlaModel *model, JsonbContainer *object, const char *key, size_t n)
 {
 	int			found;
 	JsonbValue *values = idla_json_array(object, key, (int) n, (int) n, &found);
-	float	   *floats = keep(model, n, sizeof(float));
+	float	   *floats = idla_keep(model->work, n, sizeof(float));
 
 	for (size_t i = 0; i < n; i++)
 	{
@@ -213,7 +203,7 @@ read_views(IdlaModel *model, JsonbContainer *root)
 	if (idla_json_find(root, "views") == NULL)
 		return;
 	model->learn.n_views = (int) idla_json_integer(root, "views", 2, MOST_VIEWS);
-	augment = keep(model, 1, sizeof(LearnAugment));
+	augment = idla_keep(model->work, 1, sizeof(LearnAugment));
 	model->learn.augment = augment;
 	kinds = idla_json_find(root, "view_ranges");
 	if (kinds == NULL)
@@ -237,7 +227,7 @@ idla_fields_read(IdlaModel *model, JsonbContainer *root)
 	if (idla_json_find(root, "fields") != NULL)
 	{
 		values = idla_json_array(root, "fields", 1, model->columns.n, &learn->n_fields);
-		learn->fields = keep(model, (size_t) learn->n_fields, sizeof(LearnField));
+		learn->fields = idla_keep(model->work, (size_t) learn->n_fields, sizeof(LearnField));
 		for (int i = 0; i < learn->n_fields; i++)
 			read_field(model, idla_json_object_of(&values[i], "fields"), i);
 	}

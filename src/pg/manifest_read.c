@@ -22,29 +22,6 @@
 #define MAX_NETS 1024
 #define MAX_LAYERS_TEXT 10000
 
-static void *
-keep(IdlaModel *model, size_t count, size_t size)
-{
-	void	   *block = dev_alloc(model->work->session, Max(count, 1), size);
-
-	if (block == NULL)
-		idla_raise(model->work);
-	return block;
-}
-
-static char *
-keep_string(IdlaModel *model, const char *text)
-{
-	char	   *copy;
-
-	if (text == NULL)
-		return NULL;
-	copy = dev_strdup(model->work->session, text);
-	if (copy == NULL)
-		idla_raise(model->work);
-	return copy;
-}
-
 static int
 find_name(const char *const *names, JsonbContainer *object, const char *key)
 {
@@ -60,18 +37,18 @@ static char **
 keep_strings(IdlaModel *model, JsonbContainer *object, const char *key, int low, int high, int *n)
 {
 	JsonbValue *values = idla_json_array(object, key, low, high, n);
-	char	  **strings = keep(model, (size_t) *n, sizeof(char *));
+	char	  **strings = idla_keep(model->work, (size_t) *n, sizeof(char *));
 
 	for (int i = 0; i < *n; i++)
-		strings[i] = keep_string(model, idla_json_string_of(&values[i], key));
+		strings[i] = idla_keep_string(model->work, idla_json_string_of(&values[i], key));
 	return strings;
 }
 
-static double *
-keep_doubles(IdlaModel *model, JsonbContainer *object, const char *key, int low, int high, int *n)
+double *
+idla_json_keep_doubles(IdlaModel *model, JsonbContainer *object, const char *key, int low, int high, int *n)
 {
 	JsonbValue *values = idla_json_array(object, key, low, high, n);
-	double	   *doubles = keep(model, (size_t) *n, sizeof(double));
+	double	   *doubles = idla_keep(model->work, (size_t) *n, sizeof(double));
 
 	for (int i = 0; i < *n; i++)
 		doubles[i] = idla_json_double_of(&values[i], key);
@@ -112,20 +89,20 @@ read_columns(IdlaModel *model, JsonbContainer *root)
 	JsonbValue *values = idla_json_array(root, "columns", 1, MAX_COLUMNS, &columns->n);
 	int64		n_channels = 0;
 
-	columns->columns = keep(model, (size_t) columns->n, sizeof(IdlaColumn));
-	model->learn.columns = keep(model, (size_t) columns->n, sizeof(char *));
+	columns->columns = idla_keep(model->work, (size_t) columns->n, sizeof(IdlaColumn));
+	model->learn.columns = idla_keep(model->work, (size_t) columns->n, sizeof(char *));
 	model->learn.n_columns = columns->n;
 	for (int i = 0; i < columns->n; i++)
 	{
 		JsonbContainer *object = idla_json_object_of(&values[i], "columns");
 		IdlaColumn *column = &columns->columns[i];
 
-		column->name = keep_string(model, idla_json_string(object, "name", true));
-		column->type_name = keep_string(model, idla_json_string(object, "type", true));
+		column->name = idla_keep_string(model->work, idla_json_string(object, "name", true));
+		column->type_name = idla_keep_string(model->work, idla_json_string(object, "type", true));
 		column->type = find_builtin_type(column->type_name);
 		column->kind = (IdlaKind) idla_json_integer(object, "kind", IDLA_NUMBER, IDLA_SUMMARY);
 		column->field = -1;
-		column->reference = keep_string(model, idla_json_string(object, "reference", false));
+		column->reference = idla_keep_string(model->work, idla_json_string(object, "reference", false));
 		if (column->kind == IDLA_ARRAY)
 			column->array_length = (int) idla_json_integer(object, "length", 1, MAX_INPUTS);
 		if (column->kind == IDLA_SUMMARY)
@@ -156,7 +133,7 @@ read_number_channel(IdlaModel *model, JsonbContainer *object, LearnChannel *chan
 	{
 		JsonbValue *values = idla_json_array(object, "quantiles", 2, 1000000, &channel->n_quantiles);
 
-		channel->quantiles = keep(model, (size_t) channel->n_quantiles, sizeof(float));
+		channel->quantiles = idla_keep(model->work, (size_t) channel->n_quantiles, sizeof(float));
 		for (int i = 0; i < channel->n_quantiles; i++)
 		{
 			channel->quantiles[i] = as_float(idla_json_double_of(&values[i], "quantiles"), "quantiles");
@@ -192,7 +169,7 @@ read_channel(IdlaModel *model, JsonbContainer *object, const IdlaColumn *column,
 {
 	LearnModel *learn = &model->learn;
 
-	channel->name = keep_string(model, idla_channel_name(column, part));
+	channel->name = idla_keep_string(model->work, idla_channel_name(column, part));
 	channel->kind = column->kind == IDLA_CATEGORY ? LEARN_CATEGORY : LEARN_NUMBER;
 	channel->use = (LearnUse) idla_json_integer(object, "use", LEARN_USE_AUTO, LEARN_USE_EMPTY);
 	channel->scaling = (LearnScaling) find_name(learn_scaling_names, object, "scaling");
@@ -232,7 +209,7 @@ read_channels(IdlaModel *model, JsonbContainer *root)
 	learn->n_numbers = (size_t) idla_json_integer(root, "n_numbers", 0, 2 * MAX_INPUTS);
 	learn->n_codes = (size_t) idla_json_integer(root, "n_codes", 0, MAX_INPUTS);
 	values = idla_json_array(root, "channels", columns->n_channels, columns->n_channels, &n);
-	columns->channels = keep(model, (size_t) n, sizeof(LearnChannel));
+	columns->channels = idla_keep(model->work, (size_t) n, sizeof(LearnChannel));
 	numbers = palloc0(learn->n_numbers + 1);
 	codes = palloc0(learn->n_codes + 1);
 	for (int i = 0; i < columns->n; i++)
@@ -276,18 +253,17 @@ read_hazard(IdlaModel *model, JsonbContainer *root)
 	LearnModel *learn = &model->learn;
 	int			n;
 
-	learn->hazard_time = keep_doubles(model, root, "hazard_time", 0, 100000000, &learn->n_hazard);
-	learn->hazard = keep_doubles(model, root, "hazard", learn->n_hazard, learn->n_hazard, &n);
+	learn->hazard_time = idla_json_keep_doubles(model, root, "hazard_time", 0, 100000000, &learn->n_hazard);
+	learn->hazard = idla_json_keep_doubles(model, root, "hazard", learn->n_hazard, learn->n_hazard, &n);
 	for (int i = 1; i < n; i++)
 		if (learn->hazard_time[i] < learn->hazard_time[i - 1] || learn->hazard[i] < learn->hazard[i - 1])
 			idla_corrupt("The baseline hazard does not ascend");
-	model->time_column = keep_string(model, idla_json_string(root, "time_column", true));
-	model->event_column = keep_string(model, idla_json_string(root, "event_column", true));
+	model->time_column = idla_keep_string(model->work, idla_json_string(root, "time_column", true));
+	model->event_column = idla_keep_string(model->work, idla_json_string(root, "event_column", true));
 }
 
-/* Several targets are one text with commas between their names. */
-static int
-count_names(const char *text)
+int
+idla_count_names(const char *text)
 {
 	int			n = 1;
 
@@ -302,21 +278,22 @@ read_answers(IdlaModel *model, JsonbContainer *root)
 	LearnModel *learn = &model->learn;
 	int			n;
 
-	model->target = keep_string(model, idla_json_string(root, "target", true));
-	model->entity = keep_string(model, idla_json_string(root, "entity", false));
-	model->position = keep_string(model, idla_json_string(root, "position", false));
+	model->target = idla_keep_string(model->work, idla_json_string(root, "target", true));
+	model->entity = idla_keep_string(model->work, idla_json_string(root, "entity", false));
+	model->position = idla_keep_string(model->work, idla_json_string(root, "position", false));
 	learn->n_targets = (int) idla_json_integer(root, "n_targets", 0, MAX_COLUMNS);
 	if (learn->task == LEARN_REGRESSION || learn->task == LEARN_MULTILABEL ? learn->n_targets < 1 :
 		learn->n_targets != (learn->task == LEARN_TAGGING ? 0 : learn->task == LEARN_SURVIVAL ? 2 : 1))
 		idla_corrupt("Key \"n_targets\" does not fit the task");
-	if ((learn->task == LEARN_REGRESSION || learn->task == LEARN_MULTILABEL) && learn->n_targets > 1 && learn->n_targets != count_names(model->target))
+	if ((learn->task == LEARN_REGRESSION || learn->task == LEARN_MULTILABEL) && learn->n_targets > 1 &&
+		learn->n_targets != idla_count_names(model->target))
 		idla_corrupt("Key \"n_targets\" does not fit the target \"%s\"", model->target);
 	if (learn->task == LEARN_BINARY || learn->task == LEARN_MULTICLASS)
 		read_classes(model, root);
 	if (learn->task == LEARN_REGRESSION)
 	{
-		learn->target_mean = keep_doubles(model, root, "target_mean", learn->n_targets, learn->n_targets, &n);
-		learn->target_scale = keep_doubles(model, root, "target_scale", learn->n_targets, learn->n_targets, &n);
+		learn->target_mean = idla_json_keep_doubles(model, root, "target_mean", learn->n_targets, learn->n_targets, &n);
+		learn->target_scale = idla_json_keep_doubles(model, root, "target_scale", learn->n_targets, learn->n_targets, &n);
 	}
 	if (learn->task == LEARN_SURVIVAL)
 		read_hazard(model, root);
@@ -327,7 +304,7 @@ read_answers(IdlaModel *model, JsonbContainer *root)
 	{
 		int			outputs = (int) learn_model_outputs(learn);
 
-		learn->offset = keep_doubles(model, root, "offset", outputs, outputs, &n);
+		learn->offset = idla_json_keep_doubles(model, root, "offset", outputs, outputs, &n);
 	}
 }
 
@@ -358,7 +335,7 @@ read_net(IdlaModel *model, JsonbContainer *object, LearnNet *net)
 	network->architecture = (LearnArchitecture) find_name(learn_architecture_names, object, "architecture");
 	if (network->architecture == LEARN_AUTO)
 		idla_corrupt("A stored network has no architecture");
-	network->layers = keep_string(model, idla_json_string(object, "layers", false));
+	network->layers = idla_keep_string(model->work, idla_json_string(object, "layers", false));
 	if (network->layers != NULL && strlen(network->layers) > MAX_LAYERS_TEXT)
 		idla_corrupt("Key \"layers\" is too long");
 	network->depth = (int) idla_json_integer(object, "depth", 0, 1024);
@@ -390,7 +367,7 @@ read_net(IdlaModel *model, JsonbContainer *object, LearnNet *net)
 		network->fields = learn->fields;
 	}
 	values = idla_json_array(object, "cardinality", (int) learn->n_codes, (int) learn->n_codes, &n);
-	network->cardinality = keep(model, learn->n_codes, sizeof(int));
+	network->cardinality = idla_keep(model->work, learn->n_codes, sizeof(int));
 	for (int i = 0; i < n; i++)
 	{
 		network->cardinality[i] = (int) idla_json_integer_of(&values[i], 1, MAX_CATEGORIES + 2, "cardinality");
@@ -404,7 +381,7 @@ read_nets(IdlaModel *model, JsonbContainer *root)
 {
 	JsonbValue *values = idla_json_array(root, "nets", 1, MAX_NETS, &model->learn.n_nets);
 
-	model->learn.nets = keep(model, (size_t) model->learn.n_nets, sizeof(LearnNet));
+	model->learn.nets = idla_keep(model->work, (size_t) model->learn.n_nets, sizeof(LearnNet));
 	for (int i = 0; i < model->learn.n_nets; i++)
 		read_net(model, idla_json_object_of(&values[i], "nets"), &model->learn.nets[i]);
 }

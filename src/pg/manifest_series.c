@@ -7,37 +7,17 @@
 
 #include "series.h"
 
-static void *
-keep(IdlaModel *model, size_t count, size_t size)
-{
-	void	   *block = dev_alloc(model->work->session, count, size);
-
-	if (block == NULL)
-		idla_raise(model->work);
-	return block;
-}
-
-static char *
-keep_string(IdlaModel *model, const char *text)
-{
-	char	   *copy = text == NULL ? NULL : dev_strdup(model->work->session, text);
-
-	if (text != NULL && copy == NULL)
-		idla_raise(model->work);
-	return copy;
-}
-
 static void
 read_channels(IdlaModel *model, JsonbContainer *object, LearnSeriesPlan *plan)
 {
 	JsonbValue *values = idla_json_array(object, "channels", 1, LEARN_SERIES_MOST_CHANNELS, &plan->n_channels);
 
-	plan->channels = keep(model, (size_t) plan->n_channels, sizeof(LearnSeriesChannel));
+	plan->channels = idla_keep(model->work, (size_t) plan->n_channels, sizeof(LearnSeriesChannel));
 	for (int i = 0; i < plan->n_channels; i++)
 	{
 		JsonbContainer *channel = idla_json_object_of(&values[i], "channels");
 
-		plan->channels[i].name = keep_string(model, idla_json_string(channel, "name", true));
+		plan->channels[i].name = idla_keep_string(model->work, idla_json_string(channel, "name", true));
 		if (strlen(plan->channels[i].name) >= NAMEDATALEN)
 			idla_corrupt("Channel \"%s\" has too long a name", plan->channels[i].name);
 		plan->channels[i].n = (uint64_t) idla_json_integer(channel, "n", 0, PG_INT64_MAX);
@@ -105,13 +85,13 @@ idla_series_manifest(IdlaModel *model, JsonbContainer *root)
 	{
 		JsonbContainer *object = idla_json_object_of(value, "series");
 
-		series = keep(model, 1, sizeof(IdlaSeries));
-		series->entity = keep_string(model, idla_json_string(object, "entity", true));
-		series->time = keep_string(model, idla_json_string(object, "time", true));
-		series->label_at = keep_string(model, idla_json_string(object, "label_at", false));
-		series->value = keep_string(model, idla_json_string(object, "value", false));
-		series->name = keep_string(model, idla_json_string(object, "name", false));
-		series->field = keep_string(model, idla_json_string(object, "field", false));
+		series = idla_keep(model->work, 1, sizeof(IdlaSeries));
+		series->entity = idla_keep_string(model->work, idla_json_string(object, "entity", true));
+		series->time = idla_keep_string(model->work, idla_json_string(object, "time", true));
+		series->label_at = idla_keep_string(model->work, idla_json_string(object, "label_at", false));
+		series->value = idla_keep_string(model->work, idla_json_string(object, "value", false));
+		series->name = idla_keep_string(model->work, idla_json_string(object, "name", false));
+		series->field = idla_keep_string(model->work, idla_json_string(object, "field", false));
 		if ((series->value == NULL) != (series->name == NULL))
 			idla_corrupt("The series has a name without a value, or the other way round");
 		series->clock = (IdlaClock) idla_json_integer(object, "clock", IDLA_CLOCK_NUMBER, IDLA_CLOCK_INTERVAL);

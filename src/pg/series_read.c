@@ -263,26 +263,6 @@ order_passed(Planning *planning)
 
 /* ---- the series ---- */
 
-static void *
-keep(IdlaWork *work, size_t count, size_t size)
-{
-	void	   *block = dev_alloc(work->session, count, size);
-
-	if (block == NULL)
-		idla_raise(work);
-	return block;
-}
-
-static char *
-keep_string(IdlaWork *work, const char *text)
-{
-	char	   *copy = text == NULL ? NULL : dev_strdup(work->session, text);
-
-	if (text != NULL && copy == NULL)
-		idla_raise(work);
-	return copy;
-}
-
 static void
 check_channels(const Planning *planning, char **names, int n)
 {
@@ -351,24 +331,24 @@ make_series(Planning *planning, char **names, int n)
 {
 	const IdlaOptions *options = planning->options;
 	IdlaWork   *work = planning->work;
-	IdlaSeries *series = keep(work, 1, sizeof(IdlaSeries));
+	IdlaSeries *series = idla_keep(work, 1, sizeof(IdlaSeries));
 	int			time = find_attribute(planning->source, options->series_time);
 
 	check_channels(planning, names, n);
-	series->entity = keep_string(work, options->entity);
-	series->time = keep_string(work, options->series_time);
-	series->label_at = keep_string(work, options->label_at);
-	series->value = keep_string(work, options->series_value);
-	series->name = keep_string(work, options->series_name);
+	series->entity = idla_keep_string(work, options->entity);
+	series->time = idla_keep_string(work, options->series_time);
+	series->label_at = idla_keep_string(work, options->label_at);
+	series->value = idla_keep_string(work, options->series_value);
+	series->name = idla_keep_string(work, options->series_name);
 	series->use = (IdlaSeriesUse) options->series_use;
 	series->clock = idla_clock_of(series->time, getBaseType(TupleDescAttr(planning->source, time)->atttypid));
 	series->plan.n_channels = n;
-	series->plan.channels = keep(work, (size_t) n, sizeof(LearnSeriesChannel));
+	series->plan.channels = idla_keep(work, (size_t) n, sizeof(LearnSeriesChannel));
 	for (int i = 0; i < n; i++)
-		series->plan.channels[i].name = keep_string(work, names[i]);
+		series->plan.channels[i].name = idla_keep_string(work, names[i]);
 	set_window(planning, series);
 	if (series->use != IDLA_USE_SUMMARY)
-		series->field = keep_string(work, field_name(planning, &series->plan));
+		series->field = idla_keep_string(work, field_name(planning, &series->plan));
 	idla_series_check(series, work);
 	return series;
 }

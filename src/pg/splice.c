@@ -65,6 +65,22 @@ kinds(List *calls)
 	return list;
 }
 
+/* A target list that hands on all columns of `varno`, which are these expressions. */
+static List *
+stand_ins(int varno, List *expressions)
+{
+	List	   *list = NIL;
+	ListCell   *cell;
+	AttrNumber	n = 0;
+
+	foreach(cell, expressions)
+	{
+		list = lappend(list, makeTargetEntry((Expr *) idla_stand_in(varno, n, lfirst(cell)), (AttrNumber) (n + 1), NULL, false));
+		n++;
+	}
+	return list;
+}
+
 /* The node itself; what it hands on is the caller's to say. `columns` are described, from 1 on, as the node below has them. */
 static CustomScan *
 make_batch(Splicing *splicing, Plan *below, List *columns, List *calls)
@@ -72,7 +88,7 @@ make_batch(Splicing *splicing, Plan *below, List *columns, List *calls)
 	CustomScan *scan = makeNode(CustomScan);
 	Plan	   *plan = &scan->scan.plan;
 	ListCell   *cell;
-	int			n = 0;
+	int			n = list_length(columns);
 
 	plan->startup_cost = below->startup_cost;
 	plan->total_cost = below->total_cost;
@@ -86,12 +102,7 @@ make_batch(Splicing *splicing, Plan *below, List *columns, List *calls)
 	plan->extParam = bms_copy(below->extParam);
 	plan->allParam = bms_copy(below->allParam);
 	scan->methods = &idla_batch_scan_methods;
-	foreach(cell, columns)
-	{
-		n++;
-		scan->custom_scan_tlist = lappend(scan->custom_scan_tlist,
-										  makeTargetEntry((Expr *) idla_stand_in(OUTER_VAR, n - 1, lfirst(cell)), (AttrNumber) n, NULL, false));
-	}
+	scan->custom_scan_tlist = stand_ins(OUTER_VAR, columns);
 	foreach(cell, calls)
 	{
 		n++;
@@ -169,72 +180,117 @@ target_list(List *expressions)
 	return list;
 }
 
-/* Splits a node's conditions into those with a call of these and the others. */
-static void
-split_conditions(List *conditions, List *calls, List **with, List **without)
+/* The calls of an expression that may be batched, but for those whose answers are among the columns already. */
+static List *
+new_calls(Node *expression, List *columns)
 {
+	IdlaCollecting	collecting = {0};
+	List	   *calls = NIL;
 	ListCell   *cell;
 
-	*with = *without = NIL;
-	foreach(cell, conditions)
+	idla_calls_collect(expression, &collecting);
+	foreach(cell, collecting.calls)
 	{
-		IdlaCollecting	collecting = {0};
-		bool		any = false;
-		ListCell   *call;
-
-		idla_calls_collect(lfirst(cell), &collecting);
-		foreach(call, collecting.calls)
-			any = any || idla_expression_find(calls, lfirst(call)) >= 0;
-		if (any)
-			*with = lappend(*with, lfirst(cell));
-		else
-			*without = lappend(*without, lfirst(cell));
+		if (idla_expression_find(columns, lfirst(cell)) < 0)
+			calls = lappend(calls, lfirst(cell));
 	}
+	return calls;
+}
+
+/* What a node would have evaluated, and how far that is done. */
+typedef struct Stack
+{
+	Plan	   *top;
+	List	   *columns;		/* what it hands on, as the node's expressions say it: its input, and answers */
+	List	   *conditions;		/* yet to be evaluated, in this order */
+	List	   *targets;		/* to be evaluated for rows that fulfil all of them */
+	bool		whole;			/* all of that is done */
+} Stack;
+
+/* The first condition and those after it that need no further answers. */
+static List *
+take_conditions(Stack *stack, List *known)
+{
+	List	   *taken = NIL;
+
+	while (stack->conditions != NIL && (taken == NIL || new_calls(linitial(stack->conditions), known) == NIL))
+	{
+		taken = lappend(taken, linitial(stack->conditions));
+		stack->conditions = list_delete_first(stack->conditions);
+	}
+	return taken;
+}
+
+/*
+ * One more batch node: with the answers that the next condition needs, or the target list when there is none left. Answers for
+ * what comes after a condition are asked for rows that fulfil it alone, in the node above.
+ */
+static void
+stack_batch(Splicing *splicing, Stack *stack)
+{
+	IdlaRewriting	rewriting = {.varno = INDEX_VAR,.columns = stack->columns};
+	Bitmapset  *carried = NULL;
+	int			n = list_length(stack->columns);
+	List	   *known;
+	List	   *conditions;
+	CustomScan *scan;
+	Plan	   *batch;
+
+	rewriting.calls = new_calls(stack->conditions != NIL ? linitial(stack->conditions) : (Node *) stack->targets, stack->columns);
+	known = list_concat_copy(stack->columns, rewriting.calls);
+	conditions = take_conditions(stack, known);
+	scan = make_batch(splicing, stack->top, stack->columns, rewriting.calls);
+	batch = &scan->scan.plan;
+	batch->qual = (List *) idla_calls_rewrite((Node *) conditions, &rewriting);
+	note_column((Node *) batch->qual, &carried);
+	note_column(idla_calls_rewrite((Node *) stack->targets, &rewriting), &carried);
+	note_column(idla_calls_rewrite((Node *) stack->conditions, &rewriting), &carried);
+	if (stack->conditions == NIL && new_calls((Node *) stack->targets, known) == NIL)
+	{
+		batch->targetlist = (List *) idla_calls_rewrite((Node *) stack->targets, &rewriting);
+		stack->whole = true;
+	}
+	else
+		batch->targetlist = stand_ins(INDEX_VAR, known);
+	scan->custom_private = list_make3(list_make1_int(n), integers(carried, n), kinds(rewriting.calls));
+	stack->columns = known;
+	stack->top = batch;
 }
 
 static Plan *
 splice_above(Splicing *splicing, Plan *plan)
 {
-	IdlaCollecting	collecting = {0};
-	IdlaRewriting	rewriting = {.varno = INDEX_VAR};
-	Bitmapset  *carried = NULL;
-	List	   *with;
-	List	   *without;
+	Stack		stack = {.top = plan,.targets = plan->targetlist};
+	IdlaRewriting	gathering = {0};
+	List	   *first = NIL;
 	List	   *all;
-	CustomScan *scan;
-	Plan	   *batch;
 	ListCell   *cell;
 
-	idla_calls_collect((Node *) plan->targetlist, &collecting);
+	/* Conditions keep their order: what a view hides is hidden before a condition of the query sees it. */
 	foreach(cell, plan->qual)
-		idla_calls_collect(lfirst(cell), &collecting);
-	if (collecting.calls == NIL)
+	{
+		if (stack.conditions == NIL && new_calls(lfirst(cell), NIL) == NIL)
+			first = lappend(first, lfirst(cell));
+		else
+			stack.conditions = lappend(stack.conditions, lfirst(cell));
+	}
+	if (stack.conditions == NIL && new_calls((Node *) stack.targets, NIL) == NIL)
 		return plan;
-	split_conditions(plan->qual, collecting.calls, &with, &without);
 
-	rewriting.calls = collecting.calls;
-	idla_columns_gather((Node *) plan->targetlist, &rewriting);
-	idla_columns_gather((Node *) with, &rewriting);
+	idla_columns_gather((Node *) stack.targets, &gathering);
+	idla_columns_gather((Node *) stack.conditions, &gathering);
 	/* Of groups and windows: what is inside is evaluated when the row is read. */
-	if (contain_volatile_functions((Node *) rewriting.columns))
+	if (contain_volatile_functions((Node *) gathering.columns))
 		return plan;
-	all = whole_table(splicing, plan, rewriting.columns);
-	if (all != NIL)
-		rewriting.columns = all;
-
-	scan = make_batch(splicing, plan, rewriting.columns, rewriting.calls);
-	batch = &scan->scan.plan;
-	batch->targetlist = (List *) idla_calls_rewrite((Node *) plan->targetlist, &rewriting);
-	batch->qual = (List *) idla_calls_rewrite((Node *) with, &rewriting);
-	batch->initPlan = plan->initPlan;
+	all = whole_table(splicing, plan, gathering.columns);
+	stack.columns = all != NIL ? all : gathering.columns;
+	plan->targetlist = target_list(stack.columns);
+	plan->qual = first;
+	while (!stack.whole)
+		stack_batch(splicing, &stack);
+	stack.top->initPlan = plan->initPlan;
 	plan->initPlan = NIL;
-	plan->targetlist = target_list(rewriting.columns);
-	plan->qual = without;
-	note_column((Node *) batch->targetlist, &carried);
-	note_column((Node *) batch->qual, &carried);
-	scan->custom_private = list_make3(list_make1_int(list_length(rewriting.columns)),
-									  integers(carried, list_length(rewriting.columns)), kinds(rewriting.calls));
-	return batch;
+	return stack.top;
 }
 
 /* ---- below an aggregate ---- */

@@ -20,7 +20,7 @@ extern bool idla_calls_collect(Node *node, IdlaCollecting *collecting);
 typedef struct IdlaRewriting
 {
 	List	   *calls;
-	List	   *columns;		/* expressions of the node below, found by equal */
+	List	   *columns;		/* expressions that the node below hands on, found by equal; answers may be among them */
 	int			varno;			/* of what stands in place of a column */
 	bool		aggregates;		/* calls are inside aggregates, and columns stay */
 } IdlaRewriting;

@@ -213,8 +213,13 @@ idla_calls_rewrite(Node *node, IdlaRewriting *rewriting)
 	call = is_call(node) ? idla_expression_find(rewriting->calls, node) : -1;
 	if (call >= 0)
 		return (Node *) idla_stand_in(rewriting->varno, list_length(rewriting->columns) + call, node);
-	if (is_leaf(node) && !rewriting->aggregates)
-		return (Node *) idla_stand_in(rewriting->varno, idla_expression_find(rewriting->columns, node), node);
+	if ((is_leaf(node) || is_call(node)) && !rewriting->aggregates)
+	{
+		int			column = idla_expression_find(rewriting->columns, node);
+
+		if (column >= 0)
+			return (Node *) idla_stand_in(rewriting->varno, column, node);
+	}
 	return expression_tree_mutator(node, idla_calls_rewrite, rewriting);
 }
 

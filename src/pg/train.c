@@ -127,16 +127,6 @@ open_work(const char *name, const IdlaOptions *options)
 	return work;
 }
 
-static void *
-allocate(IdlaWork *work, size_t count, size_t size)
-{
-	void	   *block = dev_alloc(work->session, count, size);
-
-	if (block == NULL)
-		idla_raise(work);
-	return block;
-}
-
 static void
 name_columns(IdlaTraining *run)
 {
@@ -155,7 +145,7 @@ name_columns(IdlaTraining *run)
 	run->options->network.task = learn->task;
 	run->options->training.tabular = model->columns.series != NULL && model->columns.series->use == IDLA_USE_BOTH;
 	learn->n_columns = model->columns.n;
-	learn->columns = allocate(model->work, (size_t) model->columns.n, sizeof(char *));
+	learn->columns = idla_keep(model->work, (size_t) model->columns.n, sizeof(char *));
 	for (int i = 0; i < model->columns.n; i++)
 		learn->columns[i] = model->columns.columns[i].name;
 
@@ -186,7 +176,7 @@ set_class_weights(IdlaTraining *run)
 				 errmsg("option \"class_weights\" is for classes, and the task is \"%s\"", learn_task_names[learn->task])));
 	if (options->n_class_weights == 0)
 		return;
-	weights = allocate(run->model->work, (size_t) learn->n_classes, sizeof(double));
+	weights = idla_keep(run->model->work, (size_t) learn->n_classes, sizeof(double));
 	for (int i = 0; i < learn->n_classes; i++)
 		weights[i] = 1;
 	for (int i = 0; i < options->n_class_weights; i++)
@@ -250,8 +240,8 @@ prepare(IdlaTraining *run)
 						 "keep one all the same with the option columns => {\"name\": \"keep\"}.")));
 	if (learn->task == LEARN_REGRESSION)
 	{
-		learn->target_mean = allocate(work, (size_t) learn->n_targets, sizeof(double));
-		learn->target_scale = allocate(work, (size_t) learn->n_targets, sizeof(double));
+		learn->target_mean = idla_keep(work, (size_t) learn->n_targets, sizeof(double));
+		learn->target_scale = idla_keep(work, (size_t) learn->n_targets, sizeof(double));
 		idla_check(work, learn_fit_targets(dataset, learn->target_mean, learn->target_scale));
 	}
 	idla_check(work, learn_dataset_encode(dataset));

@@ -119,3 +119,23 @@ idla_work_close(IdlaWork *work)
 {
 	MemoryContextDelete(work->context);
 }
+
+void *
+idla_keep(IdlaWork *work, size_t count, size_t size)
+{
+	void	   *block = dev_alloc(work->session, Max(count, 1), size);
+
+	if (block == NULL)
+		idla_raise(work);
+	return block;
+}
+
+char *
+idla_keep_string(IdlaWork *work, const char *text)
+{
+	char	   *copy = text == NULL ? NULL : dev_strdup(work->session, text);
+
+	if (text != NULL && copy == NULL)
+		idla_raise(work);
+	return copy;
+}

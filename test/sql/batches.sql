@@ -136,6 +136,21 @@ SELECT nextval('counted');
 SELECT compare($$SELECT idla_predict('grade', q, output => 'mild') FROM (SELECT 100 * idla_predict('sick', p) AS age, sex, pressure FROM patients p) q$$);
 SELECT compare($$SELECT id, idla_predict('sick', p) + (SELECT count(*) FROM wards w WHERE w.ward < p.ward) FROM patients p$$);
 
+-- conditions keep their order: nothing is asked about rows that an earlier one leaves out, and what a view hides stays hidden
+CREATE TABLE some_odd AS SELECT id, age, sex, pressure, CASE WHEN id = 20 THEN ARRAY[1.0::real] ELSE labs END AS labs FROM patients WHERE id <= 100;
+SELECT compare($$SELECT idla_predict('sick', o) FROM some_odd o WHERE (idla_predict('grade', o, output => 'mild') >= 0) <> (id = 20)$$);
+SELECT compare($$SELECT id FROM some_odd o WHERE (idla_predict('grade', o, output => 'mild') >= 0) <> (id = 20) AND idla_predict('sick', o) * 2 + 1 > 0 AND length(idla_classify('sick', o)) * 2 + 1 > 0$$);
+SELECT compare($$SELECT id, idla_predict('grade', o, output => 'none') AS n FROM some_odd o WHERE (idla_predict('grade', o, output => 'mild') >= 0) <> (id = 20) AND idla_predict('sick', o) * 2 + 1 < 4$$);
+SELECT compare($$SELECT count(*) FROM wards w WHERE EXISTS (SELECT FROM patients p WHERE p.ward = w.ward AND idla_predict('sick', p) > 2)$$);
+CREATE FUNCTION looks_at(id int) RETURNS boolean LANGUAGE plpgsql STABLE COST 0.0001 AS $$
+BEGIN
+	RAISE INFO 'sees patient %', id;
+	RETURN true;
+END $$;
+CREATE VIEW hidden WITH (security_barrier) AS SELECT * FROM patients p WHERE idla_classify('sick', p) = 'nobody';
+EXPLAIN (COSTS OFF) SELECT count(*) FROM hidden WHERE looks_at(id);
+SELECT count(*) FROM hidden WHERE looks_at(id);
+
 -- prepared, with the model as a parameter and a generic plan; NULL for a model
 SET plan_cache_mode = force_generic_plan;
 PREPARE risks(regclass, int) AS SELECT sum(idla_predict($1, p)) FROM patients p WHERE ward = $2;
