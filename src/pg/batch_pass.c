@@ -22,8 +22,7 @@ idla_pass_find(IdlaBatchState *state, const IdlaCall *parts)
 	{
 		IdlaPass *pass = lfirst(cell);
 
-		if (equal(parts->model, pass->parts.model) && equal(parts->version, pass->parts.version) &&
-			equal(parts->names, pass->parts.names) && equal(parts->columns, pass->parts.columns))
+		if (idla_support_share(parts, &pass->parts))
 			return pass;
 	}
 	return NULL;

@@ -127,6 +127,8 @@ typedef struct IdlaCall
 extern int	idla_support_kind(const FuncExpr *call);
 /* The parts of such a call; false when they are not what they should be. */
 extern bool idla_support_parse(const FuncExpr *call, IdlaAnswerKind kind, IdlaCall *parts);
+/* Do they ask the same version about the same columns? Then one pass through the model answers both. */
+extern bool idla_support_share(const IdlaCall *a, const IdlaCall *b);
 /* Did a call become one whose columns are known since the last idla_support_forget? */
 extern bool idla_support_seen(void);
 extern void idla_support_forget(void);

@@ -197,6 +197,39 @@ new_calls(Node *expression, List *columns)
 	return calls;
 }
 
+static bool
+shares_pass(const FuncExpr *call, List *calls)
+{
+	IdlaCall	parts;
+	IdlaCall	other;
+	ListCell   *cell;
+
+	idla_support_parse(call, (IdlaAnswerKind) idla_support_kind(call), &parts);
+	foreach(cell, calls)
+	{
+		const FuncExpr *first = lfirst(cell);
+
+		if (idla_support_parse(first, (IdlaAnswerKind) idla_support_kind(first), &other) && idla_support_share(&parts, &other))
+			return true;
+	}
+	return false;
+}
+
+/* Adds calls of the expression that cost nothing more, since the pass that answers them is made for others. */
+static List *
+add_sharing(List *calls, Node *expression, List *columns)
+{
+	List	   *first = list_copy(calls);
+	ListCell   *cell;
+
+	foreach(cell, new_calls(expression, columns))
+	{
+		if (shares_pass(lfirst(cell), first))
+			calls = list_append_unique(calls, lfirst(cell));
+	}
+	return calls;
+}
+
 /* What a node would have evaluated, and how far that is done. */
 typedef struct Stack
 {
@@ -235,8 +268,12 @@ stack_batch(Splicing *splicing, Stack *stack)
 	List	   *conditions;
 	CustomScan *scan;
 	Plan	   *batch;
+	ListCell   *cell;
 
 	rewriting.calls = new_calls(stack->conditions != NIL ? linitial(stack->conditions) : (Node *) stack->targets, stack->columns);
+	foreach(cell, stack->conditions)
+		rewriting.calls = add_sharing(rewriting.calls, lfirst(cell), stack->columns);
+	rewriting.calls = add_sharing(rewriting.calls, (Node *) stack->targets, stack->columns);
 	known = list_concat_copy(stack->columns, rewriting.calls);
 	conditions = take_conditions(stack, known);
 	scan = make_batch(splicing, stack->top, stack->columns, rewriting.calls);

@@ -100,6 +100,12 @@ idla_support_parse(const FuncExpr *call, IdlaAnswerKind kind, IdlaCall *parts)
 }
 
 bool
+idla_support_share(const IdlaCall *a, const IdlaCall *b)
+{
+	return equal(a->model, b->model) && equal(a->version, b->version) && equal(a->names, b->names) && equal(a->columns, b->columns);
+}
+
+bool
 idla_support_seen(void)
 {
 	for (int kind = 0; kind < IDLA_ANSWER_KINDS; kind++)
