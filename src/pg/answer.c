@@ -128,6 +128,18 @@ require_classifier(const IdlaLoaded *loaded, const char *function)
 }
 
 double
+idla_threshold_of(const IdlaLoaded *loaded)
+{
+	double		threshold = 0.5;
+
+	if (idla_card_number(loaded->model->card, "threshold", &threshold) && !(threshold > 0 && threshold < 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the card of model \"%s\" has a threshold outside 0 and 1", model_name(loaded))));
+	return threshold;
+}
+
+double
 idla_abstain_of(const IdlaLoaded *loaded)
 {
 	double		abstain = 0;
@@ -148,12 +160,7 @@ idla_answering_create(const IdlaLoaded *loaded, IdlaAnswerKind kind, MemoryConte
 	answering->loaded = loaded;
 	answering->kind = kind;
 	answering->context = context;
-	answering->threshold = 0.5;
-	if (idla_card_number(loaded->model->card, "threshold", &answering->threshold) &&
-		!(answering->threshold > 0 && answering->threshold < 1))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("the card of model \"%s\" has a threshold outside 0 and 1", model_name(loaded))));
+	answering->threshold = idla_threshold_of(loaded);
 	answering->card_abstain = idla_abstain_of(loaded);
 	answering->output = -1;
 	if (kind == IDLA_CLASSIFY)
@@ -206,6 +213,8 @@ choose_output(IdlaAnswering *answering, const char *output)
 			   (output == NULL || strcmp(output, answering->output_name) == 0)))
 		return;
 	answering->output = -1;
+	if (answering->output_name != NULL)
+		pfree(answering->output_name);
 	answering->output_name = NULL;
 	if (output == NULL)
 	{

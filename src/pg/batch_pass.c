@@ -122,15 +122,14 @@ renew(IdlaBatchState *state, IdlaPass *pass)
 	MemoryContextSwitchTo(caller);
 }
 
-/* The version that the statement sees, and which of its outputs is wanted. */
-void
-idla_pass_prepare(IdlaBatchState *state, IdlaPass *pass)
+/* Has the pass know the version that the statement sees, unless the model is NULL. */
+static void
+find_version(IdlaBatchState *state, IdlaPass *pass)
 {
 	ExprContext *econtext = state->scan.ss.ps.ps_ExprContext;
 	bool		isnull;
 	Oid			relid;
 	int			version;
-	ListCell   *cell;
 
 	relid = DatumGetObjectId(ExecEvalExprSwitchContext(pass->model, econtext, &isnull));
 	pass->no_model = isnull;
@@ -142,17 +141,48 @@ idla_pass_prepare(IdlaBatchState *state, IdlaPass *pass)
 		pass->decoder = NULL;
 		renew(state, pass);
 	}
+}
+
+void
+idla_pass_prepare(IdlaBatchState *state, IdlaPass *pass)
+{
+	ExprContext *econtext = state->scan.ss.ps.ps_ExprContext;
+	ListCell   *cell;
+
+	find_version(state, pass);
 	foreach(cell, pass->calls)
 	{
 		IdlaBatchCall *call = lfirst(cell);
 		NullableDatum own[IDLA_MOST_OWN];
 
+		if (pass->no_model)
+			continue;
 		for (int i = 0; i < call->n_own; i++)
 			own[i].value = ExecEvalExprSwitchContext(call->own[i], econtext, &own[i].isnull);
 		idla_answering_choose(call->answering, own);
 		if (call->trial != NULL)
 			idla_answering_choose(call->trial, own);
 	}
+}
+
+/* Is it the same for the whole statement, and known before it runs? */
+static bool
+is_known(const IdlaBatchState *state, const Node *node)
+{
+	const ParamListInfo parameters = state->scan.ss.ps.state->es_param_list_info;
+
+	if (IsA(node, Const))
+		return true;
+	return IsA(node, Param) && ((const Param *) node)->paramkind == PARAM_EXTERN && parameters != NULL &&
+		((const Param *) node)->paramid <= parameters->numParams;
+}
+
+const IdlaLoaded *
+idla_pass_tell(IdlaBatchState *state, IdlaPass *pass)
+{
+	if (pass->served.loaded == NULL && is_known(state, pass->parts.model) && is_known(state, pass->parts.version))
+		find_version(state, pass);
+	return pass->served.loaded;
 }
 
 /* Values of the row that is being decoded, as pass->desc says. */
@@ -187,7 +217,7 @@ idla_pass_decode(IdlaBatchState *state, IdlaPass *pass, TupleTableSlot *slot, bo
 	{
 		econtext->ecxt_outertuple = slot;
 		for (int i = 0; i < pass->desc->natts; i++)
-			pass->values[i] = ExecEvalExprSwitchContext(pass->sources[i], econtext, &pass->isnull[i]);
+			pass->values[i] = ExecEvalExpr(pass->sources[i], econtext, &pass->isnull[i]);
 		values = pass->values;
 		isnull = pass->isnull;
 	}

@@ -120,11 +120,28 @@ seconds_since(instr_time start)
 	return INSTR_TIME_GET_DOUBLE(now);
 }
 
+/* Fields are large: fewer of their rows are kept. */
+static int
+most_rows(const IdlaBatchState *state)
+{
+	int			most = state->most;
+	ListCell   *cell;
+
+	foreach(cell, state->passes)
+	{
+		const IdlaLoaded *loaded = ((const IdlaPass *) lfirst(cell))->served.loaded;
+
+		if (loaded != NULL && loaded->model->learn.n_fields > 0)
+			most = Min(most, FIELD_ROWS);
+	}
+	return most;
+}
+
 static void
 prepare(IdlaBatchState *state)
 {
 	instr_time	start;
-	int			most = idla_batch_rows;
+	MemoryContext caller = MemoryContextSwitchTo(state->row_context);
 	ListCell   *cell;
 
 	INSTR_TIME_SET_CURRENT(start);
@@ -135,11 +152,10 @@ prepare(IdlaBatchState *state)
 		idla_pass_prepare(state, pass);
 		if (!pass->no_model && !OidIsValid(pass->use.relid))
 			idla_use_start(&pass->use, state->scan.ss.ps.state->es_query_cxt, pass->served.loaded->relid, pass->served.loaded->version);
-		if (!pass->no_model && pass->served.loaded->model->learn.n_fields > 0)
-			most = FIELD_ROWS;
 	}
 	state->counters.load += seconds_since(start);
-	state->wanted = Min(state->wanted, Min(most, state->most));
+	state->wanted = Min(state->wanted, most_rows(state));
+	MemoryContextSwitchTo(caller);
 	MemoryContextReset(state->row_context);
 }
 
@@ -473,19 +489,19 @@ shut_down(CustomScanState *node)
 static void
 explain_pass(IdlaBatchState *state, IdlaPass *pass, ExplainState *es)
 {
+	const IdlaLoaded *loaded = idla_pass_tell(state, pass);
 	const IdlaModel *model;
 	List	   *columns = NIL;
 
-	idla_pass_prepare(state, pass);
-	if (pass->no_model)
+	if (loaded == NULL)
 		return;
-	model = pass->served.loaded->model;
+	model = loaded->model;
 	for (int i = 0; i < model->columns.n; i++)
 		if (idla_column_used(&model->columns, i))
 			columns = lappend(columns, model->columns.columns[i].name);
 	ExplainOpenGroup("Model", NULL, true, es);
-	ExplainPropertyText("Model", get_rel_name(pass->served.loaded->relid), es);
-	ExplainPropertyInteger("Version", NULL, pass->served.loaded->version, es);
+	ExplainPropertyText("Model", get_rel_name(loaded->relid), es);
+	ExplainPropertyInteger("Version", NULL, loaded->version, es);
 	if (pass->served.trial != NULL)
 		idla_trial_explain(pass->served.trial, es);
 	ExplainPropertyList("Columns", columns, es);
@@ -503,7 +519,7 @@ explain(CustomScanState *node, List *ancestors, ExplainState *es)
 	foreach(cell, state->passes)
 		explain_pass(state, lfirst(cell), es);
 	ExplainCloseGroup("Models", "Models", false, es);
-	ExplainPropertyInteger("Batch Size", NULL, state->most, es);
+	ExplainPropertyInteger("Batch Size", NULL, most_rows(state), es);
 	if (!es->analyze)
 		return;
 	ExplainPropertyInteger("Predicted Rows", NULL, (int64) state->counters.rows, es);

@@ -96,6 +96,11 @@ extern IdlaPass *idla_pass_find(IdlaBatchState *state, const IdlaCall *parts);
 extern IdlaPass *idla_pass_create(IdlaBatchState *state, const IdlaCall *parts);
 /* Finds the version that the statement sees, and what the calls want of it. */
 extern void idla_pass_prepare(IdlaBatchState *state, IdlaPass *pass);
+/*
+ * The version that the pass has asked, or would ask as far as that is known before the statement runs: nothing that only a running plan
+ * can evaluate is evaluated. NULL: not known.
+ */
+extern const IdlaLoaded *idla_pass_tell(IdlaBatchState *state, IdlaPass *pass);
 /* The row's channels and copies of its fields into the pass's buffers, as row state->n; false for a bad one when `soft`. */
 extern bool idla_pass_decode(IdlaBatchState *state, IdlaPass *pass, TupleTableSlot *slot, bool soft);
 /* Answers of the state->n rows; state->bad becomes the first of them that has none, where that is an error. */

@@ -158,9 +158,8 @@ execute(const char *query)
 		elog(ERROR, "\"%s\" failed: %s", query, SPI_result_code_string(result));
 }
 
-/* What runs inside resolves nothing through the caller's search_path. */
-static int
-pin_search_path(void)
+int
+idla_pin_search_path(void)
 {
 	int			level = NewGUCNestLevel();
 
@@ -174,7 +173,7 @@ create_table(RangeVar *range)
 {
 	const char *schema = get_namespace_name(RangeVarGetCreationNamespace(range));
 	char	   *name = pstrdup(quote_qualified_identifier(schema, range->relname));
-	int			level = pin_search_path();
+	int			level = idla_pin_search_path();
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -352,7 +351,7 @@ idla_version_write(const char *name, Jsonb *card, Jsonb *manifest, const char *w
 	*in_service = first || deploy;
 	table = qualified_name(*relid);
 
-	level = pin_search_path();
+	level = idla_pin_search_path();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (deploy && !first)

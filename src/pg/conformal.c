@@ -37,7 +37,8 @@ struct IdlaConformal
 	Datum	   *set;			/* (classes) */
 	int		   *order;			/* (classes), scratch */
 	bool	   *in;				/* (classes) */
-	Oid			type;			/* of the subgroups' column in the last row */
+	int			attribute;		/* of the subgroups' column in the last row, from 0 */
+	Oid			type;			/* of that column */
 	FmgrInfo	output;
 };
 
@@ -118,6 +119,8 @@ choose_target(IdlaConformal *conformal, const char *name)
 				 errhint("Name one of %s, as in output => '%s'.", idla_list(names), names[0])));
 	}
 	conformal->target = name == NULL ? 0 : idla_output_find(model, name);
+	if (conformal->target_name != NULL)
+		pfree(conformal->target_name);
 	conformal->target_name = name == NULL ? NULL : MemoryContextStrdup(conformal->context, name);
 	conformal->chosen = true;
 }
@@ -138,6 +141,13 @@ idla_conformal_choose(IdlaConformal *conformal, const NullableDatum *own)
 
 /* ---- subgroups ---- */
 
+static bool
+is_named(TupleDesc desc, int number, const char *name)
+{
+	return number < desc->natts && !TupleDescAttr(desc, number)->attisdropped &&
+		strcmp(NameStr(TupleDescAttr(desc, number)->attname), name) == 0;
+}
+
 /* The attribute that tells the subgroup, from 1; 0 when the model tells none apart. */
 int
 idla_conformal_width(const IdlaConformal *conformal, TupleDesc desc)
@@ -147,7 +157,7 @@ idla_conformal_width(const IdlaConformal *conformal, TupleDesc desc)
 	if (by == NULL)
 		return 0;
 	for (int i = 0; i < desc->natts; i++)
-		if (!TupleDescAttr(desc, i)->attisdropped && strcmp(NameStr(TupleDescAttr(desc, i)->attname), by) == 0)
+		if (is_named(desc, i, by))
 			return i + 1;
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -159,10 +169,16 @@ idla_conformal_width(const IdlaConformal *conformal, TupleDesc desc)
 int
 idla_conformal_place(IdlaConformal *conformal, TupleDesc desc, const Datum *values, const bool *isnull)
 {
-	int			attribute = idla_conformal_width(conformal, desc) - 1;
+	int			attribute;
 	Oid			type;
 
-	if (attribute < 0 || isnull[attribute])
+	if (conformal->learned->by == NULL)
+		return 0;
+	/* Mostly where it was in the last row. */
+	if (!is_named(desc, conformal->attribute, conformal->learned->by))
+		conformal->attribute = idla_conformal_width(conformal, desc) - 1;
+	attribute = conformal->attribute;
+	if (isnull[attribute])
 		return 0;
 	type = getBaseType(TupleDescAttr(desc, attribute)->atttypid);
 	if (type != conformal->type)

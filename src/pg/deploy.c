@@ -23,6 +23,7 @@
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -38,29 +39,21 @@ find_versions(Oid relid, Snapshot snapshot, int wanted)
 {
 	IdlaTable	table;
 	IdlaVersion *versions;
-	const char **names;
 	int			n;
 	int			current = -1;
 	bool		exists = wanted < 0;
 
 	idla_table_open(&table, relid, NoLock, false);
 	versions = idla_table_versions(&table, snapshot, false, &n);
-	idla_table_close(&table);
-	names = palloc0((n + 1) * sizeof(char *));
 	for (int i = 0; i < n; i++)
 	{
-		names[i] = psprintf("%d", versions[i].version);
 		if (versions[i].in_service)
 			current = versions[i].version;
 		exists = exists || versions[i].version == wanted;
 	}
 	if (!exists)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("model \"%s\" has no version %d", get_rel_name(relid), wanted),
-				 n == 0 ? errdetail("It has no versions.") :
-				 n == 1 ? errdetail("Its only version is %s.", names[0]) :
-				 errdetail("Its versions are %s.", idla_list(names))));
+		idla_version_missing(&table, snapshot, wanted);
+	idla_table_close(&table);
 	return current;
 }
 
@@ -184,6 +177,7 @@ idla_deployment_write(Oid relid, Snapshot snapshot, int version, const char *wha
 	Jsonb	   *card = deployment_card(what, share, replaces);
 	Oid			caller;
 	int			security;
+	int			level;
 
 	if (latest.number >= PG_INT32_MAX)
 		ereport(ERROR,
@@ -192,7 +186,9 @@ idla_deployment_write(Oid relid, Snapshot snapshot, int version, const char *wha
 	/* An error restores the user with its transaction. */
 	GetUserIdAndSecContext(&caller, &security);
 	SetUserIdAndSecContext(idla_model_owner(relid), security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	level = idla_pin_search_path();
 	insert_deployment(table, version, latest.number + 1, card);
+	AtEOXact_GUC(false, level);
 	SetUserIdAndSecContext(caller, security);
 	CommandCounterIncrement();
 }

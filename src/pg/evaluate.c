@@ -9,6 +9,7 @@
  */
 #include "judging.h"
 #include "series.h"
+#include "serve.h"
 #include "tokens.h"
 
 #include <math.h>
@@ -416,8 +417,7 @@ start_judging(IdlaWork *work, IdlaLoaded *loaded, bool keep_rows)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("model \"%s\" tags texts: it has no answer for a row", get_rel_name(judging->loaded->relid)),
 				 errhint("Judge it with idla_evaluate and idla_classification_report.")));
-	judging->threshold = 0.5;
-	(void) idla_card_number(judging->loaded->model->card, "threshold", &judging->threshold);
+	judging->threshold = idla_threshold_of(judging->loaded);
 	judging->skip_bad = idla_card_text(judging->loaded->model->card, "on_bad_input") != NULL;
 
 	name_targets(judging);

@@ -172,6 +172,8 @@ extern void idla_sha256(const void *bytes, Size size, char hex[65]);
 
 #define IDLA_CHUNK_SIZE (4 * 1024 * 1024)	/* bytes of weights a row */
 
+/* What runs until AtEOXact_GUC(false, what this returns) resolves nothing through the caller's search_path. */
+extern int	idla_pin_search_path(void);
 /* InvalidOid when no such table; ERROR when the name is taken by something that is not a model (constraint idla_model). */
 extern Oid	idla_model_lookup(const char *name);
 extern bool idla_is_model(Oid relid);
@@ -239,6 +241,8 @@ extern double idla_deployment_share(const IdlaDeployment *event);
 /* Leaves an event, under the lock that version_write and idla_deploy hold; replaces below 1: nothing. */
 extern void idla_deployment_write(Oid relid, Snapshot snapshot, int version, const char *what, double share, int replaces);
 
+/* Does snapshot see that version? */
+extern bool idla_table_has(const IdlaTable *table, Snapshot snapshot, int version);
 /* One version with card and manifest; false when snapshot does not see it. */
 extern bool idla_table_version(const IdlaTable *table, Snapshot snapshot, int version, IdlaVersion *found);
 /*

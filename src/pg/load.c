@@ -343,7 +343,6 @@ idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 	IdlaLoaded *loaded;
 	Pin		   *pin;
 	IdlaDeployment latest = {0};
-	IdlaVersion candidate;
 	double		share = -1;
 
 	/* The lock comes first, so that what is checked is what is read. */
@@ -359,7 +358,7 @@ idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 		version = idla_table_in_service(&table, snapshot, &latest);
 		share = idla_deployment_share(&latest);
 		/* A version that was deleted meanwhile is on trial no more. */
-		if (share >= 0 && !idla_table_version(&table, snapshot, latest.version, &candidate))
+		if (share >= 0 && !idla_table_has(&table, snapshot, latest.version))
 			share = -1;
 	}
 	if (version < 0)

@@ -362,17 +362,15 @@ idla_series_classify(PG_FUNCTION_ARGS)
 	State	   *state;
 	Reader	   *reader = answer(fcinfo, &state);
 	const LearnModel *learn;
-	double		threshold = 0.5;
 
 	if (reader == NULL)
 		PG_RETURN_NULL();
 	require_classifier(reader, "idla_classify_series");
 	learn = &reader->loaded->model->learn;
-	(void) idla_card_number(reader->loaded->model->card, "threshold", &threshold);
 	learn_scores_to_answers(learn, 1, reader->scores);
 	if (idla_abstains(learn, reader->scores, idla_abstain_of(reader->loaded)))
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(learn->classes[idla_likeliest_class(learn, reader->scores, threshold)]));
+	PG_RETURN_TEXT_P(cstring_to_text(learn->classes[idla_likeliest_class(learn, reader->scores, idla_threshold_of(reader->loaded))]));
 }
 
 Datum

@@ -73,6 +73,8 @@ typedef struct IdlaAnswering IdlaAnswering;
 
 /* ERROR where the model's task has no such answer. `loaded` and `context`, where it lives, must outlive it. */
 extern IdlaAnswering *idla_answering_create(const IdlaLoaded *loaded, IdlaAnswerKind kind, MemoryContext context);
+/* The probability from which a binary model names the positive class; ERROR for a card that says nonsense. */
+extern double idla_threshold_of(const IdlaLoaded *loaded);
 /* The probability below which a classifier names no class, 0: it always does; ERROR for a card that says nonsense. */
 extern double idla_abstain_of(const IdlaLoaded *loaded);
 /*

@@ -294,6 +294,8 @@ stack_batch(Splicing *splicing, Stack *stack)
 	stack->top = batch;
 }
 
+static bool is_noisy(const Splicing *splicing, Node *expression);
+
 static Plan *
 splice_above(Splicing *splicing, Plan *plan)
 {
@@ -317,7 +319,7 @@ splice_above(Splicing *splicing, Plan *plan)
 	idla_columns_gather((Node *) stack.targets, &gathering);
 	idla_columns_gather((Node *) stack.conditions, &gathering);
 	/* Of groups and windows: what is inside is evaluated when the row is read. */
-	if (contain_volatile_functions((Node *) gathering.columns))
+	if (is_noisy(splicing, (Node *) gathering.columns))
 		return plan;
 	all = whole_table(splicing, plan, gathering.columns);
 	stack.columns = all != NIL ? all : gathering.columns;
@@ -424,21 +426,42 @@ splice_below(Splicing *splicing, Plan *plan)
 
 /* ---- plans ---- */
 
+static bool reads_quietly(const Splicing *splicing, Plan *plan);
+
+/* The plan behind a subquery or a common table expression. */
 static bool
-calls_volatile(Plan *plan)
+subplan_is_quiet(const Splicing *splicing, int number)
 {
-	return contain_volatile_functions((Node *) plan->targetlist) || contain_volatile_functions((Node *) plan->qual);
+	return reads_quietly(splicing, list_nth(splicing->statement->subplans, number - 1));
+}
+
+/* Is a subquery in the expression one that would notice? */
+static bool
+has_noisy_subplan(Node *node, const Splicing *splicing)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SubPlan) && !subplan_is_quiet(splicing, ((SubPlan *) node)->plan_id))
+		return true;
+	return expression_tree_walker(node, has_noisy_subplan, (void *) splicing);
+}
+
+static bool
+is_noisy(const Splicing *splicing, Node *expression)
+{
+	return contain_volatile_functions(expression) || has_noisy_subplan(expression, splicing);
 }
 
 /* Would reading rows ahead be noticed? Of nodes whose kind is not known here we do not know. */
 static bool
-reads_quietly(Plan *plan)
+reads_quietly(const Splicing *splicing, Plan *plan)
 {
 	ListCell   *cell;
 
 	if (plan == NULL)
 		return true;
-	if (calls_volatile(plan))
+	check_stack_depth();
+	if (is_noisy(splicing, (Node *) plan->targetlist) || is_noisy(splicing, (Node *) plan->qual))
 		return false;
 	switch (nodeTag(plan))
 	{
@@ -450,7 +473,6 @@ reads_quietly(Plan *plan)
 		case T_BitmapHeapScan:
 		case T_TidScan:
 		case T_TidRangeScan:
-		case T_CteScan:
 		case T_NamedTuplestoreScan:
 		case T_WorkTableScan:
 		case T_ForeignScan:
@@ -471,36 +493,40 @@ reads_quietly(Plan *plan)
 		case T_BitmapOr:
 		case T_ProjectSet:
 			break;
+		case T_CteScan:
+			if (!subplan_is_quiet(splicing, ((CteScan *) plan)->ctePlanId))
+				return false;
+			break;
 		case T_ValuesScan:
-			if (contain_volatile_functions((Node *) ((ValuesScan *) plan)->values_lists))
+			if (is_noisy(splicing, (Node *) ((ValuesScan *) plan)->values_lists))
 				return false;
 			break;
 		case T_FunctionScan:
-			if (contain_volatile_functions((Node *) ((FunctionScan *) plan)->functions))
+			if (is_noisy(splicing, (Node *) ((FunctionScan *) plan)->functions))
 				return false;
 			break;
 		case T_SubqueryScan:
-			if (!reads_quietly(((SubqueryScan *) plan)->subplan))
+			if (!reads_quietly(splicing, ((SubqueryScan *) plan)->subplan))
 				return false;
 			break;
 		case T_Append:
 			foreach(cell, ((Append *) plan)->appendplans)
-				if (!reads_quietly(lfirst(cell)))
+				if (!reads_quietly(splicing, lfirst(cell)))
 					return false;
 			break;
 		case T_MergeAppend:
 			foreach(cell, ((MergeAppend *) plan)->mergeplans)
-				if (!reads_quietly(lfirst(cell)))
+				if (!reads_quietly(splicing, lfirst(cell)))
 					return false;
 			break;
 		case T_Result:
-			if (contain_volatile_functions(((Result *) plan)->resconstantqual))
+			if (is_noisy(splicing, ((Result *) plan)->resconstantqual))
 				return false;
 			break;
 		case T_NestLoop:
 		case T_MergeJoin:
 		case T_HashJoin:
-			if (contain_volatile_functions((Node *) ((Join *) plan)->joinqual))
+			if (is_noisy(splicing, (Node *) ((Join *) plan)->joinqual))
 				return false;
 			break;
 		case T_CustomScan:
@@ -511,7 +537,7 @@ reads_quietly(Plan *plan)
 			/* LockRows, ModifyTable, RecursiveUnion, and what is not known here */
 			return false;
 	}
-	return reads_quietly(plan->lefttree) && reads_quietly(plan->righttree);
+	return reads_quietly(splicing, plan->lefttree) && reads_quietly(splicing, plan->righttree);
 }
 
 /* Does the node evaluate its target list and conditions for the rows that it hands on? */
@@ -538,11 +564,43 @@ evaluates(const Plan *plan)
 		case T_HashJoin:
 		case T_Result:
 		case T_Agg:
-		case T_WindowAgg:
 			return true;
+		case T_WindowAgg:
+			/* A run condition names columns of the target list by their numbers. */
+			return ((const WindowAgg *) plan)->runCondition == NIL;
 		default:
 			return false;
 	}
+}
+
+/*
+ * A limit right above batch nodes that drop no row goes below them: it then tells a sort below how many rows it is to keep, and
+ * no row is answered that is not wanted.
+ */
+static Plan *
+sink_limit(Limit *limit)
+{
+	Plan	   *top = limit->plan.lefttree;
+	List	   *targets = NIL;
+	ListCell   *cell;
+
+	if (!IsA(top, CustomScan) || ((CustomScan *) top)->methods != &idla_batch_scan_methods || top->qual != NIL ||
+		limit->limitOption != LIMIT_OPTION_COUNT || contain_volatile_functions((Node *) top->targetlist))
+		return &limit->plan;
+	limit->plan.lefttree = top->lefttree;
+	foreach(cell, top->lefttree->targetlist)
+		targets = lappend(targets, ((TargetEntry *) lfirst(cell))->expr);
+	limit->plan.targetlist = stand_ins(OUTER_VAR, targets);
+	limit->plan.plan_width = top->lefttree->plan_width;
+	top->lefttree = &limit->plan;
+	top->startup_cost = limit->plan.startup_cost;
+	top->total_cost = limit->plan.total_cost;
+	top->plan_rows = limit->plan.plan_rows;
+	top->initPlan = list_concat(limit->plan.initPlan, top->initPlan);
+	limit->plan.initPlan = NIL;
+	top->extParam = bms_copy(limit->plan.extParam);
+	top->allParam = bms_copy(limit->plan.allParam);
+	return top;
 }
 
 static Plan *visit(Splicing *splicing, Plan *plan, bool restores);
@@ -587,9 +645,9 @@ visit(Splicing *splicing, Plan *plan, bool restores)
 	plan->lefttree = visit(splicing, plan->lefttree, restores && IsA(plan, Result));
 	plan->righttree = visit(splicing, plan->righttree, IsA(plan, MergeJoin));
 	splicing->parallel = parallel;
-	if ((IsA(plan, Agg) || IsA(plan, WindowAgg)) && reads_quietly(plan->lefttree))
+	if ((IsA(plan, Agg) || IsA(plan, WindowAgg)) && reads_quietly(splicing, plan->lefttree))
 		splice_below(splicing, plan);
-	if (!restores && evaluates(plan) && reads_quietly(plan->lefttree) && reads_quietly(plan->righttree))
+	if (!restores && evaluates(plan) && reads_quietly(splicing, plan->lefttree) && reads_quietly(splicing, plan->righttree))
 	{
 		Plan	   *self = plan;
 		List	   *targets = plan->targetlist;
@@ -597,12 +655,12 @@ visit(Splicing *splicing, Plan *plan, bool restores)
 
 		/* The node's own target list is evaluated in the batch node when the row's turn comes. */
 		self->targetlist = NIL;
-		quiet = reads_quietly(self);
+		quiet = reads_quietly(splicing, self);
 		self->targetlist = targets;
 		if (quiet)
 			return splice_above(splicing, plan);
 	}
-	return plan;
+	return IsA(plan, Limit) ? sink_limit((Limit *) plan) : plan;
 }
 
 static int

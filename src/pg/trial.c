@@ -80,20 +80,14 @@ idla_trial_obstacle(const IdlaModel *serving, const IdlaModel *candidate)
 		if (!idla_column_used(&candidate->columns, i))
 			continue;
 		found = find_column(&serving->columns, wanted->name);
+		if (wanted->reference != NULL && (found == NULL || found->reference == NULL || strcmp(found->reference, wanted->reference) != 0))
+			return psprintf("The candidate counts column \"%s\" from column \"%s\", and the version in service does not.",
+							wanted->name, wanted->reference);
 		if (found == NULL || found->kind != wanted->kind || strcmp(found->type_name, wanted->type_name) != 0)
 			return psprintf("The candidate reads column \"%s\" of type %s, and the version in service does not.",
 							wanted->name, wanted->type_name);
 	}
 	return NULL;
-}
-
-static double
-threshold_of(const IdlaLoaded *loaded)
-{
-	double		threshold = 0.5;
-
-	(void) idla_card_number(loaded->model->card, "threshold", &threshold);
-	return threshold;
 }
 
 static void
@@ -122,8 +116,8 @@ idla_trial_find(const IdlaLoaded *serving, Snapshot snapshot, MemoryContext owne
 	trial->loaded = loaded;
 	trial->share = serving->share;
 	trial->context = owner;
-	trial->threshold = threshold_of(loaded);
-	trial->serving_threshold = threshold_of(serving);
+	trial->threshold = idla_threshold_of(loaded);
+	trial->serving_threshold = idla_threshold_of(serving);
 	list_seen(trial, &serving->model->columns);
 	return trial;
 }

@@ -307,6 +307,26 @@ idla_table_version(const IdlaTable *table, Snapshot snapshot, int version, IdlaV
 	return n_found == 1;
 }
 
+bool
+idla_table_has(const IdlaTable *table, Snapshot snapshot, int version)
+{
+	SysScanDesc scan = scan_begin(table, snapshot, version);
+	bool		has = false;
+	HeapTuple	tuple;
+
+	/* What was done with a version that is gone stands below chunk 0. */
+	while (!has && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		Datum		chunk = column_of(table, tuple, table->chunk, &isnull);
+
+		CHECK_FOR_INTERRUPTS();
+		has = !isnull && DatumGetInt32(chunk) == 0;
+	}
+	systable_endscan(scan);
+	return has;
+}
+
 uint64
 idla_table_identity(const IdlaTable *table, Snapshot snapshot, int version)
 {

@@ -50,7 +50,8 @@ sub call
 {
 	return one_of("idla_predict('m', r)", "idla_predict('m', r, output => 'false')", "idla_predict('n', r, output => 'mid')",
 		"idla_predict('m', r, version => 1)", "length(idla_classify('n', r))::float8", "(idla_probabilities('n', r) ->> 'low')::float8",
-		"(idla_classify('m', r))::boolean::int::float8");
+		"(idla_classify('m', r))::boolean::int::float8", "coalesce(array_length(idla_label_set('n', r, 0.8), 1), 0)::float8",
+		"length(coalesce(idla_classify('n', r, abstain => 0.7), ''))::float8");
 }
 
 sub number
@@ -107,6 +108,8 @@ sub query
 		sub { 'SELECT r.c, r.d, max(' . number() . ') AS most, min(r.a), avg(' . number() . ") FROM $from$where GROUP BY "
 				. one_of('ROLLUP (r.c, r.d)', 'CUBE (r.d, r.c)', 'GROUPING SETS ((r.c, r.d), (r.d), (r.c), ())') },
 		sub { 'SELECT r.d, sum(' . number() . ") OVER (PARTITION BY r.c ORDER BY r.a, r.e, r.d, r.f, r.b) AS s FROM $from$where" },
+		sub { 'SELECT * FROM (SELECT ' . $targets[0] . ', r.c, row_number() OVER (ORDER BY r.a, r.c, r.d, r.e, r.f, r.b) AS rn, '
+				. number() . " AS y FROM $from$where) w WHERE rn <= " . int(rand 20) },
 		sub { 'SELECT x1, r1 FROM (SELECT ' . $targets[0] . ", r.c AS r1 FROM $from$where ORDER BY 1, 2 LIMIT " . int(rand 40) . ') w' },
 		sub { 'SELECT idla_classify(\'n\', r) AS class, count(*) FROM ' . "$from$where GROUP BY 1" })->();
 	return $made;
@@ -170,8 +173,13 @@ while (time < $end && $bad < 5)
 		$bad++;
 		diag "seed " . ($seed + $n - 1) . ": $made\nin batches:\n" . substr($with, 0, 500) . "\nrow by row:\n" . substr($without, 0, 500);
 	}
-	$batched++ if $node->safe_psql('postgres', 'SELECT 1') && $n % 20 == 0
-		&& (($node->psql('postgres', "EXPLAIN $made"))[1] // '') =~ /IDLA Batch Predict/;
+	my ($status, $plan, $error) = $node->psql('postgres', "EXPLAIN (VERBOSE) $made");
+	$batched++ if $plan =~ /IDLA Batch Predict/;
+	if ($status == 2 || ($status != 0 && $with !~ /^error/))
+	{
+		$bad++;
+		diag "seed " . ($seed + $n - 1) . " cannot be explained: $error for $made";
+	}
 }
 is($bad, 0, "$n random queries are the same in batches and row by row");
 cmp_ok($errors, '<', $n / 2, "$errors of them are errors, the same ones");

@@ -38,6 +38,20 @@ BEGIN
 	RETURN format('%s batch nodes: %s', nodes, CASE WHEN total > 0 AND different = 0 THEN 'the same' ELSE format('%s of %s rows differ', different, total) END);
 END $$;
 
+CREATE FUNCTION analyzed(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) ' || query LOOP
+		-- PostgreSQL 18 has fractions of rows
+		RETURN NEXT regexp_replace(line, 'rows=(\d+)\.00', 'rows=\1');
+	END LOOP;
+END $$;
+CREATE FUNCTION explained_lines(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN QUERY EXECUTE 'EXPLAIN (COSTS OFF) ' || query;
+END $$;
+
 -- target list, condition, order, group, aggregate
 SELECT compare($$SELECT id, idla_predict('sick', p) FROM patients p$$);
 SELECT compare($$SELECT id, idla_predict('sick', p) AS a, idla_classify('sick', p) AS b, idla_probabilities('sick', p) AS c, idla_classify('grade', p) AS d, idla_probabilities('grade', p) AS e, idla_predict('grade', p, output => 'mild') AS f FROM patients p$$);
@@ -132,6 +146,10 @@ SELECT id, idla_predict('sick', p) > 0.5 AS sick, nextval('counted') - currval('
 ALTER SEQUENCE counted RESTART;
 SELECT idla_predict('sick', p) IS NULL, nextval('counted') FROM patients p LIMIT 3;
 SELECT nextval('counted');
+ALTER SEQUENCE counted RESTART;
+WITH w AS (SELECT nextval('counted') AS n, p.* FROM patients p) SELECT n, idla_predict('sick', w) IS NULL AS none FROM w LIMIT 1;
+SELECT id, idla_predict('sick', p) IS NULL AS none FROM patients p WHERE (SELECT nextval('counted') + p.id - p.id) > 0 LIMIT 1;
+SELECT nextval('counted');
 -- one prediction within another's row
 SELECT compare($$SELECT idla_predict('grade', q, output => 'mild') FROM (SELECT 100 * idla_predict('sick', p) AS age, sex, pressure FROM patients p) q$$);
 SELECT compare($$SELECT id, idla_predict('sick', p) + (SELECT count(*) FROM wards w WHERE w.ward < p.ward) FROM patients p$$);
@@ -150,6 +168,39 @@ END $$;
 CREATE VIEW hidden WITH (security_barrier) AS SELECT * FROM patients p WHERE idla_classify('sick', p) = 'nobody';
 EXPLAIN (COSTS OFF) SELECT count(*) FROM hidden WHERE looks_at(id);
 SELECT count(*) FROM hidden WHERE looks_at(id);
+
+-- so does what row security hides
+CREATE ROLE batches_hidden;
+GRANT USAGE ON SCHEMA batches TO batches_hidden;
+GRANT SELECT ON patients TO batches_hidden;
+GRANT SELECT (version, in_service, card) ON sick TO batches_hidden;
+ALTER TABLE patients ENABLE ROW LEVEL SECURITY;
+CREATE POLICY nobody ON patients TO batches_hidden USING (idla_predict('sick', patients) > 2);
+SET ROLE batches_hidden;
+SELECT count(*) FROM patients WHERE looks_at(id);
+SELECT idla_predict('sick', p) FROM patients p WHERE looks_at(id);
+RESET ROLE;
+ALTER TABLE patients DISABLE ROW LEVEL SECURITY;
+DROP POLICY nobody ON patients;
+DROP OWNED BY batches_hidden;
+DROP ROLE batches_hidden;
+
+-- a window that stops early, and a limit that a sort is to know of
+CREATE VIEW numbered AS SELECT *, 1::bigint AS one FROM patients;
+SELECT compare($$SELECT id, r, one FROM (SELECT id, idla_classify('grade', p) AS r, row_number() OVER (ORDER BY id) AS rn, one FROM numbered p) s WHERE rn <= 3 AND r <> ''$$);
+SELECT compare($$SELECT id, a FROM (SELECT id, avg(idla_predict('sick', p)) OVER (ORDER BY id) AS a, rank() OVER (ORDER BY id) AS rn FROM patients p) s WHERE rn <= 5$$);
+SELECT compare($$SELECT id, idla_predict('sick', p) FROM patients p ORDER BY pressure, id LIMIT 5 OFFSET 2$$);
+SELECT count(*) FROM analyzed($$SELECT id, idla_predict('sick', p) FROM patients p ORDER BY pressure, id LIMIT 5$$) line WHERE line LIKE '%top-N heapsort%' OR line LIKE '%Predicted Rows: 5';
+
+-- nothing that only a running plan can know is asked for an EXPLAIN
+CREATE TABLE wishes AS SELECT 1 AS id, 'mild' AS class, 'grade'::regclass AS model;
+CREATE INDEX ON wishes (id);
+EXPLAIN (COSTS OFF) SELECT (SELECT max(idla_predict('grade', p, output => w.class)) FROM patients p) FROM wishes w;
+SET enable_seqscan = off;
+SELECT count(*) > 3 AS explained FROM explained_lines($$SELECT idla_classify((SELECT model FROM wishes WHERE id = 1), p) FROM patients p$$);
+RESET enable_seqscan;
+SELECT count(*) > 3 AS explained FROM explained_lines($$SELECT (SELECT count(idla_classify(w.model, p)) FROM patients p) FROM wishes w$$);
+SELECT compare($$SELECT (SELECT max(idla_predict(w.model, p, output => w.class)) FROM patients p) AS most FROM wishes w$$);
 
 -- prepared, with the model as a parameter and a generic plan; NULL for a model
 SET plan_cache_mode = force_generic_plan;
@@ -217,15 +268,6 @@ RESET idla.batch_predict;
 RESET idla.on_bad_input;
 
 -- what EXPLAIN says; calls about the same columns share a pass
-CREATE FUNCTION analyzed(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) ' || query LOOP
-		-- PostgreSQL 18 has fractions of rows
-		RETURN NEXT regexp_replace(line, 'rows=(\d+)\.00', 'rows=\1');
-	END LOOP;
-END $$;
 SELECT analyzed($$SELECT idla_predict('sick', p), idla_classify('sick', p), idla_classify('grade', p) FROM patients p WHERE idla_predict('sick', p) > -1$$);
 SELECT analyzed($$SELECT idla_predict('sick', p) FROM patients p LIMIT 1$$);
 SET idla.batch_rows = 10;
