@@ -6,4 +6,4 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'idla_deploy';
 
 COMMENT ON FUNCTION idla_deploy(regclass, int, float8, boolean) IS
-'Puts a version of a model into service, or none when version is NULL; returns the version that was in service before. With share it only answers so large a share of the rows, with shadow none, beside the version in service, until the next idla_deploy.';
+'Puts a version of a model into service, or none when version is NULL; returns the version that was in service before. With share it only answers so large a share of the rows, with shadow none, beside the version in service, until the next deployment, by idla_deploy or the option deploy of idla_train, idla_import or idla_copy.';

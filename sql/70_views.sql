@@ -51,6 +51,6 @@ CREATE VIEW idla_deployments AS
 	ORDER BY schema, model::text, number;
 
 COMMENT ON VIEW idla_deployments IS
-'What idla_deploy did to the models you may predict with, who did it and when: service (a version answers all rows), withdrawn (none does), trial (it answers a share of them), shadow (it is asked and does not answer).';
+'Deployments of the models you may predict with, by idla_deploy or the option deploy of idla_train, idla_import and idla_copy, who did them and when; a first version goes into service without one. Events are service (a version answers all rows), withdrawn (none does), trial (it answers a share of them), shadow (it is asked and does not answer).';
 
 GRANT SELECT ON idla_models, idla_versions, idla_deployments TO PUBLIC;

@@ -10,7 +10,7 @@ LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 100
 AS 'MODULE_PATHNAME', 'idla_stat_list';
 
 COMMENT ON FUNCTION idla_stat_list() IS
-'Part of the view idla_stat_models: what it lists.';
+'Part of the views idla_stat_models and idla_stat_trials: what they list.';
 
 CREATE VIEW idla_stat_models AS
 	SELECT n.nspname AS schema, s.model, s.version, s.calls, s.rows, s.errors, s.seconds, s.since, s.last_call
@@ -42,6 +42,6 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'idla_stat_reset';
 
 COMMENT ON FUNCTION idla_stat_reset(regclass) IS
-'Forgets what idla_stat_models shows of a model, or of all models of this database; returns how many versions that were. For superusers, unless granted.';
+'Forgets what idla_stat_models and idla_stat_trials show of a model, or of all models of this database; returns how many versions that were. For superusers, unless granted.';
 
 REVOKE EXECUTE ON FUNCTION idla_stat_reset(regclass) FROM PUBLIC;

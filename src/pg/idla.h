@@ -3,9 +3,10 @@
  *
  * Order of a training call: train.c reads options (option.c), plans columns
  * (column.c), runs the source into a data set (rows.c, reading.c, decode.c), trains in the
- * engine, and writes one version (manifest.c, catalog.c). A predicting call:
- * predict.c finds the version its snapshot sees (load.c), decodes the record
- * (decode.c) and asks the engine.
+ * engine, and writes one version (manifest.c, catalog.c). A predicting call, of a row by itself
+ * (predict.c) or of many (batch_scan.c): served.c finds the version that the snapshot sees
+ * (version.c) in memory (load.c), decode.c takes the row apart, the engine is asked, and
+ * answer.c says what came out.
  */
 #ifndef IDLA_H
 #define IDLA_H
@@ -221,7 +222,7 @@ extern void idla_table_close(IdlaTable *table);	/* keeps the lock */
 /* All versions that snapshot sees, ascending; palloc'd array. Cards are read only when asked for. */
 extern IdlaVersion *idla_table_versions(const IdlaTable *table, Snapshot snapshot, bool cards, int *n);
 /*
- * What idla_deploy did, in the order of its numbers: rows of the model's table whose chunk is -number, with a card
+ * Deployments, in the order of their numbers: rows of the model's table whose chunk is -number, with a card
  * {"event": "service" | "withdrawn" | "trial" | "shadow", "share", "replaces", "by", "at"}.
  */
 typedef struct IdlaDeployment

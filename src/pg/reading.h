@@ -1,5 +1,5 @@
 /*
- * reading.h: a training source on its way into a data set; shared by reading.c, target.c and train.c.
+ * reading.h: a training source on its way into a data set; shared by those who read it, train on it and preview it.
  */
 #ifndef IDLA_READING_H
 #define IDLA_READING_H

@@ -1,5 +1,5 @@
 /*
- * robust.h: an attack on the rows of a table; shared by robustness.c and attack.c.
+ * robust.h: an attack on the rows of a table; shared by robustness.c, attack.c and assault.c.
  */
 #ifndef IDLA_ROBUST_H
 #define IDLA_ROBUST_H

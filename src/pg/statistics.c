@@ -1,5 +1,5 @@
 /*
- * statistics.c: who asks which model how much: the view idla_stat_models.
+ * statistics.c: who asks which model how much, and how far candidates are from the version in service: the views idla_stat_models and idla_stat_trials.
  *
  * One entry a version that was asked, in a table of shared memory of fixed size, where the library is preloaded; without that nothing is
  * counted. A place in a query counts for itself (IdlaUse) and adds that to the entry once, when its query ends, however it ends: the lock is

@@ -1,5 +1,5 @@
 /*
- * train.h: one training; shared by train.c and train_report.c.
+ * train.h: one training; shared by train.c, train_conformal.c and train_report.c.
  */
 #ifndef IDLA_TRAIN_H
 #define IDLA_TRAIN_H

@@ -1,5 +1,5 @@
 /*
- * views.c: what the views idla_models and idla_versions list.
+ * views.c: what the views idla_models, idla_versions and idla_deployments list.
  *
  * Models are found by the name of their constraint. Only those are listed
  * whose version, in_service and card the caller may read, and a table that is

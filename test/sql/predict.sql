@@ -141,6 +141,8 @@ SELECT bool_and(idla_survival('died', p, 0) = 1) AS alive, bool_and(idla_surviva
 -- who is at greater risk is less likely to live
 SELECT corr(idla_predict('died', p), idla_survival('died', p, 30, version => 1)) < -0.9 AS opposite FROM patients p;
 SELECT idla_survival('died', p, NULL) IS NULL AND idla_survival('died', NULL::patients, 3) IS NULL AS nothing FROM patients p LIMIT 1;
+-- it is asked row by row, in batches none
+EXPLAIN (COSTS OFF) SELECT idla_survival('died', p, 5) FROM patients p;
 SELECT idla_survival('sick', p, 10) FROM patients p LIMIT 1;
 SELECT idla_survival('died', p, -1) FROM patients p LIMIT 1;
 SELECT idla_survival('died', p, 'nan') FROM patients p LIMIT 1;

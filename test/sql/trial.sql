@@ -85,6 +85,19 @@ SELECT idla_deploy('m', NULL);
 SELECT version, status FROM idla_versions WHERE model = 'm'::regclass;
 SELECT count(idla_predict('m', t)) FROM patients t;
 ROLLBACK;
+-- and a file or a copy that is put into service at once
+BEGIN;
+SELECT idla_import('m', idla_export('m', version => 1), deploy => true);
+SELECT version, status FROM idla_versions WHERE model = 'm'::regclass;
+SELECT idla_deploy('m', 2, share => 0.5);
+SELECT idla_copy('m', 'm', 1, deploy => true);
+SELECT version, status FROM idla_versions WHERE model = 'm'::regclass;
+SELECT event, version, share, replaces FROM idla_deployments WHERE model = 'm'::regclass ORDER BY number DESC LIMIT 3;
+-- a first version is in service without a deployment
+SELECT idla_copy('m', 'first', 1, deploy => true);
+SELECT version, status FROM idla_versions WHERE model = 'first'::regclass;
+SELECT count(*) FROM idla_deployments WHERE model = 'first'::regclass;
+ROLLBACK;
 SELECT number, event, version, share, replaces, deployed_by = current_user AS mine, deployed_at > now() - interval '1 hour' AS lately FROM idla_deployments WHERE model = 'm'::regclass;
 
 -- a prepared plan sees a trial begin and end
