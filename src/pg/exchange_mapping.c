@@ -392,7 +392,7 @@ parameter_names(const NnGraph *graph)
 	return names;
 }
 
-/* "(64, 30) of block0.linear.weights, ..." would be long: names alone. */
+/* Every parameter is said, and nothing that is none. The hint names them without their shapes, which would be long. */
 static void
 check_parameters(const NnGraph *graph, JsonbContainer *tensors)
 {
@@ -456,11 +456,17 @@ read_parameter(IdlaModel *model, const NnParameterInfo *info, const JsonbValue *
 		name = text_of(need(object, "tensor", info->name), "tensor");
 		if (transpose != NULL)
 			turned = idla_option_boolean("transpose", transpose);
+		if (transpose != NULL && info->shape.rank != 2)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"transpose\" is said of parameter \"%s\", which is no matrix", info->name),
+					 errdetail("Its shape is %s.", shape_text(info->shape.rank, info->shape.dims)),
+					 errhint("Give the name of its tensor alone.")));
 	}
 	tensor = find_tensor(image, name);
 	used[tensor - image->tensors] = true;
 	for (int i = 0; i < info->shape.rank; i++)
-		dims[i] = info->shape.dims[turned && info->shape.rank == 2 ? 1 - i : i];
+		dims[i] = info->shape.dims[turned ? 1 - i : i];
 	if (tensor->rank != info->shape.rank || memcmp(tensor->dims, dims, (size_t) tensor->rank * sizeof(dims[0])) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
