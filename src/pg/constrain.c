@@ -551,14 +551,9 @@ column_constraint(const IdlaColumn *column, const LearnChannel *channel, const B
 static const Bound *
 find_bound(TupleDesc desc, const Bound *bounds, const char *name)
 {
-	for (int i = 0; bounds != NULL && i < desc->natts; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+	int			found = bounds == NULL ? -1 : idla_attribute_find(desc, name);
 
-		if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), name) == 0)
-			return &bounds[i];
-	}
-	return NULL;
+	return found < 0 ? NULL : &bounds[found];
 }
 
 IdlaConstraints
