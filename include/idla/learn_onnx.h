@@ -1,5 +1,5 @@
 /*
- * learn_onnx.h: a model of ordinary columns as an ONNX file, preprocessing and calibration included.
+ * learn_onnx.h: a model of ordinary columns and images as an ONNX file, preprocessing and calibration included.
  */
 #ifndef IDLA_LEARN_ONNX_H
 #define IDLA_LEARN_ONNX_H

@@ -12,6 +12,7 @@
 
 #define LEARN_TENSOR_RANK 8		/* dimensions of a tensor at most */
 #define LEARN_SAFETENSORS_HEADER 100000000	/* bytes of a header at most, as in the format's own library */
+#define LEARN_SAFETENSORS_ENTRIES (1 << 20)	/* tensors, and entries of metadata, at most */
 
 typedef struct LearnTensor
 {
@@ -43,7 +44,7 @@ typedef struct LearnSafetensors
 /*
  * The image's tensors; the bytes are borrowed, all else is the session's. Memory taken is bounded by the size of the header. DEV_CORRUPT
  * with a detail for anything that is not the format: a header that is cut off, too long or no such JSON, bytes that are no UTF-8,
- * names twice, unknown types, shapes that do not agree with their bytes, tensors that overlap, leave holes or end elsewhere
+ * too many entries, names twice, unknown types, shapes that do not agree with their bytes, tensors that overlap, leave holes or end elsewhere
  * than the image does.
  */
 extern DevStatus learn_safetensors_open(DevSession *session, const void *bytes, size_t size, LearnSafetensors **image);

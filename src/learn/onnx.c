@@ -1,5 +1,5 @@
 /*
- * onnx.c: a model of ordinary columns as an ONNX file.
+ * onnx.c: a model of ordinary columns and images as an ONNX file.
  *
  * The same steps as predicting, in the operators of ONNX: raw channels side by side, missing ones filled, scaled by one formula for all
  * (encode.c); codes by a table of texts; each network by its graph; the mean over networks, temperature, offset and link in
@@ -21,7 +21,7 @@ typedef struct Writer
 	const LearnModel *model;
 	NnOnnx	   *onnx;
 	NnOnnxValue *channels;		/* (n_channels): each (rows, 1), NN_NONE where it is not used */
-	NnOnnxValue *parts;			/* (2 n_channels + n_codes): what is put side by side */
+	NnOnnxValue *parts;			/* (n_channels + 2): what is put side by side */
 	NnOnnxValue numbers;		/* (rows, n_numbers) */
 	NnOnnxValue codes;			/* (rows, n_codes) */
 	NnOnnxValue *fields;		/* (n_fields): scaled images, (rows, height, width, depth) */

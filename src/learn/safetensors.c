@@ -15,10 +15,10 @@
 
 #define PREFIX 8				/* bytes that say how long the header is */
 #define SHORTEST_TENSOR 48		/* bytes of header that none does without, its comma included */
-#define SHORTEST_METADATA 6
+#define TENSOR_COLONS 4			/* that none does without either */
+#define SHORTEST_METADATA 6		/* bytes of an entry with both its texts empty, its comma included */
 #define POLLED_ENTRIES 4096
 #define POLLED_BYTES ((size_t) 1 << 20)
-#define TENSOR_COLONS 4			/* likewise */
 
 typedef struct Type
 {
@@ -238,6 +238,12 @@ read_sizes(Reader *reader, size_t most, size_t *values, size_t *n, const char *t
 /* ---- entries ---- */
 
 static DevStatus
+too_many(Reader *reader, const char *what)
+{
+	return damaged(reader->session, "The header has more than %d %s", LEARN_SAFETENSORS_ENTRIES, what);
+}
+
+static DevStatus
 check_places(Reader *reader, LearnTensor *tensor, const Type *type, const size_t places[2])
 {
 	size_t		bytes = type->size;
@@ -283,6 +289,8 @@ read_tensor(Reader *reader, const char *name)
 	bool		has_places = false;
 	DevStatus	status = DEV_OK;
 
+	if (reader->image->n == LEARN_SAFETENSORS_ENTRIES)
+		return too_many(reader, "tensors");
 	tensor->name = name;
 	if (!take(reader, '{'))
 		return unexpected(reader, "the description of a tensor");
@@ -347,8 +355,12 @@ read_metadata(Reader *reader)
 		return DEV_OK;
 	do
 	{
-		LearnMetadata *entry = &reader->image->metadata[reader->image->n_metadata++];
+		LearnMetadata *entry = &reader->image->metadata[reader->image->n_metadata];
 
+		if (reader->image->n_metadata == LEARN_SAFETENSORS_ENTRIES)
+			return too_many(reader, "entries of metadata");
+		if (++reader->image->n_metadata % POLLED_ENTRIES == 0 && dev_poll(reader->session) != DEV_OK)
+			return DEV_CANCELLED;
 		status = read_string(reader, &entry->key);
 		if (status == DEV_OK && !take(reader, ':'))
 			status = unexpected(reader, "a colon");
@@ -493,12 +505,16 @@ make_room(Reader *reader)
 {
 	LearnSafetensors *image = reader->image;
 	size_t		colons = 0;
+	size_t		tensors;
+	size_t		metadata;
 
 	for (size_t i = 0; i < reader->size; i++)
 		colons += reader->header[i] == ':';
 	image->strings = dev_alloc(reader->session, reader->size + 1, 1);
-	image->tensors = dev_alloc(reader->session, smaller(reader->size / SHORTEST_TENSOR, colons / TENSOR_COLONS) + 1, sizeof(LearnTensor));
-	image->metadata = dev_alloc(reader->session, smaller(reader->size / SHORTEST_METADATA, colons) + 1, sizeof(LearnMetadata));
+	tensors = smaller(smaller(reader->size / SHORTEST_TENSOR, colons / TENSOR_COLONS), LEARN_SAFETENSORS_ENTRIES);
+	metadata = smaller(smaller(reader->size / SHORTEST_METADATA, colons), LEARN_SAFETENSORS_ENTRIES);
+	image->tensors = dev_alloc(reader->session, tensors + 1, sizeof(LearnTensor));
+	image->metadata = dev_alloc(reader->session, metadata + 1, sizeof(LearnMetadata));
 	return image->strings == NULL || image->tensors == NULL || image->metadata == NULL ? DEV_NO_MEMORY : DEV_OK;
 }
 

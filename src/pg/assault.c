@@ -407,40 +407,67 @@ is_near(const IdlaAssault *assault, size_t row, size_t size, const float *plane)
 	return sqrt(square) <= (double) assault->radii[row] * (1 + 1e-4) + 1e-6;
 }
 
-/* Writes the plane that share of the way leads to, and reads it again. False when that is no value of the row. */
-static DevStatus
-write_field(IdlaAssault *assault, int number, size_t row, float share, const float *moved, bool *good)
+/* A plane on its way into its column. */
+typedef struct Writing
 {
-	const LearnField *field = &assault->model->learn.fields[number];
+	IdlaAssault *assault;
+	int			number;			/* of the field */
+	size_t		row;
+	float		share;			/* of the way from clean to moved */
+	const float *moved;
+	bool		good;
+} Writing;
+
+static void
+write_plane(void *context)
+{
+	Writing    *writing = context;
+	IdlaAssault *assault = writing->assault;
+	size_t		row = writing->row;
+	const LearnField *field = &assault->model->learn.fields[writing->number];
 	size_t		size = plane_size(field);
 	const float *clean = assault->clean + row * size;
-	float	   *plane = assault->planes[number] + row * size;
-	size_t		at = row * (size_t) assault->model->learn.n_fields + (size_t) number;
+	float	   *plane = assault->planes[writing->number] + row * size;
+	size_t		at = row * (size_t) assault->model->learn.n_fields + (size_t) writing->number;
 	int			column;
 	int			attribute;
 	LearnBytes	bytes;
 	LearnTrouble trouble;
 	void	   *planes[LEARN_MAX_PLANES] = {plane};
 	LearnFieldSteps steps = {
-		.step = idla_rewrite_step(field, column_of(assault, number, &column)->type), .clean = clean,
+		.step = idla_rewrite_step(field, column_of(assault, writing->number, &column)->type), .clean = clean,
 		.low = assault->box_low + row * size, .high = assault->box_high + row * size, .radii = assault->radii + row
 	};
 
-	*good = false;
+	writing->good = false;
 	attribute = idla_rewriter_attribute(assault->rewriter, column);
 	for (size_t i = 0; i < size; i++)
-		plane[i] = clean[i] + share * (moved[i] - clean[i]);
+		plane[i] = clean[i] + writing->share * (writing->moved[i] - clean[i]);
 	learn_field_round(field, &steps, 1, size, plane);
 	if (!idla_rewrite_field(assault->rewriter, column,
 							assault->own_values[row * (size_t) idla_rewriter_desc(assault->rewriter)->natts + (size_t) attribute],
 							clean, plane, &assault->field_values[at]))
-		return DEV_OK;
-	if (!idla_field_read(assault->readers[number], assault->field_values[at], &bytes, &trouble))
-		return DEV_OK;
+		return;
+	if (!idla_field_read(assault->readers[writing->number], assault->field_values[at], &bytes, &trouble))
+		return;
 	learn_field_load(field, bytes, NULL, planes, &assault->lengths[row]);
-	*good = is_near(assault, row, size, plane);
+	writing->good = is_near(assault, row, size, plane);
+}
+
+/* Writes the plane that share of the way leads to, and reads it again. Not good: that is no value of the row, or its type does not take it. */
+static DevStatus
+write_field(IdlaAssault *assault, int number, size_t row, float share, const float *moved, bool *good)
+{
+	size_t		at = row * (size_t) assault->model->learn.n_fields + (size_t) number;
+	Writing		writing = {assault, number, row, share, moved, false};
+	ErrorData  *refused;
+	DevStatus	status = idla_guarded(assault->work, write_plane, &writing, &refused);
+
+	*good = status == DEV_OK && refused == NULL && writing.good;
+	if (refused != NULL)
+		FreeErrorData(refused);
 	if (!*good || assault->checks == NULL)
-		return DEV_OK;
+		return status;
 	assault->field_written[at] = true;
 	return ask_server(assault, row, assault->changed + row * (size_t) assault->model->learn.n_channels, good);
 }

@@ -5,6 +5,7 @@
  * known to the model, arrays and signals of the same type and dimensions, images as PNG of the size that the network sees, everything
  * else as it was. Without a target in the row the attack leads away from the model's own answer.
  */
+#include "judging.h"
 #include "robust.h"
 
 #include <math.h>
@@ -33,33 +34,17 @@ typedef struct Attacking
 
 /* ---- the label ---- */
 
-static int
-find_attribute(const IdlaSite *site, const char *name)
-{
-	for (int i = 0; i < site->desc->natts; i++)
-		if (!TupleDescAttr(site->desc, i)->attisdropped && strcmp(NameStr(TupleDescAttr(site->desc, i)->attname), name) == 0)
-			return i;
-	return -1;
-}
-
 /* The class that the row's target names, -1 when it has none that the model knows. */
 static int
 own_class(const IdlaSite *site)
 {
 	const LearnModel *learn = &site->model->learn;
-	int			attribute = find_attribute(site, site->model->target);
-	Oid			type;
+	int			attribute = idla_attribute_find(site->desc, site->model->target);
 	char	   *label;
-	Oid			output;
-	bool		is_varlena;
 
 	if (attribute < 0 || site->isnull[attribute])
 		return -1;
-	type = TupleDescAttr(site->desc, attribute)->atttypid;
-	getTypeOutputInfo(type, &output, &is_varlena);
-	label = OidOutputFunctionCall(output, site->values[attribute]);
-	if (getBaseType(type) == BOOLOID)
-		label = DatumGetBool(site->values[attribute]) ? pstrdup("true") : pstrdup("false");
+	label = idla_class_label(site->values[attribute], getBaseType(TupleDescAttr(site->desc, attribute)->atttypid));
 	for (int i = 0; i < learn->n_classes; i++)
 		if (strcmp(learn->classes[i], label) == 0)
 			return i;
@@ -89,7 +74,7 @@ label_values(const IdlaSite *site, Attacking *attacking)
 
 	for (int i = 0; i < learn->n_targets; i++)
 	{
-		int			attribute = find_attribute(site, names != NULL ? names[i] : site->model->target);
+		int			attribute = idla_attribute_find(site->desc, names != NULL ? names[i] : site->model->target);
 
 		attacking->labels[i] = (float) site->scores[i];
 		if (attribute >= 0 && !site->isnull[attribute])

@@ -232,6 +232,8 @@ show_columns(const Preview *preview, int n)
 	Rows		plain = make_rows(preview);
 	Rows		changed = make_rows(preview);
 	LearnTableLayout layout;
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext each;
 
 	for (int row = 0; row < preview->n_rows; row++)
 		numbers[row] = (uint32_t) row;
@@ -239,6 +241,8 @@ show_columns(const Preview *preview, int n)
 												 model->n_codes, &layout));
 	idla_check(preview->work, learn_dataset_gather(preview->reading.dataset, numbers, (size_t) preview->n_rows, plain.numbers,
 												   plain.codes, NULL));
+	each = AllocSetContextCreate(caller, "idla variant", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(each);
 	for (int variant = 0; variant <= n; variant++)
 	{
 		memcpy(changed.numbers, plain.numbers, (size_t) preview->n_rows * model->n_numbers * sizeof(float));
@@ -250,7 +254,10 @@ show_columns(const Preview *preview, int n)
 			for (int i = 0; i < model->n_channels; i++)
 				if (model->channels[i].number_input != NN_NONE || model->channels[i].code_input != NN_NONE)
 					put_channel(preview, &layout, &model->channels[i], &plain, &changed, row, variant);
+		MemoryContextReset(each);
 	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(each);
 }
 
 /* ---- the function ---- */

@@ -10,8 +10,6 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 
-#include "idla/learn_image.h"
-
 #define UNKNOWN "[UNK]"
 #define CHARACTER_BYTES 4
 
@@ -106,23 +104,6 @@ mix(const Shown *shown, int row, int variant)
 
 /* ---- showing ---- */
 
-static Datum
-png_of(const float *pixels, const LearnField *field)
-{
-	LearnTrouble trouble;
-	void	   *bytes;
-	size_t		size;
-	bytea	   *image;
-
-	if (!learn_png_write(pixels, field->dims[0], field->dims[1], (int) field->dims[2], false, &bytes, &size, &trouble))
-		idla_raise_trouble(&trouble);
-	image = palloc(VARHDRSZ + size);
-	SET_VARSIZE(image, VARHDRSZ + size);
-	memcpy(VARDATA(image), bytes, size);
-	free(bytes);
-	return PointerGetDatum(image);
-}
-
 /* Images and signals, in the unit they came in. */
 static void
 put_samples(const Shown *shown, int row, int variant)
@@ -135,7 +116,8 @@ put_samples(const Shown *shown, int row, int variant)
 	for (size_t i = 0; i < length * depth; i++)
 		plane[i] = plane[i] / field->scale[i % depth] + field->center[i % depth];
 	if (field->kind == LEARN_IMAGE && field->sample != LEARN_SAMPLE_F32)
-		idla_preview_put(shown->preview, row, variant, field->name, png_of(plane, field), 0, NULL);
+		idla_preview_put(shown->preview, row, variant, field->name,
+						 PointerGetDatum(idla_png(plane, field->dims[0], field->dims[1], (int) depth, field->sample == LEARN_SAMPLE_U16)), 0, NULL);
 	else
 		idla_preview_put(shown->preview, row, variant, field->name, 0, idla_preview_array(plane, length, depth, depth == 1), NULL);
 }

@@ -16,6 +16,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "utils/acl.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -41,7 +42,7 @@ struct IdlaChecks
 	Oid			caller;			/* who asked, whose rights decide */
 	int			n;
 	Check	   *checks;
-	Bitmapset  *needed;
+	Bitmapset  *needed;			/* numbers, from 1, of the attributes that matter; 0 in it: all do */
 	MemoryContext context;		/* of what is compiled; deleted after an error */
 	ExprContext *econtext;
 	TupleTableSlot *slot;
@@ -62,6 +63,23 @@ idla_checks_create(IdlaWork *work, Relation relation)
 	checks->caller = GetUserId();
 	MemoryContextSwitchTo(caller);
 	return checks;
+}
+
+/* ---- whose rights ---- */
+
+void
+idla_rights_take(IdlaRights *before, Oid owner)
+{
+	GetUserIdAndSecContext(&before->user, &before->security);
+	before->level = NewGUCNestLevel();
+	SetUserIdAndSecContext(owner, before->security | SECURITY_RESTRICTED_OPERATION);
+}
+
+void
+idla_rights_return(const IdlaRights *before)
+{
+	AtEOXact_GUC(false, before->level);
+	SetUserIdAndSecContext(before->user, before->security);
 }
 
 /* ---- what may be evaluated ---- */
@@ -85,12 +103,18 @@ runs_users_code(Node *node, void *context)
 	return expression_tree_walker(node, runs_users_code, context);
 }
 
+bool
+idla_checks_may_run(Node *expression, Oid caller, Oid owner)
+{
+	return has_privs_of_role(caller, owner) || !runs_users_code(expression, NULL);
+}
+
 static const char *
 why_not(const IdlaChecks *checks, Node *expression, Oid owner)
 {
 	if (contain_volatile_functions(expression))
 		return "It calls a volatile function.";
-	if (runs_users_code(expression, NULL) && !has_privs_of_role(checks->caller, owner))
+	if (!idla_checks_may_run(expression, checks->caller, owner))
 		return "It calls a function that a user wrote, which is done for those alone who have the rights of its table's owner.";
 	return NULL;
 }
@@ -190,12 +214,6 @@ idla_checks_add_domain(IdlaChecks *checks, int attribute, Oid type)
 	return reason;
 }
 
-const Bitmapset *
-idla_checks_needed(const IdlaChecks *checks)
-{
-	return checks->needed;
-}
-
 bool
 idla_checks_any(const IdlaChecks *checks)
 {
@@ -243,35 +261,43 @@ passes_one(IdlaChecks *checks, const Check *check)
 	return ExecCheck(check->state, checks->econtext);
 }
 
-static bool
-passes_all(IdlaChecks *checks, void (*fill) (void *context, Datum *values, bool *isnull), void *context)
+/* A row that is asked about. */
+typedef struct Asked
 {
-	Oid			user;
-	int			security;
-	bool		passes = true;
-	MemoryContext caller = CurrentMemoryContext;
+	IdlaChecks *checks;
+	void		(*fill) (void *context, Datum *values, bool *isnull);
+	void	   *context;
+	bool		passes;
+} Asked;
 
-	GetUserIdAndSecContext(&user, &security);
+static void
+pass_all(void *context)
+{
+	Asked	   *asked = context;
+	IdlaChecks *checks = asked->checks;
+	MemoryContext caller = CurrentMemoryContext;
+	IdlaRights	before;
+
+	asked->passes = true;
 	/* Compiling simplifies, which runs functions of constants. */
-	SetUserIdAndSecContext(checks->owner, security | SECURITY_RESTRICTED_OPERATION);
+	idla_rights_take(&before, checks->owner);
 	if (checks->context == NULL)
 		compile(checks);
 	MemoryContextSwitchTo(checks->econtext->ecxt_per_tuple_memory);
 	ExecClearTuple(checks->slot);
-	fill(context, checks->slot->tts_values, checks->slot->tts_isnull);
+	asked->fill(asked->context, checks->slot->tts_values, checks->slot->tts_isnull);
 	ExecStoreVirtualTuple(checks->slot);
 	checks->slot->tts_tableOid = checks->relid;
 	checks->econtext->ecxt_scantuple = checks->slot;
-	for (int i = 0; i < checks->n && passes; i++)
+	for (int i = 0; i < checks->n && asked->passes; i++)
 	{
 		checks->failed = checks->checks[i].name;
-		SetUserIdAndSecContext(checks->checks[i].owner, security | SECURITY_RESTRICTED_OPERATION);
-		passes = passes_one(checks, &checks->checks[i]);
+		SetUserIdAndSecContext(checks->checks[i].owner, before.security | SECURITY_RESTRICTED_OPERATION);
+		asked->passes = passes_one(checks, &checks->checks[i]);
 	}
 	MemoryContextSwitchTo(caller);
 	ResetExprContext(checks->econtext);
-	SetUserIdAndSecContext(user, security);
-	return passes;
+	idla_rights_return(&before);
 }
 
 /* Errors that are of the statement and not of the row. */
@@ -286,53 +312,68 @@ ends_statement(int sqlstate)
 
 /* A subtransaction, because a function may fail with anything open. */
 DevStatus
-idla_checks_pass(IdlaChecks *checks, void (*fill) (void *context, Datum *values, bool *isnull), void *context, bool *passes)
+idla_guarded(IdlaWork *work, void (*call) (void *context), void *context, ErrorData **refused)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool good = false;
+	ErrorData  *volatile error = NULL;
 	volatile bool begun = false;
-	volatile DevStatus status = DEV_OK;
+
+	*refused = NULL;
+	PG_TRY();
+	{
+		BeginInternalSubTransaction(NULL);
+		begun = true;
+		MemoryContextSwitchTo(caller);
+		call(context);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(work->context);
+		error = CopyErrorData();
+		FlushErrorState();
+		if (begun)
+			RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	if (error == NULL)
+		return DEV_OK;
+	if (!begun || ends_statement(error->sqlerrcode))
+	{
+		work->caught = error;
+		return DEV_CANCELLED;
+	}
+	*refused = error;
+	return DEV_OK;
+}
+
+DevStatus
+idla_checks_pass(IdlaChecks *checks, void (*fill) (void *context, Datum *values, bool *isnull), void *context, bool *passes)
+{
+	Asked		asked = {.checks = checks, .fill = fill, .context = context};
+	ErrorData  *refused;
+	DevStatus	status;
 
 	*passes = true;
 	if (checks->n == 0)
 		return DEV_OK;
 	checks->failed = "";
 	checks->message[0] = '\0';
-	PG_TRY();
-	{
-		BeginInternalSubTransaction(NULL);
-		begun = true;
-		good = passes_all(checks, fill, context);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(checks->work->context);
-		error = CopyErrorData();
-		FlushErrorState();
-		if (begun)
-			RollbackAndReleaseCurrentSubTransaction();
-		/* A state that was left in the middle of a function is of no use. */
-		if (checks->context != NULL)
-			MemoryContextDelete(checks->context);
-		checks->context = NULL;
-		strlcpy(checks->message, error->message == NULL ? "" : error->message, sizeof(checks->message));
-		if (!begun || ends_statement(error->sqlerrcode))
-		{
-			checks->work->caught = error;
-			status = DEV_CANCELLED;
-		}
-		else
-			FreeErrorData(error);
-		good = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
-	*passes = good;
+	status = idla_guarded(checks->work, pass_all, &asked, &refused);
+	*passes = status == DEV_OK && refused == NULL && asked.passes;
+	if (status == DEV_OK && refused == NULL)
+		return DEV_OK;
+	/* A state that was left in the middle of a function is of no use. */
+	if (checks->context != NULL)
+		MemoryContextDelete(checks->context);
+	checks->context = NULL;
+	if (refused == NULL)
+		return status;
+	strlcpy(checks->message, refused->message == NULL ? "" : refused->message, sizeof(checks->message));
+	FreeErrorData(refused);
 	return status;
 }
 

@@ -6,7 +6,7 @@
 
 #include "idla.h"
 
-#include "nodes/bitmapset.h"
+#include "nodes/primnodes.h"
 
 typedef struct IdlaChecks IdlaChecks;
 
@@ -19,9 +19,8 @@ extern IdlaChecks *idla_checks_create(IdlaWork *work, Relation relation);
  */
 extern const char *idla_checks_add(IdlaChecks *checks, const char *name, Node *expression);
 extern const char *idla_checks_add_domain(IdlaChecks *checks, int attribute, Oid type);
-/* Numbers, from 1, of the attributes that matter to them; attribute 0 in it: all do. */
-extern const Bitmapset *idla_checks_needed(const IdlaChecks *checks);
 extern bool idla_checks_any(const IdlaChecks *checks);
+/* Whether attribute `attribute`, from 1, matters to them. */
 extern bool idla_checks_need(const IdlaChecks *checks, int attribute);
 extern TupleDesc idla_checks_desc(const IdlaChecks *checks);
 /*
@@ -33,5 +32,27 @@ extern DevStatus idla_checks_pass(IdlaChecks *checks, void (*fill) (void *contex
 								  bool *passes);
 /* Why the last row did not pass: the constraint's name, and the error's message or NULL. */
 extern const char *idla_checks_failed(const IdlaChecks *checks, const char **message);
+
+
+/* ---- running what others wrote ---- */
+
+/* Who it was before. */
+typedef struct IdlaRights
+{
+	Oid			user;
+	int			security;
+	int			level;			/* of settings */
+} IdlaRights;
+
+/* From here to its return code runs as the owner, in a restricted security context, and whatever it sets is forgotten. An error undoes it too. */
+extern void idla_rights_take(IdlaRights *before, Oid owner);
+extern void idla_rights_return(const IdlaRights *before);
+/* False: it calls what a user wrote, and the caller has not the owner's rights. To be asked before simplifying, which runs functions of constants. */
+extern bool idla_checks_may_run(Node *expression, Oid caller, Oid owner);
+/*
+ * call(context) in the current memory context, below frames of the engine. *refused: its error, in work's memory, or NULL; what would end the
+ * statement anyway waits in the work instead, and the status says so. No error leaves this.
+ */
+extern DevStatus idla_guarded(IdlaWork *work, void (*call) (void *context), void *context, ErrorData **refused);
 
 #endif							/* IDLA_CHECK_H */

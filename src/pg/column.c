@@ -208,6 +208,15 @@ idla_column_used(const IdlaColumns *columns, int column)
 	return false;
 }
 
+int
+idla_attribute_find(TupleDesc desc, const char *name)
+{
+	for (int i = 0; i < desc->natts; i++)
+		if (!TupleDescAttr(desc, i)->attisdropped && strcmp(NameStr(TupleDescAttr(desc, i)->attname), name) == 0)
+			return i;
+	return -1;
+}
+
 char *
 idla_attribute_list(TupleDesc desc)
 {
@@ -239,19 +248,6 @@ idla_override_find(const IdlaOverride *overrides, int n, const char *name)
 	for (int i = 0; i < n; i++)
 		if (strcmp(overrides[i].name, name) == 0)
 			return &overrides[i];
-	return NULL;
-}
-
-static Form_pg_attribute
-find_attribute(TupleDesc desc, const char *name)
-{
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(desc, i);
-
-		if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), name) == 0)
-			return attribute;
-	}
 	return NULL;
 }
 
@@ -323,7 +319,7 @@ choose_kind(const char *name, Oid type, const IdlaOverride *override)
 static char *
 check_reference(TupleDesc desc, const IdlaColumn *column, const char *reference)
 {
-	Form_pg_attribute attribute;
+	int			found;
 	int			kind;
 
 	if (column->kind != IDLA_DATE && column->kind != IDLA_TIMESTAMP && column->kind != IDLA_TIMESTAMPTZ)
@@ -331,13 +327,13 @@ check_reference(TupleDesc desc, const IdlaColumn *column, const char *reference)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("column \"%s\" of type %s cannot have a reference", column->name, column->type_name),
 				 errhint("Only dates and timestamps are counted from a reference column.")));
-	attribute = find_attribute(desc, reference);
-	if (attribute == NULL)
+	found = idla_attribute_find(desc, reference);
+	if (found < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("reference \"%s\" of column \"%s\" is not a column of the source", reference, column->name),
 				 errhint("The source has the columns %s.", idla_attribute_list(desc))));
-	kind = kind_of_family(idla_type_family(getBaseType(attribute->atttypid)));
+	kind = kind_of_family(idla_type_family(getBaseType(TupleDescAttr(desc, found)->atttypid)));
 	if ((kind != IDLA_DATE && kind != IDLA_TIMESTAMP && kind != IDLA_TIMESTAMPTZ) ||
 		strcmp(reference, column->name) == 0)
 		ereport(ERROR,
@@ -422,7 +418,7 @@ check_overrides(TupleDesc desc, const IdlaOverride *overrides, int n_overrides)
 		const char *nearest;
 		int			n = 0;
 
-		if (find_attribute(desc, overrides[i].name) != NULL)
+		if (idla_attribute_find(desc, overrides[i].name) >= 0)
 			continue;
 		names = palloc0(sizeof(char *) * ((Size) desc->natts + 1));
 		for (int j = 0; j < desc->natts; j++)

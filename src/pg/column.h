@@ -99,6 +99,8 @@ extern void idla_look_settle(const IdlaLook *look, IdlaColumn *column, const Idl
 extern void idla_columns_fields(IdlaColumns *columns, const IdlaLook *looks, const IdlaOverride *overrides, int n_overrides, IdlaWork *work);
 /* Does the fitted model read the column at all? Identifiers, constants and empty columns were left out. */
 extern bool idla_column_used(const IdlaColumns *columns, int column);
+/* Where the attribute of this name is, from 0; -1: nowhere. */
+extern int	idla_attribute_find(TupleDesc desc, const char *name);
 /* "a, b, c and 12 more": attribute names for a HINT */
 extern char *idla_attribute_list(TupleDesc desc);
 extern const IdlaOverride *idla_override_find(const IdlaOverride *overrides, int n, const char *name);

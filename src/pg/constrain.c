@@ -36,6 +36,7 @@ typedef struct Bound
 {
 	bool		fixed;
 	bool		checked;		/* has a part in what only the server can tell */
+	bool		unasked;		/* something of it that was understood is not asked of the server all the same */
 	double		low;
 	double		high;
 	double		step;
@@ -175,7 +176,7 @@ read_operator(const Reading *reading, OpExpr *expression)
 	return bound != NULL && left != NULL && IsA(left, Const) && read_comparison(bound, mirrored(name), (Const *) left);
 }
 
-/* column = ANY (constant array) of texts: an IN list. */
+/* column = ANY (constant array): an IN list. */
 static bool
 read_list(const Reading *reading, ScalarArrayOpExpr *expression)
 {
@@ -235,7 +236,7 @@ read_check(const Reading *reading, Node *node)
 
 typedef enum Mark
 {
-	FIX, CHECK
+	FIX, CHECK, UNASKED
 } Mark;
 
 static void
@@ -243,8 +244,10 @@ mark(Bound *bound, Mark what)
 {
 	if (what == FIX)
 		bound->fixed = true;
-	else
+	else if (what == CHECK)
 		bound->checked = true;
+	else
+		bound->unasked = true;
 }
 
 /* Every column in the expression, all of them where it is of the row as a whole. */
@@ -308,6 +311,7 @@ read_domain(Bound *bound, int attribute, Oid type, IdlaChecks *checks)
 	}
 	MemoryContextDelete(scratch);
 	reason = checks == NULL ? FORMS : idla_checks_add_domain(checks, attribute, type);
+	bound->unasked |= reason != NULL;
 	if (understood)
 		return;
 	bound->checked = true;
@@ -320,7 +324,7 @@ read_domain(Bound *bound, int attribute, Oid type, IdlaChecks *checks)
 
 /* Those that are understood are evaluated as well, once for what is returned: numbers are rounded on their way into a row. */
 static void
-read_table_checks(Relation relation, Bound *bounds, IdlaChecks *checks)
+read_table_checks(Relation relation, Oid caller, Bound *bounds, IdlaChecks *checks)
 {
 	TupleDesc	desc = RelationGetDescr(relation);
 	Reading		reading = {.bounds = bounds};
@@ -328,10 +332,13 @@ read_table_checks(Relation relation, Bound *bounds, IdlaChecks *checks)
 	for (int i = 0; desc->constr != NULL && i < desc->constr->num_check; i++)
 	{
 		Node	   *written = stringToNode(desc->constr->check[i].ccbin);
-		bool		understood = read_check(&reading, eval_const_expressions(NULL, written));
+		bool		runs = idla_checks_may_run(written, caller, relation->rd_rel->relowner);
+		bool		understood = read_check(&reading, runs ? eval_const_expressions(NULL, written) : written);
 		const char *name = desc->constr->check[i].ccname;
 		const char *reason = checks == NULL ? FORMS : idla_checks_add(checks, name, written);
 
+		if (reason != NULL)
+			mark_columns(bounds, written, desc->natts, UNASKED);
 		if (understood)
 			continue;
 		mark_columns(bounds, written, desc->natts, reason == NULL ? CHECK : FIX);
@@ -428,20 +435,19 @@ static Bound *
 read_relation(Relation relation, IdlaChecks *checks)
 {
 	Bound	   *bounds = palloc0(sizeof(Bound) * (Size) Max(RelationGetDescr(relation)->natts, 1));
-	Oid			user;
-	int			security;
+	Oid			caller = GetUserId();
+	IdlaRights	before;
 
-	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(relation->rd_rel->relowner, security | SECURITY_RESTRICTED_OPERATION);
+	idla_rights_take(&before, relation->rd_rel->relowner);
 	read_types(RelationGetDescr(relation), bounds, checks);
 	if (relation->rd_rel->relkind == RELKIND_RELATION || relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 	{
 		read_keys(relation, bounds);
 		read_indexes(relation, bounds);
 		read_partitions(relation, bounds);
-		read_table_checks(relation, bounds, checks);
+		read_table_checks(relation, caller, bounds, checks);
 	}
-	SetUserIdAndSecContext(user, security);
+	idla_rights_return(&before);
 	return bounds;
 }
 
@@ -486,6 +492,15 @@ check_override(const IdlaColumn *column, const IdlaOverride *override)
 				 errhint("Whether it may change at all is said by \"immutable\".")));
 }
 
+/* A list of numbers, or a range of what the model takes for categories: understood, and not to be followed by a column of such a kind. */
+static bool
+is_followed(const IdlaColumn *column, const Bound *bound)
+{
+	bool		ranged = bound->low > -INFINITY || bound->high < INFINITY;
+
+	return (!bound->listed || column->kind == IDLA_CATEGORY) && (!ranged || column->kind == IDLA_NUMBER);
+}
+
 static LearnConstraint
 column_constraint(const IdlaColumn *column, const LearnChannel *channel, const Bound *bound, const IdlaOverride *override)
 {
@@ -503,8 +518,10 @@ column_constraint(const IdlaColumn *column, const LearnChannel *channel, const B
 	}
 	if (bound != NULL)
 	{
-		constraint.mutable = constraint.mutable && !bound->fixed;
-		constraint.checked = bound->checked;
+		bool		followed = is_followed(column, bound);
+
+		constraint.mutable = constraint.mutable && !bound->fixed && (followed || !bound->unasked);
+		constraint.checked = bound->checked || !followed;
 		constraint.step = Max(constraint.step, bound->step);
 	}
 	if (override != NULL && number)
@@ -534,14 +551,9 @@ column_constraint(const IdlaColumn *column, const LearnChannel *channel, const B
 static const Bound *
 find_bound(TupleDesc desc, const Bound *bounds, const char *name)
 {
-	for (int i = 0; bounds != NULL && i < desc->natts; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+	int			found = bounds == NULL ? -1 : idla_attribute_find(desc, name);
 
-		if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), name) == 0)
-			return &bounds[i];
-	}
-	return NULL;
+	return found < 0 ? NULL : &bounds[found];
 }
 
 IdlaConstraints

@@ -157,15 +157,6 @@ idla_datum_to_double(Datum value, Oid type)
 
 /* ---- making ---- */
 
-static int
-find_position(TupleDesc desc, const char *name)
-{
-	for (int i = 0; i < desc->natts; i++)
-		if (!TupleDescAttr(desc, i)->attisdropped && strcmp(NameStr(TupleDescAttr(desc, i)->attname), name) == 0)
-			return i;
-	return -1;
-}
-
 static bool
 is_read(const IdlaDecoder *decoder, int column)
 {
@@ -178,12 +169,12 @@ complain_missing(const IdlaDecoder *decoder, TupleDesc desc, const char *name)
 	const IdlaColumns *columns = decoder->columns;
 	StringInfoData missing;
 	int			n = 0;
-	bool		nameless = desc->natts > 0 && find_position(desc, "f1") == 0;
+	bool		nameless = desc->natts > 0 && idla_attribute_find(desc, "f1") == 0;
 
 	initStringInfo(&missing);
 	for (int i = 0; i < columns->n; i++)
 	{
-		if (!is_read(decoder, i) || find_position(desc, columns->columns[i].name) >= 0)
+		if (!is_read(decoder, i) || idla_attribute_find(desc, columns->columns[i].name) >= 0)
 			continue;
 		if (++n <= 30)
 			appendStringInfo(&missing, "%s%s", n > 1 ? ", " : "", columns->columns[i].name);
@@ -253,7 +244,7 @@ set_reading(Slot *slot, const IdlaDecoder *decoder, TupleDesc desc)
 				IdlaFamily	family;
 
 				slot->reading = READ_DISTANCE;
-				slot->reference = find_position(desc, column->reference);
+				slot->reference = idla_attribute_find(desc, column->reference);
 				if (slot->reference < 0)
 					complain_missing(decoder, desc, column->reference);
 				slot->reference_type = getBaseType(TupleDescAttr(desc, slot->reference)->atttypid);
@@ -317,7 +308,7 @@ idla_decoder_create(const IdlaColumns *columns, TupleDesc desc, LearnDataset *da
 		slot = &decoder->slots[decoder->n_slots];
 		memset(slot, 0, sizeof(*slot));
 		slot->column = &columns->columns[i];
-		slot->attribute = find_position(desc, slot->column->name);
+		slot->attribute = idla_attribute_find(desc, slot->column->name);
 		if (slot->attribute < 0)
 			complain_missing(decoder, desc, slot->column->name);
 		slot->type = getBaseType(TupleDescAttr(desc, slot->attribute)->atttypid);

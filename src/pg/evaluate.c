@@ -39,19 +39,10 @@ is_classifier(const LearnModel *learn)
 
 /* ---- targets ---- */
 
-static int
-find_attribute(TupleDesc desc, const char *name)
-{
-	for (int i = 0; i < desc->natts; i++)
-		if (strcmp(NameStr(TupleDescAttr(desc, i)->attname), name) == 0)
-			return i;
-	return -1;
-}
-
 static void
 find_target(IdlaTargetColumn *target, TupleDesc desc)
 {
-	target->attribute = find_attribute(desc, target->name);
+	target->attribute = idla_attribute_find(desc, target->name);
 	if (target->attribute < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -150,9 +141,8 @@ find_class(const IdlaJudging *judging, const char *label)
 	return -1;
 }
 
-/* The label of a value as training names classes: true, 2, 0.5, setosa. */
-static char *
-class_label(Datum value, Oid type)
+char *
+idla_class_label(Datum value, Oid type)
 {
 	IdlaFamily	family = idla_type_family(type);
 	char	   *text;
@@ -185,7 +175,7 @@ target_of(const IdlaJudging *judging, int i, Datum value)
 
 	if (is_classifier(judging->learn))
 	{
-		int			class = find_class(judging, class_label(value, target->type));
+		int			class = find_class(judging, idla_class_label(value, target->type));
 
 		if (class < 0)
 			return INFINITY;
@@ -344,7 +334,7 @@ has_targets(const IdlaJudging *judging, const char *text)
 	bool		has_all = true;
 
 	for (int i = 0; i < judging->n_targets; i++)
-		has_all = has_all && find_attribute(idla_rows_desc(rows), judging->targets[i].name) >= 0;
+		has_all = has_all && idla_attribute_find(idla_rows_desc(rows), judging->targets[i].name) >= 0;
 	idla_rows_close(rows);
 	return has_all;
 }

@@ -130,8 +130,8 @@ export_safetensors(const IdlaModel *model, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("model \"%s\" is too large to be exported", name),
-				 errdetail("Its manifest and card have %d bytes, and the header of a safetensors file at most %d.", metadata.len,
-						   LEARN_SAFETENSORS_HEADER),
+				 errdetail("Its manifest and card have %d bytes, and %d may be in the header of a safetensors file.", metadata.len,
+						   LEARN_SAFETENSORS_HEADER / 2),
 				 errhint("The model's table itself may be of any size: use pg_dump -t, COPY or logical replication.")));
 	bytes = idla_weights_write(model, metadata.data, &size);
 	refuse_size(name, size);
@@ -179,10 +179,18 @@ static bytea *
 export_onnx(const IdlaModel *model, const char *name)
 {
 	IdlaWork   *scratch = idla_work_open(CurrentMemoryContext, "idla export", 0, 0);
-	LearnModel	translated = model_in_utf8(&model->learn);
+	LearnModel	translated;
 	LearnOnnx	file;
 	bytea	   *value;
 
+	/* Numbers like any others to the engine, and no column of them is in any table. */
+	if (model->columns.series != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the series of model \"%s\" have no form in ONNX", name),
+				 errdetail("Signals, series, what is summed up of them, and texts are prepared by idla itself."),
+				 errhint("Export the model as \"safetensors\".")));
+	translated = model_in_utf8(&model->learn);
 	idla_check(scratch, learn_onnx_write(scratch->session, &translated, in_utf8(name), in_utf8(model->target), &file));
 	refuse_size(name, file.size);
 	value = as_bytea(file.bytes, file.size);

@@ -111,21 +111,29 @@ list_of(const JsonbValue *value, const char *name, int low, int high, int *n)
 	return elements;
 }
 
+static int
+compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
 static char **
 keep_strings(IdlaModel *model, const JsonbValue *list, const char *name, int low, int high, int *n)
 {
 	JsonbValue *elements = list_of(list, name, low, high, n);
 	char	  **texts = idla_keep(model->work, (size_t) *n, sizeof(char *));
+	char	  **sorted = palloc(sizeof(char *) * (Size) Max(*n, 1));
 
+	CHECK_FOR_INTERRUPTS();
 	for (int i = 0; i < *n; i++)
-	{
-		texts[i] = idla_keep_string(model->work, text_of(&elements[i], name));
-		for (int j = 0; j < i; j++)
-			if (strcmp(texts[i], texts[j]) == 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("\"%s\" is twice among \"%s\"", texts[i], name)));
-	}
+		sorted[i] = texts[i] = idla_keep_string(model->work, text_of(&elements[i], name));
+	qsort(sorted, (size_t) *n, sizeof(char *), compare_texts);
+	for (int i = 1; i < *n; i++)
+		if (strcmp(sorted[i - 1], sorted[i]) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"%s\" is twice among \"%s\"", sorted[i], name)));
+	pfree(sorted);
 	return texts;
 }
 
@@ -392,7 +400,7 @@ parameter_names(const NnGraph *graph)
 	return names;
 }
 
-/* "(64, 30) of block0.linear.weights, ..." would be long: names alone. */
+/* Every parameter is said, and nothing that is none. The hint names them without their shapes, which would be long. */
 static void
 check_parameters(const NnGraph *graph, JsonbContainer *tensors)
 {
@@ -456,11 +464,17 @@ read_parameter(IdlaModel *model, const NnParameterInfo *info, const JsonbValue *
 		name = text_of(need(object, "tensor", info->name), "tensor");
 		if (transpose != NULL)
 			turned = idla_option_boolean("transpose", transpose);
+		if (transpose != NULL && info->shape.rank != 2)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"transpose\" is said of parameter \"%s\", which is no matrix", info->name),
+					 errdetail("Its shape is %s.", shape_text(info->shape.rank, info->shape.dims)),
+					 errhint("Give the name of its tensor alone.")));
 	}
 	tensor = find_tensor(image, name);
 	used[tensor - image->tensors] = true;
 	for (int i = 0; i < info->shape.rank; i++)
-		dims[i] = info->shape.dims[turned && info->shape.rank == 2 ? 1 - i : i];
+		dims[i] = info->shape.dims[turned ? 1 - i : i];
 	if (tensor->rank != info->shape.rank || memcmp(tensor->dims, dims, (size_t) tensor->rank * sizeof(dims[0])) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -518,6 +532,22 @@ tell_unused(const LearnSafetensors *image, const bool *used)
 				(errmsg("tensors that the mapping does not use: %s", idla_list(names))));
 }
 
+/* A network is told in two numbers, and may need more memory than there is. */
+static void
+check_held(const LearnNet *net, const LearnSafetensors *image, int n_parameters)
+{
+	size_t		held = 0;
+
+	for (size_t i = 0; i < image->n; i++)
+		held += learn_tensor_is_float(&image->tensors[i]) ? image->tensors[i].count : 0;
+	if (!idla_weights_held(net->n_weights, held, (size_t) n_parameters))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the network has more parameters than the file has numbers"),
+				 errdetail("It needs %zu values, and all tensors together have %zu.", net->n_weights, held),
+				 errhint("Every parameter is a tensor of its own. See \"depth\", \"width\" and \"layers\" of the mapping.")));
+}
+
 static void
 read_net(IdlaModel *model, JsonbContainer *root, const LearnSafetensors *image)
 {
@@ -534,6 +564,7 @@ read_net(IdlaModel *model, JsonbContainer *root, const LearnSafetensors *image)
 	idla_check(model->work, learn_network_build(model->work->session, &net->network, NULL, &built));
 	check_parameters(built.graph, tensors);
 	net->n_weights = nn_graph_weights(built.graph);
+	check_held(net, image, nn_graph_parameters(built.graph));
 	net->weights = idla_keep(model->work, net->n_weights, sizeof(float));
 	for (int i = 0; i < nn_graph_parameters(built.graph); i++)
 	{

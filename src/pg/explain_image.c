@@ -206,27 +206,11 @@ draw(const Picture *picture, double strength)
 {
 	float	   *rgb = take_floats(picture->height * picture->width * 3);
 	LearnTrouble trouble;
-	void	   *bytes;
-	size_t		size;
-	bytea	   *result;
 
 	if (!learn_heat_overlay(picture->pixels, picture->height, picture->width, picture->depth, picture->heat, picture->heat_height,
-							picture->heat_width, (float) strength, rgb, &trouble) ||
-		!learn_png_write(rgb, picture->height, picture->width, 3, false, &bytes, &size, &trouble))
+							picture->heat_width, (float) strength, rgb, &trouble))
 		raise_trouble(&trouble);
-	/* What the engine allocated is not PostgreSQL's to free: no error may pass before it is given back. */
-	result = size > MaxAllocSize - VARHDRSZ ? NULL : palloc_extended(size + VARHDRSZ, MCXT_ALLOC_NO_OOM);
-	if (result != NULL)
-	{
-		SET_VARSIZE(result, size + VARHDRSZ);
-		memcpy(VARDATA(result), bytes, size);
-	}
-	free(bytes);
-	if (result == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory: the picture has %zu bytes", size)));
-	return result;
+	return idla_png(rgb, picture->height, picture->width, 3, false);
 }
 
 /* Whether the heat is Grad-CAM's. */

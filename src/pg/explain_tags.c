@@ -129,13 +129,14 @@ explain_entity(Telling *telling, const IdlaWindow *window, const Entity *entity)
 
 /* Both ascend; and no entity lies in two windows, the tags of each being well formed by themselves. */
 static void
-explain_all(Telling *telling, const LearnSpan *spans, size_t n, bool array)
+explain_all(Telling *telling, const IdlaWindow *windows, const LearnSpan *spans, size_t n, bool array)
 {
 	LearnSpan  *shown = idla_spans_shown(telling->tokens, spans, n, array);
-	size_t		n_windows;
-	IdlaWindow *windows = idla_tag_windows(telling->loaded, telling->tokens, !array, &n_windows);
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext each = AllocSetContextCreate(caller, "idla entity", ALLOCSET_DEFAULT_SIZES);
 	size_t		w = 0;
 
+	MemoryContextSwitchTo(each);
 	for (size_t i = 0; i < n; i++)
 	{
 		Entity		entity = {.span = spans[i],.shown = shown[i]};
@@ -143,7 +144,10 @@ explain_all(Telling *telling, const LearnSpan *spans, size_t n, bool array)
 		while (windows[w].first + windows[w].n <= spans[i].start)
 			w++;
 		explain_entity(telling, &windows[w], &entity);
+		MemoryContextReset(each);
 	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(each);
 }
 
 Datum
@@ -157,6 +161,8 @@ idla_explain_tags(PG_FUNCTION_ARGS)
 	IdlaTokens	tokens;
 	LearnTrouble trouble;
 	LearnSpan  *spans;
+	IdlaWindow *windows;
+	size_t		n_windows;
 	size_t		most;
 	size_t		n;
 
@@ -173,14 +179,15 @@ idla_explain_tags(PG_FUNCTION_ARGS)
 	telling.loaded = idla_tagger_argument(fcinfo, 0, 4, context);
 	if (!idla_tokens_read(type, PG_GETARG_DATUM(1), InvalidOid, (Datum) 0, &tokens, &trouble))
 		idla_raise_trouble(&trouble);
-	spans = idla_tag_spans(telling.loaded, &tokens, !array, &n);
+	windows = idla_tag_windows(telling.loaded, &tokens, !array, &n_windows);
+	spans = idla_tag_spans(telling.loaded, &tokens, windows, n_windows, &n);
 	most = telling.loaded->model->learn.fields[0].dims[0];
 	telling.tokens = &tokens;
 	telling.shown = show_tokens(&tokens, array);
 	telling.words = palloc(sizeof(LearnWord) * most);
 	telling.contributions = palloc(sizeof(double) * (most + 1));
 	telling.shares = palloc(sizeof(IdlaShare) * most);
-	explain_all(&telling, spans, n, array);
+	explain_all(&telling, windows, spans, n, array);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return (Datum) 0;

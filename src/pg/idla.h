@@ -426,4 +426,9 @@ typedef enum IdlaBadInput
 
 extern int	idla_on_bad_input;	/* idla.on_bad_input, an IdlaBadInput */
 
+/* ---- image.c ---- */
+
+/* Pixels (height, width, depth) in [0, 1] as a PNG of eight or, wide, sixteen bits; palloc'd. */
+extern bytea *idla_png(const float *pixels, size_t height, size_t width, int depth, bool wide);
+
 #endif							/* IDLA_H */

@@ -1,7 +1,9 @@
 /*
- * image.c: idla_image_info, what the bytes of an image say of themselves.
+ * image.c: idla_image_info, what the bytes of an image say of themselves; and images that are returned.
  */
 #include "idla.h"
+
+#include <stdlib.h>
 
 #include "utils/builtins.h"
 
@@ -41,4 +43,30 @@ idla_image_info(PG_FUNCTION_ARGS)
 	values[INFO_BITS] = Int32GetDatum(info.bits);
 	values[INFO_DESCRIPTION] = CStringGetTextDatum(info.description);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
+}
+
+bytea *
+idla_png(const float *pixels, size_t height, size_t width, int depth, bool wide)
+{
+	LearnTrouble trouble;
+	void	   *bytes;
+	size_t		size;
+	bytea	   *image;
+
+	if (!learn_png_write(pixels, height, width, depth, wide, &bytes, &size, &trouble))
+		idla_raise_trouble(&trouble);
+	/* What the engine allocated is not PostgreSQL's to free: no error may pass before it is given back. */
+	image = size > MaxAllocSize - VARHDRSZ ? NULL : palloc_extended(VARHDRSZ + size, MCXT_ALLOC_NO_OOM);
+	if (image != NULL)
+	{
+		SET_VARSIZE(image, VARHDRSZ + size);
+		memcpy(VARDATA(image), bytes, size);
+	}
+	free(bytes);
+	if (image == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("A PNG of %zu bytes was to be returned.", size)));
+	return image;
 }

@@ -258,19 +258,17 @@ idla_tag_judge_report(IdlaTagJudge *judge, const LearnModel *model, const char *
 /* ---- a source ---- */
 
 static int
-find_attribute(TupleDesc desc, const char *name, const char *what, Oid *type)
+require_attribute(TupleDesc desc, const char *name, const char *what, Oid *type)
 {
-	for (int i = 0; i < desc->natts; i++)
-		if (!TupleDescAttr(desc, i)->attisdropped && strcmp(NameStr(TupleDescAttr(desc, i)->attname), name) == 0)
-		{
-			*type = getBaseType(TupleDescAttr(desc, i)->atttypid);
-			return i;
-		}
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_COLUMN),
-			 errmsg("the source has no column \"%s\", %s of the model", name, what),
-			 errdetail("The source has: %s.", idla_attribute_list(desc))));
-	return -1;
+	int			found = idla_attribute_find(desc, name);
+
+	if (found < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("the source has no column \"%s\", %s of the model", name, what),
+				 errdetail("The source has: %s.", idla_attribute_list(desc))));
+	*type = getBaseType(TupleDescAttr(desc, found)->atttypid);
+	return found;
 }
 
 static void
@@ -291,6 +289,8 @@ take_row(void *context, const Datum *values, const bool *isnull)
 	int32_t    *actual;
 	int32_t    *predicted;
 	float	   *certain;
+	IdlaWindow *windows;
+	size_t		n_windows;
 
 	if (isnull[judge->text] || isnull[judge->tags])
 	{
@@ -304,7 +304,8 @@ take_row(void *context, const Datum *values, const bool *isnull)
 	}
 	if (tokens.n == 0)
 		return;
-	idla_tag_tokens(judge->loaded, &tokens, false, &predicted, &actual, &certain);
+	windows = idla_tag_windows(judge->loaded, &tokens, false, &n_windows);
+	idla_tag_tokens(judge->loaded, &tokens, windows, n_windows, &predicted, &actual, &certain);
 	idla_tag_judge_add(judge, tokens.n, actual, predicted);
 }
 
@@ -316,15 +317,15 @@ open_source(IdlaTagJudge *judge, const char *source)
 	IdlaRows   *rows = idla_rows_open(source);
 	TupleDesc	desc = idla_rows_desc(rows);
 
-	judge->tags = find_attribute(desc, model->target, "the target", &judge->tags_type);
-	judge->text = find_attribute(desc, token, "the text", &judge->text_type);
+	judge->tags = require_attribute(desc, model->target, "the target", &judge->tags_type);
+	judge->text = require_attribute(desc, token, "the text", &judge->text_type);
 	if (!idla_is_tags(judge->tags_type) && model->entity != NULL)
 	{
 		idla_rows_close(rows);
 		rows = idla_rows_open(idla_sentences_query(source, token, model->target, model->entity, model->position, NIL));
 		desc = idla_rows_desc(rows);
-		judge->tags = find_attribute(desc, model->target, "the target", &judge->tags_type);
-		judge->text = find_attribute(desc, token, "the text", &judge->text_type);
+		judge->tags = require_attribute(desc, model->target, "the target", &judge->tags_type);
+		judge->text = require_attribute(desc, token, "the text", &judge->text_type);
 	}
 	if (!idla_is_tags(judge->tags_type))
 		ereport(ERROR,

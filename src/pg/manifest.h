@@ -48,6 +48,8 @@ extern void idla_series_manifest(IdlaModel *model, JsonbContainer *root);
  * finiteness are checked against the graphs that the networks describe.
  */
 extern void idla_weights_read(IdlaModel *model, const char *bytes, Size size);
+/* Whether n weights of so many parameters may come from tensors that hold `held` values: to be asked before there is memory for them. */
+extern bool idla_weights_held(size_t n, size_t held, size_t n_parameters);
 /* SHA-256 over the text of a manifest without its own digest, in UTF-8 so that a restore into another encoding agrees. */
 extern void idla_manifest_digest(Jsonb *manifest, char hex[65]);
 

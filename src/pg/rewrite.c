@@ -7,7 +7,6 @@
 #include "rewrite.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "access/tupdesc.h"
 #include "catalog/pg_type.h"
@@ -16,8 +15,6 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
-
-#include "idla/learn_image.h"
 
 /* How one column is written. */
 typedef struct Place
@@ -36,15 +33,6 @@ struct IdlaRewriter
 	Place	   *places;			/* by column */
 };
 
-static int
-find_attribute(TupleDesc desc, const char *name)
-{
-	for (int i = 0; i < desc->natts; i++)
-		if (!TupleDescAttr(desc, i)->attisdropped && strcmp(NameStr(TupleDescAttr(desc, i)->attname), name) == 0)
-			return i;
-	return -1;
-}
-
 IdlaRewriter *
 idla_rewriter_create(const IdlaColumns *columns, TupleDesc desc)
 {
@@ -59,7 +47,7 @@ idla_rewriter_create(const IdlaColumns *columns, TupleDesc desc)
 		Oid			input;
 		Oid			element;
 
-		place->attribute = find_attribute(desc, columns->columns[i].name);
+		place->attribute = idla_attribute_find(desc, columns->columns[i].name);
 		if (place->attribute < 0)
 			continue;
 		place->typmod = TupleDescAttr(desc, place->attribute)->atttypmod;
@@ -188,29 +176,11 @@ write_image(const LearnField *field, const float *plane)
 	size_t		depth = field->dims[2];
 	size_t		size = field->dims[0] * field->dims[1] * depth;
 	float	   *pixels = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * size);
-	LearnTrouble trouble;
-	void	   *bytes;
-	size_t		n_bytes;
 	bytea	   *image;
 
 	for (size_t i = 0; i < size; i++)
 		pixels[i] = plane[i] / field->scale[i % depth] + field->center[i % depth];
-	if (!learn_png_write(pixels, field->dims[0], field->dims[1], (int) depth, field->sample == LEARN_SAMPLE_U16, &bytes, &n_bytes,
-						 &trouble))
-		idla_raise_trouble(&trouble);
-	/* A bytea that is too large must not leave the engine's bytes behind. */
-	image = palloc_extended(VARHDRSZ + n_bytes, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
-	if (image != NULL)
-	{
-		SET_VARSIZE(image, VARHDRSZ + n_bytes);
-		memcpy(VARDATA(image), bytes, n_bytes);
-	}
-	free(bytes);
-	if (image == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory"),
-				 errdetail("A PNG of %zu bytes was to be returned.", n_bytes)));
+	image = idla_png(pixels, field->dims[0], field->dims[1], (int) depth, field->sample == LEARN_SAMPLE_U16);
 	pfree(pixels);
 	return PointerGetDatum(image);
 }

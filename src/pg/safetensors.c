@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 
 #define MAX_TENSOR_NAME 256
+#define PADDED 16				/* floats, of which every parameter takes a multiple */
 #define HASHED_AT_ONCE (8 * 1024 * 1024)
 
 /* A run over all tensors of a model: writing gathers sizes first and bytes second, reading fills. */
@@ -270,13 +271,19 @@ read_tensor(const Source *source, Tensor *what)
 		idla_corrupt("Tensor \"%s\" has a value that is not finite", what->name);
 }
 
+bool
+idla_weights_held(size_t n, size_t held, size_t n_parameters)
+{
+	return n <= held + PADDED * n_parameters;
+}
+
 /* Memory for n floats, after making sure that the image can hold as many: no allocation on a lie. */
 static float *
-floats_for(IdlaModel *model, const Source *source, size_t n, size_t slack)
+floats_for(IdlaModel *model, const Source *source, size_t n, size_t n_parameters)
 {
 	float	   *floats;
 
-	if (n > source->size / sizeof(float) + slack)
+	if (!idla_weights_held(n, source->size / sizeof(float), n_parameters))
 		idla_corrupt("The weights have %zu bytes and the network needs %zu values", source->size, n);
 	floats = dev_alloc(model->work->session, Max(n, 1), sizeof(float));
 	if (floats == NULL)
@@ -308,8 +315,7 @@ read_net(IdlaModel *model, IdlaWork *scratch, const Source *source, int n)
 
 	n_parameters = nn_graph_parameters(built.graph);
 	net->n_weights = nn_graph_weights(built.graph);
-	/* Every parameter is padded to 16 floats. */
-	net->weights = floats_for(model, source, net->n_weights, 16 * (size_t) n_parameters);
+	net->weights = floats_for(model, source, net->n_weights, (size_t) n_parameters);
 	for (int p = 0; p < n_parameters; p++)
 	{
 		one = parameter_of(n, built.graph, p, net->weights);

@@ -68,15 +68,6 @@ typedef struct Planning
 	MemoryContext context;
 } Planning;
 
-static int
-find_attribute(TupleDesc desc, const char *name)
-{
-	for (int i = 0; i < desc->natts; i++)
-		if (!TupleDescAttr(desc, i)->attisdropped && strcmp(NameStr(TupleDescAttr(desc, i)->attname), name) == 0)
-			return i;
-	return -1;
-}
-
 static void
 require_column(TupleDesc desc, const char *name, const char *option)
 {
@@ -84,7 +75,7 @@ require_column(TupleDesc desc, const char *name, const char *option)
 	const char *nearest;
 	int			n = 0;
 
-	if (name == NULL || find_attribute(desc, name) >= 0)
+	if (name == NULL || idla_attribute_find(desc, name) >= 0)
 		return;
 	names = palloc0(sizeof(char *) * ((Size) desc->natts + 1));
 	for (int i = 0; i < desc->natts; i++)
@@ -332,7 +323,7 @@ make_series(Planning *planning, char **names, int n)
 	const IdlaOptions *options = planning->options;
 	IdlaWork   *work = planning->work;
 	IdlaSeries *series = idla_keep(work, 1, sizeof(IdlaSeries));
-	int			time = find_attribute(planning->source, options->series_time);
+	int			time = idla_attribute_find(planning->source, options->series_time);
 
 	check_channels(planning, names, n);
 	series->entity = idla_keep_string(work, options->entity);
@@ -406,7 +397,7 @@ idla_series_open(const char *source, const IdlaOptions *options, const char *tar
 	planning.rows = rows;
 	planning.source = rows->source = describe_source(source);
 	check_options(&planning);
-	planning.entity = find_attribute(planning.source, options->entity);
+	planning.entity = idla_attribute_find(planning.source, options->entity);
 	idla_target_open(&planning.target, target, task, options, planning.source);
 	sort_columns(&planning);
 	if (options->series_name != NULL)
@@ -438,7 +429,7 @@ idla_series_open_model(const char *source, IdlaSeries *series, const IdlaColumns
 		passed = lappend(passed, one);
 	}
 	rows->source = describe_source(source);
-	if (find_attribute(rows->source, series->entity) < 0)
+	if (idla_attribute_find(rows->source, series->entity) < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("the source has no column \"%s\", whose rows the model takes together", series->entity),

@@ -135,36 +135,37 @@ tag_block(const IdlaLoaded *loaded, const IdlaTokens *tokens, size_t n, const Id
 }
 
 void
-idla_tag_tokens(const IdlaLoaded *loaded, const IdlaTokens *tokens, bool sentences, int32_t **tags, int32_t **actual, float **certain)
+idla_tag_tokens(const IdlaLoaded *loaded, const IdlaTokens *tokens, const IdlaWindow *windows, size_t n_windows, int32_t **tags,
+				int32_t **actual, float **certain)
 {
 	Size		n = Max(tokens->n, 1);
 	LearnWord  *words = palloc(sizeof(LearnWord) * loaded->model->learn.fields[0].dims[0]);
-	size_t		n_windows;
-	IdlaWindow *windows = idla_tag_windows(loaded, tokens, sentences, &n_windows);
+	IdlaWindow *sorted = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(IdlaWindow) * Max(n_windows, 1));
 
 	*tags = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int32_t) * n);
 	*certain = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float) * n);
 	*actual = tokens->tags == NULL ? NULL : MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int32_t) * n);
 	/* Those of one length are computed together, which changes no bit of their tags. */
-	qsort(windows, n_windows, sizeof(IdlaWindow), compare_windows);
+	memcpy(sorted, windows, sizeof(IdlaWindow) * n_windows);
+	qsort(sorted, n_windows, sizeof(IdlaWindow), compare_windows);
 	for (size_t i = 0; i < n_windows; i += BLOCK)
 	{
 		CHECK_FOR_INTERRUPTS();
-		tag_block(loaded, tokens, Min(BLOCK, n_windows - i), windows + i, words, *tags, *actual, *certain);
+		tag_block(loaded, tokens, Min(BLOCK, n_windows - i), sorted + i, words, *tags, *actual, *certain);
 	}
-	pfree(windows);
+	pfree(sorted);
 	pfree(words);
 }
 
 LearnSpan *
-idla_tag_spans(const IdlaLoaded *loaded, const IdlaTokens *tokens, bool sentences, size_t *n)
+idla_tag_spans(const IdlaLoaded *loaded, const IdlaTokens *tokens, const IdlaWindow *windows, size_t n_windows, size_t *n)
 {
 	LearnSpan  *spans = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(LearnSpan) * Max(tokens->n, 1));
 	int32_t    *tags;
 	int32_t    *actual;
 	float	   *certain;
 
-	idla_tag_tokens(loaded, tokens, sentences, &tags, &actual, &certain);
+	idla_tag_tokens(loaded, tokens, windows, n_windows, &tags, &actual, &certain);
 	*n = learn_tags_spans(LEARN_IOBES, learn_labels_size(loaded->model->learn.labels), false, tokens->n, tags, certain, spans);
 	return spans;
 }
@@ -239,6 +240,8 @@ idla_tag(PG_FUNCTION_ARGS)
 	LearnTrouble trouble;
 	LearnSpan  *spans;
 	LearnSpan  *shown;
+	IdlaWindow *windows;
+	size_t		n_windows;
 	size_t		n;
 	IdlaUse    *use;
 	instr_time	start;
@@ -254,7 +257,8 @@ idla_tag(PG_FUNCTION_ARGS)
 	idla_use_enter(use, &start);
 	if (!idla_tokens_read(type, PG_GETARG_DATUM(1), InvalidOid, (Datum) 0, &tokens, &trouble))
 		idla_raise_trouble(&trouble);
-	spans = idla_tag_spans(loaded, &tokens, !array, &n);
+	windows = idla_tag_windows(loaded, &tokens, !array, &n_windows);
+	spans = idla_tag_spans(loaded, &tokens, windows, n_windows, &n);
 	shown = idla_spans_shown(&tokens, spans, n, array);
 	learn_spans_place(n, spans, tokens.tokens);
 	for (size_t i = 0; i < n; i++)

@@ -32,20 +32,11 @@ typedef struct LabelEntry
 /* ---- finding the columns ---- */
 
 static int
-find_column(TupleDesc desc, const char *name)
-{
-	for (int i = 0; i < desc->natts; i++)
-		if (!TupleDescAttr(desc, i)->attisdropped && strcmp(NameStr(TupleDescAttr(desc, i)->attname), name) == 0)
-			return i;
-	return -1;
-}
-
-static int
 require_column(TupleDesc desc, const char *name, const char *role)
 {
 	const char **names;
 	const char *nearest;
-	int			found = find_column(desc, name);
+	int			found = idla_attribute_find(desc, name);
 	int			n = 0;
 
 	if (found >= 0)
@@ -96,7 +87,7 @@ find_targets(IdlaTarget *target, const char *text, const IdlaOptions *options, T
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a target is needed"),
 				 errhint("Name the column to predict, or for survival the columns of time and event.")));
-	else if (find_column(desc, text) >= 0)
+	else if (idla_attribute_find(desc, text) >= 0)
 		names = list_make1(pstrdup(text));
 	else
 		names = split_names(text);

@@ -75,13 +75,13 @@ extern bool idla_window_take(const IdlaLoaded *loaded, const IdlaTokens *tokens,
 /* The tagger of argument `number`, at the version of another. ERROR for a model that does not tag. */
 extern IdlaLoaded *idla_tagger_argument(FunctionCallInfo fcinfo, int number, int version_argument, MemoryContext context);
 /* Entities of a text, in order: spans of its tokens. Palloc'd. */
-extern LearnSpan *idla_tag_spans(const IdlaLoaded *loaded, const IdlaTokens *tokens, bool sentences, size_t *n);
+extern LearnSpan *idla_tag_spans(const IdlaLoaded *loaded, const IdlaTokens *tokens, const IdlaWindow *windows, size_t n_windows, size_t *n);
 /* Spans of tokens, as they are told: characters of a text, tokens of an array. Palloc'd. */
 extern LearnSpan *idla_spans_shown(const IdlaTokens *tokens, const LearnSpan *spans, size_t n, bool array);
 /* Bytes of the text. */
 extern Datum idla_text_slice(const IdlaTokens *tokens, uint32_t start, uint32_t end);
 /* Tags of all tokens, window by window; *actual is NULL without tags. Memory of the current context. */
-extern void idla_tag_tokens(const IdlaLoaded *loaded, const IdlaTokens *tokens, bool sentences, int32_t **tags, int32_t **actual,
-							float **certain);
+extern void idla_tag_tokens(const IdlaLoaded *loaded, const IdlaTokens *tokens, const IdlaWindow *windows, size_t n_windows, int32_t **tags,
+							int32_t **actual, float **certain);
 
 #endif							/* IDLA_TOKENS_H */

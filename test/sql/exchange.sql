@@ -100,12 +100,23 @@ SELECT idla_import('two', image('{"w": {"dtype": "F16", "shape": [2, 2], "data_o
 	'{"task": "regression", "target": "low,high", "layout": "idla", "architecture": "linear", "columns": [{"name": "pair", "kind": "array", "length": 2}], "tensors": {"head.weights": "w", "head.bias": "b"}, "target_mean": [10, 20], "target_scale": [1, 2]}');
 SELECT idla_predict('two', r, output => 'low'), idla_predict('two', r, output => 'high') FROM (SELECT ARRAY[1, 10]::float8[] AS pair) r;
 
+-- a matrix may be turned, a list of numbers may not
+SELECT idla_import('turned', tensors('{"w": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}, "b": {"dtype": "F32", "shape": [2], "data_offsets": [16, 24]}}', 1, 3, 2, 4, 10, 20),
+	'{"task": "regression", "target": "low,high", "layout": "idla", "architecture": "linear", "columns": [{"name": "pair", "kind": "array", "length": 2}], "tensors": {"head.weights": {"tensor": "w", "transpose": true}, "head.bias": "b"}}');
+SELECT idla_predict('turned', r, output => 'low'), idla_predict('turned', r, output => 'high') FROM (SELECT ARRAY[1, 10]::float8[] AS pair) r;
+SELECT wrong('{"tensor": "fc.bias", "transpose": true}', '{tensors,head.bias}'), wrong('{"tensor": "fc.bias", "transpose": false}', '{tensors,head.bias}') \gx
+-- a network that is told in two numbers takes no memory before the file has as many
+SELECT attack(file, mapping || jsonb_build_object('architecture', 'mlp', 'depth', 64, 'width', 16384, 'tensors', (SELECT mapping -> 'tensors' || jsonb_object_agg(name, 'fc.bias')
+	FROM (SELECT format('block%s.linear.%s', i, part) AS name FROM generate_series(0, 63) i, unnest(ARRAY['weights', 'bias']) part) n))) FROM linear;
+
 -- ---- ONNX: its answers are compared by test/bench/check_onnx.py ----
 SELECT substr(idla_export('m', 'onnx'), 1, 2), position('LabelEncoder' IN encode(idla_export('m', 'onnx'), 'escape')) > 0, length(idla_export('two', 'onnx')) > 300;
 SET client_min_messages = error;
 SELECT version FROM idla_train('scans', 'SELECT ARRAY[sin(i), cos(i), i % 3, i % 2, 1, i % 5, i % 7, 0]::float8[] AS wave, i % 2 = 0 AS y FROM generate_series(1, 60) i', 'y', architecture => 'fcn', options => '{"epochs": 1, "columns": {"wave": "signal"}}');
+SELECT version FROM idla_train('stays', 'SELECT p AS patient, h AS hour, 80 + (p % 2) * 20 + (h * p) % 7 AS hr, p % 2 = 0 AS died FROM generate_series(1, 60) p, generate_series(1, 8) h', 'died', options => '{"entity": "patient", "time": "hour", "series": {"use": "summary"}, "epochs": 1, "folds": 1}');
 SET client_min_messages = notice;
 SELECT idla_export('scans', 'onnx');
+SELECT idla_export('stays', 'onnx');
 SELECT idla_import('scans2', idla_export('scans'));
 SELECT idla_export('m', 'onyx');
 SELECT idla_export('m', NULL);

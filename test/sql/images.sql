@@ -112,6 +112,8 @@ SELECT idla_predict('scan', t) FROM (SELECT 'GIF89a'::bytea AS image, age FROM s
 SELECT idla_predict('scan', t) FROM (SELECT pixels AS image, age FROM scans LIMIT 1) t;
 SELECT idla_predict('scan', t) FROM (SELECT encode(image, 'hex') AS image, age FROM scans LIMIT 1) t;
 SELECT idla_predict('scan', t) FROM (SELECT age FROM scans LIMIT 1) t;
+-- sixteen bits stay sixteen where an image is shown
+SELECT DISTINCT (idla_image_info(p.image)).bits FROM idla_augment_preview('SELECT png(8, 8, 1, 16, (SELECT array_agg(p * 257 ORDER BY n) FROM unnest(pixels) WITH ORDINALITY a(p, n))) AS image FROM scans WHERE id <= 2', '{}', 2) p;
 -- sixteen bits are read too: the pixels are shares of white
 SELECT abs(idla_predict('scan', t) - idla_predict('scan', u)) < 0.01 AS close
 FROM (SELECT png(8, 8, 1, 16, (SELECT array_agg(p * 257 ORDER BY n) FROM unnest(pixels) WITH ORDINALITY a(p, n))) AS image, age FROM scans WHERE id = 2) t, (SELECT image, age FROM scans WHERE id = 2) u;

@@ -257,6 +257,74 @@ test_cancel(void)
 	free(bytes);
 }
 
+/* ---- many entries ---- */
+
+/* So many entries of metadata, or of tensors without values. */
+static uint8_t *
+make_many(bool metadata, size_t n, size_t *size)
+{
+	static const char begin[] = "{\"__metadata__\":{";
+	char	   *bytes = malloc(64 + n * 80);
+	char	   *at = bytes + 8;
+	uint64_t	length;
+
+	at += sprintf(at, "%s", metadata ? begin : "{");
+	for (size_t i = 0; i < n; i++)
+		at += sprintf(at, metadata ? "%s\"%zx\":\"\"" : "%s\"%zx\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}",
+					  i > 0 ? "," : "", i);
+	at += sprintf(at, metadata ? "}}" : "}");
+	*size = (size_t) (at - bytes);
+	length = *size - 8;
+	for (int i = 0; i < 8; i++)
+		bytes[i] = (char) (length >> (8 * i));
+	return (uint8_t *) bytes;
+}
+
+static void
+test_many(DevSession *session)
+{
+	LearnSafetensors *image;
+
+	for (int metadata = 0; metadata < 2; metadata++)
+	{
+		size_t		size;
+		uint8_t    *bytes = make_many(metadata == 1, (size_t) LEARN_SAFETENSORS_ENTRIES + 1, &size);
+
+		CHECK(learn_safetensors_open(session, bytes, size, &image) == DEV_CORRUPT && image == NULL &&
+			  strstr(dev_detail_text(session), "The header has more than 1048576") != NULL, "too many entries are refused");
+		free(bytes);
+	}
+}
+
+static bool
+later(void *context)
+{
+	int		   *left = context;
+
+	return (*left)-- <= 0;
+}
+
+/* Shorter than what is looked through between two polls of the encoding, and damaged where the metadata end: they poll themselves. */
+static void
+test_cancel_metadata(void)
+{
+	int			left = 0;
+	DevHost		host = {.context = &left,.cancelled = later};
+	DevSession *session;
+	LearnSafetensors *image;
+	size_t		size;
+	uint8_t    *bytes = make_many(true, 20000, &size);
+
+	bytes[size - 2] = ']';
+	CHECK(size < (size_t) 1 << 20, "the header is short");
+	if (dev_session_open(&host, 1, &session) == DEV_OK)
+	{
+		CHECK(learn_safetensors_open(session, bytes, size, &image) == DEV_CANCELLED && image == NULL, "many entries of metadata can be cancelled");
+		dev_session_close(session);
+	}
+	free(bytes);
+}
+
 int
 main(void)
 {
@@ -271,6 +339,8 @@ main(void)
 	test_values(session);
 	test_memory();
 	test_cancel();
+	test_many(session);
+	test_cancel_metadata();
 	dev_session_close(session);
 	return check_done();
 }
