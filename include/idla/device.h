@@ -1,7 +1,7 @@
 /*
  * device.h: arithmetic on one device.
  *
- * A device is memory plus a table of about twenty primitives; operators are
+ * A device is memory plus a table of some fifty primitives; operators are
  * written over the primitives once and run wherever they exist. The CPU device
  * (src/device/cpu.c) opens OpenBLAS at run time; adding a device is one file
  * that fills the table.

@@ -7,8 +7,8 @@
  * from the model's table. All its memory belongs to one session.
  *
  * Words: a COLUMN is what the user has (age, sex, admitted). A CHANNEL is one
- * raw float of a row: most columns have one, a timestamp has several (year,
- * month, hour ...), an array has one an element. An INPUT is what the network sees: a
+ * raw float of a row: most columns have one, a timestamp has several (days,
+ * month, weekday, hour), an array has one an element. An INPUT is what the network sees: a
  * scaled number, a missing indicator or a category code. A FIELD is a column that is more than
  * a few numbers: an image, a signal, a patient's series, a text. The network sees it as planes.
  */
@@ -310,7 +310,6 @@ typedef struct LearnGraph
 								 * are embedded as; NN_NONE where a plane is none or has none */
 	NnNode	   *lengths;		/* (n_fields): codes (1), NN_NONE for images */
 	NnNode		joined;			/* what the heads of a linear model multiply; NN_NONE for all others */
-	NnNode	   *encoded;		/* (n_fields): what the encoder makes of each field, (width) */
 	NnNode	   *maps;			/* (n_fields): (positions, channels) that the last convolution gives, or that the mean is of which
 								 * ends the encoder; NN_NONE where there is neither */
 	bool	   *map_has_length; /* (n_fields): what counts are the first positions alone, as many as the length says */

@@ -31,7 +31,7 @@ typedef enum LearnSignalScaling
 
 /* DEV_BAD_DATA when a signal has no values, NaN only, or an infinity; DEV_INVALID when it is too large. *missing counts NaN. */
 extern DevStatus learn_signal_check(size_t length, size_t leads, const float *values, size_t *missing, LearnTrouble *trouble);
-/* Bridges NaN as above; a lead without any value becomes fill[lead], fill NULL: 0. */
+/* NaN become a straight line between the samples beside them, at an end the nearest sample; a lead without any value becomes fill[lead], fill NULL: 0. */
 extern void learn_signal_bridge(size_t length, size_t leads, float *values, const float *fill);
 /* Samples that `length` of them become at another rate: length * to_rate / rate, rounded up; as many when both are 0. */
 extern size_t learn_signal_resampled(double rate, double to_rate, size_t length);

@@ -6,6 +6,8 @@
  */
 #include "idla/learn_adversarial.h"
 
+#include "logistic.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -16,14 +18,6 @@ static double
 softplus(double x)
 {
 	return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
-}
-
-static double
-logistic(double x)
-{
-	double		e = exp(-fabs(x));
-
-	return x >= 0 ? 1 / (1 + e) : e / (1 + e);
 }
 
 /* KL between Bernoulli distributions of logits: p (u - v) + softplus(v) - softplus(u), with p = logistic(u). */
@@ -37,13 +31,13 @@ diverge_binary(size_t n, const float *clean, const float *moved, double weight, 
 	{
 		double		u = (double) clean[i];
 		double		v = (double) moved[i];
-		double		p = logistic(u);
+		double		p = learn_logistic(u);
 
 		total += p * (u - v) + softplus(v) - softplus(u);
 		if (diff_clean != NULL)
 			diff_clean[i] = (float) (weight * p * (1 - p) * (u - v));
 		if (diff_moved != NULL)
-			diff_moved[i] = (float) (weight * (logistic(v) - p));
+			diff_moved[i] = (float) (weight * (learn_logistic(v) - p));
 	}
 	return total / (double) n;
 }

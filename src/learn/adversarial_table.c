@@ -35,6 +35,9 @@ struct LearnTableAttacker
 	float	   *high;
 	float	   *scratch;		/* of learn_attack */
 	float	   *candidate;		/* (max_rows, n_channels) raw */
+	float	   *found;			/* (max_rows, n_channels): the candidate that a search of numbers keeps */
+	float	   *found_loss;		/* (max_rows) */
+	uint8_t    *found_wrong;	/* (max_rows): it fools, and the search of its row is over */
 	float	   *numbers;		/* (max_rows, n_numbers) encoded candidates */
 	int32_t    *codes;			/* (max_rows, n_codes) */
 	float	   *diff;			/* (max_rows, n_numbers) */
@@ -82,6 +85,9 @@ take_rows(LearnTableAttacker *attacker)
 	size_t		n = attacker->max_rows;
 
 	attacker->candidate = dev_alloc(session, n, (size_t) attacker->n_channels * sizeof(float));
+	attacker->found = dev_alloc(session, n, (size_t) attacker->n_channels * sizeof(float));
+	attacker->found_loss = dev_alloc(session, n, sizeof(float));
+	attacker->found_wrong = dev_alloc(session, n, 1);
 	attacker->numbers = dev_alloc(session, n, (attacker->n_numbers + 1) * sizeof(float));
 	attacker->codes = dev_alloc(session, n, (attacker->n_codes + 1) * sizeof(int32_t));
 	attacker->diff = dev_alloc(session, n, (attacker->n_numbers + 1) * sizeof(float));
@@ -94,7 +100,8 @@ take_rows(LearnTableAttacker *attacker)
 	attacker->done = dev_alloc(session, n, 1);
 	attacker->gain_wrong = dev_alloc(session, n, 1);
 	attacker->tried = dev_alloc(session, n, 1);
-	return attacker->candidate != NULL && attacker->numbers != NULL && attacker->codes != NULL && attacker->diff != NULL &&
+	return attacker->candidate != NULL && attacker->found != NULL && attacker->found_loss != NULL && attacker->found_wrong != NULL &&
+		attacker->numbers != NULL && attacker->codes != NULL && attacker->diff != NULL &&
 		attacker->losses != NULL && attacker->best != NULL && attacker->gain != NULL && attacker->gain_channel != NULL &&
 		attacker->gain_code != NULL && attacker->wrong != NULL && attacker->done != NULL && attacker->gain_wrong != NULL &&
 		attacker->tried != NULL;
@@ -174,6 +181,9 @@ learn_table_attacker_free(LearnTableAttacker *attacker)
 	dev_release(session, attacker->high);
 	dev_release(session, attacker->scratch);
 	dev_release(session, attacker->candidate);
+	dev_release(session, attacker->found);
+	dev_release(session, attacker->found_loss);
+	dev_release(session, attacker->found_wrong);
 	dev_release(session, attacker->numbers);
 	dev_release(session, attacker->codes);
 	dev_release(session, attacker->diff);
@@ -327,6 +337,24 @@ encode_candidates(LearnTableAttacker *attacker, size_t n)
 						 attacker->numbers + row * attacker->n_numbers, attacker->codes + row * attacker->n_codes);
 }
 
+/* Remembers the candidates that learn_attack keeps the points of, by its rule: to make them again would ask the referee again. */
+static void
+keep_found(LearnTableAttacker *attacker, size_t n, const float *losses, const uint8_t *wrong)
+{
+	size_t		width = (size_t) attacker->n_channels;
+
+	for (size_t row = 0; row < n; row++)
+	{
+		bool		fools = wrong != NULL && wrong[row];
+
+		if (attacker->found_wrong[row] || (!fools && !(losses[row] > attacker->found_loss[row])))
+			continue;
+		memcpy(attacker->found + row * width, attacker->candidate + row * width, width * sizeof(float));
+		attacker->found_loss[row] = losses[row];
+		attacker->found_wrong[row] = fools;
+	}
+}
+
 /* The oracle of the search: points (n, n_movable) in units. */
 static DevStatus
 score_points(void *context, size_t n, const float *points, float *losses, uint8_t *wrong, float *diff)
@@ -342,6 +370,8 @@ score_points(void *context, size_t n, const float *points, float *losses, uint8_
 	encode_candidates(attacker, n);
 	status = oracle->score(oracle->context, n, attacker->numbers, attacker->codes, losses, wrong,
 						   diff == NULL ? NULL : attacker->diff);
+	if (status == DEV_OK)
+		keep_found(attacker, n, losses, wrong);
 	if (status != DEV_OK || diff == NULL)
 		return status;
 	for (size_t row = 0; row < n; row++)
@@ -398,25 +428,23 @@ search_numbers(LearnTableAttacker *attacker, size_t n, uint64_t seed, uint64_t c
 		return DEV_OK;
 	how.keep_best = true;
 	set_bounds(attacker, n);
+	for (size_t row = 0; row < n; row++)
+	{
+		attacker->found_loss[row] = -INFINITY;
+		attacker->found_wrong[row] = 0;
+	}
 	status = learn_attack(&how, &oracle, &box, n, attacker->origin, attacker->epsilons, seed, counter,
 						  attacker->point, attacker->losses, attacker->until_fooled ? attacker->wrong : NULL,
 						  attacker->scratch);
-	if (status != DEV_OK)
-		return status;
 	for (size_t row = 0; row < n && status == DEV_OK; row++)
 	{
-		size_t		bytes = (size_t) attacker->n_channels * sizeof(float);
-		bool		wrong = attacker->until_fooled && attacker->wrong[row];
+		size_t		width = (size_t) attacker->n_channels;
 
-		if (!is_better(attacker, row, attacker->losses[row], wrong))
+		if (!is_better(attacker, row, attacker->found_loss[row], attacker->found_wrong[row]))
 			continue;
-		status = place_row(attacker, row, attacker->point + row * attacker->n_movable);
-		if (status != DEV_OK)
-			break;
-		memcpy(attacker->changed + row * (size_t) attacker->n_channels,
-			   attacker->candidate + row * (size_t) attacker->n_channels, bytes);
-		attacker->best[row] = attacker->losses[row];
-		attacker->done[row] = wrong;
+		memcpy(attacker->changed + row * width, attacker->found + row * width, width * sizeof(float));
+		attacker->best[row] = attacker->found_loss[row];
+		attacker->done[row] = attacker->found_wrong[row];
 	}
 	return status;
 }

@@ -467,6 +467,7 @@ learn_network_build(DevSession *session, const LearnNetwork *network, const Lear
 	if (status != DEV_OK)
 		return status;
 	built->heads = build_heads(&builder, built);
+	dev_release(session, builder.encoded);
 	if (built->heads == NN_NONE && dev_status(session) != DEV_OK)
 		return dev_status(session);
 	built->joined = builder.joined;

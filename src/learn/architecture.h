@@ -67,11 +67,12 @@ extern NnNode learn_build_positions(LearnBuilder *builder, NnNode src, int numbe
 /* Layers of recurrence in both directions: (length, width) -> (length, 2 * the network's width). */
 extern NnNode learn_build_both_ways(LearnBuilder *builder, NnNode src, NnNode length, const char *name, bool lstm);
 
-/* Of a text's pieces to one vector; emissions of a tagger, (length, n_outputs); what its tags are decoded with, and its loss. (architecture_text.c) */
-/* A text's pieces embedded, (length, width), weights N(0, deviation^2). */
 #define LEARN_PIECE_DEVIATION 0.1f
+/* A text's pieces embedded, (length, width), weights N(0, deviation^2). (architecture_text.c) */
 extern NnNode learn_build_pieces(LearnBuilder *builder, LearnGraph *built, int number, size_t width, float deviation);
+/* A text's pieces to one vector. */
 extern NnNode learn_build_text(LearnBuilder *builder, LearnGraph *built, int number, LearnArchitecture encoder);
+/* Emissions of a tagger, (length, n_outputs); what its tags are decoded with, and its loss. */
 extern NnNode learn_build_tagger(LearnBuilder *builder, LearnGraph *built);
 extern void learn_build_tags(LearnBuilder *builder, LearnGraph *built, const LearnLoss *loss);
 
@@ -86,7 +87,7 @@ extern NnNode learn_build_convolution(LearnBuilder *builder, NnNode src, const c
 extern NnNode learn_build_convolution_block(LearnBuilder *builder, NnNode src, const char *name, size_t kernel,
 											size_t stride, size_t width, bool rectified);
 
-/* Inputs of the fields and their encoders: fills built->planes, ->lengths, ->encoded and ->maps, and builder->encoded. (architecture_field.c) */
+/* Inputs of the fields and their encoders: fills built->planes, ->lengths and ->maps, and builder->encoded. (architecture_field.c) */
 extern DevStatus learn_build_fields(LearnBuilder *builder, LearnGraph *built);
 
 /* From features to heads: (outputs) or (members, outputs). The LAYERS one fails for a bad text. */

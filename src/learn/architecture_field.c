@@ -189,7 +189,7 @@ learn_build_fields(LearnBuilder *builder, LearnGraph *built)
 	built->lengths = dev_alloc(builder->session, n, sizeof(NnNode));
 	built->maps = dev_alloc(builder->session, n, sizeof(NnNode));
 	built->map_has_length = dev_alloc(builder->session, n, sizeof(bool));
-	built->encoded = builder->encoded = dev_alloc(builder->session, n, sizeof(NnNode));
+	builder->encoded = dev_alloc(builder->session, n, sizeof(NnNode));
 	if (built->planes == NULL || built->starts == NULL || built->lengths == NULL || built->maps == NULL ||
 		built->map_has_length == NULL || builder->encoded == NULL)
 		return DEV_NO_MEMORY;

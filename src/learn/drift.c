@@ -226,7 +226,10 @@ add_bin(Bins *bins, double then, double now)
 	bins->n++;
 }
 
-/* Neighbouring intervals together until they have a tenth of the rows; what is beyond the last edge belongs to the last. */
+/*
+ * Neighbouring intervals together until they have a tenth of the rows; what is beyond the last edge belongs to the last. No more bins
+ * than shares: of a stored profile it is not known that its last interval has rows at all, and all that is left is one bin.
+ */
 static void
 bin_numbers(const LearnTally *tally, double total, Bins *bins)
 {
@@ -243,7 +246,7 @@ bin_numbers(const LearnTally *tally, double total, Bins *bins)
 		then += profile->counts[i];
 		passed += profile->counts[i];
 		now += (double) tally->counts[i] + (last ? (double) tally->counts[profile->n] : 0);
-		if (!last && passed < total * next / SHARES)
+		if (!last && (next == SHARES || passed < total * next / SHARES))
 			continue;
 		add_bin(bins, then, now);
 		then = now = 0;

@@ -18,7 +18,8 @@
 
 /*
  * Loops over a row's numbers come in three widths, chosen when the library is loaded. Every operation is an IEEE one by itself, so the
- * bits are the same. The sanitizers' start comes too late for such a choice.
+ * bits are the same: it is -ffp-contract=off in engine.mk that keeps the wider ones from fusing a product with a sum. The sanitizers'
+ * start comes too late for such a choice.
  */
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_ADDRESS__)
 #define WIDE_LOOPS __attribute__((target_clones("avx512f", "avx2", "default")))
@@ -262,6 +263,8 @@ lay_out(LearnRowEncoder *encoder)
 		encoder->center[i] = channel->center;
 		encoder->scale[i] = channel->scale;
 		encoder->clip[i] = channel->scaling == LEARN_ROBUST ? 1.0f / 3.0f : 0.0f;
+		if (channel->number_input == NN_NONE && channel->code_input == NN_NONE)
+			continue;
 		if (!is_plain(channel))
 			encoder->others[encoder->n_others++] = i;
 		else if (last != NULL && last->channel + last->n == i && last->input + last->n == channel->number_input)

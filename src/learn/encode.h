@@ -26,7 +26,7 @@ typedef struct LearnRowEncoder
 	int			n_runs;
 	LearnRun   *runs;			/* (n_channels) */
 	int			n_others;
-	int		   *others;			/* (n_channels): channels in no run */
+	int		   *others;			/* (n_channels): those that are seen and in no run */
 } LearnRowEncoder;
 
 /* Memory is the session's; channels are borrowed. */

@@ -688,11 +688,8 @@ read_row(LearnExplainer *explainer, const float *raw, const LearnBytes *fields)
 	explainer->n_windows = 1;
 	explainer->window = NO_WINDOW;
 	for (int field = 0; field < model->n_fields; field++)
-	{
-		size_t		own = learn_field_windows(&model->fields[field], fields[field].bytes == NULL ? 0 : fields[field].size);
-
-		explainer->n_windows = own > explainer->n_windows ? own : explainer->n_windows;
-	}
+		explainer->n_windows = learn_windows_most(explainer->n_windows, &model->fields[field],
+												  fields[field].bytes == NULL ? 0 : fields[field].size);
 	memset(explainer->moves, 0, explainer->n_groups * sizeof(bool));
 	for (size_t window = 0; window < explainer->n_windows && status == DEV_OK; window++)
 	{

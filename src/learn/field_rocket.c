@@ -8,12 +8,12 @@
 #include "field.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define FIT_SIGNALS 2000		/* signals that biases are drawn from, at most */
 #define FIT_FLOATS ((size_t) 64 << 20)	/* and their samples in memory */
 #define SCALE_SIGNALS ((size_t) 512)	/* signals that features' medians and ranges are taken of, at most */
+#define POLL_FEATURES 64		/* sorted between two looks at whether to go on: few values are sorted without one */
 #define LEAST_RANGE 1e-4f
 #define SOFT 3.0f				/* ranges beyond which a feature saturates, as ordinary columns do: recordings of other devices differ */
 
@@ -113,22 +113,12 @@ fit_convolutions(LearnDataset *dataset, int number, const uint32_t *rows, size_t
 	return status;
 }
 
-static int
-compare_floats(const void *a, const void *b)
-{
-	float		left = *(const float *) a;
-	float		right = *(const float *) b;
-
-	return (left > right) - (left < right);
-}
-
 /* Median and interquartile range as of ordinary columns; of a feature that is nearly always the same, its range. */
 static void
-set_scale(LearnField *field, size_t feature, size_t n, float *values)
+set_scale(LearnField *field, size_t feature, size_t n, const float *values)
 {
 	float		range;
 
-	qsort(values, n, sizeof(float), compare_floats);
 	range = values[n * 3 / 4] - values[n / 4];
 	if (!(range > LEAST_RANGE))
 		range = (values[n - 1] - values[0]) / 2;
@@ -136,7 +126,7 @@ set_scale(LearnField *field, size_t feature, size_t n, float *values)
 	field->feature_scale[feature] = range > LEAST_RANGE ? 1 / range : 0.0f;
 }
 
-/* features (SCALE_SIGNALS, n_features) and column (SCALE_SIGNALS): workspace */
+/* features (SCALE_SIGNALS, n_features) and column (2, SCALE_SIGNALS): workspace */
 static DevStatus
 fit_scales(LearnDataset *dataset, int number, const uint32_t *rows, size_t n, uint64_t seed, float *scratch, float *features,
 		   float *column)
@@ -145,11 +135,13 @@ fit_scales(LearnDataset *dataset, int number, const uint32_t *rows, size_t n, ui
 	size_t		n_features = field->rocket->n_features;
 	size_t		wanted = n < SCALE_SIGNALS ? n : SCALE_SIGNALS;
 	size_t		taken = 0;
+	DevStatus	status = DEV_OK;
 
 	for (size_t i = 0; i < wanted; i++)
 	{
 		LearnBytes	stored;
-		DevStatus	status = learn_dataset_field(dataset, number, rows[i * n / wanted], &stored);
+
+		status = learn_dataset_field(dataset, number, rows[i * n / wanted], &stored);
 
 		if (status == DEV_OK)
 			status = dev_poll(dataset->session);
@@ -158,13 +150,17 @@ fit_scales(LearnDataset *dataset, int number, const uint32_t *rows, size_t n, ui
 		stored = learn_field_window_drawn(field, stored, seed, i);
 		taken += transform(field, stored, scratch, features + taken * n_features);
 	}
-	for (size_t i = 0; i < n_features && taken > 0; i++)
+	for (size_t i = 0; i < n_features && taken > 0 && status == DEV_OK; i++)
 	{
 		for (size_t j = 0; j < taken; j++)
 			column[j] = features[j * n_features + i];
-		set_scale(field, i, taken, column);
+		status = i % POLL_FEATURES == 0 ? dev_poll(dataset->session) : DEV_OK;
+		if (status == DEV_OK)
+			status = learn_sort_floats(dataset->session, column, column + SCALE_SIGNALS, taken);
+		if (status == DEV_OK)
+			set_scale(field, i, taken, column);
 	}
-	return DEV_OK;
+	return status;
 }
 
 DevStatus
@@ -184,7 +180,7 @@ learn_field_fit_rocket(LearnDataset *dataset, int number, const uint32_t *rows, 
 	field->feature_center = dev_alloc(session, n_features, sizeof(float));
 	field->feature_scale = dev_alloc(session, n_features, sizeof(float));
 	features = dev_alloc(session, SCALE_SIGNALS * n_features, sizeof(float));
-	column = dev_alloc(session, SCALE_SIGNALS, sizeof(float));
+	column = dev_alloc(session, 2 * SCALE_SIGNALS, sizeof(float));
 	scratch = dev_alloc(session, learn_field_rocket_scratch(field), sizeof(float));
 	if (field->feature_center == NULL || field->feature_scale == NULL || features == NULL || column == NULL || scratch == NULL)
 		return DEV_NO_MEMORY;

@@ -6,6 +6,7 @@
  */
 #include "idla/learn_metrics.h"
 
+#include "logistic.h"
 #include "rank.h"
 
 #define Z_95 1.959963984540054	/* 97.5 % quantile of the normal distribution */
@@ -143,12 +144,6 @@ bound_perfect(double auroc, size_t smaller, double *low, double *high)
 	*high = auroc > 0.5 ? 1 : 1 - bound;
 }
 
-static double
-logistic(double x)
-{
-	return 1 / (1 + exp(-x));
-}
-
 DevStatus
 learn_auroc_interval(DevSession *session, size_t n, const double *score, const uint8_t *label,
 					 double *value, double *low, double *high)
@@ -185,8 +180,8 @@ learn_auroc_interval(DevSession *session, size_t n, const double *score, const u
 		double		logit = log(*value / (1 - *value));
 		double		half = Z_95 * sqrt(variance) / (*value * (1 - *value));
 
-		*low = logistic(logit - half);
-		*high = logistic(logit + half);
+		*low = learn_logistic(logit - half);
+		*high = learn_logistic(logit + half);
 	}
 	return status;
 }

@@ -10,6 +10,7 @@
 #include "predict.h"
 
 #include "dataset.h"
+#include "logistic.h"
 
 #include <math.h>
 #include <string.h>
@@ -65,6 +66,9 @@ check_model(DevSession *session, const LearnModel *model)
 		return dev_fail(session, DEV_CORRUPT, "the model has no scale of its targets");
 	if (model->task == LEARN_TAGGING && (model->n_fields != 1 || !model->fields[0].tagged || model->labels == NULL))
 		return dev_fail(session, DEV_CORRUPT, "the model has no text to tag");
+	/* Rows of taggers are texts and nothing else: nobody brings values of channels. */
+	if (model->task == LEARN_TAGGING && model->n_channels > 0)
+		return dev_fail(session, DEV_CORRUPT, "the model tags texts and has %d channels beside them", model->n_channels);
 	status = check_calibration(session, model);
 	for (int i = 0; i < model->n_channels && status == DEV_OK; i++)
 		status = check_channel(session, model, i);
@@ -104,16 +108,45 @@ same_text(const char *a, const char *b)
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-/* Whether both describe one graph. Bin edges may differ: they lie among the weights. */
+/*
+ * Whether both describe one graph: every member of LearnNetwork that a graph is built by is compared. Bin edges may differ, for they lie
+ * among the weights; fields are the model's.
+ */
 static bool
 same_network(const LearnNetwork *a, const LearnNetwork *b)
 {
 	return a->architecture == b->architecture && same_text(a->layers, b->layers) && a->depth == b->depth &&
 		a->width == b->width && a->members == b->members && a->activation == b->activation &&
 		a->dropout == b->dropout && a->embedding == b->embedding && a->bins == b->bins &&
-		a->embedding_width == b->embedding_width && a->n_numbers == b->n_numbers && a->n_codes == b->n_codes &&
+		a->embedding_width == b->embedding_width && a->positions == b->positions && a->tags_alone == b->tags_alone &&
+		a->n_numbers == b->n_numbers && a->n_codes == b->n_codes &&
 		(a->n_codes == 0 || memcmp(a->cardinality, b->cardinality, a->n_codes * sizeof(int)) == 0) &&
-		a->n_fields == b->n_fields && a->task == b->task && a->n_outputs == b->n_outputs;
+		a->n_fields == b->n_fields && (a->n_fields == 0 || a->fields == b->fields) && a->task == b->task && a->n_outputs == b->n_outputs;
+}
+
+/*
+ * Rows are loaded for one network with fields and read by all: what is cut for the texts of one must be what the others take, and
+ * tags of all must come about in one way.
+ */
+static DevStatus
+choose_reader(LearnPredictor *predictor, const LearnEngine *engine, int number)
+{
+	const LearnEngine *reader = predictor->reader;
+	bool		alike = true;
+
+	if (reader == NULL || reader->network->n_fields == 0)
+	{
+		predictor->reader = reader == NULL || engine->network->n_fields > 0 ? engine : reader;
+		return DEV_OK;
+	}
+	if (engine->network->n_fields == 0)
+		return DEV_OK;
+	alike = engine->stretches.n == reader->stretches.n;
+	for (int i = 0; i < reader->stretches.n && alike; i++)
+		alike = engine->stretches.stretches[i].length == reader->stretches.stretches[i].length;
+	if (!alike || (engine->built.shares == NN_NONE) != (reader->built.shares == NN_NONE))
+		return dev_fail(predictor->session, DEV_CORRUPT, "network %d reads texts in another way than those before it", number);
+	return DEV_OK;
 }
 
 static DevStatus
@@ -143,7 +176,7 @@ build_engine(LearnPredictor *predictor, const LearnNetwork *network, int number,
 	engine->network = network;
 	engine->n_features = engine->built.features == NN_NONE ? 0 :
 		nn_shape_size(nn_graph_shape(engine->built.graph, engine->built.features));
-	return DEV_OK;
+	return choose_reader(predictor, engine, number);
 }
 
 static DevStatus
@@ -288,15 +321,12 @@ learn_predictor_create(DevSession *session, const LearnModel *model, size_t max_
 void
 learn_predictor_stretch(LearnPredictor *predictor, int stretch)
 {
-	const LearnEngine *engine = NULL;
+	const LearnEngine *reader = predictor->reader;
 
-	for (int i = 0; i < predictor->n_engines; i++)
-		if (predictor->engines[i].network->n_fields > 0)
-			engine = &predictor->engines[i];
-	if (engine == NULL)
+	if (reader->network->n_fields == 0)
 		return;
-	predictor->stretch = learn_engine_stretch(engine, stretch);
-	learn_field_batch_stretch(&predictor->fields, engine->stretches.stretches[predictor->stretch].network.fields);
+	predictor->stretch = learn_engine_stretch(reader, stretch);
+	learn_field_batch_stretch(&predictor->fields, reader->stretches.stretches[predictor->stretch].network.fields);
 }
 
 void
@@ -449,24 +479,6 @@ field_size(const LearnPredictor *predictor, const LearnRows *rows, size_t row, i
 }
 
 static size_t
-longest_text(const LearnEngine *engine)
-{
-	return engine->stretches.stretches[engine->stretches.n - 1].length;
-}
-
-const LearnEngine *
-learn_predictor_longest(const LearnPredictor *predictor)
-{
-	const LearnEngine *engine = &predictor->engines[0];
-
-	/* Networks of ordinary columns know no texts. */
-	for (int i = 1; i < predictor->n_engines; i++)
-		if (longest_text(&predictor->engines[i]) > longest_text(engine))
-			engine = &predictor->engines[i];
-	return engine;
-}
-
-static size_t
 stretch_rows(const LearnPredictor *predictor, int stretch)
 {
 	return predictor->rows[stretch] == 0 ? predictor->max_batch : predictor->rows[stretch];
@@ -475,7 +487,7 @@ stretch_rows(const LearnPredictor *predictor, int stretch)
 int
 learn_predictor_find_stretch(const LearnPredictor *predictor, const LearnBytes *fields)
 {
-	const LearnStretches *stretches = &learn_predictor_longest(predictor)->stretches;
+	const LearnStretches *stretches = &predictor->reader->stretches;
 	int			needed = 0;
 
 	for (int field = 0; field < predictor->model->n_fields && stretches->n > 1; field++)
@@ -502,7 +514,7 @@ static DevStatus
 next_pass(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, size_t *count)
 {
 	const LearnModel *model = predictor->model;
-	const LearnStretches *stretches = &learn_predictor_longest(predictor)->stretches;
+	const LearnStretches *stretches = &predictor->reader->stretches;
 	int			needed = 0;
 	DevStatus	status = DEV_OK;
 
@@ -570,11 +582,7 @@ count_windows(const LearnPredictor *predictor, const LearnRows *rows, size_t row
 	size_t		most = 1;
 
 	for (int field = 0; field < predictor->model->n_fields; field++)
-	{
-		size_t		own = learn_field_windows(&predictor->model->fields[field], field_size(predictor, rows, row, field));
-
-		most = own > most ? own : most;
-	}
+		most = learn_windows_most(most, &predictor->model->fields[field], field_size(predictor, rows, row, field));
 	return most;
 }
 
@@ -817,14 +825,6 @@ learn_outputs_to_scores(const LearnModel *model, size_t n, double *outputs)
 	}
 }
 
-static double
-logistic(double x)
-{
-	double		e = exp(-fabs(x));
-
-	return x >= 0 ? 1 / (1 + e) : e / (1 + e);
-}
-
 void
 learn_scores_to_answers(const LearnModel *model, size_t n, double *scores)
 {
@@ -833,7 +833,7 @@ learn_scores_to_answers(const LearnModel *model, size_t n, double *scores)
 	for (size_t i = 0; i < n_values; i++)
 	{
 		if (model->task == LEARN_BINARY || model->task == LEARN_MULTILABEL)
-			scores[i] = logistic(scores[i]);
+			scores[i] = learn_logistic(scores[i]);
 		else if (model->task != LEARN_REGRESSION)
 			scores[i] = exp(scores[i]);
 	}

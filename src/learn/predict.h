@@ -48,6 +48,7 @@ struct LearnPredictor
 	LearnVoice *voices;			/* (n_voices) */
 	int			n_engines;
 	LearnEngine *engines;		/* (n_engines) */
+	const LearnEngine *reader;	/* whose stretches rows are loaded for: the first with fields, or just the first; others with fields have the same */
 	LearnRowEncoder encoder;
 	float	   *numbers;		/* (max_batch, n_numbers) encoded rows */
 	int32_t    *codes;			/* (max_batch, n_codes) */
@@ -120,8 +121,6 @@ typedef struct LearnRows
  */
 extern DevStatus learn_rows_shown(const LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t row, int field,
 								  LearnBytes *value);
-/* The engine that tells most lengths of texts apart. */
-extern const LearnEngine *learn_predictor_longest(const LearnPredictor *predictor);
 
 /* ---- predict_views.c ---- */
 

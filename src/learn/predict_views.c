@@ -95,7 +95,7 @@ change_value(LearnPredictor *predictor, const LearnRows *rows, size_t first, siz
 	learn_field_batch_load(&predictor->fields, number, row, value);
 	learn_field_batch_planes(&predictor->fields, number, row, planes);
 	learn_augment_view(predictor->model->augment, field, value,
-					   learn_stretch_room(&learn_predictor_longest(predictor)->stretches, field, (size_t) *length), view, planes, length,
+					   learn_stretch_room(&predictor->reader->stretches, field, (size_t) *length), view, planes, length,
 					   predictor->views->scratch);
 	return DEV_OK;
 }

@@ -68,7 +68,6 @@ free_stretch(DevSession *session, LearnStretch *stretch)
 	dev_release(session, stretch->built.planes);
 	dev_release(session, stretch->built.starts);
 	dev_release(session, stretch->built.lengths);
-	dev_release(session, stretch->built.encoded);
 	dev_release(session, stretch->built.maps);
 	dev_release(session, stretch->built.map_has_length);
 	nn_graph_free(stretch->built.graph);

@@ -49,11 +49,7 @@ count_windows(const LearnMachine *machine, size_t place)
 	size_t		most = 1;
 
 	for (int field = 0; field < machine->network.n_fields; field++)
-	{
-		size_t		own = learn_field_windows(&machine->network.fields[field], learn_sampler_field(machine->sampler, field, place).size);
-
-		most = own > most ? own : most;
-	}
+		most = learn_windows_most(most, &machine->network.fields[field], learn_sampler_field(machine->sampler, field, place).size);
 	return most;
 }
 

@@ -693,11 +693,11 @@ tell_held(Trainer *trainer)
 
 	if (trainer->fold == NULL || trainer->n_pool == 0 || trainer->model->task == LEARN_SURVIVAL)
 		return DEV_OK;
-	outcome->held_rows = dev_alloc(trainer->session, trainer->n_pool, sizeof(uint32_t));
 	outcome->held_scores = dev_alloc(trainer->session, trainer->n_pool, n_outputs * sizeof(double));
-	if (outcome->held_rows == NULL || outcome->held_scores == NULL)
+	if (outcome->held_scores == NULL)
 		return DEV_NO_MEMORY;
-	memcpy(outcome->held_rows, trainer->pool_rows, trainer->n_pool * sizeof(uint32_t));
+	outcome->held_rows = trainer->pool_rows;
+	trainer->pool_rows = NULL;
 	for (size_t i = 0; i < trainer->n_pool * n_outputs; i++)
 		outcome->held_scores[i] = (double) trainer->pool_outputs[i];
 	learn_outputs_to_scores(trainer->model, trainer->n_pool, outcome->held_scores);

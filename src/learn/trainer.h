@@ -5,6 +5,7 @@
  *     train_net.c    one network: epochs, schedule, early stopping
  *     train_solve.c  one network by equations
  *     train_step.c   one batch shared among the threads
+ *     train_windows.c  signals that are seen a window at a time
  *     train_augment.c, train_adversary.c   what is done to its rows before the network sees them
  *     train_judge.c  the answers and the loss on rows held out
  *     train_tags.c   the same of taggers: how much of the entities is found

@@ -4,6 +4,7 @@
 #include "windows.h"
 
 #include "field.h"
+#include "logistic.h"
 
 #include <float.h>
 #include <math.h>
@@ -29,6 +30,14 @@ size_t
 learn_field_windows(const LearnField *field, size_t bytes)
 {
 	return field->stride == 0 ? 1 : learn_signal_windows(bytes / sample_bytes(field), field->dims[0], field->stride);
+}
+
+size_t
+learn_windows_most(size_t most, const LearnField *field, size_t bytes)
+{
+	size_t		own = learn_field_windows(field, bytes);
+
+	return own > most ? own : most;
 }
 
 static LearnBytes
@@ -114,14 +123,6 @@ learn_normalize_log(size_t n, double *values)
 		values[i] -= largest + log(sum);
 }
 
-static double
-logistic(double x)
-{
-	double		e = exp(-fabs(x));
-
-	return x >= 0 ? 1 / (1 + e) : e / (1 + e);
-}
-
 /* What has underflowed is as small as can be without that; NaN stays. */
 static double
 above_zero(double x)
@@ -141,7 +142,7 @@ add_odds(size_t n_before, double before, double next)
 {
 	double		n = (double) n_before;
 
-	return log(above_zero(n * logistic(before) + logistic(next))) - log(above_zero(n * logistic(-before) + logistic(-next)));
+	return log(above_zero(n * learn_logistic(before) + learn_logistic(next))) - log(above_zero(n * learn_logistic(-before) + learn_logistic(-next)));
 }
 
 /* outputs become the log probabilities that they mean with the offset. */
@@ -230,6 +231,6 @@ learn_windows_gradient(const LearnWindowing *windowing, size_t n_windows, const 
 		diff[i] = diff_row[i] / (double) n_windows;
 		/* The slope of a probability, over that of the mean. */
 		if (n_windows > 1 && !windowing->linear)
-			diff[i] *= logistic(own) * logistic(-own) / above_zero(logistic(mean) * logistic(-mean));
+			diff[i] *= learn_logistic(own) * learn_logistic(-own) / above_zero(learn_logistic(mean) * learn_logistic(-mean));
 	}
 }

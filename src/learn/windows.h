@@ -14,6 +14,8 @@
 extern bool learn_fields_windowed(const LearnField *fields, int n_fields);
 /* Windows of a stored value of so many bytes: 1 when it is missing or short, or the field is seen at once. */
 extern size_t learn_field_windows(const LearnField *field, size_t bytes);
+/* The same, or `most` where that is more: a row is looked at as often as its field with most windows needs, and once at least. */
+extern size_t learn_windows_most(size_t most, const LearnField *field, size_t bytes);
 /* Number `window` of the row's n_windows. */
 extern LearnBytes learn_field_window(const LearnField *field, LearnBytes stored, size_t window, size_t n_windows);
 

@@ -1,9 +1,7 @@
 /*
  * cross_entropy.c: mean over members of - sum over classes of q log softmax(z).
  *
- * q is the class weight times the target drawn towards the uniform by the smoothing:
- * q[c] = w[c] ((1 - smoothing) [c = target] + smoothing / classes), not divided by the weights of a batch. A code outside the
- * classes has no target part. The softmax of forward is kept, for the derivative is (sum of q) softmax - q.
+ * q is what class_target.h makes of the target, which is one class; a code outside the classes has no target part. The softmax of forward is kept, for the derivative is (sum of q) softmax - q.
  */
 #include "class_target.h"
 

@@ -2,7 +2,8 @@
  * operator.h: what one operator is; private to src/nn.
  *
  * An operator is one file: a public builder that calls nn_node_add, and one
- * const NnOperator with its shape rule, forward, backward and per-example norms.
+ * const NnOperator with its shape rule, forward, backward, per-example norms and
+ * its ONNX form (`.onnx`).
  * It keeps no state: what belongs to a node is in NnNodeData, what belongs to a
  * pass is reached through the accessors below. forward and backward may not
  * fail and may not allocate; everything they need is asked for in the shape rule.

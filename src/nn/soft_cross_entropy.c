@@ -1,9 +1,8 @@
 /*
  * soft_cross_entropy.c: mean over members of - sum over classes of q log softmax(z), for targets that are shares.
  *
- * As cross_entropy, but the target is a share of every class: rows that MixUp and CutMix made of two. q is
- * q[c] = w[c] ((1 - smoothing) t[c] + smoothing / classes), w the class weight. The softmax of forward is kept, for the
- * derivative is (sum of q) softmax - q.
+ * As cross_entropy, but the target is a share of every class, rows that MixUp and CutMix made of two, and q what class_target.h
+ * makes of them. The softmax of forward is kept, for the derivative is (sum of q) softmax - q.
  */
 #include "class_target.h"
 

@@ -1,7 +1,7 @@
 /*
  * token_cross_entropy.c: the cross entropy of every labelled position of a sequence, and of these the mean.
  *
- * As in cross_entropy.c, with q = w[c] ((1 - smoothing) [c = target] + smoothing / classes) at a position, a position's
+ * As in cross_entropy.c, with q what class_target.h makes of a position's target, a position's
  * loss is - sum over classes of q log softmax(z), with derivative (sum of q) softmax - q. Positions beyond the length, and those
  * whose target is no class, do not count; a sequence without any that does has no loss.
  */

@@ -188,8 +188,9 @@ read_profile(const JsonbValue *value, const char *what, bool categories, int n_c
 	profile->missing = idla_json_double(object, "missing");
 	for (int i = 0; i < profile->n; i++)
 	{
-		if (profile->counts[i] < 0)
-			idla_corrupt("Key \"counts\" has a number below 0");
+		/* Intervals are made of rows; a category may have none among those that trained. */
+		if (profile->counts[i] < (categories ? 0 : 1))
+			idla_corrupt("Key \"counts\" has a number below %d", categories ? 0 : 1);
 		sum += profile->counts[i];
 	}
 	if (!(sum > 0 && profile->missing >= 0 && isfinite(sum + profile->missing)))

@@ -106,9 +106,14 @@ SELECT attack('{profile,channels,0,edges}', to_jsonb((SELECT string_agg(i::text,
 SELECT attack('{profile,channels,0}', '{"counts": "1 2", "edges": "2 1", "missing": 0}');
 SELECT attack('{profile,channels,0}', '{"counts": "1 -2", "edges": "1 2", "missing": 0}');
 SELECT attack('{profile,channels,0}', '{"counts": "0 0", "edges": "1 2", "missing": 0}');
+SELECT attack('{profile,channels,0}', jsonb_build_object('counts', '100' || repeat(' 0', 63), 'edges', (SELECT string_agg(i::text, ' ' ORDER BY i) FROM generate_series(-20, 43) i), 'missing', 0));
+SELECT attack('{profile,channels,0}', jsonb_build_object('counts', '100' || repeat(' 1e-300', 63), 'edges', (SELECT string_agg(i::text, ' ' ORDER BY i) FROM generate_series(-20, 43) i), 'missing', 0));
+SELECT attack('{profile,channels,0}', jsonb_build_object('counts', '1e300' || repeat(' 1', 63), 'edges', (SELECT string_agg(i::text, ' ' ORDER BY i) FROM generate_series(-20, 43) i), 'missing', 0));
 SELECT attack('{profile,channels,0}', '{"counts": "1 2", "edges": "1 2", "missing": -1}');
 SELECT attack('{profile,channels,0}', '{"counts": "1 2", "edges": "1 1e300", "missing": 0}');
 SELECT attack('{profile,channels,2}', '{"counts": "1 2", "missing": 0}');
+SELECT attack('{profile,channels,2}', '{"counts": "1 -2", "missing": 0}');
+SELECT attack('{profile,channels,2}', '{"counts": "0 0", "missing": 0}');
 SELECT attack('{profile,answers}', '[{}, {}]');
 SELECT attack('{profile,answers}', '[]');
 

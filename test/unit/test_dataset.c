@@ -5,6 +5,8 @@
 #include "learn/dataset.h"
 #include "learn/encode.h"
 
+#include <float.h>
+
 #include <time.h>
 
 #define ROWS 3000
@@ -247,7 +249,13 @@ test_encoding(LearnTask task)
 	float		targets[2][2];
 	LearnRowEncoder encoder;
 	bool		same_as_row = true;
-	bool		same_by_dozen = true;
+	float	   *raws;
+	float	   *row_numbers;
+	float	   *all_numbers;
+	int32_t    *row_codes;
+	int32_t    *all_codes;
+	int			n_listed = 0;
+	int			n_seen = 0;
 	bool		same_as_spilled = true;
 	bool		inside = true;
 	uint32_t   *rows;
@@ -259,9 +267,19 @@ test_encoding(LearnTask task)
 		  "five numbers, two indicators and two categories are inputs, the constant is not");
 	CHECK(memcmp(resident.dataset->parts, spilled.dataset->parts, ROWS) == 0, "the split does not depend on memory");
 	CHECK_STATUS(session, learn_row_encoder_create(session, resident.channels, CHECK_CHANNELS, &encoder), DEV_OK, "rows by the dozen");
+	for (int run = 0; run < encoder.n_runs; run++)
+		n_listed += encoder.runs[run].n;
+	for (int channel = 0; channel < CHECK_CHANNELS; channel++)
+		n_seen += resident.channels[channel].number_input != NN_NONE || resident.channels[channel].code_input != NN_NONE;
+	CHECK(n_seen < CHECK_CHANNELS && n_listed > 0 && n_listed + encoder.n_others == n_seen, "channels that nobody sees are no work");
+	raws = malloc(ROWS * CHECK_CHANNELS * sizeof(float));
+	row_numbers = malloc(ROWS * resident.n_numbers * sizeof(float));
+	row_codes = malloc(ROWS * resident.n_codes * sizeof(int32_t));
+	all_numbers = calloc(ROWS * resident.n_numbers, sizeof(float));
+	all_codes = calloc(ROWS * resident.n_codes, sizeof(int32_t));
 	for (uint32_t row = 0; row < ROWS; row++)
 	{
-		float		raw[CHECK_CHANNELS];
+		float	   *raw = raws + row * CHECK_CHANNELS;
 
 		memset(numbers, 0, sizeof(numbers));
 		memset(codes, 0, sizeof(codes));
@@ -278,11 +296,8 @@ test_encoding(LearnTask task)
 		learn_dataset_gather(resident.dataset, &row, 1, numbers[1], codes[1], targets[0]);
 		same_as_row = same_as_row && memcmp(numbers[0], numbers[1], sizeof(numbers[0])) == 0 &&
 			memcmp(codes[0], codes[1], sizeof(codes[0])) == 0;
-		memset(numbers[0], 0, sizeof(numbers[0]));
-		memset(codes[0], 0, sizeof(codes[0]));
-		learn_encode_rows(&encoder, 1, raw, numbers[0], resident.n_numbers, codes[0], resident.n_codes);
-		same_by_dozen = same_by_dozen && memcmp(numbers[0], numbers[1], sizeof(numbers[0])) == 0 &&
-			memcmp(codes[0], codes[1], sizeof(codes[0])) == 0;
+		memcpy(row_numbers + row * resident.n_numbers, numbers[0], resident.n_numbers * sizeof(float));
+		memcpy(row_codes + row * resident.n_codes, codes[0], resident.n_codes * sizeof(int32_t));
 		learn_dataset_gather(spilled.dataset, &row, 1, numbers[0], codes[0], targets[1]);
 		same_as_spilled = same_as_spilled && memcmp(numbers[0], numbers[1], sizeof(numbers[0])) == 0 &&
 			memcmp(codes[0], codes[1], sizeof(codes[0])) == 0 && targets[0][0] == targets[1][0];
@@ -290,7 +305,14 @@ test_encoding(LearnTask task)
 			inside = inside && isfinite(numbers[0][i]) && fabsf(numbers[0][i]) < 30;
 	}
 	CHECK(same_as_row, "a row encoded alone has the bits of the data set's");
-	CHECK(same_by_dozen, "and so have rows by the dozen");
+	learn_encode_rows(&encoder, ROWS, raws, all_numbers, resident.n_numbers, all_codes, resident.n_codes);
+	CHECK(memcmp(all_numbers, row_numbers, ROWS * resident.n_numbers * sizeof(float)) == 0 &&
+		  memcmp(all_codes, row_codes, ROWS * resident.n_codes * sizeof(int32_t)) == 0, "and so have all rows in one call");
+	free(raws);
+	free(row_numbers);
+	free(row_codes);
+	free(all_numbers);
+	free(all_codes);
 	CHECK(same_as_spilled, "a spilled data set has the bits of one in memory");
 	CHECK(inside, "all inputs are finite");
 
@@ -324,6 +346,50 @@ test_encoding(LearnTask task)
 	free(rows);
 	free(file.bytes);
 	dev_session_close(session);
+}
+
+/* What is no finite float is a missing value, and so is what is said to be missing, whatever its bits are. */
+static void
+test_take_doubles(void)
+{
+	/* The largest double that rounds to a finite float is half a step above FLT_MAX, less one bit. */
+	const double half = ldexp(1, 128) - ldexp(1, 103);
+	const struct
+	{
+		double		value;
+		bool		missing;
+		float		taken;
+	}			cases[] = {
+		{1.5, false, 1.5f}, {0.1, false, 0.1f}, {-0.0, false, -0.0f}, {-273.15, false, -273.15f}, {1e-46, false, 0}, {1e-40, false, 1e-40f},
+		{(double) FLT_MAX, false, FLT_MAX}, {-(double) FLT_MAX, false, -FLT_MAX}, {nextafter(half, 0), false, FLT_MAX}, {half, false, NAN},
+		{1e39, false, NAN}, {-1e300, false, NAN}, {INFINITY, false, NAN}, {-INFINITY, false, NAN}, {NAN, false, NAN}, {7, true, NAN},
+		{16777217, false, 16777216}, {INFINITY, true, NAN}, {8, false, 8}
+	};
+	enum
+	{
+		N = sizeof(cases) / sizeof(cases[0])
+	};
+	uint64_t	bits[N];
+	bool		missing[N];
+	float		raw[N + 1];
+
+	for (size_t first = 0; first < N; first++)
+		for (size_t n = 0; n <= N - first; n++)
+		{
+			bool		right = true;
+
+			for (size_t i = 0; i < n; i++)
+			{
+				memcpy(&bits[i], &cases[first + i].value, sizeof(double));
+				missing[i] = cases[first + i].missing;
+			}
+			raw[n] = 42;
+			learn_take_doubles(n, bits, missing, raw);
+			for (size_t i = 0; i < n; i++)
+				right = right && (isnan(cases[first + i].taken) ? isnan(raw[i]) : memcmp(&raw[i], &cases[first + i].taken, sizeof(float)) == 0);
+			if (!right || raw[n] != 42 || n == N)
+				CHECK(right && raw[n] == 42, "%zu doubles from number %zu on become floats", n, first);
+		}
 }
 
 /* Encoded data take the memory of the raw, and never both at once. */
@@ -503,6 +569,7 @@ main(void)
 	test_spill();
 	for (int task = LEARN_BINARY; task <= LEARN_SURVIVAL; task++)
 		test_encoding((LearnTask) task);
+	test_take_doubles();
 	test_peak();
 	test_allocation_failures(LEARN_BINARY, false, false);
 	test_allocation_failures(LEARN_REGRESSION, false, true);

@@ -205,6 +205,36 @@ test_numbers(void)
 	dev_session_close(session);
 }
 
+/* What the engine never makes and a stored profile may say: no rows, or hardly any, in all intervals but the first. */
+static void
+test_empty_intervals(void)
+{
+	DevSession *session = open_session();
+	float		edges[LEARN_PROFILE_EDGES];
+	double		counts[LEARN_PROFILE_EDGES];
+	LearnProfile profile = {.n = LEARN_PROFILE_EDGES, .edges = edges, .counts = counts, .missing = 5};
+	const double rests[] = {0, 1e-300, 1e-3};
+	float		now[LEARN_PROFILE_EDGES];
+
+	for (size_t i = 0; i < sizeof(rests) / sizeof(rests[0]); i++)
+	{
+		LearnDrift	drift;
+		double		rest = (LEARN_PROFILE_EDGES - 1) * rests[i];
+
+		for (int k = 0; k < LEARN_PROFILE_EDGES; k++)
+		{
+			edges[k] = now[k] = (float) k;
+			counts[k] = k == 0 ? 100 : rests[i];
+		}
+		drift = compare(session, &profile, now, LEARN_PROFILE_EDGES);
+		CHECK_NEAR(drift.psi, term(100, 105 + rest, 1, LEARN_PROFILE_EDGES) +
+				   term(fmax(rest, 0.5), 105 + rest, LEARN_PROFILE_EDGES - 1, LEARN_PROFILE_EDGES) +
+				   term(5, 105 + rest, 0, LEARN_PROFILE_EDGES), 1e-12, "intervals of %g rows are one bin", rests[i]);
+		CHECK(drift.n == LEARN_PROFILE_EDGES && drift.shift == LEARN_SHIFT_STRONG, "and the rows that came are counted");
+	}
+	dev_session_close(session);
+}
+
 /* Continuous: bins are between the first edges at or above each tenth. */
 static void
 test_continuous(void)
@@ -449,6 +479,7 @@ main(void)
 	test_distributions();
 	test_profiles();
 	test_numbers();
+	test_empty_intervals();
 	test_continuous();
 	test_categories();
 	test_chance();

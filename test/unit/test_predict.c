@@ -150,6 +150,43 @@ test_blend(const ModelSpec *spec, size_t number)
 	dev_session_close(session);
 }
 
+/* Networks that differ in nothing but how a Transformer knows positions, and in no number of weights, have a graph each. */
+static void
+test_networks_apart(void)
+{
+	static const LearnField signal = {.name = "ecg", .kind = LEARN_SIGNAL, .sample = LEARN_SAMPLE_F32, .dims = {12, 2, 0}};
+	const ModelSpec spec = {.architecture = LEARN_TRANSFORMER, .task = LEARN_BINARY, .depth = 1, .width = 8, .activation = -1, .n_nets = 2,
+	.fields = &signal, .n_fields = 1, .seed = 31};
+	DevSession *session = open_session();
+	LearnModel *model;
+	float		samples[12 * 2];
+	float		nothing[1] = {0};
+	LearnBytes	stored = {samples, sizeof(samples)};
+	double		alone[2];
+	double		as_first;
+	double		together;
+
+	CHECK_OR_STOP(make_model(session, &spec, &model) == DEV_OK, "two Transformers");
+	for (int i = 0; i < 12 * 2; i++)
+		samples[i] = (float) model_normal(32, (uint64_t) i);
+	for (int net = 0; net < 3; net++)
+	{
+		LearnModel	single = *model;
+
+		/* The second one as it was made, and then without positions. */
+		if (net == 2)
+			model->nets[1].network.positions = LEARN_POSITIONS_NONE;
+		single.n_nets = 1;
+		single.nets = &model->nets[net == 0 ? 0 : 1];
+		CHECK_STATUS(session, learn_predict_scores(open_predictor(session, &single, 1), 1, nothing, &stored,
+												   net == 1 ? &as_first : &alone[net / 2]), DEV_OK, "network %d", net);
+	}
+	CHECK(fabs(alone[1] - as_first) > 1e-3, "positions matter: %g, %g", alone[1], as_first);
+	CHECK_STATUS(session, learn_predict_scores(open_predictor(session, model, 1), 1, nothing, &stored, &together), DEV_OK, "both");
+	CHECK_NEAR(together, (alone[0] + alone[1]) / 2, 1e-6, "their mean is that of each by its own graph");
+	dev_session_close(session);
+}
+
 static void
 test_answers(void)
 {
@@ -489,6 +526,7 @@ main(void)
 	for (size_t i = 0; i < N_SPECS; i++)
 		if (specs[i].task != LEARN_REGRESSION || specs[i].n_nets <= 1)
 			test_blend(&specs[i], i);
+	test_networks_apart();
 	test_answers();
 	test_refusals();
 	test_not_finite();

@@ -408,6 +408,76 @@ check_tabular(void)
 	dev_session_close(session);
 }
 
+/* ---- Features ---- */
+
+static bool
+count_poll(void *context)
+{
+	(*(size_t *) context)++;
+	return false;
+}
+
+/* Ten thousand features are a while to scale: between them it is asked whether to go on. Their statistics are those of sorted columns. */
+static void
+check_features(void)
+{
+	enum
+	{
+		FEW = 84, MANY = 84 * 100
+	};
+	FieldPlan	plan = {.signal = true, .task = LEARN_BINARY, .n = 40};
+	size_t		n_polls = 0;
+	DevHost		host = {.context = &n_polls, .cancelled = count_poll};
+	DevSession *session;
+	FieldTable	table;
+	uint32_t	rows[40];
+	size_t		polls[2];
+	LearnField *field;
+	float	   *features;
+	float	   *scratch;
+
+	CHECK_OR_STOP(dev_session_open(&host, 3, &session) == DEV_OK, "a session opens");
+	CHECK_OR_STOP(field_table(session, &plan, &table) == DEV_OK, "a table of a few signals");
+	for (uint32_t row = 0; row < 40; row++)
+		rows[row] = row;
+	for (size_t i = 0; i < 2; i++)
+	{
+		size_t		before = n_polls;
+
+		CHECK_STATUS(session, learn_field_fit_rocket(table.dataset, 0, rows, 40, i == 0 ? FEW : MANY, 1), DEV_OK, "features are fitted");
+		polls[i] = n_polls - before;
+	}
+	field = &table.fields[0];
+	CHECK_OR_STOP(field->rocket->n_features == MANY, "as many as were wished for");
+	CHECK(polls[1] >= polls[0] + (MANY - FEW) / 64, "more features, more looks at the host: %zu, %zu", polls[0], polls[1]);
+	features = calloc(40 * (size_t) MANY, sizeof(float));
+	scratch = calloc(learn_field_scratch(field), sizeof(float));
+	for (size_t row = 0; row < 40; row++)
+		load(&table, row, scratch, features + row * MANY);
+	{
+		size_t		wrong = 0;
+
+		/* Loaded, the median is 0 and half of the rows lie on each side of it. */
+		for (size_t i = 0; i < MANY; i++)
+		{
+			size_t		below = 0;
+			size_t		above = 0;
+
+			for (size_t row = 0; row < 40; row++)
+			{
+				below += features[row * MANY + i] < 0;
+				above += features[row * MANY + i] > 0;
+			}
+			wrong += below > 20 || above > 19;
+		}
+		CHECK(wrong == 0, "features are centred at their medians, but for %zu", wrong);
+	}
+	free(features);
+	free(scratch);
+	field_table_close(&table);
+	dev_session_close(session);
+}
+
 int
 main(void)
 {
@@ -417,6 +487,7 @@ main(void)
 	check_by_parts();
 	check_bits();
 	check_rule();
+	check_features();
 	check_state();
 	check_series();
 	check_tabular();

@@ -600,6 +600,58 @@ check_texts_refused(void)
 	}
 }
 
+/* A predictor of two networks, the second one like the first but for `other`, is refused as what cannot be. */
+static void
+check_two(TextTable *table, LearnNetwork other, const char *message)
+{
+	LearnNet	nets[2] = {table->model.nets[0], table->model.nets[0]};
+	LearnModel	model = table->model;
+	LearnPredictor *predictor;
+
+	other.task = nets[0].network.task;
+	other.fields = nets[0].network.fields;
+	other.n_fields = 1;
+	other.n_outputs = nets[0].network.n_outputs;
+	nets[1].network = other;
+	model.nets = nets;
+	model.n_nets = 2;
+	CHECK_STATUS(table->session, learn_predictor_create(table->session, &model, 4, &predictor), DEV_CORRUPT, "%s", message);
+	if (!CHECK(strcmp(dev_message_text(table->session), message) == 0, "is what is said"))
+		printf("#   said %s\n", dev_message_text(table->session));
+}
+
+/* Stored models whose networks do not go together, or take what nobody brings them. */
+static void
+check_models_refused(void)
+{
+	TextTable	table;
+	LearnNetwork other;
+	LearnModel	model;
+	LearnChannel channel = {.name = (char *) "age", .scale = 1, .number_input = NN_NONE, .indicator_input = NN_NONE, .code_input = NN_NONE};
+	LearnPredictor *predictor;
+
+	CHECK_OR_STOP(make_table(open_session(), 8, 0, &table) == DEV_OK, "tags are read");
+	CHECK_OR_STOP(train(&table, ask(LEARN_BILSTM_CRF), 1, 1) == DEV_OK, "and learned");
+	other = table.model.nets[0].network;
+	other.tags_alone = true;
+	check_two(&table, other, "network 1 reads texts in another way than those before it");
+	model = table.model;
+	model.n_channels = 1;
+	model.channels = &channel;
+	CHECK_STATUS(table.session, learn_predictor_create(table.session, &model, 4, &predictor), DEV_CORRUPT, "a tagger with a channel");
+	CHECK(strcmp(dev_message_text(table.session), "the model tags texts and has 1 channels beside them") == 0, "is refused: %s",
+		  dev_message_text(table.session));
+	close_table(&table);
+
+	/* A text that is flattened comes in one length, others in several. */
+	CHECK_OR_STOP(make_table(open_session(), 0, 0, &table) == DEV_OK, "notes are read");
+	CHECK_OR_STOP(train(&table, in_layers("dense(8) relu global_max"), 1, 1) == DEV_OK, "and learned");
+	other = table.model.nets[0].network;
+	other.layers = (char *) "dense(8) relu flatten";
+	check_two(&table, other, "network 1 reads texts in another way than those before it");
+	close_table(&table);
+}
+
 int
 main(void)
 {
@@ -621,6 +673,7 @@ main(void)
 	check_tagger(in_layers("dropout(0.3) bigru(24) dropout(0.3) crf"), false, 6);
 	check_tagger(in_layers("conv(32, 3) batch_norm relu bilstm(24)"), true, 8);
 	check_texts_refused();
+	check_models_refused();
 	check_bad_tags();
 	check_same();
 	return check_done();
