@@ -1,7 +1,8 @@
 /*
  * cross_entropy.c: mean over members of - sum over classes of q log softmax(z).
  *
- * q is what class_target.h makes of the target, which is one class; a code outside the classes has no target part. The softmax of forward is kept, for the derivative is (sum of q) softmax - q.
+ * q is what class_target.h makes of the target, which is one class; a code outside the classes has no target part. The softmax of
+ * forward is kept, for the derivative is (sum of q) softmax - q.
  */
 #include "class_target.h"
 

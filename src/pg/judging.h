@@ -64,12 +64,13 @@ typedef struct IdlaJudging
 	char	   *first_bad;
 } IdlaJudging;
 
+/* The label of a value of a base type as training names classes: true, 2, 0.5, setosa. */
+extern char *idla_class_label(Datum value, Oid type);
+
 /*
  * Reads the source; arguments 0 and 1 of the call are model and source. Rows are scored as they come, or kept. Everything is below
  * the current context and goes with idla_work_close.
  */
-/* The label of a value of a base type as training names classes: true, 2, 0.5, setosa. */
-extern char *idla_class_label(Datum value, Oid type);
 extern IdlaJudging *idla_judging_read(FunctionCallInfo fcinfo, int version, bool keep_rows);
 /* The same in two steps, for whoever has to know the model before rows are read: judging->keeper or stream may be set between them. */
 extern IdlaJudging *idla_judging_open(FunctionCallInfo fcinfo, int version, bool keep_rows);

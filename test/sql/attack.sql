@@ -77,10 +77,12 @@ SET client_min_messages = error;
 -- rows of no table: their domains are known
 SELECT bool_and(split_part(a, ',', 3)::int <> pulse) AS moved, bool_and(split_part(a, ',', 4)::float8 = dose) AS kept FROM (SELECT pulse, dose, idla_attack('m', q, 1, '{"steps": 4, "restarts": 1}')::text AS a FROM (SELECT low, high, pulse, dose, part, ward, code FROM patients WHERE id < 9) q) x;
 -- the row's own class is found as training named it, char(n) without its blanks, numbers without zeros; an attack leads away from it
-SELECT version FROM idla_train('worded', 'SELECT x, (CASE WHEN y THEN ''a'' ELSE ''b'' END)::char(4) AS grade FROM (SELECT i % 2 = 0 AS y, i % 2 + (i % 7) / 50.0 AS x FROM generate_series(1, 100) i) t', 'grade', architecture => 'linear', options => '{"seed": 1, "folds": 1, "epochs": 10}');
-SELECT version FROM idla_train('numbered', 'SELECT x, CASE WHEN y THEN 0.5 ELSE 1.25 END::numeric(4, 2) AS grade FROM (SELECT i % 2 = 0 AS y, i % 2 + (i % 7) / 50.0 AS x FROM generate_series(1, 100) i) t', 'grade', 'multiclass', architecture => 'linear', options => '{"seed": 1, "folds": 1, "epochs": 10}');
-SELECT grade, (idla_attack('worded', q, 0.2, '{"steps": 10}')).x > x AS rises FROM (VALUES (0.1::float8, 'a'::char(4)), (0.1, 'b')) q (x, grade);
-SELECT grade, (idla_attack('numbered', q, 0.2, '{"steps": 10}')).x > x AS rises FROM (VALUES (0.1::float8, 0.5::numeric(4, 2)), (0.1, 1.25)) q (x, grade);
+SELECT version FROM idla_train('worded', 'SELECT x, (CASE WHEN y THEN ''a'' ELSE ''b'' END)::char(4) AS grade FROM (SELECT i % 2 = 0 AS y, i % 2 + (i % 7) / 50.0 AS x FROM generate_series(1, 100) i) t', 'grade', architecture => 'linear', options => '{"seed": 1, "folds": 1, "epochs": 300, "patience": 300}');
+SELECT version FROM idla_train('numbered', 'SELECT x, CASE WHEN y THEN 0.5 ELSE 1.25 END::numeric(4, 2) AS grade FROM (SELECT i % 2 = 0 AS y, i % 2 + (i % 7) / 50.0 AS x FROM generate_series(1, 100) i) t', 'grade', 'multiclass', architecture => 'linear', options => '{"seed": 1, "folds": 1, "epochs": 300, "patience": 300}');
+CREATE TABLE worded_rows AS SELECT * FROM (VALUES (0.1::float8, 'a'::char(4)), (0.1, 'b')) q (x, grade);
+CREATE TABLE numbered_rows AS SELECT * FROM (VALUES (0.1::float8, 0.5::numeric(4, 2)), (0.1, 1.25)) q (x, grade);
+SELECT grade, (idla_attack('worded', q, 0.2, '{"steps": 10}')).x > x AS rises FROM worded_rows q;
+SELECT grade, (idla_attack('numbered', q, 0.2, '{"steps": 10}')).x > x AS rises FROM numbered_rows q;
 
 -- partitions stay what they are
 CREATE TABLE parts (LIKE patients) PARTITION BY RANGE (low);
