@@ -81,6 +81,13 @@ extern size_t learn_dataset_rows(const LearnDataset *dataset);
 
 /* Targets stay in memory: (rows, n_targets); the glue may rewrite them (class codes) before the split. */
 extern float *learn_dataset_targets(LearnDataset *dataset);
+/*
+ * Before the first row: every row has n_answers of a teacher beside its targets, in `memory` bytes at most. They are unknown (NaN) until the host
+ * writes them into learn_dataset_lessons, (rows, n_answers): for classes probabilities in the order of the codes (of two: of code 1), for labels
+ * probabilities, for a regression values in the targets' unit. They stay in memory, where more rows may move them.
+ */
+extern DevStatus learn_dataset_teach(LearnDataset *dataset, int n_answers, size_t memory);
+extern float *learn_dataset_lessons(LearnDataset *dataset);	/* NULL without a teacher */
 extern uint8_t *learn_dataset_parts(LearnDataset *dataset);	/* (rows) LearnPart */
 
 /* ---- Fields (src/learn/field.c); any thread may call these ---- */
@@ -221,7 +228,7 @@ typedef struct LearnFit
  * Notes what is left out and which column alone predicts the target almost perfectly.
  */
 extern DevStatus learn_fit(LearnDataset *dataset, const LearnFit *fit, LearnNotes *notes, size_t *n_numbers, size_t *n_codes);
-/* Regression: replaces targets by (target - mean) / scale, statistics of the training part. */
+/* Regression: replaces targets, and a teacher's answers, by (target - mean) / scale, statistics of the training part's targets. */
 extern DevStatus learn_fit_targets(LearnDataset *dataset, double *mean, double *scale);
 /* Turns raw chunks into row-major inputs in place; the raw values are gone afterwards. */
 extern DevStatus learn_dataset_encode(LearnDataset *dataset);

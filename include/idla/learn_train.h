@@ -69,6 +69,7 @@ typedef struct LearnTraining
 	LearnAugment augment;
 	LearnAdversary adversary;
 	int			linear;			/* blend in a linear model: 1 yes, 0 no, -1: default */
+	double		lessons;		/* weight of the teacher's answers in what is learned, the rest is the row's own target; 0: they are not looked at */
 	bool		tabular;		/* beside each network of fields one of the ordinary columns alone, of the usual architecture */
 	uint64_t	seed;
 	int			threads;		/* at least 1 */

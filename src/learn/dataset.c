@@ -105,6 +105,7 @@ learn_dataset_free(LearnDataset *dataset)
 	dev_release(session, dataset->dictionaries);
 	dev_release(session, dataset->fitted_codes);
 	dev_release(session, dataset->targets);
+	dev_release(session, dataset->lessons);
 	dev_release(session, dataset->parts);
 	dev_release(session, dataset->groups);
 	dev_release(session, dataset->orders);
@@ -194,9 +195,25 @@ static DevStatus
 grow_rows(LearnDataset *dataset)
 {
 	size_t		targets_size = (size_t) dataset->n_targets * sizeof(float);
+	size_t		lessons_size = (size_t) dataset->n_lessons * sizeof(float);
 	size_t		capacity = dataset->capacity > 0 ? dataset->capacity * 2 : FIRST_ROWS;
 	bool		failed = false;
 
+	if (dataset->n_lessons > 0)
+	{
+		/* What is doubled may be more than what is allowed: then as much as that is. */
+		size_t		most = dataset->lesson_memory / lessons_size;
+
+		capacity = capacity < most ? capacity : most;
+		if (capacity <= dataset->n_rows)
+		{
+			dev_fail(dataset->session, DEV_NO_MEMORY, "the teacher's answers do not fit in the memory for training");
+			dev_detail(dataset->session, "%zu rows of %d answers fill their half of it.", dataset->n_rows, dataset->n_lessons);
+			dev_hint(dataset->session, "Increase idla.train_memory.");
+			return DEV_NO_MEMORY;
+		}
+		dataset->lessons = grow_array(dataset, dataset->lessons, capacity, lessons_size, &failed);
+	}
 	dataset->targets = grow_array(dataset, dataset->targets, capacity, targets_size, &failed);
 	dataset->parts = grow_array(dataset, dataset->parts, capacity, sizeof(uint8_t), &failed);
 	if (dataset->groups != NULL)
@@ -326,6 +343,8 @@ learn_dataset_append(LearnDataset *dataset, const LearnRow *row)
 	}
 	for (size_t target = 0; target < n_targets; target++)
 		dataset->targets[at * n_targets + target] = row->targets[target];
+	for (size_t answer = 0; answer < (size_t) dataset->n_lessons; answer++)
+		dataset->lessons[at * (size_t) dataset->n_lessons + answer] = NAN;
 	dataset->parts[at] = row->part;
 	if (dataset->groups != NULL)
 		dataset->groups[at] = row->group;
@@ -345,6 +364,24 @@ float *
 learn_dataset_targets(LearnDataset *dataset)
 {
 	return dataset->targets;
+}
+
+DevStatus
+learn_dataset_teach(LearnDataset *dataset, int n_answers, size_t memory)
+{
+	if (dataset->n_rows > 0 || dataset->capacity > 0 || dataset->n_lessons > 0)
+		return dev_fail(dataset->session, DEV_INVALID, "a teacher's answers cannot be added to a data set of %zu rows", dataset->n_rows);
+	if (n_answers < 1 || n_answers > MOST_CHANNELS)
+		return dev_fail(dataset->session, DEV_INVALID, "a teacher cannot have %d answers for a row", n_answers);
+	dataset->n_lessons = n_answers;
+	dataset->lesson_memory = memory;
+	return DEV_OK;
+}
+
+float *
+learn_dataset_lessons(LearnDataset *dataset)
+{
+	return dataset->lessons;
 }
 
 uint8_t *

@@ -70,6 +70,9 @@ struct LearnDataset
 	size_t		n_rows;
 	size_t		capacity;		/* rows that the arrays below have room for */
 	float	   *targets;		/* (rows, n_targets) */
+	int			n_lessons;		/* a teacher's answers for a row, 0 without one */
+	size_t		lesson_memory;	/* bytes that they may take */
+	float	   *lessons;		/* (rows, n_lessons), NULL without a teacher */
 	uint8_t    *parts;			/* (rows) LearnPart */
 	uint64_t   *groups;			/* (rows), NULL while all are 0 */
 	double	   *orders;			/* (rows), NULL while all are 0 */

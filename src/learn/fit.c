@@ -253,6 +253,8 @@ learn_fit_targets(LearnDataset *dataset, double *mean, double *scale)
 
 	if (status != DEV_OK)
 		return status;
+	if (dataset->n_lessons > 0 && (size_t) dataset->n_lessons != n_targets)
+		return dev_fail(dataset->session, DEV_INVALID, "a teacher has %d answers for %zu targets", dataset->n_lessons, n_targets);
 	learn_part_sizes(dataset, sizes);
 	if (sizes[LEARN_TRAIN] == 0)
 		return dev_fail(dataset->session, DEV_BAD_DATA, "no row belongs to the training part");
@@ -290,6 +292,12 @@ learn_fit_targets(LearnDataset *dataset, double *mean, double *scale)
 			if (row % LEARN_POLL_ROWS == 0 && dev_poll(dataset->session) != DEV_OK)
 				return DEV_CANCELLED;
 			*value = (float) ((*value - mean[target]) / scale[target]);
+			if (dataset->n_lessons > 0)
+			{
+				float	   *lesson = &dataset->lessons[row * (size_t) dataset->n_lessons + target];
+
+				*lesson = (float) ((*lesson - mean[target]) / scale[target]);
+			}
 		}
 	}
 	return DEV_OK;

@@ -131,8 +131,9 @@ learn_machine_augment(LearnMachine *machine, const LearnAugmenter *augmenter)
 		worker->partner_numbers = dev_alloc(machine->session, network->n_numbers + 1, sizeof(float));
 		worker->partner_codes = dev_alloc(machine->session, network->n_codes + 1, sizeof(int32_t));
 		worker->partner_targets = dev_alloc(machine->session, machine->n_targets, sizeof(float));
+		worker->partner_shares = dev_alloc(machine->session, machine->n_outputs, sizeof(float));
 		if (worker->augment_scratch == NULL || worker->partner == NULL || worker->partner_numbers == NULL ||
-			worker->partner_codes == NULL || worker->partner_targets == NULL)
+			worker->partner_codes == NULL || worker->partner_targets == NULL || worker->partner_shares == NULL)
 			return DEV_NO_MEMORY;
 	}
 	machine->augmenter = augmenter;
@@ -215,20 +216,22 @@ mix_columns(LearnMachine *machine, LearnWorker *worker, size_t row, const LearnM
 static void
 mix_target(LearnMachine *machine, LearnWorker *worker, size_t row, const LearnMix *mix)
 {
-	size_t		n = machine->n_targets;
-	float	   *own = worker->targets + row * n;
+	bool		shares = machine->network.task == LEARN_MULTICLASS;
+	size_t		n = shares ? machine->n_outputs : machine->n_targets;
+	float	   *own = (shares ? worker->shares : worker->targets) + row * n;
+	float	   *partner = shares ? worker->partner_shares : worker->partner_targets;
+	size_t		place = machine->first + mix->partner;
 
-	learn_sampler_copy(machine->sampler, machine->first + mix->partner, 1, NULL, NULL, worker->partner_targets);
-	if (machine->network.task == LEARN_MULTICLASS)
+	learn_sampler_copy(machine->sampler, place, 1, NULL, NULL, worker->partner_targets);
+	if (shares)
 	{
-		float	   *shares = worker->shares + row * machine->n_outputs;
-
-		shares[(size_t) own[0]] = mix->lambda;
-		shares[(size_t) worker->partner_targets[0]] += 1 - mix->lambda;
-		return;
+		memset(partner, 0, n * sizeof(float));
+		partner[(size_t) worker->partner_targets[0]] = 1;
 	}
+	if (machine->lessons != NULL)
+		learn_machine_blend(machine, place, 1, partner);
 	for (size_t i = 0; i < n; i++)
-		own[i] = mix->lambda * own[i] + (1 - mix->lambda) * worker->partner_targets[i];
+		own[i] = mix->lambda * own[i] + (1 - mix->lambda) * partner[i];
 }
 
 static void

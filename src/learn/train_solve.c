@@ -22,6 +22,7 @@ typedef struct Problem
 	float	   *features;		/* (n, width) */
 	float	   *targets;		/* (n, n_targets) as the data set has them */
 	float	   *wanted;			/* (n, n_outputs) */
+	float	   *lessons;		/* (n, n_outputs) what the teacher says of them, NULL without one */
 	float	   *held_out;		/* (n, n_outputs) */
 } Problem;
 
@@ -82,6 +83,8 @@ collect_job(void *context, int number)
 
 		gather(machine, worker, first, rows, problem->width, problem->features + at * problem->width);
 		memcpy(problem->targets + at * machine->n_targets, worker->targets, rows * machine->n_targets * sizeof(float));
+		for (size_t row = 0; row < rows && problem->lessons != NULL; row++)
+			learn_machine_lesson(machine, first + row, problem->lessons + (at + row) * machine->n_outputs);
 		if (number == 0)
 			learn_machine_poll(machine);
 	}
@@ -136,6 +139,23 @@ set_wanted(Problem *problem)
 	return DEV_OK;
 }
 
+/* Wanted values drawn towards the teacher's: of classes -1 and +1 by how probable they are. */
+static void
+blend_wanted(Problem *problem)
+{
+	const LearnMachine *machine = problem->machine;
+	float		weight = machine->lesson_weight;
+	bool		classes = machine->network.task != LEARN_REGRESSION;
+
+	for (size_t i = 0; problem->lessons != NULL && i < problem->n * machine->n_outputs; i++)
+	{
+		float		lesson = classes ? 2 * problem->lessons[i] - 1 : problem->lessons[i];
+
+		if (!isnan(lesson))
+			problem->wanted[i] += weight * (lesson - problem->wanted[i]);
+	}
+}
+
 /* Mean loss of the rows left out, and the factor that calibrates the outputs. */
 static double
 judge_held_out(const Problem *problem, double *factor)
@@ -154,8 +174,8 @@ judge_held_out(const Problem *problem, double *factor)
 		if (machine->network.task != LEARN_REGRESSION)
 			sum += learn_row_loss(n_outputs, outputs, problem->targets[i], machine->offset, *factor);
 		for (size_t j = 0; j < n_outputs && machine->network.task == LEARN_REGRESSION; j++)
-			sum += ((double) outputs[j] - problem->wanted[i * n_outputs + j]) *
-				((double) outputs[j] - problem->wanted[i * n_outputs + j]) / (double) n_outputs;
+			sum += ((double) outputs[j] - problem->targets[i * n_outputs + j]) *
+				((double) outputs[j] - problem->targets[i * n_outputs + j]) / (double) n_outputs;
 	}
 	return sum / (double) problem->n;
 }
@@ -189,6 +209,8 @@ solve(Problem *problem, LearnSampler *sampler, LearnMonitor *monitor, double *lo
 	if (status == DEV_OK)
 		status = set_wanted(problem);
 	if (status == DEV_OK)
+		blend_wanted(problem);
+	if (status == DEV_OK)
 		status = learn_ridge_fit(machine->session, problem->n, problem->width, problem->features, machine->n_outputs,
 								 problem->wanted, NULL, problem->held_out, &ridge);
 	if (status != DEV_OK)
@@ -207,6 +229,7 @@ release(Problem *problem)
 	dev_release(session, problem->features);
 	dev_release(session, problem->targets);
 	dev_release(session, problem->wanted);
+	dev_release(session, problem->lessons);
 	dev_release(session, problem->held_out);
 }
 
@@ -231,7 +254,10 @@ learn_net_solve(LearnMachine *machine, LearnSampler *sampler, size_t n_train, ui
 	problem.targets = dev_alloc(session, n_train, machine->n_targets * sizeof(float));
 	problem.wanted = dev_alloc(session, n_train, machine->n_outputs * sizeof(float));
 	problem.held_out = dev_alloc(session, n_train, machine->n_outputs * sizeof(float));
-	status = problem.features == NULL || problem.targets == NULL || problem.wanted == NULL || problem.held_out == NULL ?
+	if (machine->lessons != NULL)
+		problem.lessons = dev_alloc(session, n_train, machine->n_outputs * sizeof(float));
+	status = problem.features == NULL || problem.targets == NULL || problem.wanted == NULL || problem.held_out == NULL
+		|| (machine->lessons != NULL && problem.lessons == NULL) ?
 		DEV_NO_MEMORY : solve(&problem, sampler, monitor, &loss);
 	release(&problem);
 	if (status != DEV_OK)

@@ -239,7 +239,7 @@ free_worker(LearnMachine *machine, LearnWorker *worker)
 	void	   *const buffers[] = {
 		worker->numbers, worker->codes, worker->targets, worker->classes, worker->shares, worker->number_sums,
 		worker->code_counts, worker->augment_scratch, worker->partner, worker->partner_numbers, worker->partner_codes,
-		worker->partner_targets, worker->low, worker->high, worker->attack_scratch, worker->clean, worker->by_clean,
+		worker->partner_targets, worker->partner_shares, worker->low, worker->high, worker->attack_scratch, worker->clean, worker->by_clean,
 		worker->by_moved
 	};
 
@@ -455,6 +455,8 @@ pass(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows)
 		learn_field_batch_drop(&worker->fields, rows, step->word_dropout, step->seed, step->number << 36 | (uint64_t) first << 16);
 	if (machine->counting)
 		learn_machine_count(machine, worker, rows);
+	if (machine->lessons != NULL)
+		learn_machine_blend(machine, machine->first + first, rows, machine->soft ? worker->shares : worker->targets);
 	if (machine->augmenter != NULL)
 		learn_machine_change(machine, worker, first, rows);
 	if (resistance != NULL && resistance->adversary.method == LEARN_TRADES)

@@ -362,7 +362,7 @@ prepare_machines(Trainer *trainer)
 	LearnLoss	loss = {
 		.class_weights = trainer->class_weights,
 		.smoothing = (float) trainer->training.smoothing,
-		.soft = learn_augment_mixes(&trainer->training),
+		.soft = learn_augment_mixes(&trainer->training) || trainer->training.lessons > 0,
 		.huber = (float) trainer->training.huber
 	};
 	size_t		bytes = trainer->network->n_outputs * sizeof(double);
@@ -398,6 +398,14 @@ prepare_changes(Trainer *trainer)
 	bool		tabular = training->tabular;
 	DevStatus	status = DEV_OK;
 
+	if (training->lessons > 0)
+	{
+		const float *lessons = learn_dataset_lessons(trainer->dataset);
+
+		learn_machine_teach(&trainer->machine, lessons, training->lessons);
+		learn_machine_teach(&trainer->linear, lessons, training->lessons);
+		learn_machine_teach(&trainer->tabular, lessons, training->lessons);
+	}
 	if (training->augmented > 0)
 	{
 		status = learn_augment_check_model(trainer->session, &training->augment, trainer->model);
@@ -712,6 +720,8 @@ run(Trainer *trainer, const LearnTraining *training)
 
 	if (status == DEV_OK)
 		status = resolve(trainer, training);
+	if (status == DEV_OK && training->lessons != 0)
+		status = learn_lessons_check(trainer->session, trainer->dataset, trainer->model, &trainer->training);
 	if (status == DEV_OK)
 		status = prepare_targets(trainer);
 	if (status == DEV_OK)

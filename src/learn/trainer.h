@@ -8,6 +8,7 @@
  *     train_windows.c  signals that are seen a window at a time
  *     train_augment.c, train_adversary.c   what is done to its rows before the network sees them
  *     train_judge.c  the answers and the loss on rows held out
+ *     train_lessons.c  targets that are in part a teacher's answers
  *     train_tags.c   the same of taggers: how much of the entities is found
  *     calibrate.c, hazard.c   what is fitted to the answers afterwards
  *
@@ -103,6 +104,7 @@ typedef struct LearnWorker
 	float	   *partner_numbers;
 	int32_t    *partner_codes;
 	float	   *partner_targets;
+	float	   *partner_shares;	/* (n_outputs) */
 
 	/* Adversarial training; NULL without */
 	float	  **moved;			/* (n_moved): (max_rows, size) each */
@@ -167,6 +169,8 @@ typedef struct LearnMachine
 	double	   *offset;			/* (n_outputs): prior correction, added to outputs when they are judged */
 	LearnClassScore *label_scores;	/* (n_outputs) tagging */
 	bool		soft;			/* targets are shares of the classes */
+	const float *lessons;		/* (rows, n_outputs) a teacher's answers, of the data set; NULL: there is none */
+	float		lesson_weight;
 	bool		windowed;		/* there are signals seen in windows */
 	const LearnAugmenter *augmenter;	/* NULL: rows are as they are */
 	const LearnResistance *resistance;	/* NULL: nobody attacks */
@@ -234,6 +238,21 @@ extern void learn_machine_count(LearnMachine *machine, LearnWorker *worker, size
 extern void learn_machine_set(LearnMachine *machine, LearnWorker *worker, size_t rows);
 extern void learn_machine_set_inputs(LearnMachine *machine, LearnWorker *worker, size_t rows);
 extern void learn_machine_copy(LearnMachine *machine, const float *src, float *dst);	/* weights on the device */
+
+/* ---- train_lessons.c ---- */
+
+/* DEV_INVALID for what a teacher cannot be combined with, or answers that are none; the training's weight is not 0. */
+extern DevStatus learn_lessons_check(DevSession *session, LearnDataset *dataset, const LearnModel *model, const LearnTraining *training);
+/* The machine's training looks at the data set's lessons from now on, which stay where they are. */
+extern void learn_machine_teach(LearnMachine *machine, const float *lessons, double weight);
+/*
+ * targets (rows, n_outputs) of the rows of the window from place `first` on, shares where targets are classes: drawn towards what
+ * the teacher says of them. Rows that it says nothing of keep theirs.
+ */
+extern void learn_machine_blend(const LearnMachine *machine, size_t first, size_t rows, float *targets);
+
+/* What the teacher says of the row at a place of the window: (n_outputs), NaN where nothing. */
+extern void learn_machine_lesson(const LearnMachine *machine, size_t place, float *lesson);
 
 /* ---- train_windows.c ---- */
 

@@ -13,6 +13,7 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
+#define DISTIL_WEIGHT 0.8		/* of a teacher's answers: see docs/decisions.md */
 #define LONGEST_SHOWN 60		/* bytes of a wrong value in a message */
 
 typedef enum OptionType
@@ -523,6 +524,10 @@ static const Option known[] = {
 	SPECIAL("linear", read_linear),
 	INTEGER("threads", training.threads, 1, 1024),
 
+	/* a teacher */
+	TEXT("teacher", teacher),
+	NUMBER("distil_weight", training.lessons, 0, 1),
+
 	/* changed rows */
 	SPECIAL("augment", read_augment),
 	INTEGER("augment_predict", views, 0, 64),
@@ -554,6 +559,7 @@ set_defaults(IdlaOptions *options)
 	training->optimizer = training->schedule = training->linear = training->augmented = -1;
 	training->decay = training->momentum = training->warm_up = training->clip = training->average = training->word_dropout = -1;
 	training->calibrate = true;
+	training->lessons = -1;
 	training->seed = 1;
 }
 
@@ -615,6 +621,13 @@ check_together(IdlaOptions *options)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("options \"validation\" and \"test\" leave no rows to train on")));
+	if (options->teacher == NULL && options->training.lessons >= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"distil_weight\" needs a \"teacher\""),
+				 errhint("Name the model whose answers are to be learned.")));
+	if (options->training.lessons < 0)
+		options->training.lessons = options->teacher == NULL ? 0 : DISTIL_WEIGHT;
 	/* Beside an entity, the order may be that of tokens. */
 	if (options->part != NULL && ((options->order_by != NULL && options->entity == NULL) || options->group_by != NIL || split->test >= 0))
 		ereport(ERROR,

@@ -62,6 +62,9 @@ typedef struct IdlaOptions
 	int			conformal_on;	/* an IdlaConformalOn */
 	double		abstain;
 
+	/* another model's answers beside the targets; their weight is training.lessons */
+	char	   *teacher;		/* its name, NULL: none */
+
 	/* classes */
 	char	   *positive;
 	int			n_class_weights;

@@ -296,7 +296,7 @@ join_sentences(Reader *reader, IdlaRows *rows, const char *target)
 
 /* ---- starting ---- */
 
-/* Channels are few beside images and texts: they get a quarter of the memory then. */
+/* Channels are few beside images and texts: they get a quarter of the memory then, and share it with a teacher's answers. */
 static Size
 memory_for_rows(const IdlaColumns *columns)
 {
@@ -329,6 +329,7 @@ create_dataset(Reader *reader)
 {
 	IdlaReading *reading = reader->reading;
 	const IdlaOptions *options = reading->options;
+	Size		memory;
 
 	idla_columns_fields(&reading->columns, reader->looks, options->overrides, options->n_overrides, reading->work);
 	if (reading->target.task == LEARN_TAGGING)
@@ -338,9 +339,12 @@ create_dataset(Reader *reader)
 	}
 	idla_columns_channels(&reading->columns, options->overrides, options->n_overrides,
 						  (LearnScaling) options->scaling, reading->work);
+	memory = memory_for_rows(&reading->columns) / (reading->teacher != NULL ? 2 : 1);
 	idla_check(reading->work, learn_dataset_create(reading->work->session, reading->columns.channels,
 												   reading->columns.n_channels, reading->target.n_values,
-												   memory_for_rows(&reading->columns), reading->spill, &reading->dataset));
+												   memory, reading->spill, &reading->dataset));
+	if (reading->teacher != NULL)
+		idla_teacher_start(reading->teacher, reading->dataset, memory_for_rows(&reading->columns) - memory);
 	add_fields(reading);
 	reader->decoder = idla_decoder_create(&reading->columns, reader->desc, reading->dataset, reading->work);
 	if (reading->target.task == LEARN_TAGGING)
@@ -488,6 +492,8 @@ append_row(void *context, const Datum *values, const bool *isnull)
 	row.fields = reader->fields;
 	row.targets = reader->targets;
 	idla_check(reading->work, learn_dataset_append(reading->dataset, &row));
+	if (reading->teacher != NULL)
+		idla_teacher_take(reading->teacher, values, isnull);
 	if (reading->subgroups != NULL)
 		idla_subgroups_add(reading->subgroups, values, isnull, n);
 	reading->hash = hash_bytes_extended((const unsigned char *) reader->raw,
@@ -657,6 +663,24 @@ report_bad(const IdlaReading *reading)
 				 errdetail("The first one: %s.", reading->first_bad)));
 }
 
+/* Whoever only looks at rows learns nothing, and asks nobody. */
+static void
+open_teacher(Reader *reader, bool gathered)
+{
+	IdlaReading *reading = reader->reading;
+	const IdlaOptions *options = reading->options;
+
+	if (options->teacher == NULL || options->no_target)
+		return;
+	if (gathered || reading->target.task == LEARN_TAGGING || reading->target.task == LEARN_SURVIVAL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("option \"teacher\" is not for %s", gathered ? "rows that belong to an entity" :
+						psprintf("task \"%s\"", learn_task_names[reading->target.task])),
+				 errdetail("A teacher answers row by row, with classes, labels or values.")));
+	reading->teacher = idla_teacher_open(options, &reading->target, reader->desc, reading->work);
+}
+
 void
 idla_reading_run(IdlaReading *reading, const char *target, int task)
 {
@@ -688,6 +712,7 @@ idla_reading_run(IdlaReading *reading, const char *target, int task)
 	find_order(&reader);
 	find_part(&reader);
 	find_subgroups(&reader);
+	open_teacher(&reader, series != NULL);
 	plan_columns(&reader, series);
 	reader.looks = palloc0(sizeof(IdlaLook) * (Size) reading->columns.n);
 	if (columns_known(&reader))
@@ -698,6 +723,7 @@ idla_reading_run(IdlaReading *reading, const char *target, int task)
 	if (reader.decoder == NULL && n_rows > 0)
 		settle(&reader);
 	idla_batch_flush(reader.batch);
+	idla_teacher_flush(reading->teacher);
 	if (series != NULL)
 	{
 		reading->gathered = *idla_series_report(series);

@@ -6,6 +6,7 @@
 
 #include "conformal.h"
 #include "series.h"
+#include "teacher.h"
 
 #include "utils/hsearch.h"
 
@@ -66,6 +67,7 @@ typedef struct IdlaReading
 	char	   *entity;			/* tagging, one token a row: the sentence and the position in it; NULL otherwise */
 	char	   *position;
 	IdlaSubgroups *subgroups;	/* of the rows in the data set; NULL when none are asked for */
+	IdlaTeacher *teacher;		/* what is said of the rows in the data set; NULL without one */
 	IdlaGatherCounts gathered;	/* long rows only */
 	uint64		hash;			/* over all decoded rows, in order */
 } IdlaReading;

@@ -406,6 +406,7 @@ idla_train(PG_FUNCTION_ARGS)
 	run->model->work = work;
 	run->model->learn.temperature = 1;
 	idla_target_close(&run->reading.target, &run->reading, &run->model->learn);
+	idla_teacher_close(run->reading.teacher, &run->reading.target, &run->model->learn);
 	name_columns(run);
 	prepare(run);
 	learn(run);

@@ -1,0 +1,331 @@
+/*
+ * teacher.c: what another model says of the rows that one is trained on.
+ *
+ * The teacher sees the row as the source has it and takes its columns by name, so it may look at some that the student does not. It
+ * answers some hundred rows at once while they are read; its answers lie beside the targets, and are put into the student's
+ * order of classes when that is known.
+ */
+#include "reading.h"
+#include "teacher.h"
+
+#include <math.h>
+
+#include "catalog/namespace.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#define BATCH_ROWS 256
+#define BATCH_BYTES ((Size) 16 * 1024 * 1024)	/* of images and their like that wait for the batch to be full */
+
+struct IdlaTeacher
+{
+	IdlaLoaded *loaded;
+	const LearnModel *learn;
+	IdlaWork   *work;			/* the training's */
+	IdlaDecoder *decoder;
+	LearnDataset *dataset;
+	bool		skip_bad;
+	int			n_outputs;
+
+	size_t		first;			/* row of the data set that the batch begins with */
+	size_t		n;
+	float	   *raw;			/* (BATCH_ROWS, n_channels) */
+	LearnBytes *fields;			/* (BATCH_ROWS, n_fields) copies */
+	bool	   *taken;			/* (BATCH_ROWS): the row's values could be taken */
+	double	   *scores;			/* (BATCH_ROWS, n_outputs) */
+	MemoryContext copies;
+	Size		n_bytes;
+
+	uint64		n_unanswered;
+	char	   *first_unanswered;
+};
+
+/* ---- which model ---- */
+
+static const char *
+teacher_name(const IdlaTeacher *teacher)
+{
+	return get_rel_name(teacher->loaded->relid);
+}
+
+static void
+require_task(const IdlaTeacher *teacher, int task)
+{
+	if (task < 0 || task == (int) teacher->learn->task)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("teacher \"%s\" is a %s model, and the task is \"%s\"", teacher_name(teacher),
+					learn_task_names[teacher->learn->task], learn_task_names[task]),
+			 errhint("Say task => '%s', or name a teacher of the same task.", learn_task_names[teacher->learn->task])));
+}
+
+/* Its targets are the student's, by name. */
+static void
+require_targets(const IdlaTeacher *teacher, const IdlaTarget *target)
+{
+	const IdlaModel *model = teacher->loaded->model;
+	bool		several = teacher->learn->task == LEARN_REGRESSION || teacher->learn->task == LEARN_MULTILABEL;
+	const char *one[2] = {model->target, NULL};
+	const char **names = several ? idla_output_names(model) : one;
+	int			n = 0;
+	int			missing = -1;
+
+	while (names[n] != NULL)
+		n++;
+	for (int i = 0; i < target->n && missing < 0; i++)
+		if (learn_name_find(names, target->names[i]) < 0)
+			missing = i;
+	if (missing < 0 && n == target->n)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 missing >= 0 ? errmsg("teacher \"%s\" does not predict \"%s\"", teacher_name(teacher), target->names[missing]) :
+			 errmsg("teacher \"%s\" predicts %d targets, and %d are to be learned", teacher_name(teacher), n, target->n),
+			 errdetail("It predicts %s.", idla_list(names)),
+			 errhint("A teacher answers the student's own question; give the target another name in the source with AS if it is the same.")));
+}
+
+static void
+require_rows(const IdlaTeacher *teacher)
+{
+	bool		series = teacher->loaded->model->columns.series != NULL;
+
+	if (!series && teacher->learn->task != LEARN_TAGGING && teacher->learn->task != LEARN_SURVIVAL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("model \"%s\" cannot be a teacher", teacher_name(teacher)),
+			 series ? errdetail("It answers for many rows together.") :
+			 errdetail("Its task is \"%s\"; classes, labels and values can be taught.", learn_task_names[teacher->learn->task])));
+}
+
+IdlaTeacher *
+idla_teacher_open(const IdlaOptions *options, const IdlaTarget *target, TupleDesc desc, IdlaWork *work)
+{
+	IdlaTeacher *teacher = palloc0(sizeof(IdlaTeacher));
+	Oid			relid = RangeVarGetRelid(makeRangeVarFromNameList(idla_compat_name_list(options->teacher)), NoLock, false);
+
+	teacher->loaded = idla_load(relid, -1, GetActiveSnapshot(), work->context);
+	teacher->learn = &teacher->loaded->model->learn;
+	teacher->work = work;
+	teacher->skip_bad = options->on_bad_input == 1;
+	teacher->n_outputs = (int) learn_model_outputs(teacher->learn);
+	require_rows(teacher);
+	require_task(teacher, target->task);
+	require_targets(teacher, target);
+	teacher->decoder = idla_decoder_create(&teacher->loaded->model->columns, desc, NULL, teacher->loaded->model->work);
+	teacher->raw = palloc0(sizeof(float) * BATCH_ROWS * (Size) Max(teacher->learn->n_channels, 1));
+	teacher->fields = palloc0(sizeof(LearnBytes) * BATCH_ROWS * (Size) Max(teacher->learn->n_fields, 1));
+	teacher->taken = palloc0(sizeof(bool) * BATCH_ROWS);
+	teacher->scores = palloc0(sizeof(double) * BATCH_ROWS * (Size) teacher->n_outputs);
+	teacher->copies = AllocSetContextCreate(CurrentMemoryContext, "idla teacher", ALLOCSET_DEFAULT_SIZES);
+	return teacher;
+}
+
+void
+idla_teacher_start(IdlaTeacher *teacher, LearnDataset *dataset, Size memory)
+{
+	teacher->dataset = dataset;
+	idla_check(teacher->work, learn_dataset_teach(dataset, teacher->n_outputs, memory));
+}
+
+/* ---- answering ---- */
+
+static void
+count_unanswered(IdlaTeacher *teacher, const char *why)
+{
+	if (teacher->n_unanswered++ == 0)
+		teacher->first_unanswered = MemoryContextStrdup(teacher->work->context, why);
+}
+
+/* A batch, or one row of it after the batch could not be answered as a whole. */
+static DevStatus
+predict(IdlaTeacher *teacher, size_t first, size_t n)
+{
+	const LearnModel *learn = teacher->learn;
+
+	return learn_predict_scores(teacher->loaded->predictor, n, teacher->raw + first * (Size) learn->n_channels,
+								learn->n_fields == 0 ? NULL : teacher->fields + first * (Size) learn->n_fields,
+								teacher->scores + first * (Size) teacher->n_outputs);
+}
+
+static void
+predict_one_by_one(IdlaTeacher *teacher)
+{
+	for (size_t i = 0; i < teacher->n; i++)
+	{
+		DevStatus	status = predict(teacher, i, 1);
+
+		if (status != DEV_BAD_DATA)
+			idla_check(teacher->loaded->model->work, status);
+		else if (teacher->taken[i])
+		{
+			teacher->taken[i] = false;
+			count_unanswered(teacher, dev_message_text(teacher->loaded->model->work->session));
+		}
+	}
+}
+
+void
+idla_teacher_flush(IdlaTeacher *teacher)
+{
+	float	   *lessons;
+	DevStatus	status;
+
+	if (teacher == NULL || teacher->n == 0)
+		return;
+	status = predict(teacher, 0, teacher->n);
+	if (status == DEV_BAD_DATA && teacher->skip_bad)
+		predict_one_by_one(teacher);
+	else
+		idla_check(teacher->loaded->model->work, status);
+	learn_scores_to_answers(teacher->learn, teacher->n, teacher->scores);
+	lessons = learn_dataset_lessons(teacher->dataset) + teacher->first * (Size) teacher->n_outputs;
+	for (size_t i = 0; i < teacher->n; i++)
+		for (int j = 0; j < teacher->n_outputs; j++)
+			lessons[i * (Size) teacher->n_outputs + (Size) j] = teacher->taken[i] ?
+				(float) teacher->scores[i * (Size) teacher->n_outputs + (Size) j] : NAN;
+	teacher->first += teacher->n;
+	teacher->n = 0;
+	teacher->n_bytes = 0;
+	MemoryContextReset(teacher->copies);
+}
+
+/* The decoder's memory lasts for a row. */
+static void
+keep_fields(IdlaTeacher *teacher, LearnBytes *fields)
+{
+	for (int i = 0; i < teacher->learn->n_fields; i++)
+	{
+		void	   *copy;
+
+		if (fields[i].bytes == NULL)
+			continue;
+		copy = MemoryContextAllocHuge(teacher->copies, Max(fields[i].size, 1));
+		memcpy(copy, fields[i].bytes, fields[i].size);
+		fields[i].bytes = copy;
+		teacher->n_bytes += fields[i].size;
+	}
+}
+
+void
+idla_teacher_take(IdlaTeacher *teacher, const Datum *values, const bool *isnull)
+{
+	const LearnModel *learn = teacher->learn;
+	float	   *raw = teacher->raw + teacher->n * (Size) learn->n_channels;
+	LearnBytes *fields = teacher->fields + teacher->n * (Size) learn->n_fields;
+
+	memset(fields, 0, sizeof(LearnBytes) * (Size) learn->n_fields);
+	teacher->taken[teacher->n] = idla_decode(teacher->decoder, values, isnull, raw, fields, teacher->skip_bad);
+	if (teacher->taken[teacher->n])
+		keep_fields(teacher, fields);
+	else
+	{
+		/* The place is answered for with the others, as if nothing were known of the row. */
+		count_unanswered(teacher, idla_decode_trouble(teacher->decoder));
+		memset(fields, 0, sizeof(LearnBytes) * (Size) learn->n_fields);
+		for (int i = 0; i < learn->n_channels; i++)
+			raw[i] = NAN;
+	}
+	if (++teacher->n == BATCH_ROWS || teacher->n_bytes > BATCH_BYTES)
+		idla_teacher_flush(teacher);
+}
+
+/* ---- in the student's order ---- */
+
+/* from[i]: which of the teacher's outputs is the student's output i. */
+static void
+match_classes(const IdlaTeacher *teacher, const LearnModel *student, int *from)
+{
+	const char **names = idla_output_names(teacher->loaded->model);
+	const char **wanted = palloc0(sizeof(char *) * ((Size) student->n_classes + 1));
+	bool		same = student->n_classes == teacher->learn->n_classes;
+
+	for (int i = 0; i < student->n_classes; i++)
+	{
+		wanted[i] = student->classes[i];
+		from[i] = learn_name_find(names, wanted[i]);
+		same = same && from[i] >= 0;
+	}
+	if (same)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("teacher \"%s\" knows other classes than the target has", teacher_name(teacher)),
+			 errdetail("It knows %s; the target has %s.", idla_list(names), idla_list(wanted)),
+			 errhint("Leave rows of other classes out in the source, and have one of each class in it.")));
+}
+
+static void
+reorder(const IdlaTeacher *teacher, const int *from)
+{
+	float	   *lessons = learn_dataset_lessons(teacher->dataset);
+	size_t		n = learn_dataset_rows(teacher->dataset);
+	size_t		width = (size_t) teacher->n_outputs;
+	float	   *row = palloc(sizeof(float) * width);
+
+	for (size_t i = 0; i < n; i++, lessons += width)
+	{
+		memcpy(row, lessons, width * sizeof(float));
+		for (size_t j = 0; j < width; j++)
+			lessons[j] = row[from[j]];
+	}
+	pfree(row);
+}
+
+/* The other class's probability, where the student's positive class is not the teacher's. */
+static void
+turn(const IdlaTeacher *teacher)
+{
+	float	   *lessons = learn_dataset_lessons(teacher->dataset);
+	size_t		n = learn_dataset_rows(teacher->dataset);
+
+	for (size_t i = 0; i < n; i++)
+		lessons[i] = 1 - lessons[i];
+}
+
+void
+idla_teacher_close(IdlaTeacher *teacher, const IdlaTarget *target, const LearnModel *student)
+{
+	int		   *from;
+
+	if (teacher == NULL)
+		return;
+	require_task(teacher, (int) student->task);
+	from = palloc0(sizeof(int) * (Size) Max(teacher->n_outputs, Max(student->n_classes, 1)));
+	if (student->n_classes > 0)
+		match_classes(teacher, student, from);
+	if (student->task == LEARN_BINARY && from[student->positive] != teacher->learn->positive)
+		turn(teacher);
+	else if (student->task == LEARN_MULTICLASS)
+		reorder(teacher, from);
+	else if (student->task != LEARN_BINARY)
+	{
+		const char **names = idla_output_names(teacher->loaded->model);
+
+		for (int i = 0; i < target->n; i++)
+			from[i] = learn_name_find(names, target->names[i]);
+		reorder(teacher, from);
+	}
+	if (teacher->n_unanswered > 0)
+		ereport(NOTICE,
+				(errmsg_plural("teacher \"%s\" has no answer for %llu row, which teaches its target alone",
+							   "teacher \"%s\" has no answer for %llu rows, which teach their targets alone",
+							   (unsigned long) teacher->n_unanswered, teacher_name(teacher), (unsigned long long) teacher->n_unanswered),
+				 errdetail("The first one: %s.", teacher->first_unanswered)));
+}
+
+const IdlaLoaded *
+idla_teacher_loaded(const IdlaTeacher *teacher)
+{
+	return teacher->loaded;
+}
+
+uint64
+idla_teacher_unanswered(const IdlaTeacher *teacher)
+{
+	return teacher->n_unanswered;
+}
