@@ -222,9 +222,10 @@ prepare(IdlaTraining *run)
 
 	settle_shares(run);
 	idla_progress_phase("preparing");
-	idla_check(work, learn_split(dataset, &run->options->split, &notes));
+	idla_training_split(run, &notes);
 	idla_report_notes(&notes);
 	learn_part_sizes(dataset, run->parts);
+	run->test_rows = idla_training_test_rows(run);
 
 	run->options->fit.task = learn->task;
 	run->options->fit.profile = idla_profile_intervals(learn->n_channels);
@@ -330,7 +331,7 @@ write_version(IdlaTraining *run, Oid *relid, bool *in_service)
 /* ---- the answer ---- */
 
 static Datum
-build_row(FunctionCallInfo fcinfo, const IdlaTraining *run, int version, bool in_service)
+build_row(FunctionCallInfo fcinfo, const IdlaTraining *run)
 {
 	const LearnModel *model = &run->model->learn;
 	TupleDesc	desc;
@@ -342,7 +343,7 @@ build_row(FunctionCallInfo fcinfo, const IdlaTraining *run, int version, bool in
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE || desc->natts != lengthof(values))
 		elog(ERROR, "idla_train is declared with another result than this library gives");
 	values[0] = CStringGetTextDatum(run->name);
-	values[1] = Int32GetDatum(version);
+	values[1] = Int32GetDatum(run->version);
 	values[2] = CStringGetTextDatum(learn_task_names[model->task]);
 	values[3] = CStringGetTextDatum(run->architecture);
 	values[4] = Int64GetDatum((int64) learn_dataset_rows(run->reading.dataset));
@@ -358,7 +359,7 @@ build_row(FunctionCallInfo fcinfo, const IdlaTraining *run, int version, bool in
 	values[11] = Float8GetDatum(value);
 	nulls[12] = true;
 	values[12] = (Datum) 0;
-	values[13] = BoolGetDatum(in_service);
+	values[13] = BoolGetDatum(run->in_service);
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
 
@@ -368,30 +369,15 @@ seconds_since(TimestampTz start)
 	return (double) (GetCurrentTimestamp() - start) / USECS_PER_SEC;
 }
 
-Datum
-idla_train(PG_FUNCTION_ARGS)
+void
+idla_training_run(IdlaTraining *run, int task, const char *architecture)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext context = AllocSetContextCreate(caller, "idla train", ALLOCSET_DEFAULT_SIZES);
 	TimestampTz start = GetCurrentTimestamp();
-	IdlaTraining *run;
 	IdlaWork   *work;
-	int			task = -1;
 	Oid			relid;
-	bool		in_service;
-	int			version;
-	Datum		row;
 
-	MemoryContextSwitchTo(context);
-	run = palloc0(sizeof(IdlaTraining));
-	run->name = required_argument(fcinfo, 0, "model");
-	run->reading.source = required_argument(fcinfo, 1, "source");
-	run->target = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
-	if (!PG_ARGISNULL(3))
-		task = idla_task_find(text_to_cstring(PG_GETARG_TEXT_PP(3)));
-	run->given = options_argument(fcinfo, 5);
 	run->options = idla_options_read(run->given);
-	idla_architecture_read(PG_ARGISNULL(4) ? "auto" : text_to_cstring(PG_GETARG_TEXT_PP(4)), &run->options->network);
+	idla_architecture_read(architecture, &run->options->network);
 	idla_model_prepare(run->name, run->options->deploy, "idla_train()");
 
 	work = open_work(run->name, run->options);
@@ -414,13 +400,39 @@ idla_train(PG_FUNCTION_ARGS)
 	idla_training_calibrate(run);
 	idla_training_judge(run);
 	run->seconds = seconds_since(start);
-	version = write_version(run, &relid, &in_service);
+	run->version = write_version(run, &relid, &run->in_service);
+}
 
-	MemoryContextSwitchTo(caller);
-	row = build_row(fcinfo, run, version, in_service);
+void
+idla_training_end(IdlaTraining *run)
+{
 	idla_spill_close(run->reading.spill);
 	for (int i = 0; i < run->reading.columns.n_fields; i++)
 		idla_spill_close(run->reading.field_spills[i]);
+}
+
+Datum
+idla_train(PG_FUNCTION_ARGS)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "idla train", ALLOCSET_DEFAULT_SIZES);
+	IdlaTraining *run;
+	int			task = -1;
+	Datum		row;
+
+	MemoryContextSwitchTo(context);
+	run = palloc0(sizeof(IdlaTraining));
+	run->name = required_argument(fcinfo, 0, "model");
+	run->reading.source = required_argument(fcinfo, 1, "source");
+	run->target = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	if (!PG_ARGISNULL(3))
+		task = idla_task_find(text_to_cstring(PG_GETARG_TEXT_PP(3)));
+	run->given = options_argument(fcinfo, 5);
+	idla_training_run(run, task, PG_ARGISNULL(4) ? "auto" : text_to_cstring(PG_GETARG_TEXT_PP(4)));
+
+	MemoryContextSwitchTo(caller);
+	row = build_row(fcinfo, run);
+	idla_training_end(run);
 	MemoryContextDelete(context);
 	PG_RETURN_DATUM(row);
 }

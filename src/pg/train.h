@@ -25,8 +25,11 @@ typedef struct IdlaTraining
 	LearnTraining training;		/* resolved */
 	LearnOutcome outcome;
 	size_t		parts[LEARN_N_PARTS];
+	char	   *test_rows;		/* idla_training_test_rows */
 	double		reading_seconds;	/* of seconds: until the last row was in the store */
 	double		seconds;
+	int			version;
+	bool		in_service;
 	char	   *architecture;	/* in words */
 
 	/* how good */
@@ -37,8 +40,20 @@ typedef struct IdlaTraining
 	LearnClassScore averages[3];
 	double		abstained;		/* share of the rows judged on that get no class, with option abstain */
 	double		accuracy_answered;	/* of the others, NaN when there are none */
+	bool		same_test;		/* the test part is the teacher's */
+	int			n_teacher_metrics;	/* of the rows that it answered among those judged on */
+	IdlaMetric *teacher_metrics;
 	IdlaCalibration *calibration;	/* NULL: not asked for, or not for this task */
 } IdlaTraining;
+
+/* ---- train.c ---- */
+
+/* From name, source, target and options to a version that is written; task below 0: to be found out. What it takes is in the current context. */
+extern void idla_training_run(IdlaTraining *run, int task, const char *architecture);
+/* Closes the files; the memory goes with its context. */
+extern void idla_training_end(IdlaTraining *run);
+
+/* ---- train_report.c ---- */
 
 /* The rows of a part, and their targets as the user gave them, classes as their numbers; palloc'd. */
 extern uint32_t *idla_training_rows(const IdlaTraining *run, LearnPart part, size_t *n);
@@ -56,6 +71,17 @@ extern Jsonb *idla_training_dropped(const IdlaTraining *run);
 extern uint64 idla_training_n_dropped(const IdlaTraining *run);
 /* "auroc", or "auroc (validation)" */
 extern char *idla_training_metric(const IdlaTraining *run, double *value);
+
+/* ---- train_teacher.c ---- */
+
+/* Deals the rows to their parts: where there is a teacher, so that its test part is the student's, if that can be. */
+extern void idla_training_split(IdlaTraining *run, LearnNotes *notes);
+/* A hash of which rows the test part is, and their targets as they were read; NULL when it has none. */
+extern char *idla_training_test_rows(const IdlaTraining *run);
+/* The teacher's metrics on n rows. */
+extern void idla_training_judge_teacher(IdlaTraining *run, const uint32_t *rows, size_t n, const double *targets);
+/* "teacher": {...}, with its metrics or without; nothing without one. */
+extern void idla_training_put_teacher(StringInfo out, const IdlaTraining *run, bool metrics);
 
 /* ---- train_conformal.c ---- */
 

@@ -146,6 +146,7 @@ idla_training_judge(IdlaTraining *run)
 	idla_profile_answers(model, n, scores);
 	targets = idla_training_targets(run, rows, n);
 	run->metrics = idla_judge(work, &model->learn, n, scores, targets, &run->n_metrics);
+	idla_training_judge_teacher(run, rows, n, targets);
 	learn_scores_to_answers(&model->learn, n, scores);
 	if (model->learn.n_classes > 0)
 		report_classes(run, n, scores, targets);
@@ -446,6 +447,7 @@ idla_training_card(const IdlaTraining *run, const char *digest)
 		idla_json_put_string(&out, "on_bad_input", "skip");
 	put_json(&out, "options", run->given);
 	put_changes(&out, run);
+	idla_training_put_teacher(&out, run, true);
 	idla_json_put_integer(&out, "seed", (int64) run->training.seed);
 	idla_json_put_integer(&out, "epochs", run->outcome.epochs);
 	idla_json_put_double(&out, "reading_seconds", run->reading_seconds);
@@ -510,6 +512,7 @@ put_split(StringInfo out, const IdlaTraining *run)
 	idla_json_put_bool(out, "by_group", split->by_group);
 	idla_json_put_bool(out, "by_order", split->by_order);
 	idla_json_put_bool(out, "given", split->given);
+	idla_json_put_string(out, "test_rows", run->test_rows);
 	appendStringInfoChar(out, '}');
 }
 
@@ -525,6 +528,7 @@ idla_training_record(const IdlaTraining *run)
 	put_json(&out, "options", run->given);
 	put_used(&out, run);
 	put_split(&out, run);
+	idla_training_put_teacher(&out, run, false);
 	put_parts(&out, run);
 	idla_json_put_string(&out, "source", run->reading.source);
 	snprintf(hash, sizeof(hash), "%016llx", (unsigned long long) run->reading.hash);
