@@ -149,10 +149,11 @@ blend_wanted(Problem *problem)
 
 	for (size_t i = 0; problem->lessons != NULL && i < problem->n * machine->n_outputs; i++)
 	{
-		float		lesson = classes ? 2 * problem->lessons[i] - 1 : problem->lessons[i];
+		float		own = classes ? (float) (problem->wanted[i] > 0) : problem->wanted[i];
+		float		blend = (1 - weight) * own + weight * problem->lessons[i];
 
-		if (!isnan(lesson))
-			problem->wanted[i] += weight * (lesson - problem->wanted[i]);
+		if (!isnan(problem->lessons[i]))
+			problem->wanted[i] = classes ? 2 * blend - 1 : blend;
 	}
 }
 

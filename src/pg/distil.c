@@ -122,6 +122,7 @@ idla_distil(PG_FUNCTION_ARGS)
 	context = AllocSetContextCreate(caller, "idla distil", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
 	loaded = idla_load(PG_GETARG_OID(0), -1, GetActiveSnapshot(), context);
+	idla_teacher_require(loaded);
 	run = palloc0(sizeof(IdlaTraining));
 	run->name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	run->reading.source = text_to_cstring(PG_GETARG_TEXT_PP(2));

@@ -628,6 +628,11 @@ check_together(IdlaOptions *options)
 				 errhint("Name the model whose answers are to be learned.")));
 	if (options->training.lessons < 0)
 		options->training.lessons = options->teacher == NULL ? 0 : DISTIL_WEIGHT;
+	if (options->training.lessons > 0 && (options->n_class_weights > 0 || options->training.balanced))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"class_weights\" cannot be combined with \"teacher\""),
+				 errdetail("A teacher answers with probabilities, which belong to no one class.")));
 	/* Beside an entity, the order may be that of tokens. */
 	if (options->part != NULL && ((options->order_by != NULL && options->entity == NULL) || options->group_by != NIL || split->test >= 0))
 		ereport(ERROR,

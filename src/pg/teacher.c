@@ -83,23 +83,46 @@ require_targets(const IdlaTeacher *teacher, const IdlaTarget *target)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 missing >= 0 ? errmsg("teacher \"%s\" does not predict \"%s\"", teacher_name(teacher), target->names[missing]) :
-			 errmsg("teacher \"%s\" predicts %d targets, and %d are to be learned", teacher_name(teacher), n, target->n),
+			 errmsg("teacher \"%s\" predicts more than is to be learned", teacher_name(teacher)),
 			 errdetail("It predicts %s.", idla_list(names)),
 			 errhint("A teacher answers the student's own question; give the target another name in the source with AS if it is the same.")));
 }
 
-static void
-require_rows(const IdlaTeacher *teacher)
+void
+idla_teacher_require(const IdlaLoaded *loaded)
 {
-	bool		series = teacher->loaded->model->columns.series != NULL;
+	LearnTask	task = loaded->model->learn.task;
+	bool		series = loaded->model->columns.series != NULL;
 
-	if (!series && teacher->learn->task != LEARN_TAGGING && teacher->learn->task != LEARN_SURVIVAL)
+	if (!series && task != LEARN_TAGGING && task != LEARN_SURVIVAL)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("model \"%s\" cannot be a teacher", teacher_name(teacher)),
+			 errmsg("model \"%s\" cannot be a teacher", get_rel_name(loaded->relid)),
 			 series ? errdetail("It answers for many rows together.") :
-			 errdetail("Its task is \"%s\"; classes, labels and values can be taught.", learn_task_names[teacher->learn->task])));
+			 errdetail("Its task is \"%s\"; classes, labels and values can be taught.", learn_task_names[task])));
+}
+
+/* Whose trouble it is: the student may have no such column, or take such values. */
+static void
+tell_whose(void *arg)
+{
+	errcontext("asking teacher \"%s\"", teacher_name(arg));
+}
+
+static void
+enter(IdlaTeacher *teacher, ErrorContextCallback *callback)
+{
+	callback->callback = tell_whose;
+	callback->arg = teacher;
+	callback->previous = error_context_stack;
+	error_context_stack = callback;
+}
+
+static void
+leave(const ErrorContextCallback *callback)
+{
+	error_context_stack = callback->previous;
 }
 
 IdlaTeacher *
@@ -107,16 +130,19 @@ idla_teacher_open(const IdlaOptions *options, const IdlaTarget *target, TupleDes
 {
 	IdlaTeacher *teacher = palloc0(sizeof(IdlaTeacher));
 	Oid			relid = RangeVarGetRelid(makeRangeVarFromNameList(idla_compat_name_list(options->teacher)), NoLock, false);
+	ErrorContextCallback callback;
 
 	teacher->loaded = idla_load(relid, -1, GetActiveSnapshot(), work->context);
 	teacher->learn = &teacher->loaded->model->learn;
 	teacher->work = work;
 	teacher->skip_bad = options->on_bad_input == 1;
 	teacher->n_outputs = (int) learn_model_outputs(teacher->learn);
-	require_rows(teacher);
+	idla_teacher_require(teacher->loaded);
 	require_task(teacher, target->task);
 	require_targets(teacher, target);
+	enter(teacher, &callback);
 	teacher->decoder = idla_decoder_create(&teacher->loaded->model->columns, desc, NULL, teacher->loaded->model->work);
+	leave(&callback);
 	teacher->raw = palloc0(sizeof(float) * BATCH_ROWS * (Size) Max(teacher->learn->n_channels, 1));
 	teacher->fields = palloc0(sizeof(LearnBytes) * BATCH_ROWS * (Size) Max(teacher->learn->n_fields, 1));
 	teacher->taken = palloc0(sizeof(bool) * BATCH_ROWS);
@@ -172,16 +198,19 @@ predict_one_by_one(IdlaTeacher *teacher)
 void
 idla_teacher_flush(IdlaTeacher *teacher)
 {
+	ErrorContextCallback callback;
 	float	   *lessons;
 	DevStatus	status;
 
 	if (teacher == NULL || teacher->n == 0)
 		return;
+	enter(teacher, &callback);
 	status = predict(teacher, 0, teacher->n);
 	if (status == DEV_BAD_DATA && teacher->skip_bad)
 		predict_one_by_one(teacher);
 	else
 		idla_check(teacher->loaded->model->work, status);
+	leave(&callback);
 	learn_scores_to_answers(teacher->learn, teacher->n, teacher->scores);
 	lessons = learn_dataset_lessons(teacher->dataset) + teacher->first * (Size) teacher->n_outputs;
 	for (size_t i = 0; i < teacher->n; i++)
@@ -217,9 +246,12 @@ idla_teacher_take(IdlaTeacher *teacher, const Datum *values, const bool *isnull)
 	const LearnModel *learn = teacher->learn;
 	float	   *raw = teacher->raw + teacher->n * (Size) learn->n_channels;
 	LearnBytes *fields = teacher->fields + teacher->n * (Size) learn->n_fields;
+	ErrorContextCallback callback;
 
+	enter(teacher, &callback);
 	memset(fields, 0, sizeof(LearnBytes) * (Size) learn->n_fields);
 	teacher->taken[teacher->n] = idla_decode(teacher->decoder, values, isnull, raw, fields, teacher->skip_bad);
+	leave(&callback);
 	if (teacher->taken[teacher->n])
 		keep_fields(teacher, fields);
 	else

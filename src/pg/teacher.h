@@ -9,6 +9,8 @@
 struct IdlaTarget;
 typedef struct IdlaTeacher IdlaTeacher;
 
+/* ERROR for a model that has no answers for single rows that could be taught. */
+extern void idla_teacher_require(const IdlaLoaded *loaded);
 /*
  * The version in service of the model that option teacher names, which must answer for single rows of type desc and predict the same target;
  * checks the right to predict with it. Lives in the current context, and is pinned for the life of work.

@@ -284,12 +284,24 @@ def first_prediction(server, rounds):
         verdict(f"milliseconds of the first prediction in a new connection, {model} ({made_of})", statistics.median(more), 5, False, more)
 
 
+def student(server, rounds):
+    """What idla_distil makes of the default tabm, and what that keeps on rows that neither has seen."""
+    server.run("DROP TABLE IF EXISTS bench_student")
+    metrics = server.run("SELECT metric, teacher, student FROM idla_distil('bench_tabm', 'bench_student', 'bench_train')")
+    made_of = server.run("SELECT card ->> 'architecture' FROM bench_student WHERE chunk = 0")[0][0]
+    small, mlp = alternate(rounds, lambda: server.time("SELECT sum(idla_predict('bench_student', t)) FROM bench t"),
+                           lambda: server.time("SELECT sum(idla_predict('bench_mlp', t)) FROM bench t"))
+    ratio, spread = compare(small, mlp)
+    verdict(f"time of its student ({made_of}) beside the MLP", ratio, 1.10, False, spread)
+    print("  " + ", ".join(f"{metric} {teacher:.4f} becomes {after:.4f}" for metric, teacher, after in metrics), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1000000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5, help="of a pgbench run")
-    parser.add_argument("--only", nargs="*", default=["scans", "shapes", "workers", "away", "procedural", "points", "first", "tabm"])
+    parser.add_argument("--only", nargs="*", default=["scans", "shapes", "workers", "away", "procedural", "points", "first", "tabm", "student"])
     arguments = parser.parse_args()
     server = Server()
     server.rows = arguments.rows
@@ -314,6 +326,8 @@ def main():
                               lambda: server.time(f"SELECT sum(idla_predict('bench_mlp', t)) {some}"))
         ratio, spread = compare(tabm, mlp)
         say("time of the default tabm of 30,000 rows (one network) beside the MLP", ratio, spread)
+    if "student" in arguments.only:
+        student(server, arguments.rounds)
     if "shapes" in arguments.only:
         for shape in SHAPES[1:]:
             scans(server, shape, arguments.rows // 2, arguments.rounds)

@@ -45,6 +45,7 @@ typedef struct FieldPlan
 	size_t		n;
 	size_t		memory;			/* for the fields, 0: more than enough */
 	double		missing;		/* share of fields that are */
+	int			lessons;		/* answers of a teacher for a row, unknown at first */
 } FieldPlan;
 
 static inline LearnField
@@ -182,6 +183,8 @@ field_table(DevSession *session, const FieldPlan *plan, FieldTable *table)
 	status = learn_dataset_create(session, model->channels, model->n_channels, model->n_targets, (size_t) 1 << 26, NULL, &table->dataset);
 	if (status == DEV_OK)
 		status = learn_dataset_add_fields(table->dataset, table->fields, model->n_fields, memory, spills);
+	if (status == DEV_OK && plan->lessons > 0)
+		status = learn_dataset_teach(table->dataset, plan->lessons, (size_t) 1 << 20);
 	for (size_t row = 0; row < plan->n && status == DEV_OK; row++)
 		status = field_append(table, plan, row);
 	if (status == DEV_OK)
