@@ -46,7 +46,8 @@ put_value(StringInfo out, const char *key, JsonbValue *value)
 static Jsonb *
 inherit(const IdlaLoaded *loaded)
 {
-	JsonbValue *options = idla_json_find(&loaded->model->card->root, "options");
+	Jsonb	   *card = loaded->model->card;
+	JsonbValue *options = JB_ROOT_IS_OBJECT(card) ? idla_json_find(&card->root, "options") : NULL;
 	StringInfoData out;
 
 	initStringInfo(&out);
@@ -124,6 +125,7 @@ idla_distil(PG_FUNCTION_ARGS)
 	loaded = idla_load(PG_GETARG_OID(0), -1, GetActiveSnapshot(), context);
 	idla_teacher_require(loaded);
 	run = palloc0(sizeof(IdlaTraining));
+	run->command = "idla_distil()";
 	run->name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	run->reading.source = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	run->target = loaded->model->target;

@@ -16,7 +16,8 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#define BATCH_ROWS 256
+#define MOST_ROWS 256
+#define BATCH_FLOATS (4 * 1024 * 1024)	/* channels of a batch at most */
 #define BATCH_BYTES ((Size) 16 * 1024 * 1024)	/* of images and their like that wait for the batch to be full */
 
 struct IdlaTeacher
@@ -31,10 +32,11 @@ struct IdlaTeacher
 
 	size_t		first;			/* row of the data set that the batch begins with */
 	size_t		n;
-	float	   *raw;			/* (BATCH_ROWS, n_channels) */
-	LearnBytes *fields;			/* (BATCH_ROWS, n_fields) copies */
-	bool	   *taken;			/* (BATCH_ROWS): the row's values could be taken */
-	double	   *scores;			/* (BATCH_ROWS, n_outputs) */
+	size_t		batch;			/* rows that are answered together */
+	float	   *raw;			/* (batch, n_channels) */
+	LearnBytes *fields;			/* (batch, n_fields) copies */
+	bool	   *taken;			/* (batch): the row's values could be taken */
+	double	   *scores;			/* (batch, n_outputs) */
 	MemoryContext copies;
 	Size		n_bytes;
 
@@ -140,13 +142,14 @@ idla_teacher_open(const IdlaOptions *options, const IdlaTarget *target, TupleDes
 	idla_teacher_require(teacher->loaded);
 	require_task(teacher, target->task);
 	require_targets(teacher, target);
+	teacher->batch = (size_t) Max(1, Min(MOST_ROWS, BATCH_FLOATS / Max(teacher->learn->n_channels, 1)));
 	enter(teacher, &callback);
 	teacher->decoder = idla_decoder_create(&teacher->loaded->model->columns, desc, NULL, teacher->loaded->model->work);
 	leave(&callback);
-	teacher->raw = palloc0(sizeof(float) * BATCH_ROWS * (Size) Max(teacher->learn->n_channels, 1));
-	teacher->fields = palloc0(sizeof(LearnBytes) * BATCH_ROWS * (Size) Max(teacher->learn->n_fields, 1));
-	teacher->taken = palloc0(sizeof(bool) * BATCH_ROWS);
-	teacher->scores = palloc0(sizeof(double) * BATCH_ROWS * (Size) teacher->n_outputs);
+	teacher->raw = palloc0(sizeof(float) * teacher->batch * (Size) Max(teacher->learn->n_channels, 1));
+	teacher->fields = palloc0(sizeof(LearnBytes) * teacher->batch * (Size) Max(teacher->learn->n_fields, 1));
+	teacher->taken = palloc0(sizeof(bool) * teacher->batch);
+	teacher->scores = palloc0(sizeof(double) * teacher->batch * (Size) teacher->n_outputs);
 	teacher->copies = AllocSetContextCreate(CurrentMemoryContext, "idla teacher", ALLOCSET_DEFAULT_SIZES);
 	return teacher;
 }
@@ -262,7 +265,7 @@ idla_teacher_take(IdlaTeacher *teacher, const Datum *values, const bool *isnull)
 		for (int i = 0; i < learn->n_channels; i++)
 			raw[i] = NAN;
 	}
-	if (++teacher->n == BATCH_ROWS || teacher->n_bytes > BATCH_BYTES)
+	if (++teacher->n == teacher->batch || teacher->n_bytes > BATCH_BYTES)
 		idla_teacher_flush(teacher);
 }
 

@@ -378,7 +378,7 @@ idla_training_run(IdlaTraining *run, int task, const char *architecture)
 
 	run->options = idla_options_read(run->given);
 	idla_architecture_read(architecture, &run->options->network);
-	idla_model_prepare(run->name, run->options->deploy, "idla_train()");
+	idla_model_prepare(run->name, run->options->deploy, run->command);
 
 	work = open_work(run->name, run->options);
 	idla_progress_start(run->name, "reading");
@@ -422,6 +422,7 @@ idla_train(PG_FUNCTION_ARGS)
 
 	MemoryContextSwitchTo(context);
 	run = palloc0(sizeof(IdlaTraining));
+	run->command = "idla_train()";
 	run->name = required_argument(fcinfo, 0, "model");
 	run->reading.source = required_argument(fcinfo, 1, "source");
 	run->target = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));

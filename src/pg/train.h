@@ -1,5 +1,5 @@
 /*
- * train.h: one training; shared by train.c, train_conformal.c and train_report.c.
+ * train.h: one training; shared by train.c, train_conformal.c, train_teacher.c, train_report.c and distil.c.
  */
 #ifndef IDLA_TRAIN_H
 #define IDLA_TRAIN_H
@@ -13,6 +13,7 @@ typedef struct IdlaCalibration IdlaCalibration;
 typedef struct IdlaTraining
 {
 	/* asked */
+	const char *command;		/* "idla_train()", for errors */
 	const char *name;			/* of the model, as given */
 	const char *target;
 	Jsonb	   *given;			/* options */

@@ -121,6 +121,17 @@ SELECT * FROM idla_distil('teacher', 'x', NULL);
 SELECT * FROM idla_distil('people', 'x', 'source');
 SELECT * FROM idla_distil('teacher', 'x', 'source', options => '{"teachr": "y"}');
 
+-- a card is untrusted: what is no object tells nothing, and options are read as anybody's
+UPDATE copied SET card = '[1]' WHERE chunk = 0;
+SELECT count(*) FROM idla_distil('copied', 'of_copied', 'source', options => '{"epochs": 5}');
+UPDATE copied SET card = '{"options": 3}' WHERE chunk = 0;
+SELECT count(*) FROM idla_distil('copied', 'of_copied', 'source', options => '{"epochs": 5}');
+UPDATE copied SET card = '{"options": {"seed": "one"}}' WHERE chunk = 0;
+SELECT count(*) FROM idla_distil('copied', 'of_copied', 'source', options => '{"epochs": 5}');
+BEGIN READ ONLY;
+SELECT count(*) FROM idla_distil('teacher', 'x', 'source');
+ROLLBACK;
+
 -- what is refused
 \set student 'SELECT model FROM idla_train(''x'', ''source'', ''sick'', architecture => ''linear'', options => '
 :student '{"teacher": "nobody"}');
