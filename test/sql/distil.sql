@@ -72,11 +72,13 @@ SELECT model FROM idla_train('deaf', 'SELECT a, b, note, sick FROM people', 'sic
 SELECT DISTINCT version FROM idla_distil('reader', 'deaf', 'SELECT a, b, note, sick FROM people', options => '{"epochs": 5, "columns": {"note": "ignore"}}');
 SELECT jsonb_path_query_array(card -> 'inputs', '$[*].name') AS inputs, card -> 'teacher' ->> 'unanswered' AS unanswered FROM deaf WHERE chunk = 0 ORDER BY version;
 
--- the same answers from a file, where there is no room for all of them beside the rows
+-- where rows go to a file, the answers beside them stay in memory, up to half of what there is
+CREATE VIEW many AS SELECT s.* FROM source s, generate_series(1, 100);
 SET idla.train_memory = '1MB';
-SELECT version FROM idla_train('alone', 'source', 'sick', architecture => 'mlp', options => '{"epochs": 5, "folds": 1, "teacher": "teacher"}');
+SELECT version, rows_used FROM idla_train('alone', 'many', 'sick', architecture => 'linear', options => '{"epochs": 1, "folds": 1, "teacher": "student"}');
+SELECT version FROM idla_train('alone', 'SELECT m.* FROM many m, generate_series(1, 3)', 'sick', architecture => 'linear', options => '{"epochs": 1, "folds": 1, "teacher": "student"}');
 RESET idla.train_memory;
-SELECT version FROM idla_train('alone', 'source', 'sick', architecture => 'mlp', options => '{"epochs": 5, "folds": 1, "teacher": "teacher"}');
+SELECT version FROM idla_train('alone', 'many', 'sick', architecture => 'linear', options => '{"epochs": 1, "folds": 1, "teacher": "student"}');
 SELECT count(DISTINCT weights) AS one FROM alone WHERE version > 1 AND weights IS NOT NULL;
 
 -- rows that the teacher cannot take: an error, or rows that teach their target alone
