@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "json.h"
+#include "serve.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -42,9 +43,9 @@ put_value(StringInfo out, const char *key, JsonbValue *value)
 	(void) JsonbToCString(out, &json->root, (int) VARSIZE(json));
 }
 
-/* What the teacher's card says it was told, as far as a student is told the same. */
+/* What the teacher's card says it was told, as far as a student is told the same; its threshold too, if that is of the same class. */
 static Jsonb *
-inherit(const IdlaLoaded *loaded)
+inherit(const IdlaLoaded *loaded, bool threshold)
 {
 	Jsonb	   *card = loaded->model->card;
 	JsonbValue *options = JB_ROOT_IS_OBJECT(card) ? idla_json_find(&card->root, "options") : NULL;
@@ -62,6 +63,9 @@ inherit(const IdlaLoaded *loaded)
 				put_value(&out, inherited[i], value);
 		}
 	}
+	/* It may have been changed since. */
+	if (threshold)
+		idla_json_put_double(&out, "threshold", idla_threshold_of(loaded));
 	idla_json_put_string(&out, "teacher",
 						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(loaded->relid)), get_rel_name(loaded->relid)));
 	appendStringInfoChar(&out, '}');
@@ -115,8 +119,10 @@ idla_distil(PG_FUNCTION_ARGS)
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context;
 	const char *architecture = PG_ARGISNULL(3) ? "mlp" : text_to_cstring(PG_GETARG_TEXT_PP(3));
+	Jsonb	   *asked = PG_ARGISNULL(4) ? idla_json_parse("{}") : PG_GETARG_JSONB_P(4);
 	const IdlaLoaded *loaded;
 	IdlaTraining *run;
+	bool		threshold;
 
 	InitMaterializedSRF(fcinfo, 0);
 	require_arguments(fcinfo);
@@ -124,14 +130,20 @@ idla_distil(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(context);
 	loaded = idla_load(PG_GETARG_OID(0), -1, GetActiveSnapshot(), context);
 	idla_teacher_require(loaded);
+	if (!JB_ROOT_IS_OBJECT(asked))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options must be a JSON object"),
+				 errhint("For example: options => '{\"width\": 64}'.")));
+	threshold = loaded->model->learn.task == LEARN_BINARY && idla_threshold_of(loaded) != 0.5 &&
+		idla_json_find(&asked->root, "positive") == NULL;
 	run = palloc0(sizeof(IdlaTraining));
 	run->command = "idla_distil()";
 	run->name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	run->reading.source = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	run->target = loaded->model->target;
-	run->given = concat(idla_json_parse(strcmp(architecture, "mlp") == 0 ? STUDENT_MLP : STUDENT), inherit(loaded));
-	if (!PG_ARGISNULL(4))
-		run->given = concat(run->given, PG_GETARG_JSONB_P(4));
+	run->given = concat(idla_json_parse(strcmp(architecture, "mlp") == 0 ? STUDENT_MLP : STUDENT), inherit(loaded, threshold));
+	run->given = concat(run->given, asked);
 	idla_training_run(run, (int) loaded->model->learn.task, architecture);
 	put_rows(result, run);
 	idla_training_end(run);

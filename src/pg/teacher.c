@@ -6,6 +6,7 @@
  * order of classes when that is known.
  */
 #include "reading.h"
+#include "serve.h"
 #include "teacher.h"
 
 #include <math.h>
@@ -357,6 +358,16 @@ const IdlaLoaded *
 idla_teacher_loaded(const IdlaTeacher *teacher)
 {
 	return teacher->loaded;
+}
+
+double
+idla_teacher_threshold(const IdlaTeacher *teacher, const LearnModel *student)
+{
+	double		threshold = idla_threshold_of(teacher->loaded);
+	bool		same = student->task != LEARN_BINARY ||
+		strcmp(student->classes[student->positive], teacher->learn->classes[teacher->learn->positive]) == 0;
+
+	return same ? threshold : 1 - threshold;
 }
 
 uint64

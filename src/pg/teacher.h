@@ -25,6 +25,8 @@ extern void idla_teacher_flush(IdlaTeacher *teacher);
 /* Task and classes are known: ERROR when they are not the teacher's; its answers are in the student's order from now on. */
 extern void idla_teacher_close(IdlaTeacher *teacher, const struct IdlaTarget *target, const LearnModel *student);
 extern const IdlaLoaded *idla_teacher_loaded(const IdlaTeacher *teacher);
+/* The probability of the student's positive class from which the teacher names it. */
+extern double idla_teacher_threshold(const IdlaTeacher *teacher, const LearnModel *student);
 /* Rows that it had no answer for, as their values could not be taken. */
 extern uint64 idla_teacher_unanswered(const IdlaTeacher *teacher);
 

@@ -179,7 +179,8 @@ idla_training_judge_teacher(IdlaTraining *run, const uint32_t *rows, size_t n, c
 	kept_targets = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * (n * (size_t) model->n_targets + 1));
 	kept = teacher_scores(run, rows, n, targets, scores, kept_targets);
 	if (kept > 0)
-		run->teacher_metrics = idla_judge(run->model->work, model, kept, scores, kept_targets, &run->n_teacher_metrics);
+		run->teacher_metrics = idla_judge(run->model->work, model, kept, scores, kept_targets,
+										  idla_teacher_threshold(run->reading.teacher, model), &run->n_teacher_metrics);
 	pfree(scores);
 	pfree(kept_targets);
 }

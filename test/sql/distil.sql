@@ -122,6 +122,17 @@ SELECT * FROM idla_distil('teacher', NULL, 'source');
 SELECT * FROM idla_distil('teacher', 'x', NULL);
 SELECT * FROM idla_distil('people', 'x', 'source');
 SELECT * FROM idla_distil('teacher', 'x', 'source', options => '{"teachr": "y"}');
+SELECT * FROM idla_distil('teacher', 'x', 'source', options => '3');
+
+-- each names classes by its own threshold, which the student takes over as it is now, for the same class
+UPDATE teacher SET card = card || '{"threshold": 0.25}' WHERE version = 1 AND chunk = 0;
+SELECT count(*) FROM idla_distil('teacher', 'careful', 'source', options => '{"epochs": 5}');
+SELECT count(*) FROM idla_distil('teacher', 'careful', 'source', options => '{"epochs": 5, "positive": false}');
+SELECT version, card ->> 'threshold' AS threshold, card ->> 'positive' AS positive FROM careful WHERE chunk = 0 ORDER BY version;
+SELECT version FROM idla_train('careful', 'source', 'sick', architecture => 'linear', options => '{"epochs": 5, "folds": 1, "teacher": "teacher", "distil_weight": 0}');
+SELECT (s.card -> 'teacher' -> 'metrics' -> 'f1' ->> 'value')::float8 <> (t.card -> 'metrics' -> 'f1' ->> 'value')::float8 AS judged_anew, s.card ->> 'threshold' AS its_own
+FROM careful s, teacher t WHERE s.version = 3 AND s.chunk = 0 AND t.version = 1 AND t.chunk = 0;
+UPDATE teacher SET card = card - 'threshold' WHERE version = 1 AND chunk = 0;
 
 -- a card is untrusted: what is no object tells nothing, and options are read as anybody's
 UPDATE copied SET card = '[1]' WHERE chunk = 0;
