@@ -24,6 +24,8 @@ typedef struct Lesson
 	double		blended;
 	bool		other_labels;	/* of the training part */
 	bool		mixed;			/* images */
+	bool		attacked;
+	bool		many;			/* two folds, and beside each network one of the columns */
 } Lesson;
 
 static size_t
@@ -84,6 +86,22 @@ change_labels(FieldTable *table, LearnTask task)
 			targets[i] = task == LEARN_REGRESSION ? -2 * targets[i] : task == LEARN_MULTICLASS ? 2 - targets[i] : 1 - targets[i];
 }
 
+/* The weights of all networks, one after another. */
+static void
+keep(const FieldTable *table, Learned *learned)
+{
+	*learned = (Learned) {0};
+	for (int i = 0; i < table->model.n_nets; i++)
+		learned->n += table->model.nets[i].n_weights;
+	learned->weights = malloc(learned->n * sizeof(float));
+	learned->n = 0;
+	for (int i = 0; i < table->model.n_nets; i++)
+	{
+		memcpy(learned->weights + learned->n, table->model.nets[i].weights, table->model.nets[i].n_weights * sizeof(float));
+		learned->n += table->model.nets[i].n_weights;
+	}
+}
+
 static DevStatus
 try(LearnTask task, LearnArchitecture architecture, const Lesson *how, Learned *learned)
 {
@@ -118,12 +136,17 @@ try(LearnTask task, LearnArchitecture architecture, const Lesson *how, Learned *
 		training.augment.values[learn_augment_position(learn_augment_find(LEARN_AUGMENT_IMAGE, "mixup"))] = 0.4f;
 		training.augment.values[learn_augment_position(learn_augment_find(LEARN_AUGMENT_IMAGE, "cutmix"))] = 0.4f;
 	}
+	if (how->attacked)
+		training.adversary = (LearnAdversary) {.method = LEARN_PGD, .norm = LEARN_NORM_MAX, .epsilon = 0.2, .steps = 2, .restarts = 1, .share = 0.5};
+	if (how->many)
+	{
+		training.folds = 2;
+		training.tabular = true;
+	}
 	status = field_train(&table, network, training, &outcome);
 	if (status == DEV_OK)
 	{
-		learned->n = table.model.nets[0].n_weights;
-		learned->weights = malloc(learned->n * sizeof(float));
-		memcpy(learned->weights, table.model.nets[0].weights, learned->n * sizeof(float));
+		keep(&table, learned);
 		learned->loss = outcome.validation_loss;
 		learned->temperature = table.model.temperature;
 	}
@@ -184,6 +207,29 @@ check_blend(LearnTask task, LearnArchitecture architecture, bool mixed)
 	forget(&blind);
 }
 
+/* The same of what else a training does, on two classes. */
+static void
+check_under(const Lesson *base, const char *what)
+{
+	Lesson		how = *base;
+	Learned		alone;
+	Learned		blended;
+	Learned		by_hand;
+
+	CHECK_OR_STOP(try(LEARN_BINARY, LEARN_FCN, &how, &alone) == DEV_OK, "%s: without a teacher", what);
+	how.known = true;
+	how.weight = 0.6;
+	CHECK_OR_STOP(try(LEARN_BINARY, LEARN_FCN, &how, &blended) == DEV_OK, "%s: with one", what);
+	how.by_hand = true;
+	how.blended = 0.6;
+	how.weight = 1;
+	CHECK_OR_STOP(try(LEARN_BINARY, LEARN_FCN, &how, &by_hand) == DEV_OK, "%s: the blend by hand", what);
+	CHECK(same(&blended, &by_hand) && !same(&alone, &blended), "%s: targets and answers in their proportion", what);
+	forget(&alone);
+	forget(&blended);
+	forget(&by_hand);
+}
+
 /* With answers for all rows and weight 1, the labels of the training part are not looked at. */
 static void
 check_blind(LearnTask task)
@@ -211,9 +257,7 @@ check_blind(LearnTask task)
 		network = field_network(&table, LEARN_FCN, NULL);
 		training.lessons = how.weight;
 		CHECK_OR_STOP(field_train(&table, network, training, &outcome) == DEV_OK, "weight 1");
-		learned->n = table.model.nets[0].n_weights;
-		learned->weights = malloc(learned->n * sizeof(float));
-		memcpy(learned->weights, table.model.nets[0].weights, learned->n * sizeof(float));
+		keep(&table, learned);
 		learned->temperature = table.model.temperature;
 		field_table_close(&table);
 		dev_session_close(session);
@@ -258,7 +302,7 @@ check_dataset(void)
 	CHECK(appended == 100 && dev_status(session) == DEV_NO_MEMORY, "and the row after those is refused (%zu)", appended);
 	learn_dataset_free(dataset);
 
-	/* Of two targets the second's answers are scaled as the second target. */
+	/* The same numbers come out the same. */
 	dev_session_close(session);
 	CHECK_OR_STOP(dev_session_open(NULL, 3, &session) == DEV_OK, "a session opens");
 	CHECK_OR_STOP(learn_dataset_create(session, &channel, 1, 1, (size_t) 1 << 20, NULL, &dataset) == DEV_OK, "another");
@@ -358,6 +402,8 @@ main(void)
 	check_blend(LEARN_REGRESSION, LEARN_ROCKET, false);
 	check_blend(LEARN_BINARY, LEARN_CNN, true);
 	check_blend(LEARN_MULTICLASS, LEARN_CNN, true);
+	check_under(&(Lesson) {.attacked = true}, "attacked rows");
+	check_under(&(Lesson) {.many = true}, "folds and a network of the columns");
 	check_blind(LEARN_BINARY);
 	check_blind(LEARN_MULTICLASS);
 	check_blind(LEARN_MULTILABEL);
