@@ -32,6 +32,8 @@ typedef struct LearnVoice
 	LearnEngine *engine;
 	const LearnNet *net;
 	const float *weights;		/* device */
+	size_t		first;			/* number of its part of an embedding, */
+	size_t		width;			/* which has so many */
 } LearnVoice;
 
 /* What averaging over changed rows needs, see predict_views.c. */
@@ -44,6 +46,7 @@ struct LearnPredictor
 	DevDevice  *device;
 	size_t		max_batch;
 	size_t		n_outputs;
+	size_t		n_embedding;	/* numbers of a row's embedding */
 	int			n_voices;
 	LearnVoice *voices;			/* (n_voices) */
 	int			n_engines;
@@ -121,6 +124,17 @@ typedef struct LearnRows
  */
 extern DevStatus learn_rows_shown(const LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t row, int field,
 								  LearnBytes *value);
+
+/* ---- predict_embed.c ---- */
+
+/* A voice that has just been made gets its place in embeddings. */
+extern void learn_embeddings_place(LearnPredictor *predictor, LearnVoice *voice);
+/*
+ * After a pass of a voice over the n rows that are loaded, one of n_views: its share of the embeddings of rows from `first` on. They are zero
+ * before the first pass.
+ */
+extern void learn_embeddings_add(const LearnPredictor *predictor, const LearnVoice *voice, NnRun *run, size_t first, size_t n,
+								 int n_views, float *embeddings);
 
 /* ---- predict_views.c ---- */
 

@@ -302,6 +302,7 @@ typedef struct IdlaSite
 	float	   *raw;			/* (n_channels) of the row just decoded */
 	LearnBytes *fields;			/* (n_fields) */
 	double	   *scores;			/* (outputs), to work with */
+	float	   *embedding;		/* the caller's, in context: gets the row's embedding with its scores; NULL: not wanted */
 	Datum	   *values;			/* of the row just decoded, by attribute of desc; they point into the row */
 	bool	   *isnull;
 	TupleDesc	desc;			/* the site's copy */
