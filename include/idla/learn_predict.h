@@ -23,8 +23,8 @@ extern DevStatus learn_predictor_create(DevSession *session, const LearnModel *m
 extern DevStatus learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields,
 									  double *scores);
 /*
- * What the networks know of a row before their last layers decide: how many numbers that is, one network after another. 0: none, of a tagger,
- * whose layers know tokens.
+ * What the networks know of a row before their last layers decide: how many numbers that is, one network after another; those that see the same,
+ * as linear models of several folds do, once. 0: none, of a tagger, whose layers know tokens.
  */
 extern size_t learn_predictor_embedding(const LearnPredictor *predictor);
 /*

@@ -30,6 +30,15 @@ idla_embedding_size(const IdlaLoaded *loaded)
 	return n;
 }
 
+int64
+idla_embedding_count(const IdlaModel *model)
+{
+	LearnPredictor *predictor;
+
+	idla_check(model->work, learn_predictor_create(model->work->session, &model->learn, 1, &predictor));
+	return (int64) learn_predictor_embedding(predictor);
+}
+
 Datum
 idla_embedding_datum(const float *embedding, Size n)
 {

@@ -619,6 +619,7 @@ idla_mapping_card(const IdlaModel *model, const char *digest)
 	idla_json_put_string(&out, "task", learn_task_names[learn->task]);
 	idla_json_put_string(&out, "target", model->target);
 	idla_json_put_string(&out, "architecture", words);
+	idla_json_put_integer(&out, "embedding", idla_embedding_count(model));
 	if (learn->n_classes > 0)
 		idla_json_put_strings(&out, "classes", learn->classes, learn->n_classes);
 	if (learn->task == LEARN_BINARY)

@@ -432,6 +432,8 @@ idla_training_card(const IdlaTraining *run, const char *digest)
 	idla_json_put_string(&out, "task", learn_task_names[model->learn.task]);
 	idla_json_put_string(&out, "target", model->target);
 	idla_json_put_string(&out, "architecture", run->architecture);
+	if (model->learn.task != LEARN_TAGGING)
+		idla_json_put_integer(&out, "embedding", idla_embedding_count(model));
 	put_quality(&out, run);
 	put_classes(&out, run);
 	put_abstain(&out, run);
