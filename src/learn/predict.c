@@ -401,8 +401,8 @@ add_outputs(LearnPredictor *predictor, const LearnVoice *voice, size_t n, double
 
 /*
  * Mean outputs of the networks, over all views, for the n <= max_batch rows that lie encoded in the predictor, and came from `rows`,
- * beginning with `first`; NULL: they are seen as they lie there, in one way. What they add to the embeddings of rows from `first` on is added to
- * embeddings, unless NULL.
+ * beginning with `first`; NULL: they are seen as they lie there, in one way. Unless NULL, embeddings (n, n_embedding) are
+ * zeros and get theirs.
  */
 static DevStatus
 answer_encoded(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *outputs, float *embeddings)
@@ -422,7 +422,7 @@ answer_encoded(LearnPredictor *predictor, const LearnRows *rows, size_t first, s
 		{
 			status = add_outputs(predictor, &predictor->voices[i], n, outputs);
 			if (status == DEV_OK && embeddings != NULL)
-				learn_embeddings_add(predictor, &predictor->voices[i], run_of(predictor, &predictor->voices[i]), first, n, n_views, embeddings);
+				learn_embeddings_add(predictor, &predictor->voices[i], run_of(predictor, &predictor->voices[i]), n, n_views, embeddings);
 		}
 		if (status != DEV_OK)
 			return status;
@@ -655,9 +655,14 @@ answer_windows(LearnPredictor *predictor, const LearnRows *rows, size_t first, s
 	while (next.row < first + n && status == DEV_OK)
 	{
 		size_t		loaded = load_pass(predictor, rows, &next, first + n, capacity, &status);
+		float	   *embedded = embeddings == NULL || status != DEV_OK ? NULL : learn_embeddings_of_windows(predictor, loaded);
 
+		if (status == DEV_OK && embeddings != NULL && embedded == NULL)
+			status = DEV_NO_MEMORY;
 		if (status == DEV_OK)
-			status = answer_encoded(predictor, rows, first, loaded, predictor->window_outputs, embeddings);
+			status = answer_encoded(predictor, rows, first, loaded, predictor->window_outputs, embedded);
+		if (status == DEV_OK && embedded != NULL)
+			learn_embeddings_join(predictor, first, loaded, embeddings);
 		for (size_t i = 0; i < loaded && status == DEV_OK; i++)
 			learn_windows_add(&windowing, predictor->slots[i].window, predictor->window_outputs + i * predictor->n_outputs,
 							  outputs + (predictor->slots[i].row - first) * predictor->n_outputs);

@@ -64,6 +64,7 @@ struct LearnPredictor
 	LearnViews *views;			/* NULL where rows are answered as they are */
 	LearnSlot  *slots;			/* (max_batch) the windows that are loaded, NULL unless signals are seen in windows */
 	double	   *window_outputs; /* (max_batch, n_outputs) */
+	float	   *window_embeddings;	/* (max_batch, n_embedding), NULL until somebody wants embeddings */
 	void	   *explainer;		/* buffers of explain.c, NULL until something is explained */
 };
 
@@ -129,12 +130,12 @@ extern DevStatus learn_rows_shown(const LearnPredictor *predictor, const LearnRo
 
 /* A voice that has just been made gets its place in embeddings. */
 extern void learn_embeddings_place(LearnPredictor *predictor, LearnVoice *voice);
-/*
- * After a pass of a voice over the n rows that are loaded, one of n_views: its share of the embeddings of rows from `first` on. They are zero
- * before the first pass.
- */
-extern void learn_embeddings_add(const LearnPredictor *predictor, const LearnVoice *voice, NnRun *run, size_t first, size_t n,
-								 int n_views, float *embeddings);
+/* After a pass of a voice over the n rows that are loaded, one of n_views: its share of their embeddings, which are zero before the first. */
+extern void learn_embeddings_add(const LearnPredictor *predictor, const LearnVoice *voice, NnRun *run, size_t n, int n_views, float *embeddings);
+/* Room for those of n windows, zeros; NULL without memory. */
+extern float *learn_embeddings_of_windows(LearnPredictor *predictor, size_t n);
+/* Theirs, which lie there, become part of the embeddings of their rows, beginning with row `first`. */
+extern void learn_embeddings_join(const LearnPredictor *predictor, size_t first, size_t n, float *embeddings);
 
 /* ---- predict_views.c ---- */
 

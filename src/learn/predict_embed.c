@@ -4,11 +4,13 @@
  * A part for each network, in their order: what its heads multiply. Where nothing is learned below the heads, as in linear models of several
  * folds, networks of one description see the same, and the first stands for all. The members of an ensemble that share their layers work in one
  * space, so their mean is taken; so it is over the views and the windows of a row, whose answers are averaged too. Sums are taken
- * in the order of views and windows, and a row's bits do not depend on the rows beside it.
+ * over a window's views first and then over windows, so that a row's bits do not depend on how many windows a pass takes.
  */
 #include "predict.h"
 
 #include "architecture.h"
+
+#include <string.h>
 
 #define HEAD_PARAMETERS 2		/* weights and bias */
 
@@ -43,21 +45,42 @@ learn_predictor_embedding(const LearnPredictor *predictor)
 }
 
 void
-learn_embeddings_add(const LearnPredictor *predictor, const LearnVoice *voice, NnRun *run, size_t first, size_t n, int n_views,
-					 float *embeddings)
+learn_embeddings_add(const LearnPredictor *predictor, const LearnVoice *voice, NnRun *run, size_t n, int n_views, float *embeddings)
 {
 	const size_t members = learn_network_members(voice->engine->network);
+	const float count = (float) members * (float) n_views;
 	const float *values = voice->width == 0 ? NULL : nn_run_value(run, voice->engine->built.embedded);
 
-	for (size_t i = 0; values != NULL && i < n; i++)
+	for (size_t row = 0; values != NULL && row < n; row++)
 	{
-		const LearnSlot *slot = predictor->slots == NULL ? NULL : &predictor->slots[i];
-		size_t		row = slot == NULL ? i : slot->row - first;
 		float	   *part = embeddings + row * predictor->n_embedding + voice->first;
-		float		count = (float) members * (float) n_views * (slot == NULL ? 1.0f : (float) slot->n_windows);
 
 		for (size_t member = 0; member < members; member++)
 			for (size_t j = 0; j < voice->width; j++)
 				part[j] += *values++ / count;
+	}
+}
+
+float *
+learn_embeddings_of_windows(LearnPredictor *predictor, size_t n)
+{
+	if (predictor->window_embeddings == NULL)
+		predictor->window_embeddings = dev_alloc(predictor->session, predictor->max_batch, predictor->n_embedding * sizeof(float));
+	if (predictor->window_embeddings != NULL)
+		memset(predictor->window_embeddings, 0, n * predictor->n_embedding * sizeof(float));
+	return predictor->window_embeddings;
+}
+
+void
+learn_embeddings_join(const LearnPredictor *predictor, size_t first, size_t n, float *embeddings)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		const LearnSlot *slot = &predictor->slots[i];
+		const float *window = predictor->window_embeddings + i * predictor->n_embedding;
+		float	   *row = embeddings + (slot->row - first) * predictor->n_embedding;
+
+		for (size_t j = 0; j < predictor->n_embedding; j++)
+			row[j] += window[j] / (float) slot->n_windows;
 	}
 }
