@@ -171,13 +171,19 @@ SELECT bool_and(idla_embed('blend', r) = idla_embed('blend', r, 2)) AS now FROM 
 -- a copy knows the same
 SELECT idla_copy('blend', 'copied') AS version;
 SELECT bool_and(idla_embed('blend', r) = idla_embed('copied', r)) AS same, (SELECT card ->> 'embedding' FROM copied WHERE chunk = 0) AS said FROM people r;
+-- of a model by hand, risk = logistic(0.8 x - 0.1), the number that its head multiplies: x = 0.10638 (age - 54)
+SELECT idla_import('line', '\x80000000000000007b226665772e776569676874223a7b226474797065223a22463332222c227368617065223a5b312c315d2c22646174615f6f666673657473223a5b302c345d7d2c226665772e62696173223a7b226474797065223a22463332222c227368617065223a5b315d2c22646174615f6f666673657473223a5b342c385d7d7d202020cdcc4c3fcdccccbd',
+	'{"task": "binary", "target": "disease", "classes": ["false", "true"], "architecture": "linear", "columns": [{"name": "age", "scaling": "standard", "center": 54, "scale": 0.10638}],
+	"tensors": {"head.weights": "few.weight", "head.bias": "few.bias"}}') AS version;
+SELECT card ->> 'embedding' AS said, (SELECT array_agg(round(x::numeric, 4)) FROM unnest(idla_embed('line', h)) x) AS embedding, round(ln(p / (1 - p))::numeric, 4) AS log_odds
+FROM line, (SELECT 63 AS age) h, LATERAL (SELECT idla_predict('line', h) AS p) a WHERE chunk = 0;
 -- whoever may predict
 CREATE ROLE idla_embed_reader;
 GRANT USAGE ON SCHEMA embed TO idla_embed_reader;
 GRANT SELECT ON people TO idla_embed_reader;
 SET ROLE idla_embed_reader;
 SELECT idla_embed('blend', r) FROM people r;
-SELECT idla_embed_series('icu', e) FROM events e GROUP BY patient;
+SELECT idla_embed_series('icu', e) FROM (SELECT 1 AS patient, 30 AS age, 2.0 AS hour, 70.0 AS hr, 24 AS decision) e;
 RESET ROLE;
 GRANT SELECT (version, in_service, card) ON blend TO idla_embed_reader;
 SET ROLE idla_embed_reader;

@@ -53,7 +53,8 @@ open_table(const ModelSpec *spec)
 	Table		table;
 
 	CHECK_OR_STOP(dev_session_open(NULL, 3, &table.session) == DEV_OK, "a session opens");
-	CHECK_STATUS(table.session, make_model(table.session, spec, &table.model), DEV_OK, "%s: a model is made", learn_architecture_names[spec->architecture]);
+	CHECK_STATUS(table.session, make_model(table.session, spec, &table.model), DEV_OK, "%s: a model is made",
+				 learn_architecture_names[spec->architecture]);
 	CHECK_OR_STOP(table.model != NULL, "it is there");
 	table.raw = dev_alloc(table.session, ROWS * (size_t) table.model->n_channels, sizeof(float));
 	table.fields = dev_alloc(table.session, ROWS, sizeof(LearnBytes));
@@ -171,7 +172,8 @@ test_heads(const ModelSpec *spec, int n_views)
 	for (size_t batch = 1; batch < 20; batch += 6)
 	{
 		CHECK(embed(&table, batch) == n, "%s: as many numbers by %zu", what, batch);
-		CHECK(memcmp(embeddings, table.embeddings, ROWS * n * sizeof(float)) == 0 && memcmp(scores, table.scores, ROWS * n_outputs * sizeof(double)) == 0,
+		CHECK(memcmp(embeddings, table.embeddings, ROWS * n * sizeof(float)) == 0 &&
+			  memcmp(scores, table.scores, ROWS * n_outputs * sizeof(double)) == 0,
 			  "%s: bits by %zu are those by 64", what, batch);
 	}
 	memset(table.scores, 0, ROWS * n_outputs * sizeof(double));
