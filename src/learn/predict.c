@@ -108,12 +108,8 @@ same_text(const char *a, const char *b)
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-/*
- * Whether both describe one graph: every member of LearnNetwork that a graph is built by is compared. Bin edges may differ, for they lie
- * among the weights; fields are the model's.
- */
-static bool
-same_network(const LearnNetwork *a, const LearnNetwork *b)
+bool
+learn_same_network(const LearnNetwork *a, const LearnNetwork *b)
 {
 	return a->architecture == b->architecture && same_text(a->layers, b->layers) && a->depth == b->depth &&
 		a->width == b->width && a->members == b->members && a->activation == b->activation &&
@@ -187,7 +183,7 @@ find_engine(LearnPredictor *predictor, const LearnNetwork *network, int number, 
 	for (int i = 0; i < predictor->n_engines; i++)
 	{
 		*engine = &predictor->engines[i];
-		if (same_network((*engine)->network, network))
+		if (learn_same_network((*engine)->network, network))
 			return DEV_OK;
 	}
 	*engine = &predictor->engines[predictor->n_engines];

@@ -70,6 +70,11 @@ struct LearnPredictor
 
 #define LEARN_EXPLAIN_BATCH 32
 
+/*
+ * Whether both describe one graph: every member of LearnNetwork that a graph is built by is compared. Bin edges may differ, for they lie
+ * among the weights; fields are the model's.
+ */
+extern bool learn_same_network(const LearnNetwork *a, const LearnNetwork *b);
 /* Rows at once in the runs with gradients, LEARN_EXPLAIN_BATCH or fewer. */
 extern size_t learn_predictor_explain_batch(const LearnPredictor *predictor);
 /* The runs with gradients, for explanations and attacks alike, of a stretch or of the last one; those that exist already stay. */
@@ -128,6 +133,8 @@ extern DevStatus learn_rows_shown(const LearnPredictor *predictor, const LearnRo
 
 /* ---- predict_embed.c ---- */
 
+/* Does an embedding have what the heads of network `number`, with this graph, multiply already, because nothing is learned below them? */
+extern bool learn_embedding_repeats(const LearnModel *model, int number, const NnGraph *graph);
 /* A voice that has just been made gets its place in embeddings. */
 extern void learn_embeddings_place(LearnPredictor *predictor, LearnVoice *voice);
 /* After a pass of a voice over the n rows that are loaded, one of n_views: its share of their embeddings, which are zero before the first. */

@@ -14,14 +14,13 @@
 
 #define HEAD_PARAMETERS 2		/* weights and bias */
 
-/* Is what this voice's heads multiply in the embedding already? */
-static bool
-stands_there(const LearnPredictor *predictor, const LearnVoice *voice)
+bool
+learn_embedding_repeats(const LearnModel *model, int number, const NnGraph *graph)
 {
-	if (nn_graph_parameters(voice->engine->built.graph) > HEAD_PARAMETERS)
+	if (nn_graph_parameters(graph) > HEAD_PARAMETERS)
 		return false;
-	for (const LearnVoice *other = predictor->voices; other < voice; other++)
-		if (other->engine == voice->engine)
+	for (int i = 0; i < number; i++)
+		if (learn_same_network(&model->nets[i].network, &model->nets[number].network))
 			return true;
 	return false;
 }
@@ -32,7 +31,7 @@ learn_embeddings_place(LearnPredictor *predictor, LearnVoice *voice)
 	const LearnEngine *engine = voice->engine;
 
 	voice->first = predictor->n_embedding;
-	if (engine->built.embedded == NN_NONE || stands_there(predictor, voice))
+	if (engine->built.embedded == NN_NONE || learn_embedding_repeats(predictor->model, (int) (voice - predictor->voices), engine->built.graph))
 		return;
 	voice->width = nn_shape_size(nn_graph_shape(engine->built.graph, engine->built.embedded)) / learn_network_members(engine->network);
 	predictor->n_embedding += voice->width;

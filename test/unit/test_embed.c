@@ -177,7 +177,8 @@ test_heads(const ModelSpec *spec, int n_views)
 			  "%s: bits by %zu are those by 64", what, batch);
 	}
 	memset(table.scores, 0, ROWS * n_outputs * sizeof(double));
-	CHECK_STATUS(table.session, learn_predict_scores(open_predictor(&table, 64), ROWS, table.raw, table.fields, table.scores), DEV_OK, "%s predicts", what);
+	CHECK_STATUS(table.session, learn_predict_scores(open_predictor(&table, 64), ROWS, table.raw, table.fields, table.scores), DEV_OK,
+				 "%s predicts", what);
 	CHECK(memcmp(scores, table.scores, ROWS * n_outputs * sizeof(double)) == 0, "%s: whoever wants embeddings gets the same scores", what);
 	dev_session_close(table.session);
 }
