@@ -12,7 +12,7 @@
 PG_FUNCTION_INFO_V1(idla_embed);
 PG_FUNCTION_INFO_V1(idla_embed_columns);
 
-#define MOST_NUMBERS ((Size) 1 << 24)
+#define MOST_NUMBERS ((Size) 1 << 20)	/* more are places of an image one by one, and nothing to compare rows by */
 
 Size
 idla_embedding_size(const IdlaLoaded *loaded)
@@ -25,7 +25,7 @@ idla_embedding_size(const IdlaLoaded *loaded)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("an embedding of model \"%s\" would have %zu numbers", get_rel_name(loaded->relid), n),
-				 errdetail("It may have %zu.", MOST_NUMBERS),
+				 errdetail("It may have %zu: as many as the last layer takes, of every network.", MOST_NUMBERS),
 				 errhint("Train a network whose last layer takes fewer, for example with global_mean in place of flatten.")));
 	return n;
 }
@@ -34,9 +34,11 @@ int64
 idla_embedding_count(const IdlaModel *model)
 {
 	LearnPredictor *predictor;
+	Size		n;
 
 	idla_check(model->work, learn_predictor_create(model->work->session, &model->learn, 1, &predictor));
-	return (int64) learn_predictor_embedding(predictor);
+	n = learn_predictor_embedding(predictor);
+	return n > MOST_NUMBERS ? 0 : (int64) n;
 }
 
 Datum

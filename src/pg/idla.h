@@ -335,7 +335,7 @@ extern double *idla_site_answers(IdlaSite *site, bool soft);
 extern int	idla_output_find(const IdlaModel *model, const char *name);
 /* Names of a model's outputs: classes, or targets; NULL-terminated, palloc'd. One output: the target's. */
 extern const char **idla_output_names(const IdlaModel *model);
-/* How many numbers idla_embed gives for a row; 0 for a model that has none. A card says it. (embed.c) */
+/* How many numbers idla_embed gives for a row; 0 for a model that has none, or too many. A card says it. (embed.c) */
 extern int64 idla_embedding_count(const IdlaModel *model);
 /* Shares of a card; NULL or false when the card has no such scalar. */
 extern char *idla_card_text(Jsonb *card, const char *key);

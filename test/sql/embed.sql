@@ -126,6 +126,11 @@ SET idla.batch_predict = off;
 SELECT count(idla_embed('field_1', d)), count(*) FILTER (WHERE idla_embed('field_1', d) IS NULL AND id = 40) AS the_bad_one FROM damaged d;
 RESET idla.batch_predict;
 RESET idla.on_bad_input;
+-- what is too large to compare rows by
+CREATE TABLE large AS SELECT i % 2 = 0 AS sick, (SELECT array_agg(line) FROM (SELECT array_agg((sin(i * x) + (i % 2))::real) AS line FROM generate_series(1, 129) y, generate_series(1, 128) x GROUP BY y) q) AS picture FROM generate_series(1, 12) i;
+SELECT architecture FROM idla_train('large_1', 'large', 'sick', architecture => 'conv(64, 1) flatten', options => '{"epochs": 1, "folds": 1, "seed": 1, "columns": {"picture": "image"}}');
+SELECT card ? 'embedding' AS said, count(idla_predict('large_1', l)) FROM large_1, large l WHERE chunk = 0 GROUP BY 1;
+SELECT idla_embed('large_1', l) FROM large l;
 -- tags are of tokens
 SELECT model FROM idla_train('tagger', 'SELECT ARRAY[''saw'', ''Ann'', ''today'']::text[] AS tokens, ARRAY[''O'', ''B-P'', ''O'']::text[] AS tags FROM generate_series(1, 30)', 'tags', 'tagging', options => '{"epochs": 1, "width": 4}');
 SELECT idla_embed('tagger', x) FROM (SELECT 'Ann' AS tokens) x;
