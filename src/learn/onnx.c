@@ -489,7 +489,8 @@ write_answers(Writer *writer, NnOnnxValue scores)
 			break;
 		case LEARN_MULTICLASS:
 			nn_onnx_set_integer(onnx, "axis", -1);
-			write_output(writer, nn_onnx_apply1(onnx, "Softmax", scores), "probabilities", NN_ONNX_DOUBLE, n, "of the classes, in the order of the metadata");
+			write_output(writer, nn_onnx_apply1(onnx, "Softmax", scores), "probabilities", NN_ONNX_DOUBLE, n,
+						 "of the classes, in the order of the metadata");
 			break;
 		case LEARN_MULTILABEL:
 			write_output(writer, nn_onnx_apply1(onnx, "Sigmoid", scores), "probabilities", NN_ONNX_DOUBLE, n, "of the labels, in the order of the target");
