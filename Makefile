@@ -14,7 +14,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
 .PHONY: all test test-long demo docs bench-quality bench-quality-tables bench-quality-deep bench-robust bench-speed bench-speed-tables bench-speed-deep
-.PHONY: bench-serving bench-distil check-onnx compile-check
+.PHONY: bench-neighbours bench-serving bench-distil check-onnx compile-check
 all:
 
 include engine.mk
@@ -110,6 +110,10 @@ bench-quality-deep:
 
 bench-robust:
 	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/robust_heart.py $(BENCH_ARGS)
+
+# Are rows that embeddings put near each other of one class?
+bench-neighbours:
+	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/neighbours.py $(BENCH_ARGS)
 
 # Exported models beside onnxruntime and PyTorch, to 1e-5
 check-onnx:

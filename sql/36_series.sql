@@ -17,6 +17,13 @@ COMMENT ON FUNCTION idla_series_transition(internal, regclass, record, text) IS
 COMMENT ON FUNCTION idla_series_transition(internal, regclass, record, text, int) IS
 'Part of idla_predict_series and its like: takes a row.';
 
+CREATE FUNCTION idla_series_transition(internal, regclass, record, int)
+RETURNS internal LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'idla_series_transition_version';
+
+COMMENT ON FUNCTION idla_series_transition(internal, regclass, record, int) IS
+'Part of idla_embed_series: takes a row.';
+
 CREATE FUNCTION idla_series_combine(internal, internal)
 RETURNS internal LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'idla_series_combine';
@@ -89,6 +96,25 @@ CREATE AGGREGATE idla_probabilities_series(model regclass, input record)
 
 COMMENT ON AGGREGATE idla_probabilities_series(regclass, record) IS
 'The probability of every class for the entity whose rows are aggregated, {"label": p, ...}.';
+
+CREATE FUNCTION idla_series_embed(internal)
+RETURNS real[] LANGUAGE c STABLE PARALLEL SAFE COST 1000
+AS 'MODULE_PATHNAME', 'idla_series_embed';
+
+COMMENT ON FUNCTION idla_series_embed(internal) IS
+'Part of idla_embed_series: the answer.';
+
+CREATE AGGREGATE idla_embed_series(model regclass, input record)
+(SFUNC = idla_series_transition, STYPE = internal, SSPACE = 8192, FINALFUNC = idla_series_embed, COMBINEFUNC = idla_series_combine,
+	SERIALFUNC = idla_series_serial, DESERIALFUNC = idla_series_deserial, PARALLEL = SAFE);
+CREATE AGGREGATE idla_embed_series(model regclass, input record, version int)
+(SFUNC = idla_series_transition, STYPE = internal, SSPACE = 8192, FINALFUNC = idla_series_embed, COMBINEFUNC = idla_series_combine,
+	SERIALFUNC = idla_series_serial, DESERIALFUNC = idla_series_deserial, PARALLEL = SAFE);
+
+COMMENT ON AGGREGATE idla_embed_series(regclass, record) IS
+'What the networks of a model of series know of the entity whose rows are aggregated before their last layers decide, as idla_embed gives it of a row.';
+COMMENT ON AGGREGATE idla_embed_series(regclass, record, int) IS
+'The same of a version that need not be in service.';
 
 CREATE TYPE idla_series_part AS (feature text, starts float8, value float8, contribution float8);
 

@@ -309,7 +309,8 @@ typedef struct LearnGraph
 	NnNode	  (*starts)[LEARN_MAX_PLANES];	/* (n_fields): where explanations start: a plane of floats itself, or what its codes
 								 * are embedded as; NN_NONE where a plane is none or has none */
 	NnNode	   *lengths;		/* (n_fields): codes (1), NN_NONE for images */
-	NnNode		joined;			/* what the heads of a linear model multiply; NN_NONE for all others */
+	NnNode		embedded;		/* what the heads multiply, of LEARN_NAM what they add up: (width), (members, width) or (n_parts, outputs).
+								 * NN_NONE for taggers. With a loss it has no value after a pass but under LEARN_LINEAR and LEARN_ROCKET. */
 	NnNode	   *maps;			/* (n_fields): (positions, channels) that the last convolution gives, or that the mean is of which
 								 * ends the encoder; NN_NONE where there is neither */
 	bool	   *map_has_length; /* (n_fields): what counts are the first positions alone, as many as the length says */

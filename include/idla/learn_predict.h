@@ -22,6 +22,17 @@ extern DevStatus learn_predictor_create(DevSession *session, const LearnModel *m
  */
 extern DevStatus learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields,
 									  double *scores);
+/*
+ * What the networks know of a row before their last layers decide: how many numbers that is, one network after another; those that see the same,
+ * as linear models of several folds do, once. 0: none, of a tagger, whose layers know tokens.
+ */
+extern size_t learn_predictor_embedding(const LearnPredictor *predictor);
+/*
+ * learn_predict_scores, of whose passes embeddings (n, learn_predictor_embedding) come as well: what each network's last layer multiplies, and of
+ * LEARN_NAM what it adds up, the columns' shares of the outputs. A mean over the members of LEARN_TABM, over views and over windows, as the scores are.
+ */
+extern DevStatus learn_predict_embedded(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields,
+										double *scores, float *embeddings);
 /* scores -> what users see, in place: probability (binary: 1; classes: one each), value, hazard ratio. */
 extern void learn_scores_to_answers(const LearnModel *model, size_t n, double *scores);
 /* The same as learn_predict_scores for rows of an encoded data set. */

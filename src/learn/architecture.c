@@ -82,6 +82,8 @@ learn_build_dense(LearnBuilder *builder, NnNode src, const char *name, size_t wi
 
 	if (src == NN_NONE)
 		return NN_NONE;
+	if (role == NN_ROLE_HEAD)
+		builder->embedded = src;
 	shape = nn_graph_shape(builder->graph, src);
 	n_in = shape->dims[shape->rank - 1];
 	range = 1.0f / sqrtf((float) n_in);
@@ -105,6 +107,8 @@ learn_build_grouped(LearnBuilder *builder, NnNode src, const char *name, size_t 
 
 	if (src == NN_NONE)
 		return NN_NONE;
+	if (role == NN_ROLE_HEAD)
+		builder->embedded = src;
 	shape = nn_graph_shape(builder->graph, src);
 	groups = shape->dims[0];
 	n_in = shape->dims[shape->rank - 1];
@@ -429,12 +433,15 @@ build_loss(LearnBuilder *builder, const LearnLoss *loss, LearnGraph *built)
 
 /* What is asked for after a pass, and where explanations start. Inputs are kept anyway. */
 static void
-keep_results(const LearnGraph *built, int n_fields)
+keep_results(const LearnGraph *built, int n_fields, bool solved)
 {
-	const NnNode kept[] = {built->features, built->joined, built->heads, built->output, built->loss, built->parts, built->shares};
+	const NnNode kept[] = {built->features, built->heads, built->output, built->loss, built->parts, built->shares};
 
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		nn_graph_keep(built->graph, kept[i]);
+	/* Training wants it where it solves for the heads alone: elsewhere its memory is somebody else's on the way back. */
+	if (built->loss == NN_NONE || solved)
+		nn_graph_keep(built->graph, built->embedded);
 	/* Slopes by a map are asked for where nothing is learned. */
 	for (int field = 0; field < n_fields && built->loss == NN_NONE; field++)
 		nn_graph_keep_gradient(built->graph, built->maps[field]);
@@ -450,8 +457,8 @@ learn_network_build(DevSession *session, const LearnNetwork *network, const Lear
 	DevStatus	status;
 
 	memset(built, 0, sizeof(*built));
-	builder.joined = NN_NONE;
-	built->numbers = built->codes = built->features = built->heads = built->joined = NN_NONE;
+	builder.embedded = NN_NONE;
+	built->numbers = built->codes = built->features = built->heads = built->embedded = NN_NONE;
 	built->output = built->target = built->loss = built->parts = built->shares = NN_NONE;
 	status = learn_network_check(session, network);
 	if (status == DEV_OK)
@@ -470,12 +477,12 @@ learn_network_build(DevSession *session, const LearnNetwork *network, const Lear
 	dev_release(session, builder.encoded);
 	if (built->heads == NN_NONE && dev_status(session) != DEV_OK)
 		return dev_status(session);
-	built->joined = builder.joined;
+	built->embedded = network->task == LEARN_TAGGING ? NN_NONE : network->architecture == LEARN_NAM ? built->parts : builder.embedded;
 	built->output = build_output(&builder, built->heads);
 	if (network->task == LEARN_TAGGING)
 		learn_build_tags(&builder, built, loss);
 	else if (loss != NULL)
 		build_loss(&builder, loss, built);
-	keep_results(built, network->n_fields);
+	keep_results(built, network->n_fields, network->architecture == LEARN_LINEAR || network->architecture == LEARN_ROCKET);
 	return nn_graph_compile(built->graph);
 }

@@ -18,7 +18,7 @@ typedef struct LearnBuilder
 	NnGraph    *graph;
 	NnNode		features;		/* (n_features), or NN_NONE */
 	size_t		n_features;
-	NnNode		joined;			/* what learn_build_linear multiplies */
+	NnNode		embedded;		/* what the head multiplies; set where that is built */
 	NnNode	   *encoded;		/* (network->n_fields): what an encoder made of each field, (width) */
 	LearnGraph *built;			/* while there are fields: where encoders leave their maps */
 } LearnBuilder;
@@ -103,7 +103,7 @@ extern NnNode learn_build_nam(LearnBuilder *builder, NnNode *parts);
  */
 extern NnNode learn_build_joined(LearnBuilder *builder);
 
-/* src W + b with names "<name>.weights" and "<name>.bias", both U(-1, 1) / sqrt(inputs). */
+/* src W + b with names "<name>.weights" and "<name>.bias", both U(-1, 1) / sqrt(inputs). Of role NN_ROLE_HEAD it ends the network. */
 extern NnNode learn_build_dense(LearnBuilder *builder, NnNode src, const char *name, size_t width, NnRole role);
 /* The same with W and b of its own for each of the groups of src (groups, in). */
 extern NnNode learn_build_grouped(LearnBuilder *builder, NnNode src, const char *name, size_t width, NnRole role);

@@ -15,8 +15,7 @@
 NnNode
 learn_build_linear(LearnBuilder *builder)
 {
-	builder->joined = learn_build_joined(builder);
-	return learn_build_dense(builder, builder->joined, "head", builder->network->n_outputs, NN_ROLE_HEAD);
+	return learn_build_dense(builder, learn_build_joined(builder), "head", builder->network->n_outputs, NN_ROLE_HEAD);
 }
 
 NnNode

@@ -12,6 +12,9 @@
 
 #include "idla/nn_onnx.h"
 
+#include "architecture.h"
+#include "predict.h"
+
 #define FARTHEST 1e9f			/* as in encode.c */
 #define LONGEST_NOTE 1000
 
@@ -25,6 +28,9 @@ typedef struct Writer
 	NnOnnxValue numbers;		/* (rows, n_numbers) */
 	NnOnnxValue codes;			/* (rows, n_codes) */
 	NnOnnxValue *fields;		/* (n_fields): scaled images, (rows, height, width, depth) */
+	NnOnnxValue *embedded;		/* (n_nets): parts of an embedding, */
+	int			n_embedded;
+	size_t		n_embedding;	/* which has so many numbers */
 } Writer;
 
 static NnOnnxValue
@@ -374,12 +380,30 @@ write_codes(Writer *writer)
 
 /* ---- networks and answers ---- */
 
-static NnOnnxValue
-write_net(Writer *writer, const LearnNet *net)
+/* A network's part of an embedding, of what its heads multiply. */
+static void
+write_part(Writer *writer, const LearnNetwork *network, const LearnGraph *built, NnOnnxValue embedded)
 {
+	const int64_t members = 1;
+	int64_t		flat[2] = {-1, (int64_t) (nn_shape_size(nn_graph_shape(built->graph, built->embedded)) / learn_network_members(network))};
+
+	if (network->architecture == LEARN_TABM)
+	{
+		nn_onnx_set_integers(writer->onnx, "axes", 1, &members);
+		nn_onnx_set_integer(writer->onnx, "keepdims", 0);
+		embedded = nn_onnx_apply1(writer->onnx, "ReduceMean", embedded);
+	}
+	writer->embedded[writer->n_embedded++] = nn_onnx_apply2(writer->onnx, "Reshape", embedded, nn_onnx_list(writer->onnx, 2, flat));
+	writer->n_embedding += (size_t) flat[1];
+}
+
+static NnOnnxValue
+write_net(Writer *writer, int number)
+{
+	const LearnNet *net = &writer->model->nets[number];
 	int			n_fields = net->network.n_fields;
-	NnOnnxValue *given = dev_alloc(writer->session, (size_t) n_fields + 2, sizeof(NnOnnxValue));
-	NnNode	   *nodes = dev_alloc(writer->session, (size_t) n_fields + 2, sizeof(NnNode));
+	NnOnnxValue *given = dev_alloc(writer->session, (size_t) n_fields + 3, sizeof(NnOnnxValue));
+	NnNode	   *nodes = dev_alloc(writer->session, (size_t) n_fields + 3, sizeof(NnNode));
 	NnOnnxValue value = NN_NONE;
 	LearnGraph	built;
 
@@ -397,7 +421,11 @@ write_net(Writer *writer, const LearnNet *net)
 		given[i + 2] = writer->fields[i];
 		nodes[i + 2] = built.planes[i][0];
 	}
-	value = nn_graph_onnx(writer->onnx, built.graph, net->weights, built.output, nodes, given, n_fields + 2);
+	nodes[n_fields + 2] = built.embedded;
+	given[n_fields + 2] = nn_graph_onnx(writer->onnx, built.graph, net->weights, built.embedded, nodes, given, n_fields + 2);
+	if (!learn_embedding_repeats(writer->model, number, built.graph))
+		write_part(writer, &net->network, &built, given[n_fields + 2]);
+	value = nn_graph_onnx(writer->onnx, built.graph, net->weights, built.output, nodes, given, n_fields + 3);
 	dev_release(writer->session, given);
 	dev_release(writer->session, nodes);
 	return nn_onnx_cast(writer->onnx, value, NN_ONNX_DOUBLE);
@@ -414,7 +442,7 @@ write_scores(Writer *writer)
 
 	for (int i = 0; i < model->n_nets && nn_onnx_status(onnx) == DEV_OK; i++)
 	{
-		NnOnnxValue one = write_net(writer, &model->nets[i]);
+		NnOnnxValue one = write_net(writer, i);
 
 		sum = i == 0 ? one : nn_onnx_apply2(onnx, "Add", sum, one);
 	}
@@ -428,7 +456,7 @@ write_scores(Writer *writer)
 
 /* A column's name is what the user knows it by; an output of the same name gives way. */
 static void
-write_output(Writer *writer, NnOnnxValue value, const char *name, size_t width, const char *note)
+write_output(Writer *writer, NnOnnxValue value, const char *name, NnOnnxType type, size_t width, const char *note)
 {
 	char		free[64];
 
@@ -439,7 +467,7 @@ write_output(Writer *writer, NnOnnxValue value, const char *name, size_t width, 
 			strcat(free, "_");
 			i = -1;
 		}
-	nn_onnx_output(writer->onnx, value, free, NN_ONNX_DOUBLE, width, note);
+	nn_onnx_output(writer->onnx, value, free, type, width, note);
 }
 
 static void
@@ -454,23 +482,24 @@ write_answers(Writer *writer, NnOnnxValue scores)
 	{
 		case LEARN_BINARY:
 			scores = nn_onnx_apply1(onnx, "Sigmoid", scores);
-			write_output(writer, scores, "prediction", 1, "probability of the positive class");
+			write_output(writer, scores, "prediction", NN_ONNX_DOUBLE, 1, "probability of the positive class");
 			both[model->positive] = scores;
 			both[1 - model->positive] = nn_onnx_apply2(onnx, "Sub", nn_onnx_double(onnx, 1), scores);
-			write_output(writer, beside(writer, both, 2), "probabilities", 2, "of the classes, in the order of the metadata");
+			write_output(writer, beside(writer, both, 2), "probabilities", NN_ONNX_DOUBLE, 2, "of the classes, in the order of the metadata");
 			break;
 		case LEARN_MULTICLASS:
 			nn_onnx_set_integer(onnx, "axis", -1);
-			write_output(writer, nn_onnx_apply1(onnx, "Softmax", scores), "probabilities", n, "of the classes, in the order of the metadata");
+			write_output(writer, nn_onnx_apply1(onnx, "Softmax", scores), "probabilities", NN_ONNX_DOUBLE, n,
+						 "of the classes, in the order of the metadata");
 			break;
 		case LEARN_MULTILABEL:
-			write_output(writer, nn_onnx_apply1(onnx, "Sigmoid", scores), "probabilities", n, "of the labels, in the order of the target");
+			write_output(writer, nn_onnx_apply1(onnx, "Sigmoid", scores), "probabilities", NN_ONNX_DOUBLE, n, "of the labels, in the order of the target");
 			break;
 		case LEARN_SURVIVAL:
-			write_output(writer, nn_onnx_apply1(onnx, "Exp", scores), "prediction", 1, "hazard ratio");
+			write_output(writer, nn_onnx_apply1(onnx, "Exp", scores), "prediction", NN_ONNX_DOUBLE, 1, "hazard ratio");
 			break;
 		case LEARN_REGRESSION:
-			write_output(writer, scores, "prediction", n, "value in the target's unit");
+			write_output(writer, scores, "prediction", NN_ONNX_DOUBLE, n, "value in the target's unit");
 			break;
 		case LEARN_TAGGING:
 			break;
@@ -531,7 +560,8 @@ learn_onnx_write(DevSession *session, const LearnModel *model, const char *name,
 	writer.channels = dev_alloc(session, (size_t) model->n_channels + 1, sizeof(NnOnnxValue));
 	writer.parts = dev_alloc(session, (size_t) model->n_channels + 2, sizeof(NnOnnxValue));
 	writer.fields = dev_alloc(session, (size_t) model->n_fields + 1, sizeof(NnOnnxValue));
-	if (writer.channels == NULL || writer.parts == NULL || writer.fields == NULL)
+	writer.embedded = dev_alloc(session, (size_t) model->n_nets, sizeof(NnOnnxValue));
+	if (writer.channels == NULL || writer.parts == NULL || writer.fields == NULL || writer.embedded == NULL)
 		return DEV_NO_MEMORY;
 	write_inputs(&writer);
 	for (int i = 0; i < model->n_fields; i++)
@@ -541,7 +571,10 @@ learn_onnx_write(DevSession *session, const LearnModel *model, const char *name,
 	if (model->n_codes > 0)
 		write_codes(&writer);
 	write_answers(&writer, write_scores(&writer));
+	write_output(&writer, beside(&writer, writer.embedded, writer.n_embedded), "embedding", NN_ONNX_FLOAT, writer.n_embedding,
+				 "what the networks know before their last layers decide");
 	write_notes(&writer, target);
+	dev_release(session, writer.embedded);
 	dev_release(session, writer.fields);
 	dev_release(session, writer.channels);
 	dev_release(session, writer.parts);

@@ -108,12 +108,8 @@ same_text(const char *a, const char *b)
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-/*
- * Whether both describe one graph: every member of LearnNetwork that a graph is built by is compared. Bin edges may differ, for they lie
- * among the weights; fields are the model's.
- */
-static bool
-same_network(const LearnNetwork *a, const LearnNetwork *b)
+bool
+learn_same_network(const LearnNetwork *a, const LearnNetwork *b)
 {
 	return a->architecture == b->architecture && same_text(a->layers, b->layers) && a->depth == b->depth &&
 		a->width == b->width && a->members == b->members && a->activation == b->activation &&
@@ -187,7 +183,7 @@ find_engine(LearnPredictor *predictor, const LearnNetwork *network, int number, 
 	for (int i = 0; i < predictor->n_engines; i++)
 	{
 		*engine = &predictor->engines[i];
-		if (same_network((*engine)->network, network))
+		if (learn_same_network((*engine)->network, network))
 			return DEV_OK;
 	}
 	*engine = &predictor->engines[predictor->n_engines];
@@ -230,9 +226,11 @@ build_voice(LearnPredictor *predictor, int number)
 		status = check_weights(predictor->session, voice->engine, net, number);
 	if (status == DEV_OK)
 		status = upload_weights(predictor, net, voice);
-	if (status == DEV_OK)
-		predictor->n_voices++;
-	return status;
+	if (status != DEV_OK)
+		return status;
+	predictor->n_voices++;
+	learn_embeddings_place(predictor, voice);
+	return DEV_OK;
 }
 
 /* Whether the networks tell of every token by itself how probable its tags are. */
@@ -399,10 +397,11 @@ add_outputs(LearnPredictor *predictor, const LearnVoice *voice, size_t n, double
 
 /*
  * Mean outputs of the networks, over all views, for the n <= max_batch rows that lie encoded in the predictor, and came from `rows`,
- * beginning with `first`; NULL: they are seen as they lie there, in one way.
+ * beginning with `first`; NULL: they are seen as they lie there, in one way. Unless NULL, embeddings (n, n_embedding) are
+ * zeros and get theirs.
  */
 static DevStatus
-answer_encoded(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *outputs)
+answer_encoded(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *outputs, float *embeddings)
 {
 	const size_t n_values = n * predictor->n_outputs;
 	int			n_views = rows == NULL ? 1 : learn_views_count(predictor);
@@ -416,7 +415,11 @@ answer_encoded(LearnPredictor *predictor, const LearnRows *rows, size_t first, s
 		if (n_views > 1 && status == DEV_OK)
 			status = learn_views_take(predictor, rows, first, n, view);
 		for (int i = 0; i < predictor->n_voices && status == DEV_OK; i++)
+		{
 			status = add_outputs(predictor, &predictor->voices[i], n, outputs);
+			if (status == DEV_OK && embeddings != NULL)
+				learn_embeddings_add(predictor, &predictor->voices[i], run_of(predictor, &predictor->voices[i]), n, n_views, embeddings);
+		}
 		if (status != DEV_OK)
 			return status;
 	}
@@ -439,7 +442,7 @@ finish(const LearnPredictor *predictor, size_t n, double *outputs)
 DevStatus
 learn_predict_encoded(LearnPredictor *predictor, size_t n, double *scores)
 {
-	DevStatus	status = answer_encoded(predictor, NULL, 0, n, scores);
+	DevStatus	status = answer_encoded(predictor, NULL, 0, n, scores, NULL);
 
 	return status == DEV_OK ? finish(predictor, n, scores) : status;
 }
@@ -637,7 +640,7 @@ load_pass(LearnPredictor *predictor, const LearnRows *rows, LearnSlot *next, siz
 
 /* Outputs of rows [first, first + n): passes are filled with windows, whosever they are. */
 static DevStatus
-answer_windows(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *outputs)
+answer_windows(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *outputs, float *embeddings)
 {
 	const LearnModel *model = predictor->model;
 	LearnWindowing windowing = learn_windowing(model->task, model->fields, model->n_fields, predictor->n_outputs, model->offset);
@@ -648,9 +651,14 @@ answer_windows(LearnPredictor *predictor, const LearnRows *rows, size_t first, s
 	while (next.row < first + n && status == DEV_OK)
 	{
 		size_t		loaded = load_pass(predictor, rows, &next, first + n, capacity, &status);
+		float	   *embedded = embeddings == NULL || status != DEV_OK ? NULL : learn_embeddings_of_windows(predictor, loaded);
 
+		if (status == DEV_OK && embeddings != NULL && embedded == NULL)
+			status = DEV_NO_MEMORY;
 		if (status == DEV_OK)
-			status = answer_encoded(predictor, rows, first, loaded, predictor->window_outputs);
+			status = answer_encoded(predictor, rows, first, loaded, predictor->window_outputs, embedded);
+		if (status == DEV_OK && embedded != NULL)
+			learn_embeddings_join(predictor, first, loaded, embeddings);
 		for (size_t i = 0; i < loaded && status == DEV_OK; i++)
 			learn_windows_add(&windowing, predictor->slots[i].window, predictor->window_outputs + i * predictor->n_outputs,
 							  outputs + (predictor->slots[i].row - first) * predictor->n_outputs);
@@ -663,20 +671,20 @@ answer_windows(LearnPredictor *predictor, const LearnRows *rows, size_t first, s
 /* ---- Rows ---- */
 
 static DevStatus
-answer_rows(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *outputs)
+answer_rows(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t n, double *outputs, float *embeddings)
 {
 	DevStatus	status;
 
 	if (predictor->slots != NULL)
-		return answer_windows(predictor, rows, first, n, outputs);
+		return answer_windows(predictor, rows, first, n, outputs, embeddings);
 	status = load_columns(predictor, rows, first, n, 0);
 	if (status == DEV_OK)
 		status = load_fields(predictor, rows, first, n);
-	return status == DEV_OK ? answer_encoded(predictor, rows, first, n, outputs) : status;
+	return status == DEV_OK ? answer_encoded(predictor, rows, first, n, outputs, embeddings) : status;
 }
 
 static DevStatus
-score_rows(LearnPredictor *predictor, const LearnRows *rows, size_t n, double *scores)
+score_rows(LearnPredictor *predictor, const LearnRows *rows, size_t n, double *scores, float *embeddings)
 {
 	DevStatus	status = DEV_OK;
 	size_t		count;
@@ -684,10 +692,13 @@ score_rows(LearnPredictor *predictor, const LearnRows *rows, size_t n, double *s
 	for (size_t first = 0; first < n && status == DEV_OK; first += count)
 	{
 		double	   *pass = scores + first * predictor->n_outputs;
+		float	   *embedded = embeddings == NULL ? NULL : embeddings + first * predictor->n_embedding;
 
 		status = next_pass(predictor, rows, first, n, &count);
+		if (status == DEV_OK && embedded != NULL)
+			memset(embedded, 0, count * predictor->n_embedding * sizeof(float));
 		if (status == DEV_OK)
-			status = answer_rows(predictor, rows, first, count, pass);
+			status = answer_rows(predictor, rows, first, count, pass, embedded);
 		if (status != DEV_OK)
 			break;
 		status = finish(predictor, count, pass);
@@ -702,7 +713,15 @@ learn_predict_scores(LearnPredictor *predictor, size_t n, const float *raw, cons
 {
 	LearnRows	rows = {.raw = raw, .fields = fields};
 
-	return score_rows(predictor, &rows, n, scores);
+	return score_rows(predictor, &rows, n, scores, NULL);
+}
+
+DevStatus
+learn_predict_embedded(LearnPredictor *predictor, size_t n, const float *raw, const LearnBytes *fields, double *scores, float *embeddings)
+{
+	LearnRows	rows = {.raw = raw, .fields = fields};
+
+	return score_rows(predictor, &rows, n, scores, embeddings);
 }
 
 DevStatus
@@ -711,7 +730,7 @@ learn_predict_dataset(LearnPredictor *predictor, LearnDataset *dataset, const ui
 {
 	LearnRows	from = {.dataset = dataset, .numbers = rows};
 
-	return score_rows(predictor, &from, n, scores);
+	return score_rows(predictor, &from, n, scores, NULL);
 }
 
 /* ---- Tags ---- */

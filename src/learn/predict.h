@@ -32,6 +32,8 @@ typedef struct LearnVoice
 	LearnEngine *engine;
 	const LearnNet *net;
 	const float *weights;		/* device */
+	size_t		first;			/* number of its part of an embedding, */
+	size_t		width;			/* which has so many */
 } LearnVoice;
 
 /* What averaging over changed rows needs, see predict_views.c. */
@@ -44,6 +46,7 @@ struct LearnPredictor
 	DevDevice  *device;
 	size_t		max_batch;
 	size_t		n_outputs;
+	size_t		n_embedding;	/* numbers of a row's embedding */
 	int			n_voices;
 	LearnVoice *voices;			/* (n_voices) */
 	int			n_engines;
@@ -61,11 +64,17 @@ struct LearnPredictor
 	LearnViews *views;			/* NULL where rows are answered as they are */
 	LearnSlot  *slots;			/* (max_batch) the windows that are loaded, NULL unless signals are seen in windows */
 	double	   *window_outputs; /* (max_batch, n_outputs) */
+	float	   *window_embeddings;	/* (max_batch, n_embedding), NULL until somebody wants embeddings */
 	void	   *explainer;		/* buffers of explain.c, NULL until something is explained */
 };
 
 #define LEARN_EXPLAIN_BATCH 32
 
+/*
+ * Whether both describe one graph: every member of LearnNetwork that a graph is built by is compared. Bin edges may differ, for they lie
+ * among the weights; fields are the model's.
+ */
+extern bool learn_same_network(const LearnNetwork *a, const LearnNetwork *b);
 /* Rows at once in the runs with gradients, LEARN_EXPLAIN_BATCH or fewer. */
 extern size_t learn_predictor_explain_batch(const LearnPredictor *predictor);
 /* The runs with gradients, for explanations and attacks alike, of a stretch or of the last one; those that exist already stay. */
@@ -121,6 +130,19 @@ typedef struct LearnRows
  */
 extern DevStatus learn_rows_shown(const LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t row, int field,
 								  LearnBytes *value);
+
+/* ---- predict_embed.c ---- */
+
+/* Does an embedding have what the heads of network `number`, with this graph, multiply already, because nothing is learned below them? */
+extern bool learn_embedding_repeats(const LearnModel *model, int number, const NnGraph *graph);
+/* A voice that has just been made gets its place in embeddings. */
+extern void learn_embeddings_place(LearnPredictor *predictor, LearnVoice *voice);
+/* After a pass of a voice over the n rows that are loaded, one of n_views: its share of their embeddings, which are zero before the first. */
+extern void learn_embeddings_add(const LearnPredictor *predictor, const LearnVoice *voice, NnRun *run, size_t n, int n_views, float *embeddings);
+/* Room for those of n windows, zeros; NULL without memory. */
+extern float *learn_embeddings_of_windows(LearnPredictor *predictor, size_t n);
+/* Theirs, which lie there, become part of the embeddings of their rows, beginning with row `first`. */
+extern void learn_embeddings_join(const LearnPredictor *predictor, size_t first, size_t n, float *embeddings);
 
 /* ---- predict_views.c ---- */
 

@@ -53,14 +53,14 @@ gather(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows, si
 	{
 		learn_sampler_copy(machine->sampler, first, rows, worker->numbers, worker->codes, worker->targets);
 		learn_machine_count(machine, worker, rows);
-		learn_machine_visit(machine, worker, first, rows, machine->built.joined, add_share, &gathering);
+		learn_machine_visit(machine, worker, first, rows, machine->built.embedded, add_share, &gathering);
 		return;
 	}
 	learn_machine_load(machine, worker, first, rows);
 	learn_machine_set(machine, worker, rows);
 	learn_machine_count(machine, worker, rows);
-	nn_run_forward(worker->run, machine->built.joined, NN_INFER, 0, 0, 0);
-	memcpy(features, nn_run_value(worker->run, machine->built.joined), rows * width * sizeof(float));
+	nn_run_forward(worker->run, machine->built.embedded, NN_INFER, 0, 0, 0);
+	memcpy(features, nn_run_value(worker->run, machine->built.embedded), rows * width * sizeof(float));
 }
 
 static void
@@ -250,7 +250,7 @@ learn_net_solve(LearnMachine *machine, LearnSampler *sampler, size_t n_train, ui
 	if (status != DEV_OK)
 		return status;
 	learn_machine_bind(machine, machine->weights);
-	problem.width = nn_shape_size(nn_graph_shape(machine->built.graph, machine->built.joined));
+	problem.width = nn_shape_size(nn_graph_shape(machine->built.graph, machine->built.embedded));
 	problem.features = dev_alloc(session, n_train, problem.width * sizeof(float));
 	problem.targets = dev_alloc(session, n_train, machine->n_targets * sizeof(float));
 	problem.wanted = dev_alloc(session, n_train, machine->n_outputs * sizeof(float));

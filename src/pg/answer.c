@@ -23,6 +23,7 @@ struct IdlaAnswering
 	char	   *output_name;	/* as the user named it, or NULL */
 	Datum	   *labels;			/* idla_classify: (classes) text */
 	IdlaConformal *conformal;	/* idla_interval, idla_label_set */
+	Size		n_embedding;	/* idla_embed */
 };
 
 const IdlaAnswerShape idla_answer_shapes[IDLA_ANSWER_KINDS] = {
@@ -30,7 +31,8 @@ const IdlaAnswerShape idla_answer_shapes[IDLA_ANSWER_KINDS] = {
 	[IDLA_CLASSIFY] = {"idla_classify_columns", 2, 1, {3}, {FLOAT8OID}},
 	[IDLA_PROBABILITIES] = {"idla_probabilities_columns", 2, 0, {0}, {InvalidOid}},
 	[IDLA_PREDICT_INTERVAL] = {"idla_interval_columns", 3, 2, {2, 4}, {FLOAT8OID, TEXTOID}},
-	[IDLA_PREDICT_SET] = {"idla_label_set_columns", 3, 1, {2}, {FLOAT8OID}}
+	[IDLA_PREDICT_SET] = {"idla_label_set_columns", 3, 1, {2}, {FLOAT8OID}},
+	[IDLA_EMBED] = {"idla_embed_columns", 2, 0, {0}, {InvalidOid}}
 };
 
 static bool
@@ -169,6 +171,8 @@ idla_answering_create(const IdlaLoaded *loaded, IdlaAnswerKind kind, MemoryConte
 		require_classifier(loaded, "idla_probabilities");
 	else if (kind == IDLA_PREDICT_INTERVAL || kind == IDLA_PREDICT_SET)
 		answering->conformal = idla_conformal_create(loaded, kind == IDLA_PREDICT_INTERVAL, context);
+	else if (kind == IDLA_EMBED)
+		answering->n_embedding = idla_embedding_size(loaded);
 	return answering;
 }
 
@@ -290,7 +294,7 @@ all_answers(const IdlaAnswering *answering, const double *answers)
 }
 
 Datum
-idla_answering_datum(const IdlaAnswering *answering, const double *answers, int place, bool *isnull)
+idla_answering_datum(const IdlaAnswering *answering, const double *answers, const float *embedding, int place, bool *isnull)
 {
 	const LearnModel *learn = &answering->loaded->model->learn;
 
@@ -307,6 +311,8 @@ idla_answering_datum(const IdlaAnswering *answering, const double *answers, int 
 		case IDLA_PREDICT_INTERVAL:
 		case IDLA_PREDICT_SET:
 			return idla_conformal_datum(answering->conformal, answers, place, isnull);
+		case IDLA_EMBED:
+			return idla_embedding_datum(embedding, answering->n_embedding);
 	}
 	return (Datum) 0;
 }

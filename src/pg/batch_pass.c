@@ -13,6 +13,8 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#define EMBEDDED_NUMBERS ((Size) 1 << 20)	/* of a batch's embeddings, or those of one row */
+
 IdlaPass *
 idla_pass_find(IdlaBatchState *state, const IdlaCall *parts)
 {
@@ -90,6 +92,15 @@ idla_pass_create(IdlaBatchState *state, const IdlaCall *parts)
 	return pass;
 }
 
+/* For embeddings: long ones come in batches of fewer rows. */
+static void
+make_room(const IdlaBatchState *state, IdlaPass *pass)
+{
+	pass->n_embedding = idla_embedding_size(pass->served.loaded);
+	pass->most_embedded = (int) Min((Size) state->most, EMBEDDED_NUMBERS / pass->n_embedding + 1);
+	pass->embeddings = MemoryContextAllocHuge(pass->served.context, sizeof(float) * (Size) pass->most_embedded * pass->n_embedding);
+}
+
 /* The decoder and the buffers for a model that was just loaded. */
 static void
 renew(IdlaBatchState *state, IdlaPass *pass)
@@ -111,6 +122,7 @@ renew(IdlaBatchState *state, IdlaPass *pass)
 	pass->fields = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(LearnBytes) * most * (Size) Max(model->learn.n_fields, 1));
 	pass->scores = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * most * learn_model_outputs(&model->learn));
 	pass->missing = palloc(sizeof(bool) * most);
+	pass->embeddings = NULL;
 	foreach(cell, pass->calls)
 	{
 		IdlaBatchCall *call = lfirst(cell);
@@ -118,6 +130,8 @@ renew(IdlaBatchState *state, IdlaPass *pass)
 		call->answering = idla_answering_create(pass->served.loaded, call->kind, pass->served.context);
 		call->trial = idla_trial_answering(pass->served.trial, call->kind, pass->served.context);
 		pass->width = Max(pass->width, idla_answering_width(call->answering, pass->desc));
+		if (call->kind == IDLA_EMBED && pass->embeddings == NULL)
+			make_room(state, pass);
 	}
 	MemoryContextSwitchTo(caller);
 }
@@ -230,6 +244,12 @@ idla_pass_decode(IdlaBatchState *state, IdlaPass *pass, TupleTableSlot *slot, bo
 	return good;
 }
 
+static float *
+embedding_of(const IdlaPass *pass, int row)
+{
+	return pass->embeddings == NULL ? NULL : pass->embeddings + (Size) row * pass->n_embedding;
+}
+
 /* Scores of the rows of a pass that have none are found one by one. */
 static void
 score_singly(IdlaBatchState *state, IdlaPass *pass)
@@ -239,8 +259,9 @@ score_singly(IdlaBatchState *state, IdlaPass *pass)
 
 	for (int row = 0; row < state->bad; row++)
 	{
-		DevStatus	status = learn_predict_scores(pass->served.loaded->predictor, 1, pass->raw + row * learn->n_channels,
-												  pass->fields + row * learn->n_fields, pass->scores + (size_t) row * n_outputs);
+		DevStatus	status = learn_predict_embedded(pass->served.loaded->predictor, 1, pass->raw + row * learn->n_channels,
+													pass->fields + row * learn->n_fields, pass->scores + (size_t) row * n_outputs,
+													embedding_of(pass, row));
 
 		if (status == DEV_BAD_DATA && idla_on_bad_input == IDLA_BAD_INPUT_NULL)
 			pass->missing[row] = true;
@@ -257,9 +278,9 @@ answer_for(const IdlaPass *pass, const IdlaBatchCall *call, int row)
 	const double *trial = call->trial != NULL ? idla_trial_row(pass->served.trial, (size_t) row) : NULL;
 
 	if (unlikely(trial != NULL))
-		return idla_answering_datum(call->trial, trial, 0, &call->nulls[row]);
+		return idla_answering_datum(call->trial, trial, NULL, 0, &call->nulls[row]);
 	return idla_answering_datum(call->answering, pass->scores + (size_t) row * learn_model_outputs(&pass->served.loaded->model->learn),
-								call->places[row], &call->nulls[row]);
+								embedding_of(pass, row), call->places[row], &call->nulls[row]);
 }
 
 void
@@ -272,7 +293,7 @@ idla_pass_answer(IdlaBatchState *state, IdlaPass *pass)
 	ListCell   *cell;
 
 	idla_use_enter(&pass->use, &start);
-	status = learn_predict_scores(predictor, (size_t) state->n, pass->raw, pass->fields, pass->scores);
+	status = learn_predict_embedded(predictor, (size_t) state->n, pass->raw, pass->fields, pass->scores, pass->embeddings);
 	if (status == DEV_BAD_DATA)
 		score_singly(state, pass);
 	else

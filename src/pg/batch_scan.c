@@ -120,7 +120,7 @@ seconds_since(instr_time start)
 	return INSTR_TIME_GET_DOUBLE(now);
 }
 
-/* Fields are large: fewer of their rows are kept. */
+/* Fields are large, and so may embeddings be: fewer of their rows are kept. */
 static int
 most_rows(const IdlaBatchState *state)
 {
@@ -129,10 +129,13 @@ most_rows(const IdlaBatchState *state)
 
 	foreach(cell, state->passes)
 	{
-		const IdlaLoaded *loaded = ((const IdlaPass *) lfirst(cell))->served.loaded;
+		const IdlaPass *pass = lfirst(cell);
+		const IdlaLoaded *loaded = pass->served.loaded;
 
 		if (loaded != NULL && loaded->model->learn.n_fields > 0)
 			most = Min(most, FIELD_ROWS);
+		if (loaded != NULL && pass->embeddings != NULL)
+			most = Min(most, pass->most_embedded);
 	}
 	return most;
 }

@@ -48,6 +48,9 @@ typedef struct IdlaPass
 	float	   *raw;			/* (most, channels) */
 	LearnBytes *fields;			/* (most, fields) */
 	double	   *scores;			/* (most, outputs) */
+	float	   *embeddings;		/* (most_embedded, n_embedding); NULL: no call wants them */
+	Size		n_embedding;
+	int			most_embedded;	/* rows whose embeddings have room */
 	bool	   *missing;		/* (most): no answer */
 } IdlaPass;
 

@@ -376,8 +376,8 @@ read_mapped(IdlaModel *model, Jsonb *mapping, const LearnSafetensors *image, Imp
 	imported->weights = idla_weights_write(mapped, "", &imported->size);
 	idla_sha256(imported->weights, imported->size, mapped->digest);
 	imported->manifest = idla_manifest_build(mapped, idla_mapping_record(mapping));
-	imported->card = idla_mapping_card(mapped, idla_card_text(imported->manifest, "sha256"));
 	idla_manifest_read(model, imported->manifest, imported->weights, imported->size);
+	imported->card = idla_mapping_card(mapped, idla_card_text(imported->manifest, "sha256"), idla_embedding_count(model));
 	idla_work_close(work);
 }
 

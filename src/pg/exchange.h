@@ -18,6 +18,6 @@ extern void idla_mapping_read(IdlaModel *model, Jsonb *mapping, const LearnSafet
 /* The mapping for the manifest: it has values that stem from the rows. */
 extern Jsonb *idla_mapping_record(Jsonb *mapping);
 /* What may be known of such a model: task, target, architecture, classes, inputs. */
-extern Jsonb *idla_mapping_card(const IdlaModel *model, const char *digest);
+extern Jsonb *idla_mapping_card(const IdlaModel *model, const char *digest, int64 n_embedding);
 
 #endif							/* IDLA_EXCHANGE_H */

@@ -606,7 +606,7 @@ idla_mapping_record(Jsonb *mapping)
 }
 
 Jsonb *
-idla_mapping_card(const IdlaModel *model, const char *digest)
+idla_mapping_card(const IdlaModel *model, const char *digest, int64 n_embedding)
 {
 	const LearnModel *learn = &model->learn;
 	char	   *words = learn_network_words(model->work->session, &learn->nets[0].network);
@@ -619,6 +619,7 @@ idla_mapping_card(const IdlaModel *model, const char *digest)
 	idla_json_put_string(&out, "task", learn_task_names[learn->task]);
 	idla_json_put_string(&out, "target", model->target);
 	idla_json_put_string(&out, "architecture", words);
+	idla_json_put_integer(&out, "embedding", n_embedding);
 	if (learn->n_classes > 0)
 		idla_json_put_strings(&out, "classes", learn->classes, learn->n_classes);
 	if (learn->task == LEARN_BINARY)

@@ -306,6 +306,7 @@ typedef struct IdlaSite
 	float	   *raw;			/* (n_channels) of the row just decoded */
 	LearnBytes *fields;			/* (n_fields) */
 	double	   *scores;			/* (outputs), to work with */
+	float	   *embedding;		/* the caller's, in context: gets the row's embedding with its scores; NULL: not wanted */
 	Datum	   *values;			/* of the row just decoded, by attribute of desc; they point into the row */
 	bool	   *isnull;
 	TupleDesc	desc;			/* the site's copy */
@@ -338,6 +339,8 @@ extern double *idla_site_answers(IdlaSite *site, bool soft);
 extern int	idla_output_find(const IdlaModel *model, const char *name);
 /* Names of a model's outputs: classes, or targets; NULL-terminated, palloc'd. One output: the target's. */
 extern const char **idla_output_names(const IdlaModel *model);
+/* How many numbers idla_embed gives for a row; 0 for a model that has none, or too many. A card says it. (embed.c) */
+extern int64 idla_embedding_count(const IdlaModel *model);
 /* Shares of a card; NULL or false when the card has no such scalar. */
 extern char *idla_card_text(Jsonb *card, const char *key);
 extern bool idla_card_number(Jsonb *card, const char *key, double *value);

@@ -21,6 +21,17 @@ PG_FUNCTION_INFO_V1(idla_probabilities);
 PG_FUNCTION_INFO_V1(idla_probabilities_columns);
 PG_FUNCTION_INFO_V1(idla_survival);
 
+/* What the rows to come are told of the site's model. */
+static void
+create_answering(IdlaSite *site, IdlaAnswerKind kind)
+{
+	IdlaAnswering *answering = idla_answering_create(site->loaded, kind, site->context);
+
+	if (kind == IDLA_EMBED)
+		site->embedding = MemoryContextAllocHuge(site->context, sizeof(float) * idla_embedding_size(site->loaded));
+	site->derived = answering;
+}
+
 /* The answer for the row that the site has decoded; own_first: the number of the first of the kind's own arguments, or -1: as the shape says. */
 static Datum
 answer(FunctionCallInfo fcinfo, IdlaSite *site, IdlaAnswerKind kind, int own_first)
@@ -34,7 +45,7 @@ answer(FunctionCallInfo fcinfo, IdlaSite *site, IdlaAnswerKind kind, int own_fir
 	if (site == NULL)
 		PG_RETURN_NULL();
 	if (unlikely(site->derived == NULL))
-		site->derived = idla_answering_create(site->loaded, kind, site->context);
+		create_answering(site, kind);
 	answering = site->derived;
 	for (int i = 0; i < shape->n_own; i++)
 		own[i] = fcinfo->args[own_first < 0 ? shape->own[i] : own_first + i];
@@ -48,9 +59,9 @@ answer(FunctionCallInfo fcinfo, IdlaSite *site, IdlaAnswerKind kind, int own_fir
 	if (unlikely(site->trial_answers != NULL && site->derived_trial != NULL))
 	{
 		idla_answering_choose(site->derived_trial, own);
-		return idla_answering_datum(site->derived_trial, site->trial_answers, 0, &fcinfo->isnull);
+		return idla_answering_datum(site->derived_trial, site->trial_answers, NULL, 0, &fcinfo->isnull);
 	}
-	return idla_answering_datum(answering, answers, place, &fcinfo->isnull);
+	return idla_answering_datum(answering, answers, site->embedding, place, &fcinfo->isnull);
 }
 
 Datum

@@ -1,6 +1,6 @@
 /*
  * series_predict.c: the aggregates that answer for an entity: idla_predict_series, idla_classify_series,
- * idla_probabilities_series and idla_explain_series.
+ * idla_probabilities_series, idla_embed_series and idla_explain_series.
  *
  * A group's rows are one entity's, in any order. The state holds its events; the final function gathers them into a row
  * and asks the model as for any other row. A model is loaded once for each call of an aggregate in a query, which has one
@@ -23,12 +23,14 @@
 #include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(idla_series_transition);
+PG_FUNCTION_INFO_V1(idla_series_transition_version);
 PG_FUNCTION_INFO_V1(idla_series_combine);
 PG_FUNCTION_INFO_V1(idla_series_serial);
 PG_FUNCTION_INFO_V1(idla_series_deserial);
 PG_FUNCTION_INFO_V1(idla_series_predict);
 PG_FUNCTION_INFO_V1(idla_series_classify);
 PG_FUNCTION_INFO_V1(idla_series_probabilities);
+PG_FUNCTION_INFO_V1(idla_series_embed);
 PG_FUNCTION_INFO_V1(idla_series_explain);
 
 #define TOLERANCE 5e-4
@@ -51,6 +53,7 @@ typedef struct Reader
 	float	   *raw;			/* of the gathered one */
 	LearnBytes *fields;
 	double	   *scores;
+	float	   *embedding;		/* NULL: nobody asked for it */
 	MemoryContext context;		/* in which this lies */
 	IdlaUse		use;
 } Reader;
@@ -154,9 +157,9 @@ require_same(const Reader *one, const Reader *other)
 				 errmsg("the rows of one group are of several types, or for several models")));
 }
 
-/* state, model, row [, output [, version]]: what is not declared is not given. */
-Datum
-idla_series_transition(PG_FUNCTION_ARGS)
+/* Arguments state, model, row, and others. */
+static Datum
+take(FunctionCallInfo fcinfo, text *output, int version)
 {
 	State	   *state = PG_ARGISNULL(0) ? NULL : (State *) PG_GETARG_POINTER(0);
 	MemoryContext group;
@@ -165,7 +168,7 @@ idla_series_transition(PG_FUNCTION_ARGS)
 	Reader	   *reader;
 
 	if (!AggCheckCallContext(fcinfo, &group))
-		elog(ERROR, "idla_series_transition is called outside an aggregate");
+		elog(ERROR, "a transition function of series is called outside an aggregate");
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 	{
 		if (state == NULL)
@@ -173,18 +176,32 @@ idla_series_transition(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(state);
 	}
 	row = PG_GETARG_HEAPTUPLEHEADER(2);
-	reader = find_reader(fcinfo, PG_GETARG_OID(1), PG_NARGS() > 4 ? idla_version_argument(fcinfo, 4) : -1,
-						 HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row));
+	reader = find_reader(fcinfo, PG_GETARG_OID(1), version, HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row));
 	if (state == NULL)
 	{
 		caller = MemoryContextSwitchTo(group);
-		state = create_state(reader, PG_NARGS() > 3 && !PG_ARGISNULL(3) ? text_to_cstring(PG_GETARG_TEXT_PP(3)) : NULL);
+		state = create_state(reader, output == NULL ? NULL : text_to_cstring(output));
 		MemoryContextSwitchTo(caller);
 	}
 	require_same(state->reader, reader);
 	deform(reader, row);
 	idla_events_add(reader->gather, state->events, reader->values, reader->isnull);
 	PG_RETURN_POINTER(state);
+}
+
+/* state, model, row [, output [, version]]: what is not declared is not given. */
+Datum
+idla_series_transition(PG_FUNCTION_ARGS)
+{
+	return take(fcinfo, PG_NARGS() > 3 && !PG_ARGISNULL(3) ? PG_GETARG_TEXT_PP(3) : NULL,
+				PG_NARGS() > 4 ? idla_version_argument(fcinfo, 4) : -1);
+}
+
+/* state, model, row, version */
+Datum
+idla_series_transition_version(PG_FUNCTION_ARGS)
+{
+	return take(fcinfo, NULL, idla_version_argument(fcinfo, 3));
 }
 
 /* ---- parts of a group, in parallel ---- */
@@ -268,9 +285,9 @@ idla_series_deserial(PG_FUNCTION_ARGS)
 
 /* ---- answers ---- */
 
-/* Scores of the group; NULL when it has no rows or no prediction time. */
+/* Scores of the group, and its embedding if wanted; NULL when it has no rows or no prediction time. */
 static Reader *
-answer(FunctionCallInfo fcinfo, State **state)
+answer(FunctionCallInfo fcinfo, State **state, bool embed)
 {
 	Reader	   *reader;
 	TupleDesc	desc;
@@ -291,9 +308,12 @@ answer(FunctionCallInfo fcinfo, State **state)
 		idla_use_start(&reader->use, reader->context, reader->loaded->relid, reader->loaded->version);
 	reader->use.inside = true;
 	idla_decode(reader->decoder, values, isnull, reader->raw, reader->fields, false);
+	if (embed && reader->embedding == NULL)
+		reader->embedding = MemoryContextAlloc(reader->context, sizeof(float) * idla_embedding_size(reader->loaded));
 	idla_use_enter(&reader->use, &start);
 	idla_check(reader->loaded->model->work,
-			   learn_predict_scores(reader->loaded->predictor, 1, reader->raw, reader->fields, reader->scores));
+			   learn_predict_embedded(reader->loaded->predictor, 1, reader->raw, reader->fields, reader->scores,
+									  embed ? reader->embedding : NULL));
 	idla_use_leave(&reader->use, &start, 1);
 	return reader;
 }
@@ -335,7 +355,7 @@ Datum
 idla_series_predict(PG_FUNCTION_ARGS)
 {
 	State	   *state;
-	Reader	   *reader = answer(fcinfo, &state);
+	Reader	   *reader = answer(fcinfo, &state, false);
 	const LearnModel *learn;
 
 	if (reader == NULL)
@@ -360,7 +380,7 @@ Datum
 idla_series_classify(PG_FUNCTION_ARGS)
 {
 	State	   *state;
-	Reader	   *reader = answer(fcinfo, &state);
+	Reader	   *reader = answer(fcinfo, &state, false);
 	const LearnModel *learn;
 
 	if (reader == NULL)
@@ -377,7 +397,7 @@ Datum
 idla_series_probabilities(PG_FUNCTION_ARGS)
 {
 	State	   *state;
-	Reader	   *reader = answer(fcinfo, &state);
+	Reader	   *reader = answer(fcinfo, &state, false);
 	const LearnModel *learn;
 	JsonbParseState *parse = NULL;
 
@@ -390,6 +410,17 @@ idla_series_probabilities(PG_FUNCTION_ARGS)
 	for (int i = 0; i < learn->n_classes; i++)
 		idla_json_push_number(&parse, learn->classes[i], answer_of(learn, reader->scores, i));
 	PG_RETURN_JSONB_P(JsonbValueToJsonb(pushJsonbValue(&parse, WJB_END_OBJECT, NULL)));
+}
+
+Datum
+idla_series_embed(PG_FUNCTION_ARGS)
+{
+	State	   *state;
+	Reader	   *reader = answer(fcinfo, &state, true);
+
+	if (reader == NULL)
+		PG_RETURN_NULL();
+	return idla_embedding_datum(reader->embedding, idla_embedding_size(reader->loaded));
 }
 
 /* ---- explanation ---- */
@@ -465,7 +496,7 @@ Datum
 idla_series_explain(PG_FUNCTION_ARGS)
 {
 	State	   *state;
-	Reader	   *reader = answer(fcinfo, &state);
+	Reader	   *reader = answer(fcinfo, &state, false);
 	LearnExplain how = {.method = LEARN_INTEGRATED_GRADIENTS,.tolerance = TOLERANCE,.seed = EXPLAIN_SEED};
 	const LearnModel *learn;
 	Oid			array_type;

@@ -51,10 +51,11 @@ typedef enum IdlaAnswerKind
 	IDLA_CLASSIFY,				/* idla_classify: text */
 	IDLA_PROBABILITIES,			/* idla_probabilities: jsonb */
 	IDLA_PREDICT_INTERVAL,				/* idla_interval: numrange */
-	IDLA_PREDICT_SET				/* idla_label_set: text[] */
+	IDLA_PREDICT_SET,				/* idla_label_set: text[] */
+	IDLA_EMBED					/* idla_embed: real[] */
 } IdlaAnswerKind;
 
-#define IDLA_ANSWER_KINDS 5
+#define IDLA_ANSWER_KINDS 6
 #define IDLA_MOST_OWN 2
 
 /* The arguments of a kind's function of a row, beside model and input, which come first. */
@@ -86,8 +87,11 @@ extern void idla_answering_choose(IdlaAnswering *answering, const NullableDatum 
 extern int	idla_answering_width(IdlaAnswering *answering, TupleDesc desc);
 /* The subgroup of a row, for idla_answering_datum. */
 extern int	idla_answering_place(IdlaAnswering *answering, TupleDesc desc, const Datum *values, const bool *isnull);
-/* The answer for one row's learn_scores_to_answers. A class lives as long as the answering, and is NULL where the model abstains; jsonb is palloc'd. */
-extern Datum idla_answering_datum(const IdlaAnswering *answering, const double *answers, int place, bool *isnull);
+/*
+ * The answer for one row's learn_scores_to_answers; embedding: the row's, for IDLA_EMBED. A class lives as long as the answering, and is NULL where
+ * the model abstains; jsonb and arrays are palloc'd.
+ */
+extern Datum idla_answering_datum(const IdlaAnswering *answering, const double *answers, const float *embedding, int place, bool *isnull);
 
 /* ---- conformal.c: the same for IDLA_PREDICT_INTERVAL and IDLA_PREDICT_SET ---- */
 
@@ -98,6 +102,12 @@ extern void idla_conformal_choose(IdlaConformal *conformal, const NullableDatum 
 extern int	idla_conformal_width(const IdlaConformal *conformal, TupleDesc desc);
 extern int	idla_conformal_place(IdlaConformal *conformal, TupleDesc desc, const Datum *values, const bool *isnull);
 extern Datum idla_conformal_datum(const IdlaConformal *conformal, const double *answers, int place, bool *isnull);
+
+/* ---- embed.c: the same for IDLA_EMBED ---- */
+
+/* Numbers of an embedding; ERROR for a model that has none, or more than a row may bring. */
+extern Size idla_embedding_size(const IdlaLoaded *loaded);
+extern Datum idla_embedding_datum(const float *embedding, Size n);
 
 /* ---- predict.c ---- */
 

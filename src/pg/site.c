@@ -58,6 +58,7 @@ renew(SiteState *state)
 	site->loaded = state->served.loaded;
 	site->model = site->loaded->model;
 	site->derived = site->derived_trial = NULL;
+	site->embedding = NULL;
 	site->trial = state->served.trial;
 	site->raw = MemoryContextAllocZero(site->context, Max(learn->n_channels, 1) * sizeof(float));
 	site->fields = MemoryContextAllocZero(site->context, Max(learn->n_fields, 1) * sizeof(LearnBytes));
@@ -236,7 +237,7 @@ predict(IdlaSite *site)
 	instr_time	start;
 
 	idla_use_enter(use, &start);
-	status = learn_predict_scores(site->loaded->predictor, 1, site->raw, site->fields, site->scores);
+	status = learn_predict_embedded(site->loaded->predictor, 1, site->raw, site->fields, site->scores, site->embedding);
 	idla_use_leave(use, &start, status == DEV_OK);
 	/* What is raised for it is an error of the model. */
 	use->inside = status != DEV_OK;

@@ -423,6 +423,15 @@ put_gathered(StringInfo out, const IdlaTraining *run)
 	appendStringInfoChar(out, '}');
 }
 
+static void
+put_embedding(StringInfo out, const IdlaModel *model)
+{
+	int64		n = idla_embedding_count(model);
+
+	if (n > 0)
+		idla_json_put_integer(out, "embedding", n);
+}
+
 Jsonb *
 idla_training_card(const IdlaTraining *run, const char *digest)
 {
@@ -435,6 +444,7 @@ idla_training_card(const IdlaTraining *run, const char *digest)
 	idla_json_put_string(&out, "task", learn_task_names[model->learn.task]);
 	idla_json_put_string(&out, "target", model->target);
 	idla_json_put_string(&out, "architecture", run->architecture);
+	put_embedding(&out, model);
 	put_quality(&out, run);
 	put_classes(&out, run);
 	put_naming(&out, run);

@@ -3,7 +3,7 @@
     make check-onnx
 
 Trains every kind of model that can be exported on rows with every kind of column, missing values and unknown categories among them,
-exports each and compares all answers: probabilities and hazard ratios to 1e-5, regression values to 1e-5 of their spread. Weights of an
+exports each and compares all answers and embeddings: probabilities and hazard ratios to 1e-5, regression values to 1e-5 of their spread. Weights of an
 mlp are read with the safetensors library and pushed through PyTorch, from the preprocessing that the manifest tells. An mlp made in
 PyTorch is saved, imported with a mapping, and compared likewise. Needs onnxruntime, onnx, safetensors, torch and psycopg.
 """
@@ -95,6 +95,13 @@ def check(name, mine, theirs, failures):
     print(f"{'ok    ' if good else 'not ok'} {name:24} {mine.shape[0]} rows x {mine.shape[1]}, largest difference {worst:.1e}", flush=True)
 
 
+def check_embedding(connection, model, table, theirs, failures):
+    """In the unit of the largest number of a row, which may be of infinite ones."""
+    mine = np.array([row[0] for row in connection.execute(f"SELECT idla_embed('{model}', t) FROM {table} t ORDER BY id").fetchall()])
+    check(f"{model} embedding {table}", mine / np.maximum(1, np.abs(mine).max(axis=1, keepdims=True)),
+          theirs / np.maximum(1, np.abs(mine).max(axis=1, keepdims=True)), failures)
+
+
 def onnx_answers(file, columns):
     onnx.checker.check_model(onnx.load_from_string(file), full_check=True)
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
@@ -112,6 +119,7 @@ def check_models(connection, failures):
         for table in ("patients", "odd"):
             found, notes = onnx_answers(file, features(connection, table))
             mine = answers(connection, name, target, task, table)
+            check_embedding(connection, name, table, found["embedding"], failures)
             if target in ("grade", "sick,smoked"):
                 check(f"{name} {table}", mine, found["probabilities"], failures)
             elif target == "cost,stay":
@@ -138,6 +146,7 @@ def check_images(connection, failures):
                                                       {"epochs": 3, "seed": 1, "threads": 1, "columns": {"scan": "image"}})))
         found, _ = onnx_answers(connection.execute("SELECT idla_export(%s, 'onnx')", (name,)).fetchone()[0], columns)
         check(f"images {name}", answers(connection, name, "sick", None, "scans"), found["prediction"], failures)
+        check_embedding(connection, name, "scans", found["embedding"], failures)
 
 
 def check_weights(connection, failures):

@@ -51,7 +51,8 @@ sub call
 	return one_of("idla_predict('m', r)", "idla_predict('m', r, output => 'false')", "idla_predict('n', r, output => 'mid')",
 		"idla_predict('m', r, version => 1)", "length(idla_classify('n', r))::float8", "(idla_probabilities('n', r) ->> 'low')::float8",
 		"(idla_classify('m', r))::boolean::int::float8", "coalesce(array_length(idla_label_set('n', r, 0.8), 1), 0)::float8",
-		"length(coalesce(idla_classify('n', r, abstain => 0.7), ''))::float8");
+		"length(coalesce(idla_classify('n', r, abstain => 0.7), ''))::float8", "(idla_embed('m', r))[2]::float8",
+		"cardinality(idla_embed('n', r))::float8");
 }
 
 sub number

@@ -27,7 +27,8 @@ make_patients($node, 'postgres', 700);
 $node->safe_psql('postgres', <<'END');
 SET idla.progress = off;
 SELECT idla_train('m', 'source', 'sick', architecture => 'mlp', options => '{"epochs": 2, "seed": 1, "width": 16}');
-CREATE VIEW scores AS SELECT id, idla_predict('m', p) AS risk, idla_classify('m', p) AS class, idla_label_set('m', p) AS classes FROM patients p;
+CREATE VIEW scores AS SELECT id, idla_predict('m', p) AS risk, idla_classify('m', p) AS class, idla_label_set('m', p) AS classes, idla_embed('m', p) AS embedding
+	FROM patients p;
 CREATE TABLE files AS SELECT idla_export('m') AS image;
 -- An error or a cancel at one row: functions of the row that the planner takes for well-behaved ones.
 CREATE FUNCTION breaks(id int, at int) RETURNS int LANGUAGE plpgsql STABLE AS $$ BEGIN IF id = at THEN RAISE 'row %', at USING ERRCODE = 'division_by_zero'; END IF; RETURN 0; END $$;
@@ -63,7 +64,7 @@ sub run_out
 }
 
 my $cold = "SET client_min_messages = error; DO \$\$ BEGIN PERFORM idla_evict(); END \$\$;\n";
-my $hash = "SELECT sum(hashtextextended(encode(float8send(risk), 'hex') || class || classes::text, id)) FROM scores";
+my $hash = "SELECT sum(hashtextextended(encode(float8send(risk), 'hex') || class || classes::text || embedding::text, id)) FROM scores";
 my $anew = 'SET idla.progress = off; SET client_min_messages = error; DROP TABLE IF EXISTS n; ';
 run_out('batches of a model that is loaded for them', $hash, 1, $cold);
 run_out('batches of a model in memory', $hash, 1, '');

@@ -137,6 +137,30 @@ difference(const LearnModel *model, Onnx *onnx, const double *answers)
 	return worst;
 }
 
+/* Of embeddings, in the unit of the largest number of a row, which may be of infinite ones. */
+static double
+embedding_difference(Onnx *onnx, const float *embeddings, size_t n)
+{
+	const Tensor *found = find_value(onnx, "embedding");
+	double		worst = 0;
+
+	MUST(found->size == N_ROWS * n && n > 0);
+	for (size_t row = 0; row < N_ROWS; row++)
+	{
+		double		size = 1;
+
+		for (size_t i = row * n; i < (row + 1) * n; i++)
+			size = fmax(size, fabs(embeddings[i]));
+		for (size_t i = row * n; i < (row + 1) * n; i++)
+		{
+			double		off = fabs(found->values[i] - embeddings[i]) / size;
+
+			worst = isfinite(off) ? fmax(worst, off) : INFINITY;
+		}
+	}
+	return worst;
+}
+
 static void
 test_model(const ModelSpec *spec, bool quantiles, const char *what)
 {
@@ -148,6 +172,8 @@ test_model(const ModelSpec *spec, bool quantiles, const char *what)
 	LearnPredictor *predictor;
 	LearnOnnx	file;
 	double		answers[N_ROWS * 8];
+	float	   *embeddings;
+	size_t		n;
 
 	MUST(dev_session_open(&host, 3, &session) == DEV_OK);
 	MUST(make_model(session, spec, &model) == DEV_OK);
@@ -159,9 +185,13 @@ test_model(const ModelSpec *spec, bool quantiles, const char *what)
 		give_images(&onnx, model, &rows);
 	run_onnx(&onnx, file.bytes, file.size);
 	MUST(learn_predictor_create(session, model, 16, &predictor) == DEV_OK);
-	CHECK_STATUS(session, learn_predict_scores(predictor, N_ROWS, rows.raw, rows.images, answers), DEV_OK, "and answers");
+	n = learn_predictor_embedding(predictor);
+	embeddings = dev_alloc(session, N_ROWS * n + 1, sizeof(float));
+	MUST(embeddings != NULL);
+	CHECK_STATUS(session, learn_predict_embedded(predictor, N_ROWS, rows.raw, rows.images, answers, embeddings), DEV_OK, "and answers");
 	learn_scores_to_answers(model, N_ROWS, answers);
 	CHECK_NEAR(difference(model, &onnx, answers), 0, 1e-5, "%s answers the same in %d operators", what, onnx.n_nodes);
+	CHECK_NEAR(embedding_difference(&onnx, embeddings, n), 0, 1e-5, "%s knows the same of a row, in %zu numbers", what, n);
 	forget_onnx(&onnx);
 	dev_session_close(session);
 }
