@@ -14,6 +14,7 @@
 #include <math.h>
 
 #include "json.h"
+#include "rounding.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -255,6 +256,23 @@ read_share(FunctionCallInfo fcinfo)
 
 /* ---- idla_deploy ---- */
 
+/* The version to deploy: a new one, where other weights are asked for than it has. */
+static int
+round_version(FunctionCallInfo fcinfo, Oid relid, int wanted)
+{
+	char	   *source = PG_ARGISNULL(5) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(5));
+
+	if (PG_ARGISNULL(4) && source == NULL)
+		return wanted;
+	if (wanted < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the version to deploy is NULL"),
+				 errhint("Without a version there are no weights to round and no rows to ask.")));
+	return idla_version_round(relid, wanted, PG_ARGISNULL(4) ? LEARN_FLOAT32 : idla_precision_find(text_to_cstring(PG_GETARG_TEXT_PP(4))),
+							  source);
+}
+
 /* All rows: one version, or none. */
 static void
 deploy_whole(Oid relid, int current, int wanted, Snapshot snapshot)
@@ -292,9 +310,10 @@ idla_deploy(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("idla_deploy()");
 	PreventCommandIfParallelMode("idla_deploy()");
 
-	/* Who may not deploy may not make others wait either; after the lock the answer is final. */
+	/* Who may not deploy may not make others wait either; after the lock the answer is final. Rows are judged before it. */
 	idla_require_model(relid);
 	idla_model_require(relid, IDLA_RIGHT_DEPLOY);
+	wanted = round_version(fcinfo, relid, wanted);
 	LockRelationOid(relid, ShareRowExclusiveLock);
 	idla_require_model(relid);
 	idla_model_require(relid, IDLA_RIGHT_DEPLOY);

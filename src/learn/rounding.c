@@ -1,0 +1,341 @@
+/*
+ * rounding.c: weights in fewer bits.
+ *
+ * A scale of eight-bit numbers keeps 17 bits of its mantissa, and 127 takes seven: every multiple is a float32, exactly, and dividing the channel's
+ * largest value by 127 gives the scale back to the last bit. That some value of each channel is 127 times the scale is no restriction: a smaller
+ * scale clips it there, and a larger one has no smaller error worth the name.
+ */
+#include "idla/learn_rounding.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MOST 127				/* -128 has no counterpart */
+#define LEAST_VALUE 1e-30f		/* of a channel that is not nothing: far from where multiples would be subnormal */
+#define SCALES_TRIED 32
+#define SCALE_STEP (1.0f / 64)
+#define SHORTEST_ROW 8			/* of a table, for its rows to have scales of their own */
+#define FEWEST_ROWS 16			/* of one of several matrices, for it to have its own */
+#define FEWEST_SHARING 4		/* values for one scale, which takes as much room as four of them */
+#define LARGEST_BFLOAT16 0x7f7f
+#define WHOLE_FROM 12582912.0f	/* 1.5 * 2^23: floats of this size are whole numbers, also with 127 more or less */
+#define POLLED ((size_t) 1 << 16)
+
+const char *const learn_precision_names[] = {
+	[LEARN_FLOAT32] = "float32",
+	[LEARN_BFLOAT16] = "bfloat16",
+	[LEARN_INT8] = "int8",
+	NULL
+};
+
+size_t
+learn_precision_bytes(LearnPrecision precision)
+{
+	return precision == LEARN_INT8 ? 1 : precision == LEARN_BFLOAT16 ? 2 : sizeof(float);
+}
+
+/* ---- which values share a scale ---- */
+
+static void
+share_scales(LearnRounding *rounding, const NnParameterInfo *parameter)
+{
+	const NnShape *shape = &parameter->shape;
+	int			last = shape->rank - 1;
+	bool		by_row = parameter->role == NN_ROLE_TABLE && parameter->size / shape->dims[0] >= SHORTEST_ROW;
+	bool		by_matrix = !by_row && shape->rank == 3 && shape->dims[1] >= FEWEST_ROWS;
+
+	rounding->n_groups = by_row || by_matrix ? shape->dims[0] : 1;
+	rounding->n_channels = by_row ? 1 : shape->dims[last];
+	rounding->n_rows = parameter->size / rounding->n_groups / rounding->n_channels;
+	rounding->n_scales = rounding->n_groups * rounding->n_channels;
+	rounding->scales = *shape;
+	for (int i = 0; i < shape->rank; i++)
+		if (!((i == 0 && rounding->n_groups > 1) || (i == last && !by_row)))
+			rounding->scales.dims[i] = 1;
+}
+
+LearnRounding
+learn_rounding_of(LearnPrecision precision, const NnParameterInfo *parameter)
+{
+	LearnRounding rounding = {.precision = LEARN_FLOAT32, .size = parameter->size};
+	LearnRounding whole = rounding;
+	NnRole		role = parameter->role;
+
+	if (parameter->size == 0 || parameter->shape.rank < 2 ||
+		(role != NN_ROLE_MATRIX && role != NN_ROLE_HEAD && role != NN_ROLE_TABLE))
+		return whole;
+	rounding.precision = precision;
+	if (precision != LEARN_INT8)
+		return rounding;
+	share_scales(&rounding, parameter);
+	return rounding.n_rows < FEWEST_SHARING ? whole : rounding;
+}
+
+/* ---- bfloat16 ---- */
+
+static uint32_t
+bits_of(float value)
+{
+	uint32_t	bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	return bits;
+}
+
+static float
+float_of(uint32_t bits)
+{
+	float		value;
+
+	memcpy(&value, &bits, sizeof(value));
+	return value;
+}
+
+uint16_t
+learn_to_bfloat16(float value)
+{
+	uint32_t	bits = bits_of(value);
+
+	/* A NaN whose upper half says infinity must not become one. */
+	if (isnan(value))
+		return (uint16_t) (bits >> 16 | 0x40);
+	return (uint16_t) ((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+float
+learn_from_bfloat16(uint16_t bits)
+{
+	return float_of((uint32_t) bits << 16);
+}
+
+static float
+nearest_bfloat16(float value)
+{
+	float		rounded = learn_from_bfloat16(learn_to_bfloat16(value));
+
+	return isfinite(rounded) ? rounded : copysignf(learn_from_bfloat16(LARGEST_BFLOAT16), value);
+}
+
+/* ---- int8 ---- */
+
+/* The scale of which 127 is at most `largest`, in 17 bits of mantissa. */
+static float
+short_scale(float largest)
+{
+	return float_of(bits_of(largest / MOST) & ~(uint32_t) 0x7f);
+}
+
+/* rintf of small numbers, in a form that is computed several at a time on every processor: adding this leaves no room for a fraction. */
+static float
+whole_number(float value, float inverse)
+{
+	float		multiple = value * inverse;
+
+	multiple = multiple > MOST ? MOST : multiple < -MOST ? -MOST : multiple;
+	return (multiple + WHOLE_FROM) - WHOLE_FROM;
+}
+
+static double
+squared_error(const float *values, size_t n, float scale)
+{
+	float		inverse = 1 / scale;
+	double		sum = 0;
+
+	/* In units of the scale, so that nothing overflows or vanishes; small sums first. */
+	for (size_t first = 0; first < n; first += 256)
+	{
+		size_t		end = first + 256 < n ? first + 256 : n;
+		float		part = 0;
+
+		for (size_t i = first; i < end; i++)
+		{
+			float		error = values[i] * inverse - whole_number(values[i], inverse);
+
+			part += error * error;
+		}
+		sum += part;
+	}
+	return sum * (double) scale * (double) scale;
+}
+
+static float
+largest_of(const float *values, size_t n, size_t stride)
+{
+	float		largest = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		float		size = fabsf(values[i * stride]);
+
+		largest = size > largest ? size : largest;
+	}
+	return largest;
+}
+
+/* Rounds n values; `kept` has room for them. */
+static void
+round_channel(float *values, size_t n, size_t stride, float *kept)
+{
+	float		largest = largest_of(values, n, stride);
+	float		best = 0;
+	double		least = INFINITY;
+
+	for (size_t i = 0; i < n; i++)
+		kept[i] = values[i * stride];
+	for (int i = 0; i < SCALES_TRIED && largest >= LEAST_VALUE; i++)
+	{
+		float		scale = short_scale(largest * (1 - SCALE_STEP * (float) i));
+		double		error = squared_error(kept, n, scale);
+
+		if (error < least)
+		{
+			least = error;
+			best = scale;
+		}
+	}
+	for (size_t i = 0; i < n; i++)
+		values[i * stride] = best == 0 ? 0 : best * whole_number(kept[i], 1 / best);
+}
+
+static DevStatus
+round_channels(DevSession *session, const LearnRounding *rounding, float *values)
+{
+	float	   *kept = dev_alloc(session, rounding->n_rows, sizeof(float));
+	DevStatus	status = DEV_OK;
+	size_t		unpolled = 0;
+
+	if (kept == NULL)
+		return DEV_NO_MEMORY;
+	for (size_t i = 0; i < rounding->n_scales && status == DEV_OK; i++)
+	{
+		size_t		group = i / rounding->n_channels;
+		size_t		channel = i % rounding->n_channels;
+
+		round_channel(values + group * rounding->n_rows * rounding->n_channels + channel, rounding->n_rows, rounding->n_channels, kept);
+		unpolled += rounding->n_rows;
+		if (unpolled >= POLLED)
+		{
+			status = dev_poll(session);
+			unpolled = 0;
+		}
+	}
+	dev_release(session, kept);
+	return status;
+}
+
+DevStatus
+learn_round(DevSession *session, const LearnRounding *rounding, float *values)
+{
+	if (rounding->precision == LEARN_INT8)
+		return round_channels(session, rounding, values);
+	for (size_t i = 0; i < rounding->size && rounding->precision == LEARN_BFLOAT16; i++)
+		values[i] = nearest_bfloat16(values[i]);
+	return dev_poll(session);
+}
+
+/* ---- bytes ---- */
+
+/* The scale of a rounded channel: 1 of one that is all zeros. */
+static float
+scale_of(const float *values, size_t n, size_t stride)
+{
+	float		largest = largest_of(values, n, stride);
+
+	return largest == 0 ? 1 : largest / MOST;
+}
+
+static bool
+is_scale(float scale)
+{
+	return scale >= LEAST_VALUE / (2 * MOST) && isfinite(scale * MOST) && (bits_of(scale) & 0x7f) == 0;
+}
+
+static bool
+store_channel(const float *values, size_t n, size_t stride, signed char *bytes, float *scale)
+{
+	bool		rounded = true;
+
+	*scale = scale_of(values, n, stride);
+	rounded = is_scale(*scale);
+	for (size_t i = 0; i < n && rounded; i++)
+	{
+		float		whole = values[i * stride] / *scale;
+
+		rounded = whole == rintf(whole) && fabsf(whole) <= MOST && whole * *scale == values[i * stride];
+		if (rounded)
+			bytes[i * stride] = (signed char) whole;
+	}
+	return rounded;
+}
+
+bool
+learn_rounded_store(const LearnRounding *rounding, const float *values, void *bytes, float *scales)
+{
+	unsigned char *to = bytes;
+	bool		rounded = true;
+
+	for (size_t i = 0; i < rounding->n_scales && rounded; i++)
+	{
+		size_t		first = i / rounding->n_channels * rounding->n_rows * rounding->n_channels + i % rounding->n_channels;
+
+		rounded = store_channel(values + first, rounding->n_rows, rounding->n_channels, (signed char *) bytes + first, &scales[i]);
+	}
+	for (size_t i = 0; i < rounding->size && rounding->precision == LEARN_BFLOAT16 && rounded; i++)
+	{
+		uint16_t	bits = learn_to_bfloat16(values[i]);
+
+		rounded = learn_from_bfloat16(bits) == values[i] && isfinite(values[i]);
+		to[2 * i] = (unsigned char) bits;
+		to[2 * i + 1] = (unsigned char) (bits >> 8);
+	}
+	for (size_t i = 0; i < rounding->size && rounding->precision == LEARN_FLOAT32; i++)
+		for (int b = 0; b < 4; b++)
+			to[4 * i + (size_t) b] = (unsigned char) (bits_of(values[i]) >> (8 * b));
+	return rounded;
+}
+
+static DevStatus
+load_channel(DevSession *session, size_t number, const signed char *bytes, size_t n, size_t stride, float scale, float *values)
+{
+	int			largest = 0;
+
+	if (!is_scale(scale))
+		return dev_fail(session, DEV_CORRUPT, "channel %zu has a scale of %g, which is none", number, (double) scale);
+	for (size_t i = 0; i < n; i++)
+	{
+		int			whole = bytes[i * stride];
+		int			size = whole < 0 ? -whole : whole;
+
+		largest = size > largest ? size : largest;
+		values[i * stride] = (float) whole * scale;
+	}
+	if (largest != MOST && !(largest == 0 && scale == 1))
+		return dev_fail(session, DEV_CORRUPT, "channel %zu has %d as its largest number, and its scale of %g is for %d", number, largest,
+						(double) scale, MOST);
+	return DEV_OK;
+}
+
+DevStatus
+learn_rounded_load(DevSession *session, const LearnRounding *rounding, const void *bytes, const float *scales, float *values)
+{
+	const unsigned char *from = bytes;
+	size_t		width = learn_precision_bytes(rounding->precision);
+	DevStatus	status = DEV_OK;
+
+	for (size_t i = 0; i < rounding->n_scales && status == DEV_OK; i++)
+	{
+		size_t		first = i / rounding->n_channels * rounding->n_rows * rounding->n_channels + i % rounding->n_channels;
+
+		status = load_channel(session, i, (const signed char *) bytes + first, rounding->n_rows, rounding->n_channels, scales[i], values + first);
+	}
+	for (size_t i = 0; i < rounding->size && rounding->precision != LEARN_INT8 && status == DEV_OK; i++)
+	{
+		const unsigned char *at = from + i * width;
+
+		values[i] = width == 2 ? learn_from_bfloat16((uint16_t) (at[0] | at[1] << 8)) :
+			float_of((uint32_t) at[0] | (uint32_t) at[1] << 8 | (uint32_t) at[2] << 16 | (uint32_t) at[3] << 24);
+		if (!isfinite(values[i]))
+			status = dev_fail(session, DEV_CORRUPT, "value %zu is not finite", i);
+	}
+	return status == DEV_OK ? dev_poll(session) : status;
+}
