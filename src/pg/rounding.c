@@ -9,6 +9,7 @@
 
 #include <math.h>
 
+#include "conformal.h"
 #include "exchange.h"
 #include "judging.h"
 #include "serve.h"
@@ -24,6 +25,7 @@
 
 #define BATCH 256				/* rows that the rounded model answers at once; fewer of images and their like */
 #define FIELD_BATCH 16
+#define COVERAGE 0.9			/* that intervals and sets of classes are measured at */
 
 /* The rounded model while it is compared. */
 typedef struct Rounded
@@ -38,6 +40,13 @@ typedef struct Rounded
 
 	double	   *scores;			/* (capacity, outputs): of the rows that are judged */
 	size_t		capacity;
+
+	/* Intervals and sets of classes; NULL where the model has none, or the source does not tell subgroups apart that it does */
+	IdlaConformal *conformal;
+	TupleDesc	desc;
+	int		   *places;			/* (n_places): which scores a row is judged by */
+	size_t		n_places;
+	size_t		most_places;
 } Rounded;
 
 /* What came out. */
@@ -205,6 +214,93 @@ look(void *context, const IdlaJudging *judging, size_t n)
 									rounded->scores + judging->n_scored * n_outputs));
 }
 
+static void
+begin_places(void *context, TupleDesc desc)
+{
+	Rounded    *rounded = context;
+	const LearnConformal *learned = rounded->model->learn.conformal;
+
+	if (learned == NULL || (learned->by != NULL && idla_attribute_find(desc, learned->by) < 0))
+		return;
+	rounded->conformal = idla_conformal_create(&rounded->loaded, rounded->model->learn.task == LEARN_REGRESSION, rounded->model->work->context);
+	rounded->desc = desc;
+	rounded->most_places = 1024;
+	rounded->places = MemoryContextAlloc(rounded->model->work->context, rounded->most_places * sizeof(int));
+}
+
+static void
+keep_place(void *context, const Datum *values, const bool *isnull)
+{
+	Rounded    *rounded = context;
+
+	if (rounded->conformal == NULL)
+		return;
+	if (rounded->n_places == rounded->most_places)
+	{
+		rounded->most_places *= 2;
+		rounded->places = repalloc_huge(rounded->places, rounded->most_places * sizeof(int));
+	}
+	rounded->places[rounded->n_places++] = idla_conformal_place(rounded->conformal, rounded->desc, values, isnull);
+}
+
+/* How many of a row's truths are where they should be. */
+static size_t
+count_covered(const IdlaJudging *judging, const Rounded *rounded, size_t row, const double *answers, int *order, bool *in)
+{
+	const LearnModel *learn = judging->learn;
+	const double *truth = judging->target_values + row * (size_t) judging->n_targets;
+	size_t		n = 0;
+
+	for (int target = 0; target < learn->conformal->n_targets; target++)
+	{
+		double		threshold = learn_conformal_threshold(learn_conformal_table(learn->conformal, rounded->places[row], target), COVERAGE);
+		double		low;
+		double		high;
+
+		if (learn->task == LEARN_REGRESSION)
+		{
+			learn_conformal_interval(learn->conformal, target, answers[target], threshold, &low, &high);
+			n += truth[target] >= low && truth[target] <= high;
+			continue;
+		}
+		(void) learn_conformal_set(learn, learn->conformal, answers, threshold, order, in);
+		n += in[idla_class_of_target(learn, truth[0])];
+	}
+	return n;
+}
+
+/* One more metric: whether intervals and sets, which are made of the scores of the weights before, hold for the rounded ones. */
+static void
+compare_coverage(const IdlaJudging *judging, const Rounded *rounded, const double *scores, Comparison *comparison)
+{
+	const LearnModel *learn = judging->learn;
+	size_t		n_outputs = learn_model_outputs(learn);
+	int		   *order = palloc(sizeof(int) * (Size) Max(learn->n_classes, 1));
+	bool	   *in = palloc(sizeof(bool) * (Size) Max(learn->n_classes, 1));
+	IdlaMetric *before;
+	IdlaMetric *after;
+	size_t		n_truths;
+
+	if (rounded->conformal == NULL)
+		return;
+	comparison->before = repalloc(comparison->before, sizeof(IdlaMetric) * ((Size) comparison->n_metrics + 1));
+	comparison->after = repalloc(comparison->after, sizeof(IdlaMetric) * ((Size) comparison->n_metrics + 1));
+	before = &comparison->before[comparison->n_metrics];
+	after = &comparison->after[comparison->n_metrics++];
+	*before = (IdlaMetric) {.name = "coverage_90",.low = NAN,.high = NAN,.n = judging->n};
+	for (size_t row = 0; row < judging->n; row++)
+		before->value += (double) count_covered(judging, rounded, row, judging->scores + row * n_outputs, order, in);
+	*after = *before;
+	after->value = 0;
+	for (size_t row = 0; row < judging->n; row++)
+		after->value += (double) count_covered(judging, rounded, row, scores + row * n_outputs, order, in);
+	n_truths = judging->n * (size_t) learn->conformal->n_targets;
+	before->value /= (double) n_truths;
+	after->value /= (double) n_truths;
+	pfree(in);
+	pfree(order);
+}
+
 /* Both sets of scores become answers. */
 static void
 compare_answers(const IdlaJudging *judging, double *scores, Comparison *comparison)
@@ -233,9 +329,11 @@ static void
 compare_rows(IdlaWork *work, IdlaLoaded *base, Rounded *rounded, const char *source, Comparison *comparison)
 {
 	IdlaBeside	beside = {rounded, look};
+	IdlaKeeper	keeper = {rounded, begin_places, keep_place};
 	IdlaJudging *judging = idla_judging_start(work, base, false);
 
 	judging->beside = &beside;
+	judging->keeper = &keeper;
 	idla_judging_rows(judging, source);
 	comparison->n = judging->n;
 	comparison->before = idla_judge_at(work, judging->learn, judging->n, judging->scores, judging->target_values, judging->threshold,
@@ -243,6 +341,7 @@ compare_rows(IdlaWork *work, IdlaLoaded *base, Rounded *rounded, const char *sou
 	comparison->after = idla_judge_at(work, judging->learn, judging->n, rounded->scores, judging->target_values, judging->threshold,
 									  &comparison->n_metrics);
 	compare_answers(judging, rounded->scores, comparison);
+	compare_coverage(judging, rounded, rounded->scores, comparison);
 }
 
 /* A tagger's sentences are read once for each. */
