@@ -309,9 +309,10 @@ load_channel(DevSession *session, size_t number, const signed char *bytes, size_
 		largest = size > largest ? size : largest;
 		values[i * stride] = (float) whole * scale;
 	}
-	if (largest != MOST && !(largest == 0 && scale == 1))
-		return dev_fail(session, DEV_CORRUPT, "channel %zu has %d as its largest number, and its scale of %g is for %d", number, largest,
-						(double) scale, MOST);
+	if (largest == 0 && scale != 1)
+		return dev_fail(session, DEV_CORRUPT, "channel %zu has only zeros, and its scale is not 1", number);
+	if (largest != 0 && largest != MOST)
+		return dev_fail(session, DEV_CORRUPT, "the largest number of channel %zu is %d, not %d", number, largest, MOST);
 	return DEV_OK;
 }
 
