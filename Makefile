@@ -13,7 +13,7 @@ IDLA_VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" idla.contr
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
-.PHONY: all test test-long demo docs bench-quality bench-quality-tables bench-quality-deep bench-robust bench-speed bench-speed-tables bench-speed-deep
+.PHONY: all test test-long demo docs bench-quality bench-quality-tables bench-quality-deep bench-robust bench-rounding bench-speed bench-speed-tables bench-speed-deep
 .PHONY: bench-serving check-onnx compile-check
 all:
 
@@ -110,6 +110,9 @@ bench-quality-deep:
 
 bench-robust:
 	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/robust_heart.py $(BENCH_ARGS)
+
+bench-rounding:
+	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/rounding.py $(BENCH_ARGS)
 
 # Exported models beside onnxruntime and PyTorch, to 1e-5
 check-onnx:

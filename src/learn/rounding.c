@@ -294,26 +294,53 @@ learn_rounded_store(const LearnRounding *rounding, const float *values, void *by
 	return rounded;
 }
 
-static DevStatus
-load_channel(DevSession *session, size_t number, const signed char *bytes, size_t n, size_t stride, float scale, float *values)
+/* One row of numbers, and what is the largest of each channel so far. */
+static void
+load_row(const signed char *bytes, const float *scales, size_t n, float *values, unsigned char *largest)
 {
-	int			largest = 0;
-
-	if (!is_scale(scale))
-		return dev_fail(session, DEV_CORRUPT, "channel %zu has a scale of %g, which is none", number, (double) scale);
 	for (size_t i = 0; i < n; i++)
 	{
-		int			whole = bytes[i * stride];
-		int			size = whole < 0 ? -whole : whole;
+		unsigned char size = (unsigned char) (bytes[i] < 0 ? -bytes[i] : bytes[i]);
 
-		largest = size > largest ? size : largest;
-		values[i * stride] = (float) whole * scale;
+		largest[i] = size > largest[i] ? size : largest[i];
+		values[i] = (float) bytes[i] * scales[i];
 	}
-	if (largest == 0 && scale != 1)
-		return dev_fail(session, DEV_CORRUPT, "channel %zu has only zeros, and its scale is not 1", number);
-	if (largest != 0 && largest != MOST)
-		return dev_fail(session, DEV_CORRUPT, "the largest number of channel %zu is %d, not %d", number, largest, MOST);
+}
+
+static DevStatus
+check_channels(DevSession *session, const LearnRounding *rounding, const float *scales, const unsigned char *largest)
+{
+	for (size_t i = 0; i < rounding->n_scales; i++)
+	{
+		if (!is_scale(scales[i]))
+			return dev_fail(session, DEV_CORRUPT, "channel %zu has a scale of %g, which is none", i, (double) scales[i]);
+		if (largest[i] == 0 && scales[i] != 1)
+			return dev_fail(session, DEV_CORRUPT, "channel %zu has only zeros, and its scale is not 1", i);
+		if (largest[i] != 0 && largest[i] != MOST)
+			return dev_fail(session, DEV_CORRUPT, "the largest number of channel %zu is %d, not %d", i, largest[i], MOST);
+	}
 	return DEV_OK;
+}
+
+/* Row by row, as they lie. */
+static DevStatus
+load_channels(DevSession *session, const LearnRounding *rounding, const signed char *bytes, const float *scales, float *values)
+{
+	unsigned char *largest = dev_alloc(session, rounding->n_scales, 1);
+	size_t		width = rounding->n_channels;
+	DevStatus	status;
+
+	if (largest == NULL)
+		return DEV_NO_MEMORY;
+	for (size_t row = 0; row < rounding->n_groups * rounding->n_rows; row++)
+	{
+		size_t		first = row / rounding->n_rows * width;
+
+		load_row(bytes + row * width, scales + first, width, values + row * width, largest + first);
+	}
+	status = check_channels(session, rounding, scales, largest);
+	dev_release(session, largest);
+	return status;
 }
 
 DevStatus
@@ -321,14 +348,8 @@ learn_rounded_load(DevSession *session, const LearnRounding *rounding, const voi
 {
 	const unsigned char *from = bytes;
 	size_t		width = learn_precision_bytes(rounding->precision);
-	DevStatus	status = DEV_OK;
+	DevStatus	status = rounding->precision == LEARN_INT8 ? load_channels(session, rounding, bytes, scales, values) : DEV_OK;
 
-	for (size_t i = 0; i < rounding->n_scales && status == DEV_OK; i++)
-	{
-		size_t		first = i / rounding->n_channels * rounding->n_rows * rounding->n_channels + i % rounding->n_channels;
-
-		status = load_channel(session, i, (const signed char *) bytes + first, rounding->n_rows, rounding->n_channels, scales[i], values + first);
-	}
 	for (size_t i = 0; i < rounding->size && rounding->precision != LEARN_INT8 && status == DEV_OK; i++)
 	{
 		const unsigned char *at = from + i * width;
