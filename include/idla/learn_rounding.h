@@ -49,8 +49,7 @@ extern float learn_from_bfloat16(uint16_t bits);
 
 /*
  * Rounds finite values in place; the outcome is finite, and rounded again it is the same. LEARN_BFLOAT16: what is out of range becomes the largest number.
- * LEARN_INT8: of 32 scales of a channel, from that of its largest value down to about half of it, the one of the smallest squared error; channels whose
- * values are all below 1e-30 become zeros. DEV_NO_MEMORY, DEV_CANCELLED.
+ * LEARN_INT8: the scale of a channel is its largest value over 127; channels whose values are all below 1e-30 become zeros. DEV_CANCELLED.
  */
 extern DevStatus learn_round(DevSession *session, const LearnRounding *rounding, float *values);
 

@@ -2,8 +2,8 @@
  * rounding.c: weights in fewer bits.
  *
  * A scale of eight-bit numbers keeps 17 bits of its mantissa, and 127 takes seven: every multiple is a float32, exactly, and dividing the channel's
- * largest value by 127 gives the scale back to the last bit. That some value of each channel is 127 times the scale is no restriction: a smaller
- * scale clips it there, and a larger one has no smaller error worth the name.
+ * largest value by 127 gives the scale back to the last bit. Smaller scales, which clip the largest value for the sake of the others, were tried:
+ * with eight bits they gain next to nothing.
  */
 #include "idla/learn_rounding.h"
 
@@ -12,13 +12,10 @@
 
 #define MOST 127				/* -128 has no counterpart */
 #define LEAST_VALUE 1e-30f		/* of a channel that is not nothing: far from where multiples would be subnormal */
-#define SCALES_TRIED 32
-#define SCALE_STEP (1.0f / 64)
 #define SHORTEST_ROW 8			/* of a table, for its rows to have scales of their own */
 #define FEWEST_ROWS 16			/* of one of several matrices, for it to have its own */
 #define FEWEST_SHARING 4		/* values for one scale, which takes as much room as four of them */
 #define LARGEST_BFLOAT16 0x7f7f
-#define WHOLE_FROM 12582912.0f	/* 1.5 * 2^23: floats of this size are whole numbers, also with 127 more or less */
 #define POLLED ((size_t) 1 << 16)
 
 const char *const learn_precision_names[] = {
@@ -118,6 +115,13 @@ nearest_bfloat16(float value)
 
 /* ---- int8 ---- */
 
+/* The first value of a channel, by the number of its scale; the others follow n_channels apart. */
+static size_t
+first_of(const LearnRounding *rounding, size_t scale)
+{
+	return scale / rounding->n_channels * rounding->n_rows * rounding->n_channels + scale % rounding->n_channels;
+}
+
 /* The scale of which 127 is at most `largest`, in 17 bits of mantissa. */
 static float
 short_scale(float largest)
@@ -125,37 +129,12 @@ short_scale(float largest)
 	return float_of(bits_of(largest / MOST) & ~(uint32_t) 0x7f);
 }
 
-/* rintf of small numbers, in a form that is computed several at a time on every processor: adding this leaves no room for a fraction. */
 static float
 whole_number(float value, float inverse)
 {
-	float		multiple = value * inverse;
+	float		whole = rintf(value * inverse);
 
-	multiple = multiple > MOST ? MOST : multiple < -MOST ? -MOST : multiple;
-	return (multiple + WHOLE_FROM) - WHOLE_FROM;
-}
-
-static double
-squared_error(const float *values, size_t n, float scale)
-{
-	float		inverse = 1 / scale;
-	double		sum = 0;
-
-	/* In units of the scale, so that nothing overflows or vanishes; small sums first. */
-	for (size_t first = 0; first < n; first += 256)
-	{
-		size_t		end = first + 256 < n ? first + 256 : n;
-		float		part = 0;
-
-		for (size_t i = first; i < end; i++)
-		{
-			float		error = values[i] * inverse - whole_number(values[i], inverse);
-
-			part += error * error;
-		}
-		sum += part;
-	}
-	return sum * (double) scale * (double) scale;
+	return whole > MOST ? MOST : whole < -MOST ? -MOST : whole;
 }
 
 static float
@@ -172,46 +151,27 @@ largest_of(const float *values, size_t n, size_t stride)
 	return largest;
 }
 
-/* Rounds n values; `kept` has room for them. */
 static void
-round_channel(float *values, size_t n, size_t stride, float *kept)
+round_channel(float *values, size_t n, size_t stride)
 {
 	float		largest = largest_of(values, n, stride);
-	float		best = 0;
-	double		least = INFINITY;
+	float		scale = largest < LEAST_VALUE ? 0 : short_scale(largest);
+	float		inverse = scale == 0 ? 0 : 1 / scale;
 
+	/* Among whole numbers 0 has no sign. */
 	for (size_t i = 0; i < n; i++)
-		kept[i] = values[i * stride];
-	for (int i = 0; i < SCALES_TRIED && largest >= LEAST_VALUE; i++)
-	{
-		float		scale = short_scale(largest * (1 - SCALE_STEP * (float) i));
-		double		error = squared_error(kept, n, scale);
-
-		if (error < least)
-		{
-			least = error;
-			best = scale;
-		}
-	}
-	for (size_t i = 0; i < n; i++)
-		values[i * stride] = best == 0 ? 0 : best * whole_number(kept[i], 1 / best);
+		values[i * stride] = scale * whole_number(values[i * stride], inverse) + 0.0f;
 }
 
 static DevStatus
 round_channels(DevSession *session, const LearnRounding *rounding, float *values)
 {
-	float	   *kept = dev_alloc(session, rounding->n_rows, sizeof(float));
 	DevStatus	status = DEV_OK;
 	size_t		unpolled = 0;
 
-	if (kept == NULL)
-		return DEV_NO_MEMORY;
 	for (size_t i = 0; i < rounding->n_scales && status == DEV_OK; i++)
 	{
-		size_t		group = i / rounding->n_channels;
-		size_t		channel = i % rounding->n_channels;
-
-		round_channel(values + group * rounding->n_rows * rounding->n_channels + channel, rounding->n_rows, rounding->n_channels, kept);
+		round_channel(values + first_of(rounding, i), rounding->n_rows, rounding->n_channels);
 		unpolled += rounding->n_rows;
 		if (unpolled >= POLLED)
 		{
@@ -219,7 +179,6 @@ round_channels(DevSession *session, const LearnRounding *rounding, float *values
 			unpolled = 0;
 		}
 	}
-	dev_release(session, kept);
 	return status;
 }
 
@@ -276,7 +235,7 @@ learn_rounded_store(const LearnRounding *rounding, const float *values, void *by
 
 	for (size_t i = 0; i < rounding->n_scales && rounded; i++)
 	{
-		size_t		first = i / rounding->n_channels * rounding->n_rows * rounding->n_channels + i % rounding->n_channels;
+		size_t		first = first_of(rounding, i);
 
 		rounded = store_channel(values + first, rounding->n_rows, rounding->n_channels, (signed char *) bytes + first, &scales[i]);
 	}

@@ -1,6 +1,5 @@
 /*
- * test_rounding.c: bfloat16 against all of its numbers, ties, infinities, subnormal ones; int8 channels of zeros, of extremes, with
- * outliers; which values share a scale; rounded twice is rounded once; bytes come back as they were, and others do not come back.
+ * test_rounding.c: bfloat16 against all of its numbers, ties, infinities, subnormal ones; int8 channels of zeros, of extremes; which values share a scale; rounded twice is rounded once; bytes come back as they were, and others do not come back.
  */
 #include "check.h"
 
@@ -162,16 +161,6 @@ test_layouts(void)
 
 /* ---- rounding ---- */
 
-static double
-error_of(size_t n, const float *values, const float *rounded)
-{
-	double		sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-		sum += ((double) values[i] - rounded[i]) * ((double) values[i] - rounded[i]);
-	return sum;
-}
-
 /* Rounded twice is rounded once, and the bytes bring it back. */
 static void
 check_round_trip(DevSession *session, const LearnRounding *rounding, const float *rounded, const char *what)
@@ -238,24 +227,6 @@ one_channel(size_t n)
 	return learn_rounding_of(LEARN_INT8, &info);
 }
 
-/* What 127 steps up to the largest value would do. */
-static double
-plain_error(size_t n, const float *values)
-{
-	double		largest = 0;
-	double		sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-		largest = fmax(largest, fabs(values[i]));
-	for (size_t i = 0; i < n; i++)
-	{
-		double		error = values[i] - rint(values[i] / largest * 127) * largest / 127;
-
-		sum += error * error;
-	}
-	return sum;
-}
-
 static void
 test_channels(DevSession *session)
 {
@@ -263,22 +234,23 @@ test_channels(DevSession *session)
 	float		values[N];
 	float		rounded[N];
 	LearnRounding rounding = one_channel(N);
-	double		plain;
+	float		largest = 0;
+	bool		near = true;
 
 	for (int i = 0; i < N; i++)
+	{
 		values[i] = rounded[i] = (float) dev_random_normal(SEED, 3, (uint64_t) i);
-	values[17] = rounded[17] = 12;
-	plain = plain_error(N, values);
-	CHECK(learn_round(session, &rounding, rounded) == DEV_OK && error_of(N, values, rounded) < plain, "an outlier is clipped where that helps the others");
-	check_round_trip(session, &rounding, rounded, "an outlier");
+		largest = fmaxf(largest, fabsf(values[i]));
+	}
+	CHECK(learn_round(session, &rounding, rounded) == DEV_OK, "a channel is rounded");
+	for (int i = 0; i < N; i++)
+		near = near && fabsf(values[i] - rounded[i]) <= 0.501f * largest / 127;
+	CHECK(near, "no value moves farther than half of a step");
+	check_round_trip(session, &rounding, rounded, "normal values");
 
-	values[17] = rounded[17] = 1e6f;
-	CHECK(learn_round(session, &rounding, rounded) == DEV_OK && fabsf(rounded[17] - 1e6f) < 20, "one that matters more is not");
-
-	/* Powers of two times 127 steps, exactly. */
 	for (int i = 0; i < N; i++)
 		values[i] = rounded[i] = (float) (i % 255 - 127) * 0.0078125f;
-	CHECK(learn_round(session, &rounding, rounded) == DEV_OK && error_of(N, values, rounded) == 0, "what is rounded already stays");
+	CHECK(learn_round(session, &rounding, rounded) == DEV_OK && memcmp(values, rounded, sizeof(values)) == 0, "what is rounded already stays");
 }
 
 static void
