@@ -2,9 +2,9 @@
  * learn_rounding.h: weights in fewer bits.
  *
  * A parameter is rounded to bfloat16, or to whole numbers of eight bits with one scale for each channel; computing goes on in
- * float32, with the rounded values. What is stored can be read off these values alone: a bfloat16 is a float32 whose lower half is zero, and a
- * scale has so short a mantissa that its multiples are exact, and is the largest value of its channel over 127. So a rounded model in memory is no different from
- * another, and is always written with the same bytes.
+ * float32, with the rounded values. What is stored can be read off these values alone: a bfloat16 is a float32 whose lower half is zero, and
+ * a scale has so short a mantissa that its multiples are exact, and is the largest value of its channel over 127. So a rounded model in memory is
+ * no different from another, and is always written with the same bytes.
  */
 #ifndef IDLA_LEARN_ROUNDING_H
 #define IDLA_LEARN_ROUNDING_H

@@ -1,5 +1,6 @@
 /*
- * test_rounding.c: bfloat16 against all of its numbers, ties, infinities, subnormal ones; int8 channels of zeros, of extremes; which values share a scale; rounded twice is rounded once; bytes come back as they were, and others do not come back.
+ * test_rounding.c: bfloat16 against all of its numbers, ties, infinities, subnormal ones; int8 channels of zeros, of extremes; which values
+ * share a scale; rounded twice is rounded once; bytes come back as they were, and others do not come back.
  */
 #include "check.h"
 
@@ -207,7 +208,8 @@ test_parameters(DevSession *session)
 
 			for (size_t i = 0; i < n; i++)
 				values[i] = rounded[i] = (float) dev_random_normal(SEED, 2, i) * expf((float) (i % 7));
-			CHECK_STATUS(session, learn_round(session, &rounding, rounded), DEV_OK, "%s is rounded to %s", cases[c].what, learn_precision_names[precision]);
+			CHECK_STATUS(session, learn_round(session, &rounding, rounded), DEV_OK, "%s is rounded to %s", cases[c].what,
+						 learn_precision_names[precision]);
 			for (size_t i = 0; i < n; i++)
 				near = near && fabsf(values[i] - rounded[i]) <= (rounding.precision == LEARN_FLOAT32 ? 0 :
 																rounding.precision == LEARN_BFLOAT16 ? fabsf(values[i]) / 256 : 4 * expf(6) / 127);
@@ -289,7 +291,8 @@ test_extremes(DevSession *session)
 	check_extreme(session, "subnormal numbers", 1e-42f, true);
 	check_extreme(session, "the smallest numbers", 1e-45f, true);
 
-	CHECK(learn_round(session, &rounding, values) == DEV_OK && fabsf(values[1] - 3) < 0.02f && fabsf(values[3] + 1) < 0.02f, "channels have scales of their own");
+	CHECK(learn_round(session, &rounding, values) == DEV_OK && fabsf(values[1] - 3) < 0.02f && fabsf(values[3] + 1) < 0.02f,
+		  "channels have scales of their own");
 	CHECK(values[0] == 0 && values[2] == 0 && values[4] == 0 && values[6] == 0, "zeros beside others stay zeros");
 	check_round_trip(session, &rounding, values, "a channel of zeros beside another");
 
@@ -342,7 +345,8 @@ test_damaged(DevSession *session)
 
 	values[0] = 1;
 	values[1] = 0.3f;
-	CHECK(!learn_rounded_store(&rounding, values, bytes, &scale) && !learn_rounded_store(&halved, values, bytes, NULL), "what is not rounded is not stored");
+	CHECK(!learn_rounded_store(&rounding, values, bytes, &scale) && !learn_rounded_store(&halved, values, bytes, NULL),
+		  "what is not rounded is not stored");
 	values[1] = 0;
 	values[2] = 0;
 	values[3] = NAN;
