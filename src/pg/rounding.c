@@ -407,7 +407,7 @@ tell(const IdlaLoaded *base, const Rounded *rounded, const Comparison *compariso
 	initStringInfo(&detail);
 	for (int i = 0; i < comparison->n_metrics; i++)
 		if (isfinite(comparison->before[i].value))
-			appendStringInfo(&detail, "%s%s %.4g (before: %.4g)", i > 0 ? ", " : "", comparison->before[i].name, comparison->after[i].value,
+			appendStringInfo(&detail, "%s%s %.4g (before: %.4g)", detail.len > 0 ? ", " : "", comparison->before[i].name, comparison->after[i].value,
 							 comparison->before[i].value);
 	appendStringInfo(&detail, "%son %zu %s", detail.len > 0 ? " " : "", comparison->n, comparison->has_difference ? "rows" : "sentences");
 	if (comparison->has_difference)

@@ -67,6 +67,7 @@ SELECT idla_evict() > 0 AS evicted;
 SELECT count(*) FROM patients p JOIN answer USING (id) WHERE idla_predict('tabm', p) = v3;
 SELECT length(idla_export('mlp', 'onnx')) > 1000 AS onnx;
 SELECT count(*) > 0 AS explained FROM patients p, idla_explain('tabm', p) WHERE id = 1;
+SELECT count(*) AS items, max(psi) < 0.1 AS stable FROM idla_drift('tabm', 'patients') WHERE kind <> 'calibration';
 -- what is told and kept is what idla_evaluate says of the two
 SELECT count(*) AS metrics, bool_and(abs(e.value - (r.value ->> 'before')::float8) < 1e-12) AS before, bool_and(abs(f.value - (r.value ->> 'after')::float8) < 1e-12) AS after
 FROM tabm, jsonb_each(card #> '{rounding,metrics}') r, idla_evaluate('tabm', 'patients', 1) e, idla_evaluate('tabm', 'patients', 3) f
@@ -128,6 +129,17 @@ SET client_min_messages = notice;
 SELECT idla_deploy('by_sex', 1, weights => 'bfloat16', source => 'SELECT * FROM patients UNION ALL SELECT * FROM patients WHERE id = 1');
 \set VERBOSITY default
 SET client_min_messages = error;
+-- one weight, of a column that never varies, hides three that matter: the new version is deployed, with a warning
+CREATE FUNCTION image(header text, VARIADIC real[]) RETURNS bytea LANGUAGE sql
+AS $$ SELECT decode(lpad(to_hex(octet_length(header) % 256), 2, '0') || lpad(to_hex(octet_length(header) / 256), 2, '0') || '000000000000', 'hex') || convert_to(header, 'UTF8') || string_agg(substr(b, 4, 1) || substr(b, 3, 1) || substr(b, 2, 1) || substr(b, 1, 1), '' ORDER BY i) FROM unnest($2) WITH ORDINALITY u (x, i), float4send(x) b $$;
+SELECT idla_import('hidden', image('{"w": {"dtype": "F32", "shape": [1, 4], "data_offsets": [0, 16]}, "b": {"dtype": "F32", "shape": [1], "data_offsets": [16, 20]}}', 1000000, 1, 2, -1, 0),
+	'{"task": "regression", "target": "y", "architecture": "linear", "columns": [{"name": "never"}, {"name": "age"}, {"name": "days"}, {"name": "id"}], "tensors": {"head.weights": "w", "head.bias": "b"}}');
+SET client_min_messages = warning;
+SELECT idla_deploy('hidden', 1, weights => 'int8', source => 'SELECT 0 AS never, age, days, id, age + 2 * days - id AS y FROM patients');
+SET client_min_messages = error;
+SELECT version, idla_predict('hidden', r, version) FROM (SELECT 0 AS never, 50 AS age, 7 AS days, 3 AS id) r, generate_series(1, 2) version;
+SELECT idla_deploy('hidden', 1, weights => 'bfloat16', source => 'SELECT 0 AS never, age, days, id, age + 2 * days - id AS y FROM patients');
+SELECT idla_predict('hidden', r) FROM (SELECT 0 AS never, 50 AS age, 7 AS days, 3 AS id) r;
 -- float32 is what version 1 has, and nothing is made
 SELECT idla_deploy('linear', 1, weights => 'float32');
 SELECT count(*) FROM idla_versions WHERE model = 'linear'::regclass;
