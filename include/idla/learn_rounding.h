@@ -54,8 +54,8 @@ extern float learn_from_bfloat16(uint16_t bits);
 extern DevStatus learn_round(DevSession *session, const LearnRounding *rounding, float *values);
 
 /*
- * Rounded values as bytes, little-endian, and the scales (n_scales); bytes has room for learn_precision_bytes a value. False when the values
- * are not rounded so.
+ * Rounded values as bytes, little-endian, and the scales (n_scales); bytes has room for learn_precision_bytes a value. Not for LEARN_FLOAT32.
+ * False when the values are not rounded so.
  */
 extern bool learn_rounded_store(const LearnRounding *rounding, const float *values, void *bytes, float *scales);
 /*

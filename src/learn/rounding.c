@@ -247,9 +247,6 @@ learn_rounded_store(const LearnRounding *rounding, const float *values, void *by
 		to[2 * i] = (unsigned char) bits;
 		to[2 * i + 1] = (unsigned char) (bits >> 8);
 	}
-	for (size_t i = 0; i < rounding->size && rounding->precision == LEARN_FLOAT32; i++)
-		for (int b = 0; b < 4; b++)
-			to[4 * i + (size_t) b] = (unsigned char) (bits_of(values[i]) >> (8 * b));
 	return rounded;
 }
 
@@ -302,21 +299,23 @@ load_channels(DevSession *session, const LearnRounding *rounding, const signed c
 	return status;
 }
 
+static DevStatus
+load_halves(DevSession *session, size_t n, const unsigned char *bytes, float *values)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		values[i] = learn_from_bfloat16((uint16_t) (bytes[2 * i] | bytes[2 * i + 1] << 8));
+		if (!isfinite(values[i]))
+			return dev_fail(session, DEV_CORRUPT, "value %zu is not finite", i);
+	}
+	return DEV_OK;
+}
+
 DevStatus
 learn_rounded_load(DevSession *session, const LearnRounding *rounding, const void *bytes, const float *scales, float *values)
 {
-	const unsigned char *from = bytes;
-	size_t		width = learn_precision_bytes(rounding->precision);
-	DevStatus	status = rounding->precision == LEARN_INT8 ? load_channels(session, rounding, bytes, scales, values) : DEV_OK;
+	DevStatus	status = rounding->precision == LEARN_INT8 ? load_channels(session, rounding, bytes, scales, values) :
+		load_halves(session, rounding->size, bytes, values);
 
-	for (size_t i = 0; i < rounding->size && rounding->precision != LEARN_INT8 && status == DEV_OK; i++)
-	{
-		const unsigned char *at = from + i * width;
-
-		values[i] = width == 2 ? learn_from_bfloat16((uint16_t) (at[0] | at[1] << 8)) :
-			float_of((uint32_t) at[0] | (uint32_t) at[1] << 8 | (uint32_t) at[2] << 16 | (uint32_t) at[3] << 24);
-		if (!isfinite(values[i]))
-			status = dev_fail(session, DEV_CORRUPT, "value %zu is not finite", i);
-	}
 	return status == DEV_OK ? dev_poll(session) : status;
 }

@@ -214,7 +214,8 @@ test_parameters(DevSession *session)
 				near = near && fabsf(values[i] - rounded[i]) <= (rounding.precision == LEARN_FLOAT32 ? 0 :
 																rounding.precision == LEARN_BFLOAT16 ? fabsf(values[i]) / 256 : 4 * expf(6) / 127);
 			CHECK(near, "no value moves far");
-			check_round_trip(session, &rounding, rounded, cases[c].what);
+			if (rounding.precision != LEARN_FLOAT32)
+				check_round_trip(session, &rounding, rounded, cases[c].what);
 		}
 		free(rounded);
 		free(values);
