@@ -517,7 +517,7 @@ idla_evaluate(PG_FUNCTION_ARGS)
 	else
 	{
 		judging = judge_rows(fcinfo, work, loaded, false);
-		metrics = idla_judge_at(work, judging->learn, judging->n, judging->scores, judging->target_values, judging->threshold, &n);
+		metrics = idla_judge(work, judging->learn, judging->n, judging->scores, judging->target_values, judging->threshold, &n);
 	}
 	put_metrics(result, metrics, n);
 	idla_work_close(work);

@@ -388,12 +388,10 @@ typedef struct IdlaMetric
  * The metrics of model->task, the leading one first (auroc, accuracy, rmse, concordance); an array palloc'd in the
  * current context, *n_metrics long. scores (n, outputs) as learn_predict_scores gives them; targets (n, n_targets): 1 for
  * the positive class and 0 for the other, the class number, the values in the user's unit, or time and event. Neither is changed.
+ * threshold: the probability from which the positive class of a binary model is named.
  */
 extern IdlaMetric *idla_judge(IdlaWork *work, const LearnModel *model, size_t n, const double *scores,
-							  const double *targets, int *n_metrics);
-/* The same with another probability from which the positive class of a binary model is named. */
-extern IdlaMetric *idla_judge_at(IdlaWork *work, const LearnModel *model, size_t n, const double *scores,
-								 const double *targets, double threshold, int *n_metrics);
+							  const double *targets, double threshold, int *n_metrics);
 /* Per label precision, recall, F1 and support, answers and targets (n, labels), one half being yes; averages: micro, macro, by support. */
 extern void idla_label_report(size_t n, size_t n_labels, const double *answers, const double *targets,
 							  LearnClassScore *scores, LearnClassScore averages[3]);
