@@ -336,10 +336,10 @@ compare_rows(IdlaWork *work, IdlaLoaded *base, Rounded *rounded, const char *sou
 	judging->keeper = &keeper;
 	idla_judging_rows(judging, source);
 	comparison->n = judging->n;
-	comparison->before = idla_judge_at(work, judging->learn, judging->n, judging->scores, judging->target_values, judging->threshold,
-									   &comparison->n_metrics);
-	comparison->after = idla_judge_at(work, judging->learn, judging->n, rounded->scores, judging->target_values, judging->threshold,
-									  &comparison->n_metrics);
+	comparison->before = idla_judge(work, judging->learn, judging->n, judging->scores, judging->target_values, judging->threshold,
+									&comparison->n_metrics);
+	comparison->after = idla_judge(work, judging->learn, judging->n, rounded->scores, judging->target_values, judging->threshold,
+								   &comparison->n_metrics);
 	compare_answers(judging, rounded->scores, comparison);
 	compare_coverage(judging, rounded, rounded->scores, comparison);
 }
