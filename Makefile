@@ -14,7 +14,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
 .PHONY: all test test-long demo docs bench-quality bench-quality-tables bench-quality-deep bench-robust bench-speed bench-speed-tables bench-speed-deep
-.PHONY: bench-neighbours bench-serving bench-distil check-onnx compile-check
+.PHONY: bench-rounding bench-neighbours bench-serving bench-distil check-onnx compile-check
 all:
 
 include engine.mk
@@ -114,6 +114,9 @@ bench-robust:
 # Are rows that embeddings put near each other of one class?
 bench-neighbours:
 	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/neighbours.py $(BENCH_ARGS)
+
+bench-rounding:
+	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/rounding.py $(BENCH_ARGS)
 
 # Exported models beside onnxruntime and PyTorch, to 1e-5
 check-onnx:

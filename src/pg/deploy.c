@@ -14,6 +14,7 @@
 #include <math.h>
 
 #include "json.h"
+#include "rounding.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -195,6 +196,16 @@ idla_deployment_write(Oid relid, Snapshot snapshot, int version, const char *wha
 
 /* ---- trials ---- */
 
+static void
+refuse_trial(Oid relid, int wanted, const char *beside, const char *obstacle)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("version %d of model \"%s\" cannot be tried beside %s", wanted, get_rel_name(relid), beside),
+			 errdetail("%s", obstacle),
+			 errhint("Deploy it as a whole, or compare the two with idla_evaluate.")));
+}
+
 /* ERROR unless the version can be asked beside the one in service. */
 static void
 check_trial(Oid relid, int current, int wanted, Snapshot snapshot)
@@ -214,11 +225,7 @@ check_trial(Oid relid, int current, int wanted, Snapshot snapshot)
 				 errdetail("A trial is of another version beside it.")));
 	obstacle = idla_trial_obstacle(idla_load(relid, current, snapshot, scratch)->model, idla_load(relid, wanted, snapshot, scratch)->model);
 	if (obstacle != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("version %d of model \"%s\" cannot be tried beside version %d", wanted, get_rel_name(relid), current),
-				 errdetail("%s", obstacle),
-				 errhint("Deploy it as a whole, or compare the two with idla_evaluate.")));
+		refuse_trial(relid, wanted, psprintf("version %d", current), obstacle);
 	MemoryContextDelete(scratch);
 }
 
@@ -254,6 +261,38 @@ read_share(FunctionCallInfo fcinfo)
 }
 
 /* ---- idla_deploy ---- */
+
+/* ERROR where no version of its kind has trials, before all rows of a source are asked. */
+static void
+check_trials(Oid relid, int version)
+{
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "idla trial", ALLOCSET_SMALL_SIZES);
+	const IdlaModel *model = idla_load(relid, version, GetActiveSnapshot(), scratch)->model;
+	char	   *obstacle = idla_trial_obstacle(model, model);
+
+	if (obstacle != NULL)
+		refuse_trial(relid, version, "another", obstacle);
+	MemoryContextDelete(scratch);
+}
+
+/* The version to deploy: a new one, where other weights are asked for than it has. */
+static int
+round_version(FunctionCallInfo fcinfo, Oid relid, int wanted, bool trial)
+{
+	char	   *source = PG_ARGISNULL(5) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(5));
+
+	if (PG_ARGISNULL(4) && source == NULL)
+		return wanted;
+	if (wanted < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the version to deploy is NULL"),
+				 errhint("Without a version there are no weights to round and no rows to ask.")));
+	if (trial)
+		check_trials(relid, wanted);
+	return idla_version_round(relid, wanted, PG_ARGISNULL(4) ? LEARN_FLOAT32 : idla_precision_find(text_to_cstring(PG_GETARG_TEXT_PP(4))),
+							  source);
+}
 
 /* All rows: one version, or none. */
 static void
@@ -292,9 +331,10 @@ idla_deploy(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("idla_deploy()");
 	PreventCommandIfParallelMode("idla_deploy()");
 
-	/* Who may not deploy may not make others wait either; after the lock the answer is final. */
+	/* Who may not deploy may not make others wait either; after the lock the answer is final. Rows are judged before it. */
 	idla_require_model(relid);
 	idla_model_require(relid, IDLA_RIGHT_DEPLOY);
+	wanted = round_version(fcinfo, relid, wanted, share >= 0);
 	LockRelationOid(relid, ShareRowExclusiveLock);
 	idla_require_model(relid);
 	idla_model_require(relid, IDLA_RIGHT_DEPLOY);

@@ -273,6 +273,8 @@ score(IdlaJudging *judging)
 	idla_check(judging->loaded->model->work,
 			   learn_predict_scores(judging->loaded->predictor, n, judging->raw, judging->fields,
 									judging->scores + judging->n_scored * learn_model_outputs(judging->learn)));
+	if (judging->beside != NULL)
+		judging->beside->look(judging->beside->context, judging, n);
 	judging->n_scored = judging->n;
 	if (judging->stream != NULL)
 	{
@@ -384,8 +386,8 @@ open_model(FunctionCallInfo fcinfo, int version, IdlaLoaded **loaded)
 	return work;
 }
 
-static IdlaJudging *
-start_judging(IdlaWork *work, IdlaLoaded *loaded, bool keep_rows)
+IdlaJudging *
+idla_judging_start(IdlaWork *work, IdlaLoaded *loaded, bool keep_rows)
 {
 	MemoryContext caller = MemoryContextSwitchTo(work->context);
 	IdlaJudging *judging = palloc0(sizeof(IdlaJudging));
@@ -439,14 +441,14 @@ idla_judging_open(FunctionCallInfo fcinfo, int version, bool keep_rows)
 	IdlaLoaded *loaded;
 	IdlaWork   *work = open_model(fcinfo, version, &loaded);
 
-	return start_judging(work, loaded, keep_rows);
+	return idla_judging_start(work, loaded, keep_rows);
 }
 
 /* Judges the rows of the source in argument 1. */
 static IdlaJudging *
 judge_rows(FunctionCallInfo fcinfo, IdlaWork *work, IdlaLoaded *loaded, bool keep_rows)
 {
-	IdlaJudging *judging = start_judging(work, loaded, keep_rows);
+	IdlaJudging *judging = idla_judging_start(work, loaded, keep_rows);
 
 	idla_judging_rows(judging, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	return judging;

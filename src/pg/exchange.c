@@ -121,7 +121,7 @@ export_safetensors(const IdlaModel *model, const char *name)
 	bytea	   *file;
 
 	for (int i = 0; i < model->learn.n_nets; i++)
-		size += model->learn.nets[i].n_weights * sizeof(float);
+		size += model->learn.nets[i].n_weights * learn_precision_bytes(model->precision);
 	refuse_size(name, size);
 	initStringInfo(&metadata);
 	put_metadata(&metadata, MANIFEST_KEY, model->manifest);
@@ -219,9 +219,8 @@ idla_export(PG_FUNCTION_ARGS)
 
 /* ---- where a version came from ---- */
 
-/* The card with {"origin": {...}}, of which only the beginning is given; an origin that it has already becomes what was before. */
-static Jsonb *
-add_origin(Jsonb *card, StringInfo origin)
+Jsonb *
+idla_origin_add(Jsonb *card, StringInfo origin)
 {
 	char	   *key = "origin";
 	JsonbValue *before;
@@ -243,8 +242,8 @@ add_origin(Jsonb *card, StringInfo origin)
 	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(card), JsonbPGetDatum(idla_json_parse(whole.data))));
 }
 
-static void
-begin_origin(StringInfo origin, const char *deed)
+void
+idla_origin_begin(StringInfo origin, const char *deed)
 {
 	initStringInfo(origin);
 	appendStringInfoChar(origin, '{');
@@ -300,11 +299,11 @@ idla_copy(PG_FUNCTION_ARGS)
 	idla_manifest_read(model, found.manifest, weights, size);
 	idla_work_close(work);
 
-	begin_origin(&origin, "idla_copy");
+	idla_origin_begin(&origin, "idla_copy");
 	idla_json_put_string(&origin, "model",
 						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid)));
 	idla_json_put_integer(&origin, "version", version);
-	version = idla_version_write(name, add_origin(found.card, &origin), found.manifest, weights, size, deploy, &target, &in_service);
+	version = idla_version_write(name, idla_origin_add(found.card, &origin), found.manifest, weights, size, deploy, &target, &in_service);
 	pfree(weights);
 	PG_RETURN_INT32(version);
 }
@@ -413,9 +412,9 @@ idla_import(PG_FUNCTION_ARGS)
 	idla_work_close(work);
 
 	idla_sha256(VARDATA_ANY(file), VARSIZE_ANY_EXHDR(file), digest);
-	begin_origin(&origin, "idla_import");
+	idla_origin_begin(&origin, "idla_import");
 	idla_json_put_string(&origin, "file_sha256", digest);
-	version = idla_version_write(name, add_origin(imported.card, &origin), imported.manifest, imported.weights, imported.size, deploy,
+	version = idla_version_write(name, idla_origin_add(imported.card, &origin), imported.manifest, imported.weights, imported.size, deploy,
 								 &relid, &in_service);
 	pfree(imported.weights);
 	PG_RETURN_INT32(version);

@@ -8,6 +8,13 @@
 
 #include "idla/learn_safetensors.h"
 
+/* ---- exchange.c ---- */
+
+/* Begins {"by": "idla_copy", "role", "at"; more may be put, without an end. */
+extern void idla_origin_begin(StringInfo origin, const char *deed);
+/* The card with {"origin": {...}}, of which only the beginning is given; an origin that it has already becomes what was before. */
+extern Jsonb *idla_origin_add(Jsonb *card, StringInfo origin);
+
 /* ---- exchange_mapping.c ---- */
 
 /*

@@ -24,6 +24,7 @@
 #include "idla/learn_metrics.h"
 #include "idla/learn_model.h"
 #include "idla/learn_predict.h"
+#include "idla/learn_rounding.h"
 #include "idla/learn_train.h"
 #include "idla/learn_trouble.h"
 
@@ -148,6 +149,7 @@ typedef struct IdlaModel
 	Jsonb	   *card;
 	Jsonb	   *manifest;
 	char		digest[65];		/* SHA-256 of the weights, hex */
+	LearnPrecision precision;	/* that the weights are stored in, and rounded to */
 	char	   *time_column;	/* survival: names of the target columns */
 	char	   *event_column;
 	char	   *entity;			/* tagging, one token a row: its sentence and its position there; NULL otherwise */

@@ -31,6 +31,13 @@ typedef struct IdlaStream
 	void		(*take) (void *context, struct IdlaJudging *judging, size_t n);
 } IdlaStream;
 
+/* Whoever looks at each batch of rows beside: those of judging->raw and fields, whose scores are the last n. */
+typedef struct IdlaBeside
+{
+	void	   *context;
+	void		(*look) (void *context, const struct IdlaJudging *judging, size_t n);
+} IdlaBeside;
+
 typedef struct IdlaJudging
 {
 	IdlaLoaded *loaded;
@@ -54,6 +61,7 @@ typedef struct IdlaJudging
 	LearnBytes *fields;			/* the same rows' fields; copies */
 	Size		field_bytes;	/* of the copies now */
 	const IdlaKeeper *keeper;	/* or NULL */
+	const IdlaBeside *beside;	/* or NULL; not when rows are kept */
 	/*
 	 * NULL, or where rows go instead of being kept, any number of them. The source may lack the targets' columns then (n_targets is 0), and
 	 * rows their targets (NaN); a class that the model does not know is INFINITY.
@@ -74,6 +82,8 @@ extern char *idla_class_label(Datum value, Oid type);
 extern IdlaJudging *idla_judging_read(FunctionCallInfo fcinfo, int version, bool keep_rows);
 /* The same in two steps, for whoever has to know the model before rows are read: judging->keeper or stream may be set between them. */
 extern IdlaJudging *idla_judging_open(FunctionCallInfo fcinfo, int version, bool keep_rows);
+/* The same for a model that is loaded, in a work of the caller's. */
+extern IdlaJudging *idla_judging_start(IdlaWork *work, IdlaLoaded *loaded, bool keep_rows);
 extern void idla_judging_rows(IdlaJudging *judging, const char *source);
 
 #endif							/* IDLA_JUDGING_H */

@@ -308,7 +308,7 @@ idla_manifest_build(const IdlaModel *model, Jsonb *extra)
 
 	initStringInfo(&out);
 	appendStringInfoChar(&out, '{');
-	idla_json_put_integer(&out, "format", IDLA_FORMAT);
+	idla_json_put_integer(&out, "format", IDLA_FORMAT_FLOAT32);
 	idla_json_put_string(&out, "task", learn_task_names[model->learn.task]);
 	idla_json_put_string(&out, "target", model->target);
 	idla_json_put_string(&out, "time_column", model->time_column);

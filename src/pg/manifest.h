@@ -8,8 +8,9 @@
 
 #include "idla/learn_tags.h"
 
-/* Raised when the form of a manifest changes so that an older idla would misread it. */
-#define IDLA_FORMAT 1
+/* Raised when the form of a manifest changes so that an older idla would misread it. Whatever an older one can read has the older number. */
+#define IDLA_FORMAT 2
+#define IDLA_FORMAT_FLOAT32 1
 
 /* ---- train_report.c ---- */
 
@@ -48,6 +49,8 @@ extern void idla_series_manifest(IdlaModel *model, JsonbContainer *root);
  * finiteness are checked against the graphs that the networks describe.
  */
 extern void idla_weights_read(IdlaModel *model, const char *bytes, Size size);
+/* Rounds all weights in memory; written from now on is the rounded form. */
+extern void idla_weights_round(IdlaModel *model, LearnPrecision precision);
 /* Whether n weights of so many parameters may come from tensors that hold `held` values: to be asked before there is memory for them. */
 extern bool idla_weights_held(size_t n, size_t held, size_t n_parameters);
 /* SHA-256 over the text of a manifest without its own digest, in UTF-8 so that a restore into another encoding agrees. */

@@ -444,6 +444,8 @@ read_all(IdlaModel *model, Jsonb *manifest, const char *weights, Size size)
 	read_answers(model, root);
 	idla_conformal_manifest(model, root);
 	read_nets(model, root);
+	if (idla_json_find(root, "weights") != NULL)
+		model->precision = (LearnPrecision) find_name(learn_precision_names, root, "weights");
 	idla_weights_read(model, weights, size);
 }
 

@@ -1,10 +1,11 @@
 /*
  * safetensors.c: all nets' parameters as one image.
  *
- * The format is safetensors, which other tools read too (learn_safetensors.h); all values are float32. Net n's parameters
+ * The format is safetensors, which other tools read too (learn_safetensors.h). Net n's parameters
  * are called "net0/block0.linear.weights"; beside them are "net0/baseline" and, where numbers are binned,
- * "net0/edges". The same model always gives the same bytes, so that an image that others have written anew is
- * known by what it becomes here.
+ * "net0/edges". All values are float32 unless the model is rounded (learn_rounding.h): then matrices and tables are bfloat16, or int8 with a
+ * tensor of scales, "net0/block0.linear.weights.scale". The same model always gives the same bytes, so that an image that others have written
+ * anew is known by what it becomes here.
  */
 #include "manifest.h"
 
@@ -23,22 +24,30 @@
 #define PADDED 16				/* floats, of which every parameter takes a multiple */
 #define HASHED_AT_ONCE (8 * 1024 * 1024)
 
+static const char *const type_names[] = {
+	[LEARN_FLOAT32] = "F32",
+	[LEARN_BFLOAT16] = "BF16",
+	[LEARN_INT8] = "I8"
+};
+
 /* A run over all tensors of a model: writing gathers sizes first and bytes second, reading fills. */
 typedef struct Tensor
 {
 	char		name[MAX_TENSOR_NAME];
 	int			rank;
 	size_t		dims[NN_MAX_RANK];
-	size_t		size;			/* floats */
+	size_t		size;			/* values */
 	float	   *values;
+	LearnRounding rounding;		/* LEARN_FLOAT32: as they are */
 } Tensor;
 
 typedef struct Image
 {
 	StringInfoData header;
 	const char *metadata;		/* more of __metadata__, JSON in UTF-8 that begins with a comma */
-	char	   *data;			/* where floats go, NULL while only counting */
+	char	   *data;			/* where values go, NULL while only counting */
 	Size		used;			/* bytes of data */
+	Size		width;			/* bytes of a value now: the widest come first, so that all are aligned */
 } Image;
 
 static void
@@ -105,34 +114,90 @@ state_of(int field, size_t size, float *state)
 }
 
 static Tensor
-parameter_of(int n, const NnGraph *graph, int parameter, float *weights)
+parameter_of(const IdlaModel *model, int n, const NnGraph *graph, int parameter, float *weights)
 {
 	const NnParameterInfo *info = nn_graph_parameter(graph, parameter);
+	Tensor		made = tensor(n, info->name, info->shape.rank, info->shape.dims, weights + info->offset);
 
-	return tensor(n, info->name, info->shape.rank, info->shape.dims, weights + info->offset);
+	made.rounding = learn_rounding_of(model->precision, info);
+	return made;
+}
+
+/* The scales of a tensor that has them. */
+static Tensor
+scales_of(const Tensor *what, float *scales)
+{
+	Tensor		made = {.rank = what->rank, .size = what->rounding.n_scales, .values = scales};
+
+	memcpy(made.dims, what->rounding.scales.dims, sizeof(made.dims));
+	snprintf(made.name, sizeof(made.name), "%.*s.scale", MAX_TENSOR_NAME - (int) sizeof(".scale"), what->name);
+	return made;
 }
 
 /* ---- writing ---- */
 
+/* Rounded values are what they are for everybody; the others are the processor's, and turned around where it is of the other kind. */
 static void
-write_tensor(Image *image, const Tensor *what)
+put_values(Image *image, const Tensor *what)
 {
-	Size		bytes = what->size * sizeof(float);
+	char	   *place = image->data + image->used;
+	float	   *scales;
 
+	if (what->rounding.precision == LEARN_FLOAT32)
+	{
+		copy_floats(place, (const char *) what->values, what->size);
+		return;
+	}
+	scales = MemoryContextAllocHuge(CurrentMemoryContext, (what->rounding.n_scales + 1) * sizeof(float));
+	if (!learn_rounded_store(&what->rounding, what->values, place, scales))
+		elog(ERROR, "tensor \"%s\" is not rounded to %s", what->name, learn_precision_names[what->rounding.precision]);
+	pfree(scales);
+}
+
+static void
+put_tensor(Image *image, const Tensor *what)
+{
+	Size		bytes = what->size * image->width;
+
+	CHECK_FOR_INTERRUPTS();
 	if (image->data != NULL)
-		copy_floats(image->data + image->used, (const char *) what->values, what->size);
+		put_values(image, what);
 	else
 	{
 		if (image->used == 0)
 			appendStringInfo(&image->header, "{\"__metadata__\":{\"format\":\"idla\"%s}", image->metadata);
 		appendStringInfoChar(&image->header, ',');
 		escape_json(&image->header, what->name);
-		appendStringInfoString(&image->header, ":{\"dtype\":\"F32\",\"shape\":[");
+		appendStringInfo(&image->header, ":{\"dtype\":\"%s\",\"shape\":[", type_names[what->rounding.precision]);
 		for (int i = 0; i < what->rank; i++)
 			appendStringInfo(&image->header, "%s%zu", i > 0 ? "," : "", what->dims[i]);
 		appendStringInfo(&image->header, "],\"data_offsets\":[%zu,%zu]}", image->used, image->used + bytes);
 	}
 	image->used += bytes;
+}
+
+/* The scales of a rounded tensor, which are float32. */
+static void
+put_scales(Image *image, const Tensor *what)
+{
+	float	   *scales = MemoryContextAllocHuge(CurrentMemoryContext, what->rounding.n_scales * sizeof(float));
+	char	   *bytes = MemoryContextAllocHuge(CurrentMemoryContext, what->size);
+	Tensor		made = scales_of(what, scales);
+
+	if (image->data != NULL && !learn_rounded_store(&what->rounding, what->values, bytes, scales))
+		elog(ERROR, "tensor \"%s\" is not rounded to %s", what->name, learn_precision_names[what->rounding.precision]);
+	put_tensor(image, &made);
+	pfree(bytes);
+	pfree(scales);
+}
+
+static void
+write_tensor(Image *image, const Tensor *what)
+{
+	if (image->width == learn_precision_bytes(what->rounding.precision))
+		put_tensor(image, what);
+	if (image->width == sizeof(float) && what->rounding.n_scales > 0)
+		put_scales(image, what);
 }
 
 /* What was fitted to fields beyond what the manifest says. */
@@ -156,10 +221,10 @@ write_states(const IdlaModel *model, Image *image)
 	}
 }
 
+/* What has values of image->width bytes. */
 static void
-write_nets(const IdlaModel *model, IdlaWork *scratch, Image *image)
+write_widths(const IdlaModel *model, IdlaWork *scratch, Image *image)
 {
-	image->used = 0;
 	write_states(model, image);
 	for (int n = 0; n < model->learn.n_nets; n++)
 	{
@@ -170,7 +235,7 @@ write_nets(const IdlaModel *model, IdlaWork *scratch, Image *image)
 		idla_check(scratch, learn_network_build(scratch->session, &net->network, NULL, &built));
 		for (int p = 0; p < nn_graph_parameters(built.graph); p++)
 		{
-			one = parameter_of(n, built.graph, p, net->weights);
+			one = parameter_of(model, n, built.graph, p, net->weights);
 			write_tensor(image, &one);
 		}
 		if (net->n_features > 0)
@@ -184,6 +249,16 @@ write_nets(const IdlaModel *model, IdlaWork *scratch, Image *image)
 			write_tensor(image, &one);
 		}
 	}
+}
+
+static void
+write_nets(const IdlaModel *model, IdlaWork *scratch, Image *image)
+{
+	Size		narrowest = learn_precision_bytes(model->precision);
+
+	image->used = 0;
+	for (image->width = sizeof(float); image->width >= narrowest; image->width /= 2)
+		write_widths(model, scratch, image);
 }
 
 char *
@@ -223,7 +298,7 @@ idla_weights_write(const IdlaModel *model, const char *metadata, Size *size)
 typedef struct Source
 {
 	LearnSafetensors *image;
-	Size		size;			/* bytes that all tensors have */
+	Size		size;			/* values that all tensors have at most */
 } Source;
 
 /* The session's sentence about an image that is none. */
@@ -238,9 +313,9 @@ refuse_image(IdlaWork *work)
 }
 
 static Source
-open_source(IdlaWork *scratch, const char *bytes, Size size)
+open_source(IdlaWork *scratch, LearnPrecision precision, const char *bytes, Size size)
 {
-	Source		source = {.size = size};
+	Source		source = {.size = size / learn_precision_bytes(precision)};
 
 	if (learn_safetensors_open(scratch->session, bytes, size, &source.image) != DEV_OK)
 		refuse_image(scratch);
@@ -248,27 +323,52 @@ open_source(IdlaWork *scratch, const char *bytes, Size size)
 }
 
 static const LearnTensor *
-find_tensor(const Source *source, const char *name)
+find_tensor(const Source *source, const char *name, LearnPrecision precision)
 {
 	const LearnTensor *found = learn_safetensors_find(source->image, name);
 
-	if (found != NULL && strcmp(found->type, "F32") != 0)
-		idla_corrupt("Tensor \"%s\" is of type \"%s\", not F32", name, found->type);
+	if (found != NULL && strcmp(found->type, type_names[precision]) != 0)
+		idla_corrupt("Tensor \"%s\" is of type \"%s\", not %s", name, found->type, type_names[precision]);
 	return found;
 }
 
-static void
-read_tensor(const Source *source, Tensor *what)
+static const LearnTensor *
+require_tensor(const Source *source, const Tensor *what)
 {
-	const LearnTensor *found = find_tensor(source, what->name);
+	const LearnTensor *found = find_tensor(source, what->name, what->rounding.precision);
 
 	CHECK_FOR_INTERRUPTS();
 	if (found == NULL)
 		idla_corrupt("Tensor \"%s\" is missing", what->name);
 	if (found->rank != what->rank || memcmp(found->dims, what->dims, (size_t) what->rank * sizeof(what->dims[0])) != 0)
 		idla_corrupt("Tensor \"%s\" does not have the shape its network needs", what->name);
-	if (!learn_tensor_floats(found, what->values))
+	return found;
+}
+
+static void
+read_tensor(const Source *source, Tensor *what)
+{
+	if (!learn_tensor_floats(require_tensor(source, what), what->values))
 		idla_corrupt("Tensor \"%s\" has a value that is not finite", what->name);
+}
+
+/* The shape is the network's, so there are no more scales than bytes. */
+static void
+read_rounded(IdlaWork *scratch, const Source *source, Tensor *what)
+{
+	const LearnTensor *found = require_tensor(source, what);
+	float	   *scales = MemoryContextAllocHuge(CurrentMemoryContext, (what->rounding.n_scales + 1) * sizeof(float));
+	Tensor		scale = scales_of(what, scales);
+
+	if (what->rounding.n_scales > 0)
+		read_tensor(source, &scale);
+	if (learn_rounded_load(scratch->session, &what->rounding, found->bytes, scales, what->values) != DEV_OK)
+	{
+		if (dev_status(scratch->session) != DEV_CORRUPT)
+			idla_raise(scratch);
+		idla_corrupt("Tensor \"%s\" cannot be read: %s", what->name, dev_message_text(scratch->session));
+	}
+	pfree(scales);
 }
 
 bool
@@ -283,8 +383,8 @@ floats_for(IdlaModel *model, const Source *source, size_t n, size_t n_parameters
 {
 	float	   *floats;
 
-	if (!idla_weights_held(n, source->size / sizeof(float), n_parameters))
-		idla_corrupt("The weights have %zu bytes and the network needs %zu values", source->size, n);
+	if (!idla_weights_held(n, source->size, n_parameters))
+		idla_corrupt("The weights have at most %zu values and the network needs %zu", source->size, n);
 	floats = dev_alloc(model->work->session, Max(n, 1), sizeof(float));
 	if (floats == NULL)
 		idla_raise(model->work);
@@ -317,8 +417,11 @@ read_net(IdlaModel *model, IdlaWork *scratch, const Source *source, int n)
 	net->weights = floats_for(model, source, net->n_weights, (size_t) n_parameters);
 	for (int p = 0; p < n_parameters; p++)
 	{
-		one = parameter_of(n, built.graph, p, net->weights);
-		read_tensor(source, &one);
+		one = parameter_of(model, n, built.graph, p, net->weights);
+		if (one.rounding.precision == LEARN_FLOAT32)
+			read_tensor(source, &one);
+		else
+			read_rounded(scratch, source, &one);
 	}
 	net->n_features = built.features == NN_NONE ? 0 : nn_shape_size(nn_graph_shape(built.graph, built.features));
 	net->baseline = floats_for(model, source, net->n_features, 0);
@@ -335,7 +438,7 @@ read_states(IdlaModel *model, const Source *source)
 	for (int i = 0; i < model->learn.n_fields; i++)
 	{
 		Tensor		one = state_of(i, 0, NULL);
-		const LearnTensor *found = find_tensor(source, one.name);
+		const LearnTensor *found = find_tensor(source, one.name, LEARN_FLOAT32);
 
 		if (found == NULL)
 			continue;
@@ -354,11 +457,34 @@ void
 idla_weights_read(IdlaModel *model, const char *bytes, Size size)
 {
 	IdlaWork   *scratch = idla_work_open(CurrentMemoryContext, "idla weights", 0, 0);
-	Source		source = open_source(scratch, bytes, size);
+	Source		source = open_source(scratch, model->precision, bytes, size);
 
 	read_states(model, &source);
 	for (int n = 0; n < model->learn.n_nets; n++)
 		read_net(model, scratch, &source, n);
+	idla_work_close(scratch);
+}
+
+/* ---- rounding ---- */
+
+void
+idla_weights_round(IdlaModel *model, LearnPrecision precision)
+{
+	IdlaWork   *scratch = idla_work_open(CurrentMemoryContext, "idla weights", 0, 0);
+
+	model->precision = precision;
+	for (int n = 0; n < model->learn.n_nets; n++)
+	{
+		LearnGraph	built;
+
+		idla_check(scratch, learn_network_build(scratch->session, &model->learn.nets[n].network, NULL, &built));
+		for (int p = 0; p < nn_graph_parameters(built.graph); p++)
+		{
+			Tensor		one = parameter_of(model, n, built.graph, p, model->learn.nets[n].weights);
+
+			idla_check(scratch, learn_round(scratch->session, &one.rounding, one.values));
+		}
+	}
 	idla_work_close(scratch);
 }
 

@@ -92,7 +92,7 @@ def check(name, mine, theirs, failures):
     worst = float(np.max(np.abs(mine - theirs) / np.maximum(1, np.abs(mine) if name == "survival" else 1))) / spread
     good = mine.shape == theirs.shape and worst <= BAR
     failures += [] if good else [name]
-    print(f"{'ok    ' if good else 'not ok'} {name:24} {mine.shape[0]} rows x {mine.shape[1]}, largest difference {worst:.1e}", flush=True)
+    print(f"{'ok    ' if good else 'not ok'} {name:26} {mine.shape[0]} rows x {mine.shape[1]}, largest difference {worst:.1e}", flush=True)
 
 
 def check_embedding(connection, model, table, theirs, failures):
@@ -128,6 +128,10 @@ def check_models(connection, failures):
                 check(name if target == "cost" or task else f"{name} {table}", mine, found["prediction"], failures)
             if target == "sick" and notes["positive"] == "true":
                 check(f"{name} both {table}", np.concatenate([1 - mine, mine], axis=1), found["probabilities"], failures)
+        connection.execute("SELECT idla_deploy(%s, 1, weights => 'int8', source => %s)", (name, source))
+        found, _ = onnx_answers(connection.execute("SELECT idla_export(%s, 'onnx')", (name,)).fetchone()[0], features(connection, "patients"))
+        check("values" if target == "cost" else f"{name} in int8", answers(connection, name, target, task, "patients"),
+              found["probabilities" if target in ("grade", "sick,smoked") else "prediction"], failures)
 
 
 def check_images(connection, failures):
@@ -154,10 +158,21 @@ def check_weights(connection, failures):
     source = "SELECT age, lab, sick FROM patients"
     connection.execute("SELECT idla_train('plain', %s, 'sick', architecture => 'mlp', options => %s)",
                        (source, Jsonb({"epochs": 8, "seed": 1, "folds": 1, "bags": 1, "linear": False, "threads": 1})))
+    check_file(connection, "F32", failures)
+    for weights, kind in (("bfloat16", "BF16"), ("int8", "I8")):
+        connection.execute("SELECT idla_deploy('plain', 1, weights => %s, source => %s)", (weights, source))
+        check_file(connection, kind, failures)
+
+
+def check_file(connection, kind, failures):
     file = connection.execute("SELECT idla_export('plain')").fetchone()[0]
-    tensors = safetensors.torch.load(file)
+    stored = safetensors.torch.load(file)
+    tensors = {name: tensor.float() * stored.get(name + ".scale", 1) for name, tensor in stored.items()}
     (size,) = struct.unpack("<Q", file[:8])
-    manifest = json.loads(json.loads(file[8:8 + size])["__metadata__"]["idla.manifest"])
+    header = json.loads(file[8:8 + size])
+    if kind not in {entry["dtype"] for name, entry in header.items() if name.endswith("linear.weights")}:
+        failures.append(f"no {kind}")
+    manifest = json.loads(header["__metadata__"]["idla.manifest"])
     raw = features(connection, "patients")
     numbers = torch.zeros(len(raw["age"]), manifest["n_numbers"])
     for column, channel in zip(manifest["columns"], manifest["channels"]):
@@ -173,11 +188,12 @@ def check_weights(connection, failures):
             x = torch.relu(x @ tensors[f"net{number}/block{layer}.linear.weights"] + tensors[f"net{number}/block{layer}.linear.bias"])
         total = total + (x @ tensors[f"net{number}/head.weights"] + tensors[f"net{number}/head.bias"]).double()
     logit = total / len(manifest["nets"]) / manifest["temperature"] + (manifest.get("offset") or [0])[0]
-    check("safetensors by torch", answers(connection, "plain", "sick", None, "patients"), torch.sigmoid(logit).numpy(), failures)
+    check(f"safetensors by torch, {kind}", answers(connection, "plain", "sick", None, "patients"), torch.sigmoid(logit).numpy(), failures)
     # Written anew by the library, its tensors in another order
-    again = safetensors.numpy.save(safetensors.numpy.load(file), metadata=json.loads(file[8:8 + size])["__metadata__"])
+    again = safetensors.torch.save(stored, metadata=header["__metadata__"])
+    connection.execute("DROP TABLE IF EXISTS again")
     connection.execute("SELECT idla_import('again', %s)", (again,))
-    check("written anew", answers(connection, "plain", "sick", None, "patients"), answers(connection, "again", "sick", None, "patients"), failures)
+    check(f"written anew, {kind}", answers(connection, "plain", "sick", None, "patients"), answers(connection, "again", "sick", None, "patients"), failures)
 
 
 def check_mapping(connection, failures):

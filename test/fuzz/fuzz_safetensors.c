@@ -2,8 +2,10 @@
  * fuzz_safetensors.c: libFuzzer's way into the reader of safetensors images.
  *
  * Besides what the sanitizers see, the promises of the header are checked: every byte of the data belongs to one tensor, shapes agree
- * with sizes, names differ and are found, texts are UTF-8 that ends, a refused image says why, memory is bounded by the header.
+ * with sizes, names differ and are found, texts are UTF-8 that ends, a refused image says why, memory is bounded by the header. What is read as rounded
+ * weights is written again with the same bytes.
  */
+#include "idla/learn_rounding.h"
 #include "idla/learn_safetensors.h"
 
 #include <math.h>
@@ -52,8 +54,49 @@ check_values(const LearnTensor *tensor)
 	free(values);
 }
 
+/* A tensor as the parameter of its shape, in the precision of its type; int8 with the scales that the image has for it. */
 static void
-check_image(const LearnSafetensors *image, const uint8_t *data, size_t size)
+check_rounded(DevSession *session, const LearnSafetensors *image, const LearnTensor *tensor, NnRole role)
+{
+	LearnPrecision precision = strcmp(tensor->type, "I8") == 0 ? LEARN_INT8 : LEARN_BFLOAT16;
+	NnParameterInfo info = {.role = role, .size = tensor->count, .shape = {.rank = tensor->rank}};
+	LearnRounding rounding;
+	char		name[64];
+	const LearnTensor *scale;
+	float	   *scales;
+	float	   *values;
+	uint8_t    *bytes;
+
+	if (tensor->rank < 1 || tensor->rank > NN_MAX_RANK || strlen(tensor->name) > 50)
+		return;
+	memcpy(info.shape.dims, tensor->dims, (size_t) tensor->rank * sizeof(size_t));
+	rounding = learn_rounding_of(precision, &info);
+	snprintf(name, sizeof(name), "%s.scale", tensor->name);
+	scale = learn_safetensors_find(image, name);
+	if (rounding.precision != precision ||
+		(precision == LEARN_INT8 && (scale == NULL || strcmp(scale->type, "F32") != 0 || scale->count != rounding.n_scales)))
+		return;
+	scales = malloc((rounding.n_scales + 1) * sizeof(float));
+	values = malloc((tensor->count + 1) * sizeof(float));
+	bytes = malloc(tensor->size + 1);
+	PROMISE(scales != NULL && values != NULL && bytes != NULL);
+	if (precision == LEARN_INT8)
+		(void) learn_tensor_floats(scale, scales);
+	if (learn_rounded_load(session, &rounding, tensor->bytes, scales, values) == DEV_OK)
+	{
+		PROMISE(learn_rounded_store(&rounding, values, bytes, scales));
+		PROMISE(memcmp(bytes, tensor->bytes, tensor->size) == 0);
+		PROMISE(precision != LEARN_INT8 || memcmp(scales, scale->bytes, scale->size) == 0);
+		for (size_t i = 0; i < tensor->count; i++)
+			PROMISE(isfinite(values[i]));
+	}
+	free(bytes);
+	free(values);
+	free(scales);
+}
+
+static void
+check_image(DevSession *session, const LearnSafetensors *image, const uint8_t *data, size_t size)
 {
 	size_t		covered = 0;
 
@@ -73,6 +116,11 @@ check_image(const LearnSafetensors *image, const uint8_t *data, size_t size)
 		covered += tensor->size;
 		if (learn_tensor_is_float(tensor))
 			check_values(tensor);
+		if (strcmp(tensor->type, "I8") == 0 || strcmp(tensor->type, "BF16") == 0)
+		{
+			check_rounded(session, image, tensor, NN_ROLE_MATRIX);
+			check_rounded(session, image, tensor, NN_ROLE_TABLE);
+		}
 	}
 	PROMISE(covered <= size - 8);
 	for (size_t i = 0; i < image->n_metadata; i++)
@@ -92,7 +140,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	PROMISE(dev_session_open(&host, 1, &session) == DEV_OK);
 	if (learn_safetensors_open(session, data, size, &image) == DEV_OK)
-		check_image(image, data, size);
+		check_image(session, image, data, size);
 	else
 	{
 		PROMISE(image == NULL && dev_status(session) == DEV_CORRUPT);

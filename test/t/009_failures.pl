@@ -72,6 +72,7 @@ run_out('row by row', $hash, 1, "SET idla.batch_predict = off; $cold");
 run_out('explaining', "SELECT count(*) FROM patients p, idla_explain('m', p) WHERE id = 3", 1, $cold);
 run_out('the model as a file', 'SELECT length(idla_export(\'m\')) > 1000', 1, '');
 run_out('a file as a model', "SELECT idla_import('n', image) FROM files", 1, $anew);
+run_out('smaller weights', "SELECT idla_deploy('n', 1, weights => 'int8', source => 'source')", 12, "${anew}DO \$\$ BEGIN PERFORM idla_copy('m', 'n'); END \$\$;\n");
 run_out('training', "SELECT version FROM idla_train('n', 'source', 'sick', architecture => 'mlp', options => '{\"epochs\": 1, \"seed\": 1, \"width\": 8, \"folds\": 1}')", 3, $anew);
 
 # ---- an error and a cancel at each row about which batches begin and end ----
