@@ -1,0 +1,260 @@
+/*
+ * document.c: idla_predict_json and its like, which take a row as one jsonb document.
+ *
+ * The document becomes a record of the columns that the model reads, of the types that they had in training, by the server's own
+ * jsonb_populate_record; from there on it is a row like any other.
+ */
+#include "serve.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+
+PG_FUNCTION_INFO_V1(idla_predict_json);
+PG_FUNCTION_INFO_V1(idla_classify_json);
+PG_FUNCTION_INFO_V1(idla_probabilities_json);
+PG_FUNCTION_INFO_V1(idla_interval_json);
+PG_FUNCTION_INFO_V1(idla_label_set_json);
+PG_FUNCTION_INFO_V1(idla_embed_json);
+
+#define MOST_ARGUMENTS 5
+#define LISTED 30				/* missing keys that a message names */
+
+/* What a call keeps between documents. */
+typedef struct Documents
+{
+	IdlaServed	served;			/* whose columns they have */
+	MemoryContext context;		/* of what is below */
+	TupleDesc	desc;
+	HeapTupleHeader blank;		/* a record of that type, NULL in every column */
+	FmgrInfo	populate;		/* jsonb_populate_record */
+	FmgrInfo	row;			/* the function of a row, which keeps its own */
+} Documents;
+
+/* ---- the record's type ---- */
+
+/* The column's own; where that is of another database, one that is read alike. */
+static Oid
+type_of(const IdlaColumn *column)
+{
+	if (OidIsValid(column->type))
+		return column->type;
+	switch (column->kind)
+	{
+		case IDLA_CATEGORY:
+		case IDLA_TEXT:
+			return TEXTOID;
+		case IDLA_NUMBER:
+			return FLOAT8OID;
+		case IDLA_BOOLEAN:
+			return BOOLOID;
+		default:
+			return FLOAT8ARRAYOID;
+	}
+}
+
+/* Columns that are read, then those that dates are counted from and that are not read themselves. */
+static TupleDesc
+describe(const IdlaColumns *columns)
+{
+	const char **names = palloc0(sizeof(char *) * (2 * (Size) columns->n + 1));
+	Oid		   *types = palloc(sizeof(Oid) * (2 * (Size) columns->n + 1));
+	TupleDesc	desc;
+	int			n = 0;
+
+	for (int i = 0; i < columns->n; i++)
+		if (idla_column_used(columns, i))
+		{
+			names[n] = columns->columns[i].name;
+			types[n++] = type_of(&columns->columns[i]);
+		}
+	for (int i = 0; i < columns->n; i++)
+	{
+		const IdlaColumn *column = &columns->columns[i];
+
+		if (!idla_column_used(columns, i) || column->reference == NULL || learn_name_find(names, column->reference) >= 0)
+			continue;
+		names[n] = column->reference;
+		types[n++] = column->kind == IDLA_TIMESTAMPTZ ? TIMESTAMPTZOID : TIMESTAMPOID;
+	}
+	desc = CreateTemplateTupleDesc(n);
+	for (int i = 0; i < n; i++)
+		TupleDescInitEntry(desc, (AttrNumber) (i + 1), names[i], types[i], -1, 0);
+	return BlessTupleDesc(desc);
+}
+
+/* jsonb_populate_record wants to see from its call that it is asked for a record, and finds the record's type in the one that it is given. */
+static void
+prepare_populate(Documents *documents)
+{
+	Node	   *record = (Node *) makeNullConst(RECORDOID, -1, InvalidOid);
+	Node	   *document = (Node *) makeNullConst(JSONBOID, -1, InvalidOid);
+
+	fmgr_info_cxt(F_JSONB_POPULATE_RECORD, &documents->populate, documents->context);
+	fmgr_info_set_expr((Node *) makeFuncExpr(F_JSONB_POPULATE_RECORD, RECORDOID, list_make2(record, document), InvalidOid, InvalidOid,
+											 COERCE_EXPLICIT_CALL), &documents->populate);
+}
+
+/* Another model is there: the type of its documents. */
+static void
+renew(Documents *documents)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum	   *values;
+	bool	   *nulls;
+
+	documents->blank = NULL;
+	MemoryContextReset(documents->context);
+	MemoryContextSwitchTo(documents->context);
+	documents->desc = describe(&documents->served.loaded->model->columns);
+	values = palloc0(sizeof(Datum) * (Size) Max(documents->desc->natts, 1));
+	nulls = palloc(sizeof(bool) * (Size) Max(documents->desc->natts, 1));
+	memset(nulls, true, sizeof(bool) * (Size) documents->desc->natts);
+	prepare_populate(documents);
+	documents->blank = DatumGetHeapTupleHeader(HeapTupleGetDatum(heap_form_tuple(documents->desc, values, nulls)));
+	MemoryContextSwitchTo(caller);
+}
+
+static Documents *
+find_documents(FunctionCallInfo fcinfo, IdlaAnswerKind kind)
+{
+	Documents  *documents = fcinfo->flinfo->fn_extra;
+	MemoryContext owner = fcinfo->flinfo->fn_mcxt;
+
+	if (unlikely(documents == NULL))
+	{
+		documents = MemoryContextAllocZero(owner, sizeof(Documents));
+		documents->served.context = AllocSetContextCreate(owner, "idla document model", ALLOCSET_SMALL_SIZES);
+		documents->context = AllocSetContextCreate(owner, "idla document", ALLOCSET_SMALL_SIZES);
+		documents->row.fn_oid = fcinfo->flinfo->fn_oid;
+		documents->row.fn_mcxt = owner;
+		fcinfo->flinfo->fn_extra = documents;
+	}
+	if (idla_served_find(&documents->served, PG_GETARG_OID(0), idla_version_argument(fcinfo, idla_answer_shapes[kind].version)) ||
+		documents->blank == NULL)
+		renew(documents);
+	return documents;
+}
+
+/* ---- a document ---- */
+
+/* null or not */
+static bool
+has_key(Jsonb *document, const char *key)
+{
+	JsonbValue	value;
+
+	return getKeyJsonValueFromContainer(&document->root, key, (int) strlen(key), &value) != NULL;
+}
+
+/* A value that is not known is null: a key that is absent is more likely another spelling. */
+static void
+check_keys(const Documents *documents, Jsonb *document)
+{
+	StringInfoData missing;
+	const char *first = NULL;
+	int			n = 0;
+
+	if (!JB_ROOT_IS_OBJECT(document))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the document is not a JSON object"),
+				 errdetail("It has a key for each column that the model reads.")));
+	for (int i = 0; i < documents->desc->natts; i++)
+	{
+		const char *name = NameStr(TupleDescAttr(documents->desc, i)->attname);
+
+		if (likely(has_key(document, name)))
+			continue;
+		if (first == NULL)
+			initStringInfo(&missing);
+		first = first == NULL ? name : first;
+		if (++n <= LISTED)
+			appendStringInfo(&missing, "%s%s", n > 1 ? ", " : "", name);
+	}
+	if (likely(first == NULL))
+		return;
+	if (n > LISTED)
+		appendStringInfo(&missing, " and %d more", n - LISTED);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("the document has no key \"%s\"", first),
+			 errdetail("Missing: %s. The model reads: %s.", missing.data, idla_attribute_list(documents->desc)),
+			 errhint("A value that is not known is null.")));
+}
+
+static Datum
+make_record(Documents *documents, Datum document)
+{
+	LOCAL_FCINFO(populate, 2);
+	Datum		record;
+
+	InitFunctionCallInfoData(*populate, &documents->populate, 2, InvalidOid, NULL, NULL);
+	populate->args[0] = (NullableDatum) {.value = HeapTupleHeaderGetDatum(documents->blank)};
+	populate->args[1] = (NullableDatum) {.value = document};
+	record = FunctionCallInvoke(populate);
+	if (populate->isnull)
+		elog(ERROR, "a document became no record");
+	return record;
+}
+
+/* The arguments are those of the function of a row, with a document in its place. */
+static Datum
+answer(FunctionCallInfo fcinfo, IdlaAnswerKind kind)
+{
+	LOCAL_FCINFO(row, MOST_ARGUMENTS);
+	Documents  *documents;
+	Datum		result;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	documents = find_documents(fcinfo, kind);
+	check_keys(documents, PG_GETARG_JSONB_P(1));
+	InitFunctionCallInfoData(*row, &documents->row, fcinfo->nargs, fcinfo->fncollation, NULL, NULL);
+	memcpy(row->args, fcinfo->args, sizeof(NullableDatum) * (Size) fcinfo->nargs);
+	row->args[1].value = make_record(documents, PG_GETARG_DATUM(1));
+	result = idla_answer_row(row, kind);
+	fcinfo->isnull = row->isnull;
+	return result;
+}
+
+Datum
+idla_predict_json(PG_FUNCTION_ARGS)
+{
+	return answer(fcinfo, IDLA_PREDICT);
+}
+
+Datum
+idla_classify_json(PG_FUNCTION_ARGS)
+{
+	return answer(fcinfo, IDLA_CLASSIFY);
+}
+
+Datum
+idla_probabilities_json(PG_FUNCTION_ARGS)
+{
+	return answer(fcinfo, IDLA_PROBABILITIES);
+}
+
+Datum
+idla_interval_json(PG_FUNCTION_ARGS)
+{
+	return answer(fcinfo, IDLA_PREDICT_INTERVAL);
+}
+
+Datum
+idla_label_set_json(PG_FUNCTION_ARGS)
+{
+	return answer(fcinfo, IDLA_PREDICT_SET);
+}
+
+Datum
+idla_embed_json(PG_FUNCTION_ARGS)
+{
+	return answer(fcinfo, IDLA_EMBED);
+}
