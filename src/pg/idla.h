@@ -251,6 +251,8 @@ extern bool idla_table_version(const IdlaTable *table, Snapshot snapshot, int ve
  * update of them. 0 when they have no identity, or there are none.
  */
 extern uint64 idla_table_identity(const IdlaTable *table, Snapshot snapshot, int version);
+/* How many bytes that will be, without reading them. */
+extern Size idla_table_weights_size(const IdlaTable *table, Snapshot snapshot, int version);
 /* All chunks of a version's weights in one piece, palloc'd (huge); ERROR when one is missing. */
 extern char *idla_table_weights(const IdlaTable *table, Snapshot snapshot, int version, Size *size);
 
@@ -265,6 +267,7 @@ typedef struct IdlaLoaded
 {
 	IdlaModel  *model;
 	LearnPredictor *predictor;
+	Size		shared;			/* bytes of weights that other sessions use too, 0: none */
 	int			version;
 	Oid			relid;
 	int			candidate;		/* of the version in service: the one on trial beside it, or 0 */
