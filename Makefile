@@ -14,7 +14,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
 .PHONY: all test test-long demo docs bench-quality bench-quality-tables bench-quality-deep bench-robust bench-speed bench-speed-tables bench-speed-deep
-.PHONY: bench-serving check-onnx compile-check
+.PHONY: bench-serving bench-shared check-onnx compile-check
 all:
 
 include engine.mk
@@ -120,6 +120,9 @@ bench-speed-tables:
 
 bench-serving:
 	IDLA_CLUSTER_OPTIONS='shared_buffers = 2GB' PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/serving.py $(BENCH_ARGS)
+
+bench-shared:
+	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/shared.py $(BENCH_ARGS)
 
 # The engine alone beside PyTorch: no server is needed.
 BENCH_DEEP = deep recurrent attention
