@@ -225,14 +225,8 @@ idla_pass_decode(IdlaBatchState *state, IdlaPass *pass, TupleTableSlot *slot, bo
 	if (pass->served.trial != NULL)
 		idla_trial_take(pass->served.trial, state->n, values, isnull, learn, good ? raw : NULL, fields, state->rows_context);
 	place_row(state, pass, values, isnull);
-	for (int i = 0; good && i < learn->n_fields; i++)
-		if (fields[i].bytes != NULL)
-		{
-			void	   *copy = MemoryContextAllocHuge(state->rows_context, fields[i].size);
-
-			memcpy(copy, fields[i].bytes, fields[i].size);
-			fields[i].bytes = copy;
-		}
+	if (good)
+		idla_fields_keep(fields, learn->n_fields, state->rows_context);
 	return good;
 }
 
