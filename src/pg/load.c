@@ -153,7 +153,7 @@ unpin(void *arg)
 static bool
 take(Pin *pin, CachedModel *cached)
 {
-	if (!idla_shared_hold(&cached->share))
+	if (cached->n_pins == 0 && !idla_shared_hold(&cached->share))
 	{
 		drop(cached);
 		return false;

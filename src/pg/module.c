@@ -74,7 +74,7 @@ _PG_init(void)
 	DefineCustomIntVariable("idla.share_from",
 							"Sets how large weights are shared by all sessions.",
 							"Smaller models are kept by each session.",
-							&idla_share_from, 4 * 1024, 64, MAX_KILOBYTES,
+							&idla_share_from, 4 * 1024, 1, MAX_KILOBYTES,
 							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	/* Memory that all sessions share can be had at the server's start alone. */
 	if (process_shared_preload_libraries_in_progress)

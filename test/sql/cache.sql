@@ -104,6 +104,37 @@ BEGIN
 EXCEPTION WHEN division_by_zero THEN
 	RAISE WARNING 'sessions: %', (SELECT sessions FROM idla_cache WHERE model = 'large'::regclass AND version = 1 AND scope = 'shared');
 END $$;
+-- models of every kind: several networks with bins, features of signals, a tagger's chain, weights of convolutions
+CREATE TABLE kinds AS SELECT id, a, b, y, ARRAY(SELECT sin(id * 0.3 + k * CASE WHEN y THEN 0.4 ELSE 0.9 END)::float4 FROM generate_series(1, 64) k) AS trace,
+	ARRAY['Case', id::text, CASE WHEN y THEN 'asthma' ELSE 'leave' END] AS tokens, ARRAY['O', 'O', CASE WHEN y THEN 'B-Disease' ELSE 'O' END] AS tags FROM rows;
+SET client_min_messages = error;
+SELECT version FROM idla_train('tables', 'SELECT a, b, y FROM kinds', 'y', architecture => 'tabm', options => '{"epochs": 2, "folds": 2}');
+SELECT version FROM idla_train('signals', 'SELECT trace, a, y FROM kinds', 'y', architecture => 'rocket', options => '{"epochs": 2, "folds": 1, "width": 840, "columns": {"trace": {"kind": "signal"}}}');
+SELECT version FROM idla_train('waves', 'SELECT trace, a, y FROM kinds', 'y', architecture => 'fcn', options => '{"epochs": 1, "folds": 1, "columns": {"trace": {"kind": "signal"}}}');
+SELECT version FROM idla_train('words', 'SELECT tokens, tags FROM kinds', 'tags', options => '{"epochs": 6, "width": 24, "rate": 0.01}');
+SET client_min_messages = warning;
+CREATE FUNCTION said() RETURNS TABLE (model text, said text) LANGUAGE sql AS $$
+SELECT 'tables', md5(string_agg(idla_predict('tables', k)::text, ' ' ORDER BY id)) FROM kinds k
+UNION ALL SELECT 'signals', md5(string_agg(idla_predict('signals', k)::text, ' ' ORDER BY id)) FROM kinds k
+UNION ALL SELECT 'waves', md5(string_agg(idla_predict('waves', k)::text, ' ' ORDER BY id)) FROM kinds k
+UNION ALL SELECT 'words', md5(string_agg(concat(t.start, t.label, t.score), ' ' ORDER BY id, t.start)) FROM kinds k, idla_tag('words', k.tokens) t
+$$;
+SET idla.share_from = '1GB';
+CREATE TABLE own AS SELECT * FROM said();
+SELECT idla_evict() >= 4 AS emptied;
+SET idla.share_from = '1kB';
+CREATE TABLE filled AS SELECT * FROM said();
+SELECT model, scope FROM idla_cache WHERE scope = 'shared' ORDER BY model::text;
+-- the filling session forgets its own part, and borrows what it left
+\set VERBOSITY terse
+SET idla.model_cache = 0;
+SELECT idla_prewarm('one') > 0 AS loaded;
+\set VERBOSITY default
+SELECT scope, count(*) FROM idla_cache WHERE scope = 'session' GROUP BY scope;
+CREATE TABLE borrowed AS SELECT * FROM said();
+RESET idla.model_cache;
+SELECT model, own.said = filled.said AS filled_alike, own.said = borrowed.said AS borrowed_alike FROM own JOIN filled USING (model) JOIN borrowed USING (model) ORDER BY model;
+SET idla.share_from = '64kB';
 SELECT idla_prewarm('one', 7);
 SELECT idla_prewarm('rows');
 SELECT idla_evict('rows');
