@@ -108,7 +108,7 @@ idla_prewarm(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	loaded = idla_load(PG_GETARG_OID(0), idla_version_argument(fcinfo, 1), GetActiveSnapshot(), owner);
+	loaded = idla_load_shared(PG_GETARG_OID(0), idla_version_argument(fcinfo, 1), GetActiveSnapshot(), owner);
 	bytes = MemoryContextMemAllocated(loaded->model->work->context, true);
 	shared = loaded->shared;
 	warn_unshared(loaded);

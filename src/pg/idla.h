@@ -280,6 +280,8 @@ typedef struct IdlaLoaded
 /* ERROR unless relid is a model's table. */
 extern void idla_require_model(Oid relid);
 extern IdlaLoaded *idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner);
+/* The same, and makes room for large weights among those that all sessions share, even where they were in use a moment ago. */
+extern IdlaLoaded *idla_load_shared(Oid relid, int version, Snapshot snapshot, MemoryContext owner);
 /* ERROR for a version that snapshot does not see (below 0: the one in service), with those it does. */
 extern void idla_version_missing(const IdlaTable *table, Snapshot snapshot, int version) pg_attribute_noreturn();
 

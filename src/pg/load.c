@@ -53,6 +53,7 @@ typedef struct Wanted
 	Snapshot	snapshot;
 	IdlaPlace	place;
 	const IdlaVersion *found;
+	bool		eager;			/* to have it shared */
 	char		manifest_hash[65];
 	char		card_hash[65];
 } Wanted;
@@ -245,7 +246,7 @@ static void
 read_model(IdlaModel *model, IdlaShare *share, const Wanted *wanted)
 {
 	Size		size = idla_table_weights_size(wanted->table, wanted->snapshot, wanted->place.version);
-	IdlaSharing sharing = idla_shared_find(share, wanted->manifest_hash, &wanted->place, size);
+	IdlaSharing sharing = idla_shared_find(share, wanted->manifest_hash, &wanted->place, size, wanted->eager);
 	char	   *weights;
 
 	if (sharing == IDLA_SHARING_UNPROVED)
@@ -383,22 +384,37 @@ read_found(Wanted *wanted, IdlaVersion *found)
 	wanted->found = found;
 }
 
+/* Whether to read it again in order to share what this session keeps for itself. */
+static bool
+is_better_shared(const CachedModel *cached, const Wanted *wanted)
+{
+	return wanted->eager && cached->n_pins == 0 && cached->share.number == 0 &&
+		idla_shared_wants(idla_table_weights_size(wanted->table, wanted->snapshot, wanted->place.version));
+}
+
 /* The version's model, pinned: from memory when the rows are known or their digests are, else from the rows. */
 static CachedModel *
-obtain(Pin *pin, const IdlaTable *table, Snapshot snapshot, int version)
+obtain(Pin *pin, const IdlaTable *table, Snapshot snapshot, int version, bool eager)
 {
 	Oid			relid = RelationGetRelid(table->relation);
 	Wanted		wanted = {
-		.table = table,.snapshot = snapshot,
+		.table = table,.snapshot = snapshot,.eager = eager,
 		.place = {.database = MyDatabaseId,.relid = relid,.version = version,.identity = idla_table_identity(table, snapshot, version)}
 	};
 	CachedModel *cached = find_by_rows(relid, wanted.place.identity);
 	IdlaVersion found;
 
-	if (cached != NULL && take(pin, cached))
+	if (cached != NULL && is_better_shared(cached, &wanted))
+		drop(cached);
+	else if (cached != NULL && take(pin, cached))
 		return cached;
 	read_found(&wanted, &found);
 	cached = find_by_digest(wanted.manifest_hash, wanted.card_hash);
+	if (cached != NULL && is_better_shared(cached, &wanted))
+	{
+		drop(cached);
+		cached = NULL;
+	}
 	if (cached != NULL && take(pin, cached))
 	{
 		if (!idla_shared_proved(&cached->share, &wanted.place))
@@ -418,8 +434,8 @@ obtain(Pin *pin, const IdlaTable *table, Snapshot snapshot, int version)
 	return cached;
 }
 
-IdlaLoaded *
-idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
+static IdlaLoaded *
+load_pinned(Oid relid, int version, Snapshot snapshot, MemoryContext owner, bool eager)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext scratch;
@@ -449,7 +465,7 @@ idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 	if (version < 0)
 		idla_version_missing(&table, snapshot, -1);
 	loaded = MemoryContextAllocZero(owner, sizeof(IdlaLoaded));
-	cached = obtain(pin, &table, snapshot, version);
+	cached = obtain(pin, &table, snapshot, version, eager);
 	dlist_move_head(&cached_models, &cached->node);
 	idla_table_close(&table);
 	MemoryContextSwitchTo(caller);
@@ -468,4 +484,16 @@ idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 	MemoryContextDelete(scratch);
 	shrink_cache();
 	return loaded;
+}
+
+IdlaLoaded *
+idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
+{
+	return load_pinned(relid, version, snapshot, owner, false);
+}
+
+IdlaLoaded *
+idla_load_shared(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
+{
+	return load_pinned(relid, version, snapshot, owner, true);
 }

@@ -5,7 +5,8 @@
  * The first session reads and checks the weights for all, and others wait for it, though not for ever. An entry remembers which rows were seen to have its
  * weights, so that a manifest alone, copied to a table with other weights or none, gives nobody anything. Sessions hold an entry while a query of theirs
  * uses it: by one atomic number, generation above and holders below, so that holding one again takes no lock and fails when the entry has become another.
- * When there is no room, entries that nobody holds go, least recently used first; when that does not help, sessions keep weights of their own.
+ * When there is no room, entries that nobody holds, and did not lately, go, least recently used first; when that does not help, sessions keep weights of
+ * their own.
  */
 #include "shared.h"
 
@@ -29,6 +30,7 @@
 #define SLACK 4096				/* bytes that a block may take beyond its safetensors image */
 #define LONGEST_WAIT (30 * 1000)	/* ms for another session's reading */
 #define WAIT_AT_ONCE 1000		/* ms */
+#define WARM (10 * 1000)		/* ms after its last use in which an entry makes no room unasked: models in turn would push each other out */
 
 typedef enum State
 {
@@ -252,6 +254,7 @@ idla_shared_release(IdlaShare *share)
 	share->held = false;
 	if (!share->claimed)
 	{
+		pg_atomic_write_u64(&entry->last_used, (uint64) GetCurrentTimestamp());
 		pg_atomic_fetch_sub_u64(&entry->hold, 1);
 		return;
 	}
@@ -283,7 +286,13 @@ evict(Entry *entry)
 }
 
 static bool
-evict_oldest(void)
+is_cold(Entry *entry)
+{
+	return TimestampDifferenceExceeds((TimestampTz) pg_atomic_read_u64(&entry->last_used), GetCurrentTimestamp(), WARM);
+}
+
+static bool
+evict_oldest(bool eager)
 {
 	for (;;)
 	{
@@ -299,6 +308,8 @@ evict_oldest(void)
 		}
 		if (oldest == NULL)
 			return false;
+		if (!eager && !is_cold(oldest))
+			return false;
 		/* Somebody may just have taken hold of it. */
 		if (evict(oldest))
 			return true;
@@ -307,40 +318,41 @@ evict_oldest(void)
 
 /* Bytes of the entries that will not go. */
 static Size
-bytes_held(void)
+bytes_kept(bool eager)
 {
 	Size		bytes = 0;
 
 	for (int i = 0; i < N_ENTRIES; i++)
-		if (holders_of(pg_atomic_read_u64(&area->entries[i].hold)) > 0)
+		if (area->entries[i].state != FREE &&
+			(holders_of(pg_atomic_read_u64(&area->entries[i].hold)) > 0 || (!eager && !is_cold(&area->entries[i]))))
 			bytes += area->entries[i].bytes;
 	return bytes;
 }
 
 static dsa_pointer
-make_room(Size bytes)
+make_room(Size bytes, bool eager)
 {
 	dsa_pointer block;
 
 	/* Nothing goes for what would not fit all the same. */
-	if (bytes > area->room || bytes_held() > area->room - bytes)
+	if (bytes > area->room || bytes_kept(eager) > area->room - bytes)
 		return InvalidDsaPointer;
 	do
 	{
 		block = dsa_allocate_extended(weights, bytes, DSA_ALLOC_HUGE | DSA_ALLOC_NO_OOM);
-	} while (!DsaPointerIsValid(block) && evict_oldest());
+	} while (!DsaPointerIsValid(block) && evict_oldest(eager));
 	return block;
 }
 
 static Entry *
-free_entry(void)
+free_entry(bool eager)
 {
 	do
 	{
 		for (int i = 0; i < N_ENTRIES; i++)
 			if (area->entries[i].state == FREE)
 				return &area->entries[i];
-	} while (evict_oldest());
+	} while (evict_oldest(eager));
 	return NULL;
 }
 
@@ -400,10 +412,10 @@ take_hold(IdlaShare *share, Entry *entry)
 
 /* The lock is held. */
 static bool
-claim(IdlaShare *share, const char *manifest_hash, Size bytes)
+claim(IdlaShare *share, const char *manifest_hash, Size bytes, bool eager)
 {
-	Entry	   *entry = free_entry();
-	dsa_pointer block = entry == NULL ? InvalidDsaPointer : make_room(bytes);
+	Entry	   *entry = free_entry(eager);
+	dsa_pointer block = entry == NULL ? InvalidDsaPointer : make_room(bytes, eager);
 
 	if (!DsaPointerIsValid(block))
 		return false;
@@ -421,14 +433,14 @@ claim(IdlaShare *share, const char *manifest_hash, Size bytes)
 
 /* One look: false when another session is reading it, whose entry it is then. */
 static bool
-find_now(IdlaShare *share, const char *manifest_hash, const IdlaPlace *place, Size size, IdlaSharing *sharing, Entry **busy)
+find_now(IdlaShare *share, const char *manifest_hash, const IdlaPlace *place, Size size, bool eager, IdlaSharing *sharing, Entry **busy)
 {
 	Entry	   *entry;
 
 	LWLockAcquire(area_lock, LW_EXCLUSIVE);
 	entry = look_up(manifest_hash);
 	if (entry == NULL)
-		*sharing = claim(share, manifest_hash, size) ? IDLA_SHARING_CLAIMED : IDLA_SHARING_NOT;
+		*sharing = claim(share, manifest_hash, size, eager) ? IDLA_SHARING_CLAIMED : IDLA_SHARING_NOT;
 	else if (entry->state == READY)
 	{
 		take_hold(share, entry);
@@ -440,16 +452,16 @@ find_now(IdlaShare *share, const char *manifest_hash, const IdlaPlace *place, Si
 }
 
 IdlaSharing
-idla_shared_find(IdlaShare *share, const char *manifest_hash, const IdlaPlace *place, Size size)
+idla_shared_find(IdlaShare *share, const char *manifest_hash, const IdlaPlace *place, Size size, bool eager)
 {
 	IdlaSharing sharing = IDLA_SHARING_NOT;
 	Entry	   *busy;
 	TimestampTz begin;
 
-	if (size < (Size) idla_share_from * 1024 || !enter())
+	if (!idla_shared_wants(size) || !enter())
 		return IDLA_SHARING_NOT;
 	begin = GetCurrentTimestamp();
-	while (!find_now(share, manifest_hash, place, size + SLACK, &sharing, &busy))
+	while (!find_now(share, manifest_hash, place, size + SLACK, eager, &sharing, &busy))
 	{
 		/* The other one may wait for a lock of this session's, and nobody would notice. */
 		if (TimestampDifferenceExceeds(begin, GetCurrentTimestamp(), LONGEST_WAIT))
@@ -495,7 +507,7 @@ claim_more(Entry *entry, Size bytes)
 	dsa_free(weights, entry->block);
 	entry->bytes = 0;
 	entry->block = InvalidDsaPointer;
-	entry->block = make_room(bytes);
+	entry->block = make_room(bytes, false);
 	if (DsaPointerIsValid(entry->block))
 		entry->bytes = bytes;
 	LWLockRelease(area_lock);
@@ -532,6 +544,12 @@ idla_shared_fill(IdlaShare *share, IdlaModel *model, const IdlaPlace *place)
 }
 
 /* ---- what a session sees of it ---- */
+
+bool
+idla_shared_wants(Size size)
+{
+	return area != NULL && size >= (Size) idla_share_from * 1024;
+}
 
 Size
 idla_shared_room(void)

@@ -43,9 +43,12 @@ extern void idla_shared_request_memory(void);
 
 /*
  * Looks for the weights that belong to a manifest, given as its SHA-256; waits for another session that is reading them, not for ever. size:
- * about how many bytes they take. The caller has read manifest and place from the rows himself, and may.
+ * about how many bytes they take. The caller has read manifest and place from the rows himself, and may. eager: whatever nobody uses makes room,
+ * even if somebody did a moment ago.
  */
-extern IdlaSharing idla_shared_find(IdlaShare *share, const char *manifest_hash, const IdlaPlace *place, Size size);
+extern IdlaSharing idla_shared_find(IdlaShare *share, const char *manifest_hash, const IdlaPlace *place, Size size, bool eager);
+/* Would weights of that size be shared, if there is room? */
+extern bool idla_shared_wants(Size size);
 /* Rows at that place have these weights too: their bytes have been compared by digest. */
 extern void idla_shared_prove(const IdlaShare *share, const IdlaPlace *place);
 /* Has that been said before? False is always safe. */

@@ -122,9 +122,10 @@ like($node->safe_psql('postgres', "$parallel; BEGIN; CREATE TABLE own AS TABLE m
 train("n$_", 512, $_ + 10) for 1 .. 3;
 answer("n$_") for 1, 2;
 is($node->safe_psql('postgres', $shared), 'm 1 0, n1 1 0, n2 1 0', 'three models fit');
-answer('m');
-answer('n3');
-is($node->safe_psql('postgres', $shared), 'm 1 0, n2 1 0, n3 1 0', 'the one that was not asked for longest makes room');
+is($node->safe_psql('postgres', join('; ', map { "SELECT idla_predict('$_', p) > -1 FROM patients p WHERE id = 1" } 'n1', 'n2', 'm', 'n3') . "; SELECT scope FROM idla_cache WHERE model = 'n3'::regclass; $shared"),
+	"t\nt\nt\nt\nsession\nm 1 0, n1 1 0, n2 1 0", 'a fourth one does not push out what was just used');
+is($node->safe_psql('postgres', "SELECT idla_predict('n3', p) > -1 FROM patients p WHERE id = 1; SELECT idla_prewarm('n3') > 1000000; SELECT string_agg(scope, ' ' ORDER BY scope) FROM idla_cache WHERE model = 'n3'::regclass; $shared"),
+	"t\nt\nsession shared\nm 1 0, n2 1 0, n3 1 0", 'unless somebody wants it: then the one that was not used longest makes room');
 $gate = close_gate();
 @users = map { start_user("user$_", $_) } 'm', 'n2', 'n3';
 ok(waits_for_shared('m 1 1, n2 1 1, n3 1 1'), 'all are held');
