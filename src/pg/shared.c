@@ -170,11 +170,11 @@ enter(void)
 		return false;
 	if (weights != NULL)
 		return true;
-	before_shmem_exit(leave, 0);
 	MemoryContextSwitchTo(TopMemoryContext);
 	weights = dsa_attach_in_place(weights_memory, NULL);
 	dsa_pin_mapping(weights);
 	MemoryContextSwitchTo(caller);
+	before_shmem_exit(leave, 0);
 	return true;
 }
 
