@@ -14,7 +14,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
 .PHONY: all test test-long demo docs bench-quality bench-quality-tables bench-quality-deep bench-robust bench-speed bench-speed-tables bench-speed-deep
-.PHONY: bench-rounding bench-neighbours bench-serving bench-distil check-onnx compile-check
+.PHONY: bench-rounding bench-neighbours bench-serving bench-shared bench-distil check-onnx compile-check
 all:
 
 include engine.mk
@@ -130,6 +130,9 @@ bench-serving:
 
 bench-distil:
 	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/distil.py --data '$(abspath $(BENCH_DATA))' $(BENCH_ARGS)
+
+bench-shared:
+	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/shared.py $(BENCH_ARGS)
 
 # The engine alone beside PyTorch: no server is needed.
 BENCH_DEEP = deep recurrent attention

@@ -257,6 +257,8 @@ extern bool idla_table_version(const IdlaTable *table, Snapshot snapshot, int ve
  * update of them. 0 when they have no identity, or there are none.
  */
 extern uint64 idla_table_identity(const IdlaTable *table, Snapshot snapshot, int version);
+/* How many bytes that will be, without reading them. */
+extern Size idla_table_weights_size(const IdlaTable *table, Snapshot snapshot, int version);
 /* All chunks of a version's weights in one piece, palloc'd (huge); ERROR when one is missing. */
 extern char *idla_table_weights(const IdlaTable *table, Snapshot snapshot, int version, Size *size);
 
@@ -271,6 +273,7 @@ typedef struct IdlaLoaded
 {
 	IdlaModel  *model;
 	LearnPredictor *predictor;
+	Size		shared;			/* bytes of weights that other sessions use too, 0: none */
 	int			version;
 	Oid			relid;
 	int			candidate;		/* of the version in service: the one on trial beside it, or 0 */
@@ -279,6 +282,8 @@ typedef struct IdlaLoaded
 /* ERROR unless relid is a model's table. */
 extern void idla_require_model(Oid relid);
 extern IdlaLoaded *idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner);
+/* The same, and makes room for large weights among those that all sessions share, even where they were in use a moment ago. */
+extern IdlaLoaded *idla_load_shared(Oid relid, int version, Snapshot snapshot, MemoryContext owner);
 /* ERROR for a version that snapshot does not see (below 0: the one in service), with those it does. */
 extern void idla_version_missing(const IdlaTable *table, Snapshot snapshot, int version) pg_attribute_noreturn();
 

@@ -7,8 +7,9 @@
  * weights still have their digest. So there is nothing to invalidate, and changed weights are
  * noticed. What is over idla.model_cache goes, least recently used first; a
  * model in use by a running query is pinned by that query's memory context and stays.
+ * Large weights are those of all sessions (shared.h), held while the model is pinned; where they went meanwhile, the model is loaded anew.
  */
-#include "idla.h"
+#include "shared.h"
 
 #include "lib/ilist.h"
 #include "storage/lmgr.h"
@@ -31,7 +32,8 @@ typedef struct CachedModel
 	char		card_hash[65];
 	IdlaModel  *model;
 	LearnPredictor *predictor;
-	Size		bytes;
+	IdlaShare	share;			/* whose weights the model uses; held while it is pinned */
+	Size		bytes;			/* of the session's own */
 	int			n_pins;
 	TimestampTz loaded_at;
 	uint64		n_uses;			/* statements that asked for it */
@@ -41,8 +43,20 @@ typedef struct CachedModel
 typedef struct Pin
 {
 	MemoryContextCallback callback;
-	CachedModel *cached;
+	CachedModel *cached;		/* NULL before there is one */
 } Pin;
+
+/* What is being asked for. */
+typedef struct Wanted
+{
+	const IdlaTable *table;
+	Snapshot	snapshot;
+	IdlaPlace	place;
+	const IdlaVersion *found;
+	bool		eager;			/* to have it shared */
+	char		manifest_hash[65];
+	char		card_hash[65];
+} Wanted;
 
 static MemoryContext cache_context = NULL;	/* parent of all loaded models */
 static dlist_head cached_models = DLIST_STATIC_INIT(cached_models);
@@ -128,9 +142,37 @@ unpin(void *arg)
 {
 	Pin		   *pin = arg;
 
-	pin->cached->n_pins--;
+	if (pin->cached == NULL)
+		return;
+	if (--pin->cached->n_pins == 0)
+		idla_shared_release(&pin->cached->share);
 	weigh(pin->cached);
 	shrink_cache();
+}
+
+/* False when its weights are gone, and it with them. */
+static bool
+take(Pin *pin, CachedModel *cached)
+{
+	if (cached->n_pins == 0 && !idla_shared_hold(&cached->share))
+	{
+		drop(cached);
+		return false;
+	}
+	cached->n_pins++;
+	pin->cached = cached;
+	return true;
+}
+
+static Pin *
+create_pin(MemoryContext owner)
+{
+	Pin		   *pin = MemoryContextAllocZero(owner, sizeof(Pin));
+
+	pin->callback.func = unpin;
+	pin->callback.arg = pin;
+	MemoryContextRegisterResetCallback(owner, &pin->callback);
+	return pin;
 }
 
 static CachedModel *
@@ -176,54 +218,97 @@ keep_jsonb(IdlaWork *work, const Jsonb *json)
 	return copy;
 }
 
-/* Builds the model and its predictor inside work; an ERROR leaves work to the caller. */
-static CachedModel *
-build(IdlaWork *work, const IdlaTable *table, Snapshot snapshot, const IdlaVersion *found)
+static void
+refuse_weights(const char *digest)
 {
-	CachedModel *cached = MemoryContextAllocZero(work->context, sizeof(CachedModel));
-	IdlaModel  *model = MemoryContextAllocZero(work->context, sizeof(IdlaModel));
-	char	   *weights;
-	Size		size;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("the model's manifest or weights are damaged"),
+			 errdetail("The weights are not what was written: their SHA-256 is %s.", digest)));
+}
 
-	model->work = work;
-	model->card = keep_jsonb(work, found->card);
-	model->manifest = keep_jsonb(work, found->manifest);
-	weights = idla_table_weights(table, snapshot, found->version, &size);
+/* A model is in memory, and other rows claim to be it: their weights must be those. */
+static void
+check_weights(const Wanted *wanted, const char *expected)
+{
+	Size		size;
+	char	   *weights = idla_table_weights(wanted->table, wanted->snapshot, wanted->place.version, &size);
+	char		digest[65];
+
+	idla_sha256(weights, size, digest);
+	pfree(weights);
+	if (strcmp(digest, expected) != 0)
+		refuse_weights(digest);
+}
+
+/* Fills the model, its weights being the session's own or shared. */
+static void
+read_model(IdlaModel *model, IdlaShare *share, const Wanted *wanted)
+{
+	Size		size = idla_table_weights_size(wanted->table, wanted->snapshot, wanted->place.version);
+	IdlaSharing sharing = idla_shared_find(share, wanted->manifest_hash, &wanted->place, size, wanted->eager);
+	char	   *weights;
+
+	if (sharing == IDLA_SHARING_UNPROVED)
+	{
+		check_weights(wanted, share->digest);
+		idla_shared_prove(share, &wanted->place);
+	}
+	if (share->held)
+	{
+		idla_manifest_borrow(model, model->manifest, share);
+		return;
+	}
+	weights = idla_table_weights(wanted->table, wanted->snapshot, wanted->place.version, &size);
 	idla_manifest_read(model, model->manifest, weights, size);
 	pfree(weights);
+	if (sharing == IDLA_SHARING_CLAIMED)
+		idla_shared_fill(share, model, &wanted->place);
+}
+
+/* Builds the model and its predictor inside work; an ERROR leaves work, and what was taken of shared weights, to the caller. */
+static void
+build(CachedModel *cached, IdlaWork *work, const Wanted *wanted)
+{
+	IdlaModel  *model = MemoryContextAllocZero(work->context, sizeof(IdlaModel));
+
+	model->work = work;
+	model->card = keep_jsonb(work, wanted->found->card);
+	model->manifest = keep_jsonb(work, wanted->found->manifest);
+	read_model(model, &cached->share, wanted);
 
 	cached->model = model;
 	idla_check(work, learn_predictor_create(work->session, &model->learn,
 											model->learn.n_fields > 0 ? FIELD_BATCH : PREDICT_BATCH, &cached->predictor));
-	return cached;
+	strlcpy(cached->manifest_hash, wanted->manifest_hash, sizeof(cached->manifest_hash));
+	strlcpy(cached->card_hash, wanted->card_hash, sizeof(cached->card_hash));
 }
 
-/* Reads one version into a context of its own and enters it into the cache, whole or not at all. */
+/* Reads one version into a context of its own and enters it into the cache, whole or not at all. Its share is held. */
 static CachedModel *
-load(const IdlaTable *table, Snapshot snapshot, const IdlaVersion *found,
-	 const char *manifest_hash, const char *card_hash)
+load(const Wanted *wanted)
 {
-	const char *name = psprintf("%s version %d", RelationGetRelationName(table->relation), found->version);
+	const char *name = psprintf("%s version %d", RelationGetRelationName(wanted->table->relation), wanted->place.version);
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext scratch = AllocSetContextCreate(caller, "idla loading", ALLOCSET_DEFAULT_SIZES);
 	IdlaWork   *work;
-	CachedModel *volatile cached = NULL;
+	CachedModel *cached;
 
 	if (cache_context == NULL)
 		cache_context = AllocSetContextCreate(CacheMemoryContext, "idla models", ALLOCSET_SMALL_SIZES);
 
 	work = idla_work_open(scratch, name, 0, 0);
+	cached = MemoryContextAllocZero(work->context, sizeof(CachedModel));
 	MemoryContextSwitchTo(scratch);
 	PG_TRY();
 	{
-		cached = build(work, table, snapshot, found);
-		strlcpy(cached->manifest_hash, manifest_hash, sizeof(cached->manifest_hash));
-		strlcpy(cached->card_hash, card_hash, sizeof(cached->card_hash));
+		build(cached, work, wanted);
 	}
 	PG_CATCH();
 	{
 		/* The error's own text lives in ErrorContext; the half-built model goes now and not with the query. */
 		MemoryContextSwitchTo(caller);
+		idla_shared_release(&cached->share);
 		MemoryContextDelete(scratch);
 		PG_RE_THROW();
 	}
@@ -283,65 +368,81 @@ idla_require_model(Oid relid)
 				 errhint("Models are made by idla_train; the view idla_models lists those you may use.")));
 }
 
-/* A model is in memory, and other rows claim to be it: their weights must be those. */
+/* Reads what there is to know of a version but its weights. */
 static void
-check_weights(const IdlaTable *table, Snapshot snapshot, int version, const CachedModel *cached)
+read_found(Wanted *wanted, IdlaVersion *found)
 {
-	Size		size;
-	char	   *weights = idla_table_weights(table, snapshot, version, &size);
-	char		digest[65];
-
-	idla_sha256(weights, size, digest);
-	pfree(weights);
-	if (strcmp(digest, cached->model->digest) != 0)
+	if (!idla_table_version(wanted->table, wanted->snapshot, wanted->place.version, found))
+		idla_version_missing(wanted->table, wanted->snapshot, wanted->place.version);
+	if (found->manifest == NULL || found->card == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("the model's manifest or weights are damaged"),
-				 errdetail("The weights are not what was written: their SHA-256 is %s.", digest)));
+				 errmsg("version %d of model \"%s\" has no %s", wanted->place.version, RelationGetRelationName(wanted->table->relation),
+						found->manifest == NULL ? "manifest" : "card")));
+	idla_sha256(VARDATA_ANY(found->manifest), VARSIZE_ANY_EXHDR(found->manifest), wanted->manifest_hash);
+	idla_sha256(VARDATA_ANY(found->card), VARSIZE_ANY_EXHDR(found->card), wanted->card_hash);
+	wanted->found = found;
 }
 
-/* The version's model, from memory when the rows are known or their digests are, else from the rows. */
+/* Whether to read it again in order to share what this session keeps for itself. */
+static bool
+is_better_shared(const CachedModel *cached, const Wanted *wanted)
+{
+	return wanted->eager && cached->n_pins == 0 && cached->share.number == 0 &&
+		idla_shared_wants(idla_table_weights_size(wanted->table, wanted->snapshot, wanted->place.version));
+}
+
+/* The version's model, pinned: from memory when the rows are known or their digests are, else from the rows. */
 static CachedModel *
-obtain(const IdlaTable *table, Snapshot snapshot, int version)
+obtain(Pin *pin, const IdlaTable *table, Snapshot snapshot, int version, bool eager)
 {
 	Oid			relid = RelationGetRelid(table->relation);
-	uint64		identity = idla_table_identity(table, snapshot, version);
-	CachedModel *cached = find_by_rows(relid, identity);
+	Wanted		wanted = {
+		.table = table,.snapshot = snapshot,.eager = eager,
+		.place = {.database = MyDatabaseId,.relid = relid,.version = version,.identity = idla_table_identity(table, snapshot, version)}
+	};
+	CachedModel *cached = find_by_rows(relid, wanted.place.identity);
 	IdlaVersion found;
-	char		manifest_hash[65];
-	char		card_hash[65];
 
-	if (cached != NULL)
+	if (cached != NULL && is_better_shared(cached, &wanted))
+		drop(cached);
+	else if (cached != NULL && take(pin, cached))
 		return cached;
-	if (!idla_table_version(table, snapshot, version, &found))
-		idla_version_missing(table, snapshot, version);
-	if (found.manifest == NULL || found.card == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("version %d of model \"%s\" has no %s", version, RelationGetRelationName(table->relation),
-						found.manifest == NULL ? "manifest" : "card")));
-	idla_sha256(VARDATA_ANY(found.manifest), VARSIZE_ANY_EXHDR(found.manifest), manifest_hash);
-	idla_sha256(VARDATA_ANY(found.card), VARSIZE_ANY_EXHDR(found.card), card_hash);
-	cached = find_by_digest(manifest_hash, card_hash);
-	if (cached != NULL)
-		check_weights(table, snapshot, version, cached);
+	read_found(&wanted, &found);
+	cached = find_by_digest(wanted.manifest_hash, wanted.card_hash);
+	if (cached != NULL && is_better_shared(cached, &wanted))
+	{
+		drop(cached);
+		cached = NULL;
+	}
+	if (cached != NULL && take(pin, cached))
+	{
+		if (!idla_shared_proved(&cached->share, &wanted.place))
+		{
+			check_weights(&wanted, cached->model->digest);
+			idla_shared_prove(&cached->share, &wanted.place);
+		}
+	}
 	else
-		cached = load(table, snapshot, &found, manifest_hash, card_hash);
+	{
+		cached = load(&wanted);
+		take(pin, cached);
+	}
 	cached->relid = relid;
 	cached->version = version;
-	cached->identity = identity;
+	cached->identity = wanted.place.identity;
 	return cached;
 }
 
-IdlaLoaded *
-idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
+static IdlaLoaded *
+load_pinned(Oid relid, int version, Snapshot snapshot, MemoryContext owner, bool eager)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext scratch;
 	IdlaTable	table;
 	CachedModel *cached;
 	IdlaLoaded *loaded;
-	Pin		   *pin;
+	Pin		   *pin = create_pin(owner);
 	IdlaDeployment latest = {0};
 	double		share = -1;
 
@@ -363,15 +464,15 @@ idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 	}
 	if (version < 0)
 		idla_version_missing(&table, snapshot, -1);
-	cached = obtain(&table, snapshot, version);
+	loaded = MemoryContextAllocZero(owner, sizeof(IdlaLoaded));
+	cached = obtain(pin, &table, snapshot, version, eager);
 	dlist_move_head(&cached_models, &cached->node);
 	idla_table_close(&table);
 	MemoryContextSwitchTo(caller);
 
-	loaded = MemoryContextAllocZero(owner, sizeof(IdlaLoaded));
-	pin = MemoryContextAllocZero(owner, sizeof(Pin));
 	loaded->model = cached->model;
 	loaded->predictor = cached->predictor;
+	loaded->shared = cached->share.held ? cached->share.size : 0;
 	loaded->version = version;
 	loaded->relid = relid;
 	if (share >= 0)
@@ -379,13 +480,20 @@ idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 		loaded->candidate = latest.version;
 		loaded->share = share;
 	}
-	pin->cached = cached;
-	pin->callback.func = unpin;
-	pin->callback.arg = pin;
-	cached->n_pins++;
 	cached->n_uses++;
-	MemoryContextRegisterResetCallback(owner, &pin->callback);
 	MemoryContextDelete(scratch);
 	shrink_cache();
 	return loaded;
+}
+
+IdlaLoaded *
+idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
+{
+	return load_pinned(relid, version, snapshot, owner, false);
+}
+
+IdlaLoaded *
+idla_load_shared(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
+{
+	return load_pinned(relid, version, snapshot, owner, true);
 }

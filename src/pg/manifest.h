@@ -53,6 +53,8 @@ extern void idla_weights_read(IdlaModel *model, const char *bytes, Size size);
 extern void idla_weights_round(IdlaModel *model, LearnPrecision precision);
 /* Whether n weights of so many parameters may come from tensors that hold `held` values: to be asked before there is memory for them. */
 extern bool idla_weights_held(size_t n, size_t held, size_t n_parameters);
+/* Whether a network's numbers are put into bins, whose edges stand with the weights. */
+extern bool idla_has_edges(const LearnNetwork *network);
 /* SHA-256 over the text of a manifest without its own digest, in UTF-8 so that a restore into another encoding agrees. */
 extern void idla_manifest_digest(Jsonb *manifest, char hex[65]);
 

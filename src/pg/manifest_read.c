@@ -6,6 +6,7 @@
  * cannot make it read or write outside its buffers, whoever computed the digests.
  */
 #include "manifest.h"
+#include "shared.h"
 #include "conformal.h"
 
 #include <math.h>
@@ -417,20 +418,27 @@ check_manifest(Jsonb *manifest)
 }
 
 static void
-check_weights(IdlaModel *model, Jsonb *manifest, const char *weights, Size size)
+check_digest(IdlaModel *model, Jsonb *manifest, const char *computed)
 {
 	char	   *recorded = idla_json_string(&manifest->root, "weights_sha256", true);
+
+	if (strcmp(recorded, computed) != 0)
+		idla_corrupt("The weights are not what was written: their SHA-256 is %s", computed);
+	strlcpy(model->digest, computed, sizeof(model->digest));
+}
+
+static void
+check_weights(IdlaModel *model, Jsonb *manifest, const char *weights, Size size)
+{
 	char		computed[65];
 
 	idla_sha256(weights, size, computed);
-	if (strcmp(recorded, computed) != 0)
-		idla_corrupt("The weights are not what was written: their SHA-256 is %s", computed);
-	strcpy(model->digest, computed);
+	check_digest(model, manifest, computed);
 }
 
-/* Everything but the weights' digest. */
+/* Everything but the weights. */
 static void
-read_all(IdlaModel *model, Jsonb *manifest, const char *weights, Size size)
+read_all(IdlaModel *model, Jsonb *manifest)
 {
 	JsonbContainer *root = &manifest->root;
 
@@ -446,7 +454,6 @@ read_all(IdlaModel *model, Jsonb *manifest, const char *weights, Size size)
 	read_nets(model, root);
 	if (idla_json_find(root, "weights") != NULL)
 		model->precision = (LearnPrecision) find_name(learn_precision_names, root, "weights");
-	idla_weights_read(model, weights, size);
 }
 
 void
@@ -458,7 +465,23 @@ idla_manifest_read(IdlaModel *model, Jsonb *manifest, const char *weights, Size 
 	MemoryContextSwitchTo(scratch);
 	check_manifest(manifest);
 	check_weights(model, manifest, weights, size);
-	read_all(model, manifest, weights, size);
+	read_all(model, manifest);
+	idla_weights_read(model, weights, size);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(scratch);
+}
+
+void
+idla_manifest_borrow(IdlaModel *model, Jsonb *manifest, const IdlaShare *share)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext scratch = AllocSetContextCreate(caller, "idla manifest", ALLOCSET_DEFAULT_SIZES);
+
+	MemoryContextSwitchTo(scratch);
+	check_manifest(manifest);
+	check_digest(model, manifest, share->digest);
+	read_all(model, manifest);
+	idla_floats_borrow(model, share->block, share->size);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
 }
@@ -472,7 +495,8 @@ idla_manifest_read_image(IdlaModel *model, Jsonb *manifest, const char *image, S
 
 	MemoryContextSwitchTo(scratch);
 	check_manifest(manifest);
-	read_all(model, manifest, image, image_size);
+	read_all(model, manifest);
+	idla_weights_read(model, image, image_size);
 	MemoryContextSwitchTo(caller);
 	weights = idla_weights_write(model, "", size);
 	MemoryContextSwitchTo(scratch);

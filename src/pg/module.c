@@ -7,6 +7,7 @@
  */
 #include "progress.h"
 #include "serve.h"
+#include "shared.h"
 #include "statistics.h"
 
 #include <limits.h>
@@ -70,6 +71,18 @@ _PG_init(void)
 							 "\"error\" raises it, \"null\" answers NULL.",
 							 &idla_on_bad_input, IDLA_BAD_INPUT_ERROR, bad_inputs,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("idla.share_from",
+							"Sets how large weights are shared by all sessions.",
+							"Smaller models are kept by each session.",
+							&idla_share_from, 4 * 1024, 1, MAX_KILOBYTES,
+							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	/* Memory that all sessions share can be had at the server's start alone. */
+	if (process_shared_preload_libraries_in_progress)
+		DefineCustomIntVariable("idla.shared_models",
+								"Sets the shared memory for weights of models that all sessions use.",
+								"0 has each session keep its own.",
+								&idla_shared_models, 128, 0, 1024 * 1024 - 1,
+								PGC_POSTMASTER, GUC_UNIT_MB, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("idla");
 
 	idla_batch_scan_start();
@@ -79,5 +92,6 @@ _PG_init(void)
 	{
 		idla_progress_request_memory();
 		idla_statistics_request_memory();
+		idla_shared_request_memory();
 	}
 }

@@ -98,8 +98,8 @@ edges_of(int n, const LearnNetwork *network, float *edges)
 	return tensor(n, "edges", 2, dims, edges);
 }
 
-static bool
-has_edges(const LearnNetwork *network)
+bool
+idla_has_edges(const LearnNetwork *network)
 {
 	return network->embedding == LEARN_EMBEDDING_PIECEWISE && network->n_numbers > 0;
 }
@@ -243,7 +243,7 @@ write_widths(const IdlaModel *model, IdlaWork *scratch, Image *image)
 			one = baseline_of(n, net);
 			write_tensor(image, &one);
 		}
-		if (has_edges(&net->network))
+		if (idla_has_edges(&net->network))
 		{
 			one = edges_of(n, &net->network, net->network.bin_edges);
 			write_tensor(image, &one);
@@ -400,7 +400,7 @@ read_net(IdlaModel *model, IdlaWork *scratch, const Source *source, int n)
 	Tensor		one;
 	int			n_parameters;
 
-	if (has_edges(network))
+	if (idla_has_edges(network))
 	{
 		network->bin_edges = floats_for(model, source, network->n_numbers * ((size_t) network->bins + 1), 0);
 		one = edges_of(n, network, network->bin_edges);

@@ -8,6 +8,7 @@
  */
 #include "idla.h"
 
+#include "access/detoast.h"
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
@@ -409,6 +410,26 @@ read_chunks(const IdlaTable *table, Snapshot snapshot, int version, int *n_chunk
 	qsort(chunks, n, sizeof(Chunk), compare_chunks);
 	*n_chunks = n;
 	return chunks;
+}
+
+Size
+idla_table_weights_size(const IdlaTable *table, Snapshot snapshot, int version)
+{
+	SysScanDesc scan = scan_begin(table, snapshot, version);
+	Size		total = 0;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		Datum		bytes = column_of(table, tuple, table->weights, &isnull);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!isnull)
+			total += toast_raw_datum_size(bytes) - VARHDRSZ;
+	}
+	systable_endscan(scan);
+	return total;
 }
 
 char *

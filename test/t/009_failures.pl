@@ -69,6 +69,9 @@ my $anew = 'SET idla.progress = off; SET client_min_messages = error; DROP TABLE
 run_out('batches of a model that is loaded for them', $hash, 1, $cold);
 run_out('batches of a model in memory', $hash, 1, '');
 run_out('row by row', $hash, 1, "SET idla.batch_predict = off; $cold");
+run_out('weights that are read for all sessions', $hash, 1, "SET idla.share_from = '1kB'; $cold");
+run_out('weights that are there for all', $hash, 1, "SET idla.share_from = '1kB'; SET idla.model_cache = 0; SET client_min_messages = error;\n");
+is($node->safe_psql('postgres', "SELECT count(*), sum(sessions) FROM idla_cache WHERE scope = 'shared'"), '1|0', 'which nobody holds any more');
 run_out('explaining', "SELECT count(*) FROM patients p, idla_explain('m', p) WHERE id = 3", 1, $cold);
 run_out('the model as a file', 'SELECT length(idla_export(\'m\')) > 1000', 1, '');
 run_out('a file as a model', "SELECT idla_import('n', image) FROM files", 1, $anew);
