@@ -36,6 +36,9 @@ static const struct config_enum_entry bad_inputs[] = {
 void
 _PG_init(void)
 {
+	/* Memory that all sessions share can be had at the server's start alone; a library that is loaded later lets the settings for it stand. */
+	const GucContext at_start = process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP;
+
 	DefineCustomIntVariable("idla.threads",
 							"Sets the number of threads a training may use.",
 							"0 takes all processors the server process may run on.",
@@ -76,13 +79,11 @@ _PG_init(void)
 							"Smaller models are kept by each session.",
 							&idla_share_from, 4 * 1024, 1, MAX_KILOBYTES,
 							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
-	/* Memory that all sessions share can be had at the server's start alone. */
-	if (process_shared_preload_libraries_in_progress)
-		DefineCustomIntVariable("idla.shared_models",
-								"Sets the shared memory for weights of models that all sessions use.",
-								"0 has each session keep its own.",
-								&idla_shared_models, 128, 0, 1024 * 1024 - 1,
-								PGC_POSTMASTER, GUC_UNIT_MB, NULL, NULL, NULL);
+	DefineCustomIntVariable("idla.shared_models",
+							"Sets the shared memory for weights of models that all sessions use.",
+							"0 has each session keep its own.",
+							&idla_shared_models, 128, 0, 1024 * 1024 - 1,
+							at_start, GUC_UNIT_MB, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("idla");
 
 	idla_batch_scan_start();

@@ -51,9 +51,11 @@ is($node->safe_psql('postgres', "SELECT ask(2, 2), ask(1025, 1030); SELECT count
 $node->stop;
 
 # Without preloading all works but the view, which says what it needs.
-$node->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''\nidla.shared_models = 64MB\n");
 $node->start;
-my ($status, $out, $err) = $node->psql('postgres', 'SELECT * FROM idla_progress');
+my ($status, $out, $err) = $node->psql('postgres', "LOAD 'idla'");
+is($err, '', 'settings for a preloaded library are let stand');
+($status, $out, $err) = $node->psql('postgres', 'SELECT * FROM idla_progress');
 like($err, qr/needs idla to be loaded at server start.*HINT: .*shared_preload_libraries/s, 'the view says that it needs preloading');
 is($node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM idla_stat_models), idla_stat_reset()'), '0|0', 'nothing is counted, which is no error');
 is( $node->safe_psql('postgres', "SET client_min_messages = error; SELECT version FROM idla_train('short', 'source', 'sick', architecture => 'linear', options => '{\"epochs\": 2}')"),
