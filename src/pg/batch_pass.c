@@ -111,6 +111,15 @@ renew(IdlaBatchState *state, IdlaPass *pass)
 	pass->fields = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(LearnBytes) * most * (Size) Max(model->learn.n_fields, 1));
 	pass->scores = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * most * learn_model_outputs(&model->learn));
 	pass->missing = palloc(sizeof(bool) * most);
+	pass->logging = idla_logging_open(pass->served.loaded, &pass->use, pass->served.context);
+	if (pass->logging != NULL)
+	{
+		state->logs = true;
+		idla_logging_describe(pass->logging, pass->desc);
+		pass->width = Max(pass->width, idla_logging_width(pass->logging));
+		pass->logged = palloc(sizeof(bool) * most);
+		pass->keys = palloc(sizeof(char *) * most);
+	}
 	foreach(cell, pass->calls)
 	{
 		IdlaBatchCall *call = lfirst(cell);
@@ -199,6 +208,17 @@ place_row(IdlaBatchState *state, IdlaPass *pass, const Datum *values, const bool
 	}
 }
 
+static void
+take_for_log(IdlaBatchState *state, IdlaPass *pass, bool good, const Datum *values, const bool *isnull)
+{
+	const LearnModel *learn = &pass->served.loaded->model->learn;
+	MemoryContext caller = MemoryContextSwitchTo(state->rows_context);
+
+	pass->logged[state->n] = good && idla_logging_take(pass->logging, values, isnull, pass->raw + state->n * learn->n_channels,
+													   pass->fields + state->n * learn->n_fields, &pass->keys[state->n]);
+	MemoryContextSwitchTo(caller);
+}
+
 /* The row's channels and copies of its fields into the pass's buffers; false for a bad one when `soft`. */
 bool
 idla_pass_decode(IdlaBatchState *state, IdlaPass *pass, TupleTableSlot *slot, bool soft)
@@ -225,6 +245,8 @@ idla_pass_decode(IdlaBatchState *state, IdlaPass *pass, TupleTableSlot *slot, bo
 	if (pass->served.trial != NULL)
 		idla_trial_take(pass->served.trial, state->n, values, isnull, learn, good ? raw : NULL, fields, state->rows_context);
 	place_row(state, pass, values, isnull);
+	if (unlikely(pass->logging != NULL))
+		take_for_log(state, pass, good, values, isnull);
 	for (int i = 0; good && i < learn->n_fields; i++)
 		if (fields[i].bytes != NULL)
 		{
@@ -266,6 +288,24 @@ answer_for(const IdlaPass *pass, const IdlaBatchCall *call, int row)
 		return idla_answering_datum(call->trial, trial, 0, &call->nulls[row]);
 	return idla_answering_datum(call->answering, pass->scores + (size_t) row * learn_model_outputs(&pass->served.loaded->model->learn),
 								call->places[row], &call->nulls[row]);
+}
+
+void
+idla_pass_log(IdlaBatchState *state, IdlaPass *pass)
+{
+	int			row = state->next;
+	ListCell   *cell;
+
+	if (pass->no_model || pass->logging == NULL || !pass->logged[row] || pass->missing[row])
+		return;
+	foreach(cell, pass->calls)
+	{
+		const IdlaBatchCall *call = lfirst(cell);
+		bool		candidate = call->trial != NULL && idla_trial_row(pass->served.trial, (size_t) row) != NULL;
+
+		idla_logging_put(pass->logging, call->kind, candidate ? pass->served.loaded->candidate : pass->served.loaded->version, true,
+						 pass->keys[row], call->answers[row], call->nulls[row]);
+	}
 }
 
 void

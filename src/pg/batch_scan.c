@@ -347,6 +347,8 @@ hand_on(IdlaBatchState *state)
 		slot->tts_isnull[call->position] = call->nulls[state->next];
 	}
 	ExecStoreVirtualTuple(slot);
+	foreach(cell, state->logs ? state->passes : NIL)
+		idla_pass_log(state, lfirst(cell));
 	state->next++;
 	state->handed_on++;
 }
@@ -408,8 +410,9 @@ end(CustomScanState *node)
 	{
 		IdlaPass *pass = lfirst(cell);
 
-		idla_use_end(&pass->use);
+		/* What was logged is left to the worker with it, and counted. */
 		MemoryContextReset(pass->served.context);
+		idla_use_end(&pass->use);
 	}
 	ExecClearTuple(node->ss.ss_ScanTupleSlot);
 	ExecEndNode(outerPlanState(node));

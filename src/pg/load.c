@@ -8,7 +8,7 @@
  * noticed. What is over idla.model_cache goes, least recently used first; a
  * model in use by a running query is pinned by that query's memory context and stays.
  */
-#include "idla.h"
+#include "log.h"
 
 #include "lib/ilist.h"
 #include "storage/lmgr.h"
@@ -343,7 +343,9 @@ idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 	IdlaLoaded *loaded;
 	Pin		   *pin;
 	IdlaDeployment latest = {0};
+	IdlaDeployment log;
 	double		share = -1;
+	const char *log_key = NULL;
 
 	/* The lock comes first, so that what is checked is what is read. */
 	LockRelationOid(relid, AccessShareLock);
@@ -355,12 +357,14 @@ idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 	idla_table_open(&table, relid, NoLock, false);
 	if (version < 0)
 	{
-		version = idla_table_in_service(&table, snapshot, &latest);
+		version = idla_table_in_service(&table, snapshot, &latest, &log);
 		share = idla_deployment_share(&latest);
 		/* A version that was deleted meanwhile is on trial no more. */
 		if (share >= 0 && !idla_table_has(&table, snapshot, latest.version))
 			share = -1;
 	}
+	else
+		idla_table_log(&table, snapshot, &log);
 	if (version < 0)
 		idla_version_missing(&table, snapshot, -1);
 	cached = obtain(&table, snapshot, version);
@@ -379,6 +383,9 @@ idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner)
 		loaded->candidate = latest.version;
 		loaded->share = share;
 	}
+	loaded->log_share = idla_log_share(&log, &log_key);
+	if (log_key != NULL)
+		loaded->log_key = MemoryContextStrdup(owner, log_key);
 	pin->cached = cached;
 	pin->callback.func = unpin;
 	pin->callback.arg = pin;

@@ -6,6 +6,7 @@
  * value, which models know how to take. Where the planner sees the columns of the row, a call becomes one of the functions
  * of columns (support.c), and where it can, many of these are answered at once (batch_scan.c).
  */
+#include "log.h"
 #include "serve.h"
 
 #include <math.h>
@@ -30,6 +31,8 @@ answer(FunctionCallInfo fcinfo, IdlaSite *site, IdlaAnswerKind kind, int own_fir
 	IdlaAnswering *answering;
 	double	   *answers;
 	int			place;
+	bool		candidate;
+	Datum		result;
 
 	if (site == NULL)
 		PG_RETURN_NULL();
@@ -45,12 +48,16 @@ answer(FunctionCallInfo fcinfo, IdlaSite *site, IdlaAnswerKind kind, int own_fir
 		PG_RETURN_NULL();
 	if (unlikely(site->trial_answers != NULL && site->derived_trial == NULL))
 		site->derived_trial = idla_trial_answering(site->trial, kind, site->context);
-	if (unlikely(site->trial_answers != NULL && site->derived_trial != NULL))
+	candidate = unlikely(site->trial_answers != NULL && site->derived_trial != NULL);
+	if (candidate)
 	{
 		idla_answering_choose(site->derived_trial, own);
-		return idla_answering_datum(site->derived_trial, site->trial_answers, 0, &fcinfo->isnull);
+		result = idla_answering_datum(site->derived_trial, site->trial_answers, 0, &fcinfo->isnull);
 	}
-	return idla_answering_datum(answering, answers, place, &fcinfo->isnull);
+	else
+		result = idla_answering_datum(answering, answers, place, &fcinfo->isnull);
+	idla_site_log(site, kind, candidate, result, fcinfo->isnull);
+	return result;
 }
 
 Datum
@@ -128,6 +135,7 @@ idla_survival(PG_FUNCTION_ARGS)
 	IdlaSite   *site;
 	double	   *answers;
 	double		at;
+	double		survival;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		PG_RETURN_NULL();
@@ -150,5 +158,7 @@ idla_survival(PG_FUNCTION_ARGS)
 	answers = idla_site_answers(site, soft);
 	if (answers == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(learn_survival_at(learn, log(answers[0]), at));
+	survival = learn_survival_at(learn, log(answers[0]), at);
+	idla_site_log(site, IDLA_LOG_SURVIVAL, false, Float8GetDatum(survival), false);
+	PG_RETURN_FLOAT8(survival);
 }

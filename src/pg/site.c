@@ -4,8 +4,8 @@
  * The loaded model, pinned; a decoder for the record's type; the buffers of
  * one row. The decoder follows the record's type, which may be altered between two rows of a session.
  */
+#include "log.h"
 #include "serve.h"
-#include "statistics.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -24,6 +24,7 @@ typedef struct SiteState
 
 	IdlaServed	served;
 	IdlaUse		use;
+	IdlaLogging *logging;		/* in site.context; NULL: nothing is logged */
 	MemoryContext context;		/* in which this lies */
 
 	Oid			type;			/* of the record the decoder reads; ANYOID: of arguments */
@@ -55,6 +56,7 @@ renew(SiteState *state)
 	const LearnModel *learn = &state->served.loaded->model->learn;
 
 	idla_use_start(&state->use, state->context, state->served.loaded->relid, state->served.loaded->version);
+	state->logging = idla_logging_open(state->served.loaded, &state->use, site->context);
 	site->loaded = state->served.loaded;
 	site->model = site->loaded->model;
 	site->derived = site->derived_trial = NULL;
@@ -81,6 +83,7 @@ create_decoder(SiteState *state, Oid type, int32 typmod, uint64 identifier)
 	site->values = palloc0(Max(desc->natts, 1) * sizeof(Datum));
 	site->isnull = palloc0(Max(desc->natts, 1) * sizeof(bool));
 	state->decoder = idla_decoder_create(&site->model->columns, desc, NULL, site->model->work);
+	idla_logging_describe(state->logging, desc);
 	if (state->served.trial != NULL)
 		idla_trial_open(state->served.trial, desc, 1);
 	MemoryContextSwitchTo(caller);
@@ -133,6 +136,7 @@ create_argument_decoder(SiteState *state, FunctionCallInfo fcinfo, int names_arg
 	site->values = palloc0(Max(site->desc->natts, 1) * sizeof(Datum));
 	site->isnull = palloc0(Max(site->desc->natts, 1) * sizeof(bool));
 	state->decoder = idla_decoder_create(&site->model->columns, site->desc, NULL, site->model->work);
+	idla_logging_describe(state->logging, site->desc);
 	if (state->served.trial != NULL)
 		idla_trial_open(state->served.trial, site->desc, 1);
 	MemoryContextSwitchTo(caller);
@@ -273,6 +277,19 @@ idla_site_answers(IdlaSite *site, bool soft)
 		site->trial_answers = idla_trial_row(trial, 0);
 	}
 	return site->scores;
+}
+
+void
+idla_site_log(IdlaSite *site, int call, bool candidate, Datum answer, bool isnull)
+{
+	IdlaLogging *logging = ((SiteState *) site)->logging;
+	char	   *key;
+
+	if (likely(logging == NULL) || !idla_logging_take(logging, site->values, site->isnull, site->raw, site->fields, &key))
+		return;
+	idla_logging_put(logging, call, candidate ? site->loaded->candidate : site->loaded->version, true, key, answer, isnull);
+	if (key != NULL)
+		pfree(key);
 }
 
 int

@@ -1,0 +1,44 @@
+-- The log of predictions: what was answered, when, to whom (src/pg/log.c).
+
+CREATE FUNCTION idla_log(model regclass, share float8 DEFAULT 1, key text DEFAULT NULL)
+RETURNS float8
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'idla_log';
+
+COMMENT ON FUNCTION idla_log(regclass, float8, text) IS
+'Has the answers of a model logged, for all rows, or so large a share of them; 0 or NULL: for none. key is the column of the rows whose text tells in the log which row it was. Returns the share that was logged before, NULL for none. Whoever may deploy a version may do it; the library must be preloaded.';
+
+CREATE FUNCTION idla_log_flush()
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'idla_log_flush';
+
+COMMENT ON FUNCTION idla_log_flush() IS
+'Waits until what was logged in this database by this session, and by queries of others that have ended, is in idla_predictions.';
+
+CREATE TABLE idla_prediction_log (
+	time timestamptz NOT NULL,
+	model regclass NOT NULL,
+	version int NOT NULL,
+	function text NOT NULL,
+	key text,
+	output text,
+	served boolean NOT NULL,
+	role text NOT NULL,
+	login text NOT NULL
+) PARTITION BY RANGE (time);
+
+COMMENT ON TABLE idla_prediction_log IS
+'The log of predictions, a partition a day (UTC). What one may see of it is the view idla_predictions; to forget days, drop their partitions.';
+
+REVOKE ALL ON idla_prediction_log FROM PUBLIC;
+
+CREATE VIEW idla_predictions WITH (security_barrier) AS
+	SELECT time, model, version, function, key, output, served, role, login
+	FROM @extschema@.idla_prediction_log
+	WHERE pg_catalog.has_table_privilege(model, 'SELECT') AND NOT pg_catalog.row_security_active(model);
+
+COMMENT ON VIEW idla_predictions IS
+'Logged answers of the models that you may read as a whole: when, by which version and function, for which key, and to which role, under which login. served is false for what a candidate on trial, or the version beside it, would have said.';
+
+GRANT SELECT ON idla_predictions TO PUBLIC;
