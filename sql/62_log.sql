@@ -42,3 +42,21 @@ COMMENT ON VIEW idla_predictions IS
 'Logged answers of the models that you may read as a whole: when, by which version and function, for which key, and to which role, under which login. served is false for what a candidate on trial, or the version beside it, would have said.';
 
 GRANT SELECT ON idla_predictions TO PUBLIC;
+
+CREATE FUNCTION idla_log_list(
+	OUT schema name, OUT model regclass, OUT share float8, OUT key text, OUT set_by text, OUT set_at timestamptz)
+RETURNS SETOF record
+LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 100
+AS 'MODULE_PATHNAME', 'idla_log_list';
+
+COMMENT ON FUNCTION idla_log_list() IS
+'Part of the view idla_log_settings: what it lists.';
+
+CREATE VIEW idla_log_settings AS
+	SELECT * FROM @extschema@.idla_log_list()
+	ORDER BY schema, model::text;
+
+COMMENT ON VIEW idla_log_settings IS
+'The models you may predict with whose answers are logged: the share of rows, the column that names a row in the log, who said so and when.';
+
+GRANT SELECT ON idla_log_settings TO PUBLIC;

@@ -214,8 +214,9 @@ take_for_log(IdlaBatchState *state, IdlaPass *pass, bool good, const Datum *valu
 	const LearnModel *learn = &pass->served.loaded->model->learn;
 	MemoryContext caller = MemoryContextSwitchTo(state->rows_context);
 
-	pass->logged[state->n] = good && idla_logging_take(pass->logging, values, isnull, pass->raw + state->n * learn->n_channels,
-													   pass->fields + state->n * learn->n_fields, &pass->keys[state->n]);
+	pass->keys[state->n] = good ? idla_logging_key(pass->logging, values, isnull) : NULL;
+	pass->logged[state->n] = good && idla_logging_wants(pass->logging, pass->keys[state->n], pass->raw + state->n * learn->n_channels,
+														pass->fields + state->n * learn->n_fields);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -290,14 +291,32 @@ answer_for(const IdlaPass *pass, const IdlaBatchCall *call, int row)
 								call->places[row], &call->nulls[row]);
 }
 
+/* What the version that did not answer a row says of it, while a candidate is on trial. */
+static void
+log_other(IdlaPass *pass, const IdlaBatchCall *call, int row, bool candidate)
+{
+	const IdlaLoaded *loaded = pass->served.loaded;
+	const double *answers = candidate ? pass->scores + (size_t) row * learn_model_outputs(&loaded->model->learn) :
+		idla_trial_seen(pass->served.trial, (size_t) row);
+	Datum		answer;
+	bool		isnull;
+
+	if (answers == NULL)
+		return;
+	answer = idla_answering_datum(candidate ? call->answering : call->trial, answers, call->places[row], &isnull);
+	idla_logging_put(pass->logging, call->kind, candidate ? loaded->version : loaded->candidate, false, pass->keys[row], answer, isnull);
+}
+
 void
 idla_pass_log(IdlaBatchState *state, IdlaPass *pass)
 {
+	MemoryContext caller;
 	int			row = state->next;
 	ListCell   *cell;
 
 	if (pass->no_model || pass->logging == NULL || !pass->logged[row] || pass->missing[row])
 		return;
+	caller = MemoryContextSwitchTo(state->rows_context);
 	foreach(cell, pass->calls)
 	{
 		const IdlaBatchCall *call = lfirst(cell);
@@ -305,7 +324,10 @@ idla_pass_log(IdlaBatchState *state, IdlaPass *pass)
 
 		idla_logging_put(pass->logging, call->kind, candidate ? pass->served.loaded->candidate : pass->served.loaded->version, true,
 						 pass->keys[row], call->answers[row], call->nulls[row]);
+		if (call->trial != NULL)
+			log_other(pass, call, row, candidate);
 	}
+	MemoryContextSwitchTo(caller);
 }
 
 void

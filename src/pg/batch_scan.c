@@ -507,6 +507,8 @@ explain_pass(IdlaBatchState *state, IdlaPass *pass, ExplainState *es)
 	ExplainPropertyInteger("Version", NULL, loaded->version, es);
 	if (pass->served.trial != NULL)
 		idla_trial_explain(pass->served.trial, es);
+	if (loaded->log_share > 0)
+		ExplainPropertyFloat("Logged Share", NULL, loaded->log_share, 3, es);
 	ExplainPropertyList("Columns", columns, es);
 	ExplainCloseGroup("Model", NULL, true, es);
 }

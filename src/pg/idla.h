@@ -337,8 +337,10 @@ extern int	idla_version_check(int version);
 extern double *idla_site_scores(IdlaSite *site);
 /* learn_scores_to_answers of them, in the same place; NULL for a row whose score is not finite when `soft`. */
 extern double *idla_site_answers(IdlaSite *site, bool soft);
-/* Logs what was answered for the row just decoded, by the model or its candidate, where that is wished; call: see log.h. */
-extern void idla_site_log(IdlaSite *site, int call, bool candidate, Datum answer, bool isnull);
+/* Is the row just decoded to be logged? Then its key, palloc'd or NULL. */
+extern bool idla_site_wants(IdlaSite *site, char **key);
+/* Logs an answer to it, of the model or of its candidate; call, served: see log.h. */
+extern void idla_site_log(IdlaSite *site, int call, bool candidate, bool served, const char *key, Datum answer, bool isnull);
 /* What the user named: a class, a target. ERROR with the valid names for an unknown one. */
 extern int	idla_output_find(const IdlaModel *model, const char *name);
 /* Names of a model's outputs: classes, or targets; NULL-terminated, palloc'd. One output: the target's. */

@@ -31,7 +31,7 @@ typedef enum IdlaLogCall
 } IdlaLogCall;
 
 /*
- * NULL when the model's answers are not logged. Lives in `context`, and leaves what it has to the worker when that is reset, at the latest. Entries
+ * NULL when the model's answers are not logged. Lives below `context`, and leaves what it has to the worker when that is reset, at the latest. Entries
  * are counted in `use`, which lives longer.
  */
 extern IdlaLogging *idla_logging_open(const IdlaLoaded *loaded, IdlaUse *use, MemoryContext context);
@@ -39,8 +39,10 @@ extern IdlaLogging *idla_logging_open(const IdlaLoaded *loaded, IdlaUse *use, Me
 extern void idla_logging_describe(IdlaLogging *logging, TupleDesc desc);
 /* How many attributes of a row, from the first on, tell its key. */
 extern int	idla_logging_width(const IdlaLogging *logging);
-/* Is the row, deformed and decoded, among those to be logged? Then its key, palloc'd; NULL where it has none. */
-extern bool idla_logging_take(IdlaLogging *logging, const Datum *values, const bool *isnull, const float *raw, const LearnBytes *fields, char **key);
+/* The key of a row, deformed; palloc'd, NULL where it has none. */
+extern char *idla_logging_key(IdlaLogging *logging, const Datum *values, const bool *isnull);
+/* Is the row with this key, decoded, among those to be logged? */
+extern bool idla_logging_wants(IdlaLogging *logging, const char *key, const float *raw, const LearnBytes *fields);
 /* An answer that a version gave to such a row. served: the query got it; not: it is what a candidate or the version beside it would have said. */
 extern void idla_logging_put(IdlaLogging *logging, int call, int version, bool served, const char *key, Datum answer, bool isnull);
 /* Leaves what there is to the worker. May be called from an abort. */

@@ -121,6 +121,8 @@ idla_logging_open(const IdlaLoaded *loaded, IdlaUse *use, MemoryContext context)
 	if (!registered)
 		RegisterXactCallback(end_with_transaction, NULL);
 	registered = true;
+	/* Below the caller's context: it ends first, while `use` still counts. */
+	context = AllocSetContextCreate(context, "idla logging", ALLOCSET_DEFAULT_SIZES);
 	logging = MemoryContextAllocZero(context, sizeof(IdlaLogging));
 	logging->loaded = loaded;
 	logging->use = use;
@@ -174,20 +176,25 @@ idla_logging_width(const IdlaLogging *logging)
 	return logging == NULL ? 0 : logging->key + 1;
 }
 
+char *
+idla_logging_key(IdlaLogging *logging, const Datum *values, const bool *isnull)
+{
+	if (logging->key < 0 || isnull[logging->key])
+		return NULL;
+	return OutputFunctionCall(&logging->key_output, values[logging->key]);
+}
+
 bool
-idla_logging_take(IdlaLogging *logging, const Datum *values, const bool *isnull, const float *raw, const LearnBytes *fields, char **key)
+idla_logging_wants(IdlaLogging *logging, const char *key, const float *raw, const LearnBytes *fields)
 {
 	const IdlaLoaded *loaded = logging->loaded;
 	uint64		seed = 1;
 
-	*key = NULL;
-	if (logging->key >= 0 && !isnull[logging->key])
-		*key = OutputFunctionCall(&logging->key_output, values[logging->key]);
 	if (loaded->log_share >= 1)
 		return true;
 	/* Rows with equal inputs and different keys are different rows. */
-	if (*key != NULL)
-		seed = hash_bytes_extended((const unsigned char *) *key, (int) strlen(*key), seed);
+	if (key != NULL)
+		seed = hash_bytes_extended((const unsigned char *) key, (int) strlen(key), seed);
 	return idla_place_of(logging->places, &loaded->model->learn, raw, fields, seed) < loaded->log_share;
 }
 

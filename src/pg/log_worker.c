@@ -316,8 +316,6 @@ create_partition(const char *table, Oid schema, int64 day)
 static void
 write_blocks(List *blocks, const char *table, Oid schema)
 {
-	/* The last day that had a partition: no subtransaction is needed to find out. */
-	static int64 known = PG_INT64_MIN;
 	int64		day = PG_INT64_MIN;
 	int64		next;
 
@@ -327,14 +325,11 @@ write_blocks(List *blocks, const char *table, Oid schema)
 
 		day = next;
 		(void) read_blocks(blocks, day, &columns);
-		if (day == known)
-			insert(table, &columns);
-		else if (!try_insert(table, &columns))
+		if (!try_insert(table, &columns))
 		{
 			create_partition(table, schema, day);
 			insert(table, &columns);
 		}
-		known = day;
 	}
 }
 

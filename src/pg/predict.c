@@ -22,6 +22,36 @@ PG_FUNCTION_INFO_V1(idla_probabilities);
 PG_FUNCTION_INFO_V1(idla_probabilities_columns);
 PG_FUNCTION_INFO_V1(idla_survival);
 
+/* What was answered, and what the other version says while a candidate is on trial. */
+static void
+log_answer(IdlaSite *site, IdlaAnswerKind kind, const NullableDatum *own, const double *answers, int place, bool candidate,
+		   Datum result, bool isnull)
+{
+	const double *other = answers;
+	IdlaAnswering *answering = site->derived;
+	char	   *key;
+	bool		other_isnull;
+	Datum		other_result;
+
+	if (likely(!idla_site_wants(site, &key)))
+		return;
+	idla_site_log(site, kind, candidate, true, key, result, isnull);
+	if (site->trial == NULL)
+		return;
+	if (!candidate)
+	{
+		if (site->derived_trial == NULL)
+			site->derived_trial = idla_trial_answering(site->trial, kind, site->context);
+		answering = site->derived_trial;
+		other = idla_trial_seen(site->trial, 0);
+		if (answering == NULL || other == NULL)
+			return;
+		idla_answering_choose(answering, own);
+	}
+	other_result = idla_answering_datum(answering, other, place, &other_isnull);
+	idla_site_log(site, kind, !candidate, false, key, other_result, other_isnull);
+}
+
 /* The answer for the row that the site has decoded; own_first: the number of the first of the kind's own arguments, or -1: as the shape says. */
 static Datum
 answer(FunctionCallInfo fcinfo, IdlaSite *site, IdlaAnswerKind kind, int own_first)
@@ -56,7 +86,7 @@ answer(FunctionCallInfo fcinfo, IdlaSite *site, IdlaAnswerKind kind, int own_fir
 	}
 	else
 		result = idla_answering_datum(answering, answers, place, &fcinfo->isnull);
-	idla_site_log(site, kind, candidate, result, fcinfo->isnull);
+	log_answer(site, kind, own, answers, place, candidate, result, fcinfo->isnull);
 	return result;
 }
 
@@ -136,6 +166,7 @@ idla_survival(PG_FUNCTION_ARGS)
 	double	   *answers;
 	double		at;
 	double		survival;
+	char	   *key;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		PG_RETURN_NULL();
@@ -159,6 +190,7 @@ idla_survival(PG_FUNCTION_ARGS)
 	if (answers == NULL)
 		PG_RETURN_NULL();
 	survival = learn_survival_at(learn, log(answers[0]), at);
-	idla_site_log(site, IDLA_LOG_SURVIVAL, false, Float8GetDatum(survival), false);
+	if (unlikely(idla_site_wants(site, &key)))
+		idla_site_log(site, IDLA_LOG_SURVIVAL, false, true, key, Float8GetDatum(survival), false);
 	PG_RETURN_FLOAT8(survival);
 }

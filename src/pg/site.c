@@ -279,17 +279,22 @@ idla_site_answers(IdlaSite *site, bool soft)
 	return site->scores;
 }
 
-void
-idla_site_log(IdlaSite *site, int call, bool candidate, Datum answer, bool isnull)
+bool
+idla_site_wants(IdlaSite *site, char **key)
 {
 	IdlaLogging *logging = ((SiteState *) site)->logging;
-	char	   *key;
 
-	if (likely(logging == NULL) || !idla_logging_take(logging, site->values, site->isnull, site->raw, site->fields, &key))
-		return;
-	idla_logging_put(logging, call, candidate ? site->loaded->candidate : site->loaded->version, true, key, answer, isnull);
-	if (key != NULL)
-		pfree(key);
+	if (likely(logging == NULL))
+		return false;
+	*key = idla_logging_key(logging, site->values, site->isnull);
+	return idla_logging_wants(logging, *key, site->raw, site->fields);
+}
+
+void
+idla_site_log(IdlaSite *site, int call, bool candidate, bool served, const char *key, Datum answer, bool isnull)
+{
+	idla_logging_put(((SiteState *) site)->logging, call, candidate ? site->loaded->candidate : site->loaded->version, served,
+					 key, answer, isnull);
 }
 
 int

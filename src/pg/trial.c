@@ -258,3 +258,9 @@ idla_trial_row(const IdlaTrial *trial, size_t row)
 {
 	return trial->chosen[row] ? trial->answers + row * learn_model_outputs(&trial->loaded->model->learn) : NULL;
 }
+
+const double *
+idla_trial_seen(const IdlaTrial *trial, size_t row)
+{
+	return trial->failed[row] ? NULL : trial->answers + row * learn_model_outputs(&trial->loaded->model->learn);
+}
