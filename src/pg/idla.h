@@ -317,6 +317,7 @@ typedef struct IdlaSite
 	const struct IdlaTrial *trial;	/* the candidate beside it, or NULL */
 	const double *trial_answers;	/* after idla_site_answers: the answers to give, of the candidate; NULL: those of the model */
 	void	   *derived_trial;	/* as derived, of the candidate */
+	bool		logged;			/* answers may have to be logged: ask idla_site_wants */
 } IdlaSite;
 
 /*

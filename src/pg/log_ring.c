@@ -394,7 +394,7 @@ leave(int code, Datum argument)
 	queue->pid = 0;
 	queue->latch = NULL;
 	queue->failures += code != 0;
-	queue->next_start = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY * 1000);
+	queue->next_start = code == 0 ? 0 : TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY * 1000);
 	LWLockRelease(lock);
 	ConditionVariableBroadcast(&queue->progress);
 }

@@ -11,10 +11,7 @@
 #include "serve.h"
 
 #include "access/xact.h"
-#include "catalog/dependency.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
 #include "common/shortest_dec.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -23,13 +20,13 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "tcop/tcopprot.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 /* The server calls it by name. */
@@ -388,7 +385,7 @@ idla_log_worker(Datum database)
 	MemoryContext context;
 	TimestampTz busy;
 
-	pqsignal(SIGTERM, die);
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	if (!idla_log_attach(DatumGetObjectId(database)))
@@ -411,6 +408,13 @@ idla_log_worker(Datum database)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+		}
+		if (ShutdownRequestPending)
+		{
+			/* Who shuts a server down does not mean to lose what waits. */
+			while (write_round(context))
+				;
+			break;
 		}
 		if (write_round(context))
 			busy = GetCurrentTimestamp();

@@ -26,7 +26,7 @@ bool		idla_progress_notices = true;
 bool		idla_batch_predict = true;
 int			idla_batch_rows = 256;
 int			idla_on_bad_input = IDLA_BAD_INPUT_ERROR;
-int			idla_log_memory = 4096;
+int			idla_log_memory = 8192;
 
 static const struct config_enum_entry bad_inputs[] = {
 	{"error", IDLA_BAD_INPUT_ERROR, false},
@@ -75,7 +75,7 @@ _PG_init(void)
 	DefineCustomIntVariable("idla.log_memory",
 							"Sets the shared memory in which logged answers wait to be written.",
 							"0 keeps no log; what finds no room is not logged, and counted.",
-							&idla_log_memory, 4096, 0, MAX_KILOBYTES,
+							&idla_log_memory, 8192, 0, MAX_KILOBYTES,
 							process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_BACKEND, GUC_UNIT_KB, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("idla");
 

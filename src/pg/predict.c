@@ -33,7 +33,7 @@ log_answer(IdlaSite *site, IdlaAnswerKind kind, const NullableDatum *own, const 
 	bool		other_isnull;
 	Datum		other_result;
 
-	if (likely(!idla_site_wants(site, &key)))
+	if (!idla_site_wants(site, &key))
 		return;
 	idla_site_log(site, kind, candidate, true, key, result, isnull);
 	if (site->trial == NULL)
@@ -86,7 +86,8 @@ answer(FunctionCallInfo fcinfo, IdlaSite *site, IdlaAnswerKind kind, int own_fir
 	}
 	else
 		result = idla_answering_datum(answering, answers, place, &fcinfo->isnull);
-	log_answer(site, kind, own, answers, place, candidate, result, fcinfo->isnull);
+	if (unlikely(site->logged))
+		log_answer(site, kind, own, answers, place, candidate, result, fcinfo->isnull);
 	return result;
 }
 
@@ -190,7 +191,7 @@ idla_survival(PG_FUNCTION_ARGS)
 	if (answers == NULL)
 		PG_RETURN_NULL();
 	survival = learn_survival_at(learn, log(answers[0]), at);
-	if (unlikely(idla_site_wants(site, &key)))
+	if (unlikely(site->logged) && idla_site_wants(site, &key))
 		idla_site_log(site, IDLA_LOG_SURVIVAL, false, true, key, Float8GetDatum(survival), false);
 	PG_RETURN_FLOAT8(survival);
 }

@@ -57,6 +57,7 @@ renew(SiteState *state)
 
 	idla_use_start(&state->use, state->context, state->served.loaded->relid, state->served.loaded->version);
 	state->logging = idla_logging_open(state->served.loaded, &state->use, site->context);
+	site->logged = state->logging != NULL;
 	site->loaded = state->served.loaded;
 	site->model = site->loaded->model;
 	site->derived = site->derived_trial = NULL;
@@ -284,7 +285,7 @@ idla_site_wants(IdlaSite *site, char **key)
 {
 	IdlaLogging *logging = ((SiteState *) site)->logging;
 
-	if (likely(logging == NULL))
+	if (logging == NULL)
 		return false;
 	*key = idla_logging_key(logging, site->values, site->isnull);
 	return idla_logging_wants(logging, *key, site->raw, site->fields);

@@ -70,6 +70,13 @@ my $total = 40 + $logged;
 
 # ---- a worker that is ended keeps nothing for itself ----
 
+predict('postgres', 10);
+ok(wait_until($node, 'postgres', "SELECT EXISTS ($worker)"), 'there is a worker');
+predict('postgres', 100);
+$node->restart;
+$total += 110;
+is($node->safe_psql('postgres', 'SELECT count(*) FROM idla_predictions'), $total, 'a server that is shut down has written its log');
+
 $locker = start_session($node, 'postgres', 'locker', "BEGIN; LOCK TABLE idla_prediction_log; SELECT pg_sleep(2); COMMIT;\n");
 ok(wait_until($node, 'postgres', $locked, $locker), 'the table is locked');
 predict('postgres', 100);
@@ -77,7 +84,7 @@ ok(wait_until($node, 'postgres', "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT 
 $node->safe_psql('postgres', "SELECT pg_terminate_backend(pid, 10000) FROM ($worker) w");
 finish_session($locker);
 $total += 100;
-is(flushed('postgres'), "\n$total", 'what a terminated worker had taken is written by the next one');
+is(flushed('postgres'), "\n$total", 'a worker that is told to end ends what it has begun');
 
 # A lock that is held too long is an error of the worker, which is told, and tried again.
 $locker = start_session($node, 'postgres', 'locker', "BEGIN; LOCK TABLE idla_prediction_log; SELECT pg_sleep(8); COMMIT;\n");
