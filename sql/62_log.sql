@@ -31,7 +31,19 @@ CREATE TABLE idla_prediction_log (
 COMMENT ON TABLE idla_prediction_log IS
 'The log of predictions, a partition a day (UTC). What one may see of it is the view idla_predictions; to forget days, drop their partitions.';
 
-REVOKE ALL ON idla_prediction_log FROM PUBLIC;
+-- Default privileges may have given it to others.
+DO $$
+DECLARE
+	other text;
+BEGIN
+	FOR other IN
+		SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
+		FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
+		WHERE c.oid = '@extschema@.idla_prediction_log'::pg_catalog.regclass AND a.grantee <> c.relowner
+	LOOP
+		EXECUTE pg_catalog.format('REVOKE ALL ON @extschema@.idla_prediction_log FROM %s', other);
+	END LOOP;
+END $$;
 
 CREATE VIEW idla_predictions WITH (security_barrier) AS
 	SELECT time, model, version, function, key, output, served, role, login

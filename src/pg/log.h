@@ -81,7 +81,8 @@ idla_log_size(const IdlaLogEntry *entry)
 typedef struct IdlaLogBlock
 {
 	int32		next;			/* number of the block after it; -1: none */
-	uint32		used;			/* bytes */
+	uint16		used;			/* bytes */
+	uint16		n;				/* entries */
 	char		bytes[IDLA_LOG_BLOCK - 8];
 } IdlaLogBlock;
 

@@ -5,8 +5,9 @@
  * takes whole blocks from its front, and gives them back when they are written. Where no block is free, entries are lost, and counted;
  * nobody waits. One lock guards all, held for the copying of some kilobytes.
  *
- * A worker is started by who leaves something where none is, ends when nothing came for a while, and is started again by the postmaster when
- * an error ended it: what it had taken waits again. After many failures in a row it gives up what waits.
+ * A worker is started by who leaves something where none is, and ends when nothing came for a while. After an error, which ends it too, what it had
+ * taken waits again, and the next one is started by who leaves something some seconds later, or else by the postmaster; when there is one already it
+ * ends at once. After many failures in a row it gives up what waits.
  */
 #include "log.h"
 
@@ -22,7 +23,7 @@
 
 #define N_QUEUES 64				/* databases that log at a time; a further one waits for its turn, losing what it logs */
 #define TRANCHE "idla_log"
-#define RETRY 10				/* seconds from a failure to the next worker */
+#define RETRY 10				/* seconds from a failure to the next worker, at most */
 #define MOST_FAILURES 30		/* in a row, and what waits is given up */
 #define MOST_UNCONNECTED 3		/* the same for a database that cannot be connected to: it may be gone */
 #define MOST_TAKEN 64			/* blocks a transaction */
@@ -162,21 +163,6 @@ find_or_create_queue(Oid database)
 	return queue;
 }
 
-static uint64
-count_entries(const IdlaLogBlock *block)
-{
-	uint64		n = 0;
-
-	for (Size at = 0; at < block->used; n++)
-	{
-		IdlaLogEntry entry;
-
-		memcpy(&entry, block->bytes + at, sizeof(entry));
-		at += idla_log_size(&entry);
-	}
-	return n;
-}
-
 /* Frees a list of blocks; returns the entries that were in it. */
 static uint64
 free_blocks(int block)
@@ -187,7 +173,7 @@ free_blocks(int block)
 	{
 		int			next = ring->blocks[block].next;
 
-		n += count_entries(&ring->blocks[block]);
+		n += ring->blocks[block].n;
 		ring->blocks[block].next = ring->free;
 		ring->free = block;
 		block = next;
@@ -208,7 +194,7 @@ find_room(Queue *queue, Size size)
 		return NULL;
 	ring->free = ring->blocks[block].next;
 	ring->blocks[block].next = NONE;
-	ring->blocks[block].used = 0;
+	ring->blocks[block].used = ring->blocks[block].n = 0;
 	if (queue->last == NONE)
 		queue->first = block;
 	else
@@ -260,7 +246,8 @@ append(Queue *queue, const char *entries, Size size)
 		else
 		{
 			memcpy(block->bytes + block->used, entries + at, one);
-			block->used += (uint32) one;
+			block->used += (uint16) one;
+			block->n++;
 			queue->appended++;
 		}
 		at += one;
@@ -394,7 +381,8 @@ leave(int code, Datum argument)
 	queue->pid = 0;
 	queue->latch = NULL;
 	queue->failures += code != 0;
-	queue->next_start = code == 0 ? 0 : TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY * 1000);
+	queue->next_start = code == 0 ? 0 :
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 1000 * Min(RETRY, 1 << Min(queue->failures, 5)));
 	LWLockRelease(lock);
 	ConditionVariableBroadcast(&queue->progress);
 }

@@ -10,6 +10,7 @@
 #include "place.h"
 #include "serve.h"
 
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
@@ -20,8 +21,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-
-#define FUNCTION_LIMIT 10000	/* FirstGenbkiObjectId: functions below are the server's own */
 
 StaticAssertDecl((int) IDLA_LOG_SURVIVAL == IDLA_ANSWER_KINDS, "calls that are no kinds of answers follow them");
 
@@ -143,7 +142,7 @@ idla_logging_open(const IdlaLoaded *loaded, IdlaUse *use, MemoryContext context)
 static bool
 is_plain_output(Oid function)
 {
-	return function < FUNCTION_LIMIT && function != F_ARRAY_OUT && function != F_RECORD_OUT && function != F_RANGE_OUT &&
+	return function < FirstGenbkiObjectId && function != F_ARRAY_OUT && function != F_RECORD_OUT && function != F_RANGE_OUT &&
 		function != F_MULTIRANGE_OUT;
 }
 

@@ -291,6 +291,24 @@ day_name(int64 day, const char *format)
 	return psprintf(format, year, month, of_month);
 }
 
+/* Default privileges of the owner's may give new tables to others; the log is seen through its view and its table alone. */
+static void
+revoke_all(const char *partition)
+{
+	uint64		n;
+	SPITupleTable *grantees;
+
+	if (SPI_execute(psprintf("SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END "
+							 "FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a "
+							 "WHERE c.oid OPERATOR(pg_catalog.=) %s::pg_catalog.regclass AND a.grantee OPERATOR(pg_catalog.<>) c.relowner",
+							 quote_literal_cstr(partition)), false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "looking for the rights on a partition failed");
+	n = SPI_processed;
+	grantees = SPI_tuptable;
+	for (uint64 i = 0; i < n; i++)
+		execute(psprintf("REVOKE ALL ON %s FROM %s", partition, SPI_getvalue(grantees->vals[i], grantees->tupdesc, 1)));
+}
+
 /* Attached instead of created as a partition: that waits for no reader of the table, and makes none wait. */
 static void
 create_partition(const char *table, Oid schema, int64 day)
@@ -304,6 +322,7 @@ create_partition(const char *table, Oid schema, int64 day)
 		name = psprintf("%s_%d", base, i);
 	partition = quote_qualified_identifier(get_namespace_name(schema), name);
 	execute(psprintf("CREATE TABLE %s (LIKE %s INCLUDING ALL)", partition, table));
+	revoke_all(partition);
 	execute(psprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')", table, partition,
 					 day_name(day, "%04d-%02d-%02d 00:00:00+00"), day_name(day + 1, "%04d-%02d-%02d 00:00:00+00")));
 }

@@ -269,6 +269,16 @@ SELECT each_day('SELECT 1 FROM %s') > 0 AS another;
 DO $$ DECLARE day regclass; BEGIN
 	FOR day IN SELECT oid FROM pg_class WHERE relname ~ '^idla_prediction_log_\d+$' AND NOT relispartition LOOP EXECUTE format('DROP TABLE %s', day); END LOOP;
 END $$;
+-- what new tables are given to others by default, a day is not
+CREATE ROLE "log Reader";
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO "log Reader", PUBLIC;
+SELECT each_day('DROP TABLE %s') > 0 AS dropped;
+SELECT count(idla_predict('m', t)) FROM t WHERE id <= 6;
+SELECT idla_log_flush();
+SELECT sum(count) FROM logged;
+SELECT bool_or(has_table_privilege('log Reader', inhrelid, 'SELECT')) AS may_read FROM pg_inherits WHERE inhparent = 'idla_prediction_log'::regclass;
+ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM "log Reader", PUBLIC;
+DROP ROLE "log Reader";
 -- partitions of somebody's own are used
 SELECT forget();
 SELECT each_day('DROP TABLE %s') > 0 AS dropped;
