@@ -33,14 +33,6 @@ const IdlaAnswerShape idla_answer_shapes[IDLA_ANSWER_KINDS] = {
 	[IDLA_PREDICT_SET] = {"idla_label_set_columns", 3, 1, {2}, {FLOAT8OID}}
 };
 
-static const char *
-model_name(const IdlaLoaded *loaded)
-{
-	const char *name = get_rel_name(loaded->relid);
-
-	return name != NULL ? name : "?";
-}
-
 static bool
 is_classifier(const LearnModel *model)
 {
@@ -121,7 +113,7 @@ require_classifier(const IdlaLoaded *loaded, const char *function)
 	if (!is_classifier(learn))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("model \"%s\" is a %s model: it knows no classes", model_name(loaded), learn_task_names[learn->task]),
+				 errmsg("model \"%s\" is a %s model: it knows no classes", idla_model_name(loaded->relid), learn_task_names[learn->task]),
 				 errdetail("%s is for classification.", function),
 				 learn->task == LEARN_MULTILABEL ? errhint("Use idla_probabilities, or idla_predict for one label.") :
 				 errhint("Use idla_predict.")));
@@ -135,7 +127,7 @@ idla_threshold_of(const IdlaLoaded *loaded)
 	if (idla_card_number(loaded->model->card, "threshold", &threshold) && !(threshold > 0 && threshold < 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("the card of model \"%s\" has a threshold outside 0 and 1", model_name(loaded))));
+				 errmsg("the card of model \"%s\" has a threshold outside 0 and 1", idla_model_name(loaded->relid))));
 	return threshold;
 }
 
@@ -147,7 +139,7 @@ idla_abstain_of(const IdlaLoaded *loaded)
 	if (idla_card_number(loaded->model->card, "abstain", &abstain) && !(abstain >= 0 && abstain <= 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("the card of model \"%s\" has \"abstain\" outside 0 and 1", model_name(loaded))));
+				 errmsg("the card of model \"%s\" has \"abstain\" outside 0 and 1", idla_model_name(loaded->relid))));
 	return abstain;
 }
 
@@ -190,7 +182,7 @@ require_one_output(const IdlaLoaded *loaded)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("model \"%s\" tells %d classes apart: it has no single answer",
-						model_name(loaded), learn->n_classes),
+						idla_model_name(loaded->relid), learn->n_classes),
 				 errhint("Use idla_classify for the likeliest class, idla_probabilities for all of them, "
 						 "or output => '%s' for the probability of one.", learn->classes[0])));
 	if ((learn->task == LEARN_REGRESSION || learn->task == LEARN_MULTILABEL) && learn->n_targets > 1)
@@ -199,7 +191,7 @@ require_one_output(const IdlaLoaded *loaded)
 
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("model \"%s\" predicts %d targets: it has no single answer", model_name(loaded), learn->n_targets),
+				 errmsg("model \"%s\" predicts %d targets: it has no single answer", idla_model_name(loaded->relid), learn->n_targets),
 				 errhint("Name one of %s, as in output => '%s'.", idla_list(names), names[0])));
 	}
 }

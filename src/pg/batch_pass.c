@@ -248,14 +248,8 @@ idla_pass_decode(IdlaBatchState *state, IdlaPass *pass, TupleTableSlot *slot, bo
 	place_row(state, pass, values, isnull);
 	if (unlikely(pass->logging != NULL))
 		take_for_log(state, pass, good, values, isnull);
-	for (int i = 0; good && i < learn->n_fields; i++)
-		if (fields[i].bytes != NULL)
-		{
-			void	   *copy = MemoryContextAllocHuge(state->rows_context, fields[i].size);
-
-			memcpy(copy, fields[i].bytes, fields[i].size);
-			fields[i].bytes = copy;
-		}
+	if (good)
+		idla_fields_keep(fields, learn->n_fields, state->rows_context);
 	return good;
 }
 

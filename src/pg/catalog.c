@@ -39,6 +39,14 @@ name_to_range(const char *name)
 	return makeRangeVarFromNameList(idla_compat_name_list(name));
 }
 
+const char *
+idla_model_name(Oid relid)
+{
+	const char *name = get_rel_name(relid);
+
+	return name != NULL ? name : "?";
+}
+
 static char *
 qualified_name(Oid relid)
 {

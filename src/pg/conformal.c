@@ -42,14 +42,6 @@ struct IdlaConformal
 	FmgrInfo	output;
 };
 
-static const char *
-model_name(const IdlaConformal *conformal)
-{
-	const char *name = get_rel_name(conformal->loaded->relid);
-
-	return name != NULL ? name : "?";
-}
-
 static void
 check_task(const IdlaConformal *conformal)
 {
@@ -61,7 +53,7 @@ check_task(const IdlaConformal *conformal)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-			 errmsg("model \"%s\" is a %s model: it has no %s", model_name(conformal), learn_task_names[learn->task],
+			 errmsg("model \"%s\" is a %s model: it has no %s", idla_model_name(conformal->loaded->relid), learn_task_names[learn->task],
 					interval ? "intervals" : "sets of classes"),
 			 errdetail("%s is for %s.", interval ? "idla_interval" : "idla_label_set", interval ? "regression" : "classification"),
 			 values ? errhint("Use idla_interval.") :
@@ -82,7 +74,8 @@ idla_conformal_create(const IdlaLoaded *loaded, bool interval, MemoryContext con
 	if (learn->conformal == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("version %d of model \"%s\" does not know how far off its answers may be", loaded->version, model_name(conformal)),
+				 errmsg("version %d of model \"%s\" does not know how far off its answers may be", loaded->version,
+						idla_model_name(loaded->relid)),
 				 errdetail("It was trained with the option \"conformal\" off, or without the %d rows that the networks did not learn from.",
 						   LEARN_CONFORMAL_LEAST),
 				 errhint("Train it again with folds or a validation part, or give the test part for it with \"conformal\": {\"on\": \"test\"}.")));
@@ -115,7 +108,7 @@ choose_target(IdlaConformal *conformal, const char *name)
 
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("model \"%s\" predicts %d targets: it has no single interval", model_name(conformal), model->learn.n_targets),
+				 errmsg("model \"%s\" predicts %d targets: it has no single interval", idla_model_name(conformal->loaded->relid), model->learn.n_targets),
 				 errhint("Name one of %s, as in output => '%s'.", idla_list(names), names[0])));
 	}
 	conformal->target = name == NULL ? 0 : idla_output_find(model, name);
@@ -162,7 +155,8 @@ idla_conformal_width(const IdlaConformal *conformal, TupleDesc desc)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("the row has no column \"%s\"", by),
-			 errdetail("Model \"%s\" tells subgroups apart by it, which have intervals and sets of their own.", model_name(conformal))));
+			 errdetail("Model \"%s\" tells subgroups apart by it, which have intervals and sets of their own.",
+						   idla_model_name(conformal->loaded->relid))));
 	return 0;
 }
 

@@ -552,6 +552,19 @@ idla_decode_trouble(const IdlaDecoder *decoder)
 	return decoder->trouble;
 }
 
+void
+idla_fields_keep(LearnBytes *fields, int n, MemoryContext context)
+{
+	for (int i = 0; i < n; i++)
+		if (fields[i].bytes != NULL)
+		{
+			void	   *copy = MemoryContextAllocHuge(context, fields[i].size);
+
+			memcpy(copy, fields[i].bytes, fields[i].size);
+			fields[i].bytes = copy;
+		}
+}
+
 bool
 idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float *raw, LearnBytes *fields, bool soft)
 {

@@ -46,7 +46,7 @@ start(DriftRun *run, IdlaJudging *judging)
 	if (run->profiles == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("model \"%s\" does not say how its training rows were distributed", get_rel_name(judging->loaded->relid)),
+				 errmsg("model \"%s\" does not say how its training rows were distributed", idla_model_name(judging->loaded->relid)),
 				 errdetail("Version %d was written without that.", judging->loaded->version),
 				 errhint("Train a new version.")));
 	run->channels = palloc0(sizeof(LearnTally) * (Size) Max(learn->n_channels, 1));

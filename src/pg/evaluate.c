@@ -244,21 +244,13 @@ static void
 keep_fields(IdlaJudging *judging, LearnBytes *fields)
 {
 	for (int i = 0; i < judging->learn->n_fields; i++)
-	{
-		void	   *copy;
-
-		if (fields[i].bytes == NULL)
-			continue;
-		judging->field_bytes += fields[i].size;
-		if (judging->field_bytes > (Size) idla_train_memory * 1024)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("images, signals and texts of %zu rows do not fit into idla.train_memory", judging->n + 1),
-					 errhint("Judge a sample, or raise idla.train_memory.")));
-		copy = MemoryContextAllocHuge(judging->work->context, Max(fields[i].size, 1));
-		memcpy(copy, fields[i].bytes, fields[i].size);
-		fields[i].bytes = copy;
-	}
+		judging->field_bytes += fields[i].bytes != NULL ? fields[i].size : 0;
+	if (judging->field_bytes > (Size) idla_train_memory * 1024)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("images, signals and texts of %zu rows do not fit into idla.train_memory", judging->n + 1),
+				 errhint("Judge a sample, or raise idla.train_memory.")));
+	idla_fields_keep(fields, judging->learn->n_fields, judging->work->context);
 }
 
 static void
@@ -405,7 +397,7 @@ start_judging(IdlaWork *work, IdlaLoaded *loaded, bool keep_rows)
 	if (judging->learn->task == LEARN_TAGGING)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("model \"%s\" tags texts: it has no answer for a row", get_rel_name(judging->loaded->relid)),
+				 errmsg("model \"%s\" tags texts: it has no answer for a row", idla_model_name(judging->loaded->relid)),
 				 errhint("Judge it with idla_evaluate and idla_classification_report.")));
 	judging->threshold = idla_threshold_of(judging->loaded);
 	judging->skip_bad = idla_card_text(judging->loaded->model->card, "on_bad_input") != NULL;
@@ -523,7 +515,7 @@ idla_evaluate(PG_FUNCTION_ARGS)
 	else
 	{
 		judging = judge_rows(fcinfo, work, loaded, false);
-		metrics = idla_judge_at(work, judging->learn, judging->n, judging->scores, judging->target_values, judging->threshold, &n);
+		metrics = idla_judge(work, judging->learn, judging->n, judging->scores, judging->target_values, judging->threshold, &n);
 	}
 	put_metrics(result, metrics, n);
 	idla_work_close(work);
@@ -617,7 +609,7 @@ idla_classification_report(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("model \"%s\" is a %s model: it knows no classes",
-						get_rel_name(judging->loaded->relid), learn_task_names[judging->learn->task]),
+						idla_model_name(judging->loaded->relid), learn_task_names[judging->learn->task]),
 				 errhint("Use idla_evaluate.")));
 	report_classes((ReturnSetInfo *) fcinfo->resultinfo, judging);
 	idla_work_close(work);

@@ -343,7 +343,7 @@ find_field(const IdlaSite *site, const char *name, bool images)
 	if (n == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("model \"%s\" has no column that is %s", get_rel_name(site->loaded->relid), what),
+				 errmsg("model \"%s\" has no column that is %s", idla_model_name(site->loaded->relid), what),
 				 learn->n_fields > 0 ? errhint("Use idla_explain_parts.") :
 				 errhint("Use idla_explain, which says what each column adds.")));
 	if (name == NULL)

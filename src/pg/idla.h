@@ -123,6 +123,8 @@ extern IdlaDecoder *idla_decoder_create(const IdlaColumns *columns, TupleDesc de
  * idla_decode_trouble then says what. Otherwise that is an ERROR.
  */
 extern bool idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float *raw, LearnBytes *fields, bool soft);
+/* What n fields point to is copied into context: they outlive the decoder's next call. */
+extern void idla_fields_keep(LearnBytes *fields, int n, MemoryContext context);
 /* What was taken already for the next row: (n_fields), field NULL where nothing was; NULL for none. */
 extern void idla_decoder_give(IdlaDecoder *decoder, const LearnTaking *given);
 /* The model is a tagger: its only field's tags are the attribute of that number and base type. */
@@ -178,6 +180,8 @@ extern int	idla_pin_search_path(void);
 /* InvalidOid when no such table; ERROR when the name is taken by something that is not a model (constraint idla_model). */
 extern Oid	idla_model_lookup(const char *name);
 extern bool idla_is_model(Oid relid);
+/* For messages: the table's name, "?" when it is gone. */
+extern const char *idla_model_name(Oid relid);
 /* Creates the table when missing, draws the next version under a lock with a fresh snapshot, writes all rows. Returns the version. */
 extern int	idla_version_write(const char *name, Jsonb *card, Jsonb *manifest, const char *weights, Size size,
 							   bool deploy, Oid *relid, bool *in_service);
@@ -394,12 +398,10 @@ typedef struct IdlaMetric
  * The metrics of model->task, the leading one first (auroc, accuracy, rmse, concordance); an array palloc'd in the
  * current context, *n_metrics long. scores (n, outputs) as learn_predict_scores gives them; targets (n, n_targets): 1 for
  * the positive class and 0 for the other, the class number, the values in the user's unit, or time and event. Neither is changed.
+ * threshold: the probability from which the positive class of a binary model is named.
  */
 extern IdlaMetric *idla_judge(IdlaWork *work, const LearnModel *model, size_t n, const double *scores,
-							  const double *targets, int *n_metrics);
-/* The same with another probability from which the positive class of a binary model is named. */
-extern IdlaMetric *idla_judge_at(IdlaWork *work, const LearnModel *model, size_t n, const double *scores,
-								 const double *targets, double threshold, int *n_metrics);
+							  const double *targets, double threshold, int *n_metrics);
 /* Per label precision, recall, F1 and support, answers and targets (n, labels), one half being yes; averages: micro, macro, by support. */
 extern void idla_label_report(size_t n, size_t n_labels, const double *answers, const double *targets,
 							  LearnClassScore *scores, LearnClassScore averages[3]);

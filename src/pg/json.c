@@ -28,6 +28,15 @@ idla_corrupt(const char *format,...)
 	pg_unreachable();
 }
 
+void
+idla_check_stored(IdlaWork *work, DevStatus status, const char *what)
+{
+	if (status == DEV_NO_MEMORY || status == DEV_CANCELLED)
+		idla_raise(work);
+	if (status != DEV_OK)
+		idla_corrupt("%s: %s", what, dev_message_text(work->session));
+}
+
 JsonbValue *
 idla_json_find(JsonbContainer *object, const char *key)
 {

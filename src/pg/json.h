@@ -11,6 +11,8 @@
 /* ---- json.c: untrusted jsonb, read with bounds; every failure is ERROR (data_corrupted) naming the key ---- */
 
 extern void idla_corrupt(const char *format,...) pg_attribute_printf(1, 2) pg_attribute_noreturn();
+/* The engine refused what is stored: it is damaged, as `what` begins to say, unless memory or the user's patience ran out. */
+extern void idla_check_stored(IdlaWork *work, DevStatus status, const char *what);
 /* NULL when the key is absent or null; result palloc'd */
 extern JsonbValue *idla_json_find(JsonbContainer *object, const char *key);
 extern int64 idla_json_integer(JsonbContainer *object, const char *key, int64 low, int64 high);

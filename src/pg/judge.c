@@ -655,8 +655,8 @@ measure_named(IdlaWork *work, Judged *judged, const Named *named, IdlaMetric *me
 }
 
 IdlaMetric *
-idla_judge_at(IdlaWork *work, const LearnModel *model, size_t n, const double *scores, const double *targets,
-			  double threshold, int *n_metrics)
+idla_judge(IdlaWork *work, const LearnModel *model, size_t n, const double *scores, const double *targets, double threshold,
+		   int *n_metrics)
 {
 	const Named *named = metrics_of(model->task);
 	bool		labels = model->task == LEARN_MULTILABEL;
@@ -686,13 +686,6 @@ idla_judge_at(IdlaWork *work, const LearnModel *model, size_t n, const double *s
 	}
 	give_back(&judged);
 	return metrics;
-}
-
-IdlaMetric *
-idla_judge(IdlaWork *work, const LearnModel *model, size_t n, const double *scores, const double *targets,
-		   int *n_metrics)
-{
-	return idla_judge_at(work, model, n, scores, targets, 0.5, n_metrics);
 }
 
 /* ---- as jsonb ---- */

@@ -34,8 +34,7 @@ read_plan(IdlaModel *model, JsonbContainer *object, LearnSeriesPlan *plan)
 	plan->average = idla_json_bool(object, "average");
 	read_channels(model, object, plan);
 	/* Bounds before memory is taken. */
-	if (learn_series_plan_check(model->work->session, plan) != DEV_OK)
-		idla_corrupt("The series cannot be: %s", dev_message_text(model->work->session));
+	idla_check_stored(model->work, learn_series_plan_check(model->work->session, plan), "The series cannot be");
 }
 
 /* Every column of statistics is a channel's, in the order of channels, and the bins are where the series says. */

@@ -531,6 +531,7 @@ static const Option known[] = {
 	/* the answer and the version */
 	SPECIAL("conformal", read_conformal),
 	NUMBER("abstain", abstain, 0, 1),
+	NUMBER("threshold", threshold, 0, 1),
 	SPECIAL("positive", read_positive),
 	BOOLEAN("deploy", deploy),
 	TEXT("comment", comment)
@@ -543,6 +544,7 @@ set_defaults(IdlaOptions *options)
 
 	/* A negative share is "not given": train.c decides once it knows of folds. */
 	options->split.validation = options->split.test = -1;
+	options->threshold = 0.5;
 	options->fit.max_categories = 1000;
 	options->fit.min_count = 5;
 	options->fit.warn_leakage = true;

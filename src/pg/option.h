@@ -54,13 +54,14 @@ typedef struct IdlaOptions
 
 	bool		no_target;		/* rows are only looked at: they need none */
 
-	/* intervals and sets of classes; abstain 0: never */
+	/* intervals and sets of classes; abstain 0: never; the probability from which the positive class is named */
 	bool		no_conformal;
 	bool		conformal_asked;	/* for more than the default */
 	int			conformal_score;	/* a LearnConformalScore, -1: by task */
 	char	   *conformal_by;
 	int			conformal_on;	/* an IdlaConformalOn */
 	double		abstain;
+	double		threshold;
 
 	/* classes */
 	char	   *positive;

@@ -178,7 +178,7 @@ idla_survival(PG_FUNCTION_ARGS)
 	if (learn->task != LEARN_SURVIVAL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("model \"%s\" is a %s model: it knows no times", get_rel_name(site->loaded->relid), learn_task_names[learn->task]),
+				 errmsg("model \"%s\" is a %s model: it knows no times", idla_model_name(site->loaded->relid), learn_task_names[learn->task]),
 				 errdetail("idla_survival is for models of survival."),
 				 errhint("Use idla_predict, or train with the options \"time\" and \"event\".")));
 	at = PG_GETARG_FLOAT8(2);

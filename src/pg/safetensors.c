@@ -310,8 +310,7 @@ read_net(IdlaModel *model, IdlaWork *scratch, const Source *source, int n)
 				if (!(one.values[i * (network->bins + 1) + b] <= one.values[i * (network->bins + 1) + b + 1]))
 					idla_corrupt("Tensor \"%s\" does not ascend", one.name);
 	}
-	if (learn_network_build(scratch->session, network, NULL, &built) != DEV_OK)
-		idla_corrupt("The network cannot be built: %s", dev_message_text(scratch->session));
+	idla_check_stored(scratch, learn_network_build(scratch->session, network, NULL, &built), "The network cannot be built");
 
 	n_parameters = nn_graph_parameters(built.graph);
 	net->n_weights = nn_graph_weights(built.graph);
@@ -382,7 +381,9 @@ idla_sha256(const void *bytes, Size size, char hex[65])
 		done = pg_cryptohash_update(hash, bytes, part) >= 0;
 	}
 	if (!done || pg_cryptohash_final(hash, digest, sizeof(digest)) < 0)
-		elog(ERROR, "could not compute a SHA-256 digest");
+		ereport(ERROR,
+				(errcode(hash == NULL ? ERRCODE_OUT_OF_MEMORY : ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not compute a SHA-256 digest: %s", pg_cryptohash_error(hash))));
 	pg_cryptohash_free(hash);
 	for (int i = 0; i < PG_SHA256_DIGEST_LENGTH; i++)
 	{

@@ -74,8 +74,8 @@ require_series(const IdlaModel *model, Oid relid)
 	if (model->columns.series == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("model \"%s\" answers for single rows", get_rel_name(relid)),
-				 errhint("Use idla_predict('%s', row).", get_rel_name(relid))));
+				 errmsg("model \"%s\" answers for single rows", idla_model_name(relid)),
+				 errhint("Use idla_predict('%s', row).", idla_model_name(relid))));
 }
 
 static Reader *
@@ -354,7 +354,7 @@ choose_output(const Reader *reader, const char *name)
 	if (learn_model_outputs(learn) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("model \"%s\" has several answers", get_rel_name(reader->relid)),
+				 errmsg("model \"%s\" has several answers", idla_model_name(reader->relid)),
 				 errhint("Name one of %s as the third argument.", idla_list(names))));
 	return 0;
 }
@@ -391,7 +391,7 @@ require_classifier(const Reader *reader, const char *function)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("%s is for models that tell classes apart, and the task of \"%s\" is \"%s\"", function,
-						get_rel_name(reader->relid), learn_task_names[reader->loaded->model->learn.task]),
+						idla_model_name(reader->relid), learn_task_names[reader->loaded->model->learn.task]),
 				 errhint("Use idla_predict_series.")));
 }
 

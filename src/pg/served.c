@@ -41,14 +41,14 @@ require_rows(const IdlaLoaded *loaded)
 	if (loaded->model->learn.task == LEARN_TAGGING)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("model \"%s\" tags texts: it has no answer for a row", get_rel_name(loaded->relid)),
+				 errmsg("model \"%s\" tags texts: it has no answer for a row", idla_model_name(loaded->relid)),
 				 errhint("Use idla_tag, and idla_explain_tags for its reasons.")));
 	if (series != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("model \"%s\" answers for all rows of one \"%s\" together", get_rel_name(loaded->relid), series->entity),
+				 errmsg("model \"%s\" answers for all rows of one \"%s\" together", idla_model_name(loaded->relid), series->entity),
 				 errhint("Aggregate them: SELECT %s, idla_predict_series('%s', e) FROM ... e GROUP BY %s.",
-						 quote_identifier(series->entity), get_rel_name(loaded->relid), quote_identifier(series->entity))));
+						 quote_identifier(series->entity), idla_model_name(loaded->relid), quote_identifier(series->entity))));
 }
 
 bool

@@ -69,17 +69,12 @@ renew(SiteState *state)
 	MemoryContextReset(state->type_context);
 }
 
+/* From now on rows are as desc says, which lies in the type's context, the current one. */
 static void
-create_decoder(SiteState *state, Oid type, int32 typmod, uint64 identifier)
+read_rows_of(SiteState *state, TupleDesc desc)
 {
 	IdlaSite   *site = &state->site;
-	MemoryContext caller = CurrentMemoryContext;
-	TupleDesc	desc;
 
-	state->type = InvalidOid;
-	MemoryContextReset(state->type_context);
-	MemoryContextSwitchTo(state->type_context);
-	desc = lookup_rowtype_tupdesc_copy(type, typmod);
 	site->desc = desc;
 	site->values = palloc0(Max(desc->natts, 1) * sizeof(Datum));
 	site->isnull = palloc0(Max(desc->natts, 1) * sizeof(bool));
@@ -87,6 +82,16 @@ create_decoder(SiteState *state, Oid type, int32 typmod, uint64 identifier)
 	idla_logging_describe(state->logging, desc);
 	if (state->served.trial != NULL)
 		idla_trial_open(state->served.trial, desc, 1);
+}
+
+static void
+create_decoder(SiteState *state, Oid type, int32 typmod, uint64 identifier)
+{
+	MemoryContext caller = MemoryContextSwitchTo(state->type_context);
+
+	state->type = InvalidOid;
+	MemoryContextReset(state->type_context);
+	read_rows_of(state, lookup_rowtype_tupdesc_copy(type, typmod));
 	MemoryContextSwitchTo(caller);
 	state->type_identifier = identifier;
 	state->typmod = typmod;
@@ -128,18 +133,11 @@ describe_arguments(FunctionCallInfo fcinfo, int names_argument)
 static void
 create_argument_decoder(SiteState *state, FunctionCallInfo fcinfo, int names_argument)
 {
-	IdlaSite   *site = &state->site;
 	MemoryContext caller = MemoryContextSwitchTo(state->type_context);
 
 	state->type = InvalidOid;
 	MemoryContextReset(state->type_context);
-	site->desc = describe_arguments(fcinfo, names_argument);
-	site->values = palloc0(Max(site->desc->natts, 1) * sizeof(Datum));
-	site->isnull = palloc0(Max(site->desc->natts, 1) * sizeof(bool));
-	state->decoder = idla_decoder_create(&site->model->columns, site->desc, NULL, site->model->work);
-	idla_logging_describe(state->logging, site->desc);
-	if (state->served.trial != NULL)
-		idla_trial_open(state->served.trial, site->desc, 1);
+	read_rows_of(state, describe_arguments(fcinfo, names_argument));
 	MemoryContextSwitchTo(caller);
 	state->type = ANYOID;
 }
@@ -205,8 +203,6 @@ decode(SiteState *state, bool soft)
 
 	state->use.inside = true;
 	good = idla_decode(state->decoder, site->values, site->isnull, site->raw, site->fields, soft);
-	if (good && state->served.trial != NULL)
-		idla_trial_take(state->served.trial, 0, site->values, site->isnull, &site->model->learn, site->raw, site->fields, NULL);
 	state->use.inside = false;
 	return good ? site : NULL;
 }
@@ -274,6 +270,7 @@ idla_site_answers(IdlaSite *site, bool soft)
 	site->trial_answers = NULL;
 	if (trial != NULL)
 	{
+		idla_trial_take(trial, 0, site->values, site->isnull, &site->model->learn, site->raw, site->fields, NULL);
 		idla_trial_answer(trial, 1, site->scores, NULL);
 		site->trial_answers = idla_trial_row(trial, 0);
 	}

@@ -205,7 +205,7 @@ idla_tagger_argument(FunctionCallInfo fcinfo, int number, int version_argument, 
 	if (task != LEARN_TAGGING)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("model \"%s\" is a %s model: it does not tag", get_rel_name(loaded->relid), learn_task_names[task]),
+				 errmsg("model \"%s\" is a %s model: it does not tag", idla_model_name(loaded->relid), learn_task_names[task]),
 				 errhint("Use idla_predict or idla_classify.")));
 	return loaded;
 }

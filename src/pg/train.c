@@ -208,6 +208,17 @@ check_for_task(const IdlaTraining *run)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"smoothing\" is for classes, and the task is \"%s\"",
 						learn_task_names[run->model->learn.task])));
+	if (run->options->threshold != 0.5 && run->model->learn.task != LEARN_BINARY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"threshold\" is for two classes, and the task is \"%s\"",
+						learn_task_names[run->model->learn.task])));
+	if (!(run->options->threshold > 0 && run->options->threshold < 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"threshold\" is %g", run->options->threshold),
+				 errdetail("One class would be named for every row."),
+				 errhint("It is a probability above 0 and below 1.")));
 }
 
 /* Split, preprocessing learned from the training part, rows turned into inputs. */

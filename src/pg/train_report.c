@@ -76,7 +76,7 @@ report_classes(IdlaTraining *run, size_t n, const double *answers, const double 
 
 	for (size_t i = 0; i < n; i++)
 	{
-		predicted[i] = idla_likeliest_class(model, answers + i * outputs, 0.5);
+		predicted[i] = idla_likeliest_class(model, answers + i * outputs, run->options->threshold);
 		labels[i] = idla_class_of_target(model, targets[i]);
 		if (idla_abstains(model, answers + i * outputs, run->options->abstain))
 			continue;
@@ -145,7 +145,7 @@ idla_training_judge(IdlaTraining *run)
 	idla_check(work, learn_predict_dataset(predictor, run->reading.dataset, rows, n, scores));
 	idla_profile_answers(model, n, scores);
 	targets = idla_training_targets(run, rows, n);
-	run->metrics = idla_judge(work, &model->learn, n, scores, targets, &run->n_metrics);
+	run->metrics = idla_judge(work, &model->learn, n, scores, targets, run->options->threshold, &run->n_metrics);
 	learn_scores_to_answers(&model->learn, n, scores);
 	if (model->learn.n_classes > 0)
 		report_classes(run, n, scores, targets);
@@ -369,10 +369,12 @@ put_classes(StringInfo out, const IdlaTraining *run)
 	appendStringInfoChar(out, ']');
 }
 
-/* idla_classify reads "abstain" from here, as it does a threshold. */
+/* idla_classify, and whatever else names a class, reads "threshold" and "abstain" from here. */
 static void
-put_abstain(StringInfo out, const IdlaTraining *run)
+put_naming(StringInfo out, const IdlaTraining *run)
 {
+	if (run->options->threshold != 0.5)
+		idla_json_put_double(out, "threshold", run->options->threshold);
 	if (run->options->abstain == 0)
 		return;
 	idla_json_put_double(out, "abstain", run->options->abstain);
@@ -434,7 +436,7 @@ idla_training_card(const IdlaTraining *run, const char *digest)
 	idla_json_put_string(&out, "architecture", run->architecture);
 	put_quality(&out, run);
 	put_classes(&out, run);
-	put_abstain(&out, run);
+	put_naming(&out, run);
 	idla_training_put_conformal(&out, run);
 	put_inputs(&out, model);
 	idla_json_put_integer(&out, "rows", (int64) learn_dataset_rows(run->reading.dataset));

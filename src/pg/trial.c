@@ -163,14 +163,8 @@ idla_trial_take(IdlaTrial *trial, int row, const Datum *values, const bool *isnu
 		memset(own_raw, 0, sizeof(float) * (Size) learn->n_channels);
 		memset(own_fields, 0, sizeof(LearnBytes) * (Size) learn->n_fields);
 	}
-	for (int i = 0; i < learn->n_fields && copies != NULL; i++)
-		if (own_fields[i].bytes != NULL)
-		{
-			void	   *copy = MemoryContextAllocHuge(copies, own_fields[i].size);
-
-			memcpy(copy, own_fields[i].bytes, own_fields[i].size);
-			own_fields[i].bytes = copy;
-		}
+	if (copies != NULL)
+		idla_fields_keep(own_fields, learn->n_fields, copies);
 }
 
 /* The candidate's answers; where they are not numbers, row by row. */

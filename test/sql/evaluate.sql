@@ -35,6 +35,18 @@ JOIN (SELECT 'auroc' AS metric, idla_auroc(p, sick) AS value FROM scored
 	UNION ALL SELECT 'ece', idla_ece(p, sick) FROM scored
 	UNION ALL SELECT 'accuracy', idla_accuracy(p >= 0.5, sick) FROM scored
 	UNION ALL SELECT 'f1', idla_f1(p >= 0.5, sick) FROM scored) a USING (metric) ORDER BY 1;
+-- a threshold of one's own: classes are named at it, and what counts named classes is measured at it, in the card too
+SET client_min_messages = error;
+SELECT version FROM idla_train('eager', 'SELECT age, sex, sick FROM patients', 'sick', architecture => 'linear', options => '{"epochs": 10, "seed": 1, "threshold": 0.2}');
+SET client_min_messages = notice;
+SELECT card -> 'threshold' AS threshold FROM eager WHERE chunk = 0;
+SELECT bool_and((idla_classify('eager', p) = 'true') = (idla_predict('eager', p) >= 0.2)) AS at_it, count(*) FILTER (WHERE idla_predict('eager', p) BETWEEN 0.2 AND 0.5) > 20 AS many_between FROM patients p;
+SELECT abs(value - (SELECT idla_f1(idla_predict('eager', p) >= 0.2, sick) FROM patients p WHERE sick IS NOT NULL)) < 1e-9 AS same FROM idla_evaluate('eager', 'patients') WHERE metric = 'f1';
+SELECT bool_or(e.value <> s.value) AS others, bool_and(e.value = s.value) FILTER (WHERE metric IN ('auroc', 'auprc', 'brier')) AS same
+FROM (SELECT key AS metric, value FROM eager, jsonb_each(card -> 'metrics') WHERE chunk = 0) e JOIN (SELECT key AS metric, value FROM sick, jsonb_each(card -> 'metrics') WHERE chunk = 0) s USING (metric);
+SELECT version FROM idla_train('x', 'SELECT age, sex, sick FROM patients', 'sick', options => '{"threshold": 1}');
+SELECT version FROM idla_train('x', 'SELECT age, sex, sick FROM patients', 'sick', options => '{"threshold": 1.5}');
+SELECT version FROM idla_train('x', 'SELECT age, sex, risk FROM patients', 'risk', options => '{"threshold": 0.3}');
 SELECT abs(value - (SELECT idla_rmse(idla_predict('stay', p), stay) FROM patients p)) < 1e-9 AS same FROM idla_evaluate('stay', 'patients') WHERE metric = 'rmse';
 SELECT abs(value - (SELECT idla_concordance(idla_predict('died', p), days, died) FROM patients p)) < 1e-9 AS same FROM idla_evaluate('died', 'patients');
 SELECT abs(value - (SELECT idla_accuracy(idla_classify('risk', p), risk) FROM patients p)) < 1e-9 AS same FROM idla_evaluate('risk', 'patients') WHERE metric = 'accuracy';

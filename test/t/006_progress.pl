@@ -35,6 +35,19 @@ my $notices = () = $session->{err} =~ /NOTICE: .*epoch \d+ of at most/g;
 cmp_ok($notices, '>=', 1, 'there were NOTICEs');
 cmp_ok($notices, '<=', 5, "few of them, in $epochs epochs");
 is($node->safe_psql('postgres', 'SELECT count(*) FROM idla_progress'), '0', 'a cancelled training is gone');
+
+# There is room for the counts of 1,024 versions; those that were not asked for longest make room for others.
+$node->safe_psql('postgres', <<'END');
+SET client_min_messages = error;
+SELECT idla_train('few', 'source', 'sick', architecture => 'linear', options => '{"epochs": 2}');
+SELECT count(idla_copy('few', 'many')) FROM generate_series(1, 1030);
+CREATE FUNCTION ask(first int, last int) RETURNS bigint LANGUAGE sql
+AS $$ SELECT count(idla_predict('many', p, version => v)) FROM (SELECT age, sex, pressure FROM patients LIMIT 1) p, generate_series(first, last) v $$;
+END
+is($node->safe_psql('postgres', 'SELECT ask(1, 1024); SELECT count(*), min(version), max(version), sum(rows) FROM idla_stat_models'),
+	"1024\n1024|1|1024|1024", '1,024 versions are counted');
+is($node->safe_psql('postgres', "SELECT ask(2, 2), ask(1025, 1030); SELECT count(*), min(version), max(version), bool_or(version = 2) FROM idla_stat_models"),
+	"1|6\n1024|2|1030|t", 'more of them take the places of those that were not asked for longest');
 $node->stop;
 
 # Without preloading all works but the view, which says what it needs.

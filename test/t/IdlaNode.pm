@@ -8,13 +8,21 @@ use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(start_node make_patients start_session finish_session wait_until lines_of);
+our @EXPORT = qw(start_node start_node_of make_patients start_session finish_session wait_until lines_of);
 
 # A running server; more lines for postgresql.conf.
 sub start_node
 {
 	my ($name, @settings) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	return start_node_of($name, [], @settings);
+}
+
+# The same with arguments for the server's making, such as where it is installed.
+sub start_node_of
+{
+	my ($name, $how, @settings) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name, @$how);
 
 	$node->init(allows_streaming => 1);
 	$node->append_conf('postgresql.conf', join("\n", "shared_preload_libraries = 'idla'", 'max_worker_processes = 16', @settings) . "\n");
