@@ -68,6 +68,10 @@ my $anew = 'SET idla.progress = off; SET client_min_messages = error; DROP TABLE
 run_out('batches of a model that is loaded for them', $hash, 1, $cold);
 run_out('batches of a model in memory', $hash, 1, '');
 run_out('row by row', $hash, 1, "SET idla.batch_predict = off; $cold");
+$node->safe_psql('postgres', "SELECT idla_log('m', 0.5, 'id')");
+run_out('batches of a logged model', $hash, 1, '');
+run_out('a logged model row by row', $hash, 1, "SET idla.batch_predict = off; $cold");
+is($node->safe_psql('postgres', "SELECT idla_log_flush(); SELECT count(*) > 1000, count(DISTINCT key) BETWEEN 200 AND 500 FROM idla_predictions; SELECT idla_log('m', 0)"), "\nt|t\n0.5", 'the log has what was answered');
 run_out('explaining', "SELECT count(*) FROM patients p, idla_explain('m', p) WHERE id = 3", 1, $cold);
 run_out('the model as a file', 'SELECT length(idla_export(\'m\')) > 1000', 1, '');
 run_out('a file as a model', "SELECT idla_import('n', image) FROM files", 1, $anew);
