@@ -48,7 +48,11 @@ END $$;
 CREATE VIEW idla_predictions WITH (security_barrier) AS
 	SELECT time, model, version, function, key, output, served, role, login
 	FROM @extschema@.idla_prediction_log
-	WHERE pg_catalog.has_table_privilege(model, 'SELECT') AND NOT pg_catalog.row_security_active(model);
+	-- Asked once a query, not once a row.
+	WHERE model = ANY (ARRAY(
+		SELECT k.conrelid::regclass FROM pg_catalog.pg_constraint k
+		WHERE k.conname = 'idla_model' AND k.contype = 'c' AND k.conrelid <> 0
+			AND pg_catalog.has_table_privilege(k.conrelid, 'SELECT') AND NOT pg_catalog.row_security_active(k.conrelid)));
 
 COMMENT ON VIEW idla_predictions IS
 'Logged answers of the models that you may read as a whole: when, by which version and function, for which key, and to which role, under which login. served is false for what a candidate on trial, or the version beside it, would have said.';

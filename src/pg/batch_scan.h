@@ -7,7 +7,6 @@
 #define IDLA_BATCH_SCAN_H
 
 #include "log.h"
-#include "serve.h"
 
 #include "nodes/execnodes.h"
 

@@ -7,7 +7,7 @@
 #ifndef IDLA_LOG_H
 #define IDLA_LOG_H
 
-#include "statistics.h"
+#include "serve.h"
 
 #include "utils/timestamp.h"
 
@@ -20,15 +20,18 @@ extern double idla_log_share(const IdlaDeployment *event, const char **key);
 
 typedef struct IdlaLogging IdlaLogging;
 
-/* Whose answer is logged. Numbers up to IDLA_ANSWER_KINDS are those of IdlaAnswerKind. */
+/* Whose answer is logged: an IdlaAnswerKind, or what follows these. */
 typedef enum IdlaLogCall
 {
-	IDLA_LOG_SURVIVAL = 5,
+	IDLA_LOG_SURVIVAL = IDLA_ANSWER_KINDS,
 	IDLA_LOG_PREDICT_SERIES,
 	IDLA_LOG_CLASSIFY_SERIES,
 	IDLA_LOG_PROBABILITIES_SERIES,
 	N_IDLA_LOG_CALLS
 } IdlaLogCall;
+
+/* The function's name; NULL for one whose answers are not logged. */
+extern const char *idla_log_function(int call);
 
 /*
  * NULL when the model's answers are not logged. Lives below `context`, and leaves what it has to the worker when that is reset, at the latest. Entries
@@ -43,7 +46,7 @@ extern int	idla_logging_width(const IdlaLogging *logging);
 extern char *idla_logging_key(IdlaLogging *logging, const Datum *values, const bool *isnull);
 /* Is the row with this key, decoded, among those to be logged? */
 extern bool idla_logging_wants(IdlaLogging *logging, const char *key, const float *raw, const LearnBytes *fields);
-/* An answer that a version gave to such a row. served: the query got it; not: it is what a candidate or the version beside it would have said. */
+/* An answer that a version gave to such a row; nothing happens for a call that is not logged. served: the query got it; not: it is what a candidate or the version beside it would have said. */
 extern void idla_logging_put(IdlaLogging *logging, int call, int version, bool served, const char *key, Datum answer, bool isnull);
 /* Leaves what there is to the worker. May be called from an abort. */
 extern void idla_logging_end(IdlaLogging *logging);

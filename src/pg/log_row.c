@@ -8,7 +8,6 @@
 #include "log.h"
 
 #include "place.h"
-#include "serve.h"
 
 #include "access/transam.h"
 #include "access/xact.h"
@@ -22,7 +21,22 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-StaticAssertDecl((int) IDLA_LOG_SURVIVAL == IDLA_ANSWER_KINDS, "calls that are no kinds of answers follow them");
+/* The calls whose answers are logged, and what writes these; InvalidOid: they are numbers. */
+static const struct
+{
+	const char *name;
+	Oid			output;
+}			calls[N_IDLA_LOG_CALLS] = {
+	[IDLA_PREDICT] = {"idla_predict", InvalidOid},
+	[IDLA_CLASSIFY] = {"idla_classify", F_TEXTOUT},
+	[IDLA_PROBABILITIES] = {"idla_probabilities", F_JSONB_OUT},
+	[IDLA_PREDICT_INTERVAL] = {"idla_interval", F_RANGE_OUT},
+	[IDLA_PREDICT_SET] = {"idla_label_set", F_ARRAY_OUT},
+	[IDLA_LOG_SURVIVAL] = {"idla_survival", InvalidOid},
+	[IDLA_LOG_PREDICT_SERIES] = {"idla_predict_series", InvalidOid},
+	[IDLA_LOG_CLASSIFY_SERIES] = {"idla_classify_series", F_TEXTOUT},
+	[IDLA_LOG_PROBABILITIES_SERIES] = {"idla_probabilities_series", F_JSONB_OUT}
+};
 
 struct IdlaLogging
 {
@@ -199,24 +213,10 @@ idla_logging_wants(IdlaLogging *logging, const char *key, const float *raw, cons
 
 /* ---- entries ---- */
 
-static Oid
-output_function(int call)
+const char *
+idla_log_function(int call)
 {
-	switch (call)
-	{
-		case IDLA_CLASSIFY:
-		case IDLA_LOG_CLASSIFY_SERIES:
-			return F_TEXTOUT;
-		case IDLA_PROBABILITIES:
-		case IDLA_LOG_PROBABILITIES_SERIES:
-			return F_JSONB_OUT;
-		case IDLA_PREDICT_INTERVAL:
-			return F_RANGE_OUT;
-		case IDLA_PREDICT_SET:
-			return F_ARRAY_OUT;
-		default:
-			return InvalidOid;
-	}
+	return calls[call].name;
 }
 
 /* An answer as text, in scratch memory; NULL for a number, which the worker writes. */
@@ -227,10 +227,10 @@ text_of(IdlaLogging *logging, int call, Datum answer)
 	MemoryContext caller;
 	char	   *text;
 
-	if (!OidIsValid(output_function(call)))
+	if (!OidIsValid(calls[call].output))
 		return NULL;
 	if (!OidIsValid(output->fn_oid))
-		fmgr_info_cxt(output_function(call), output, logging->context);
+		fmgr_info_cxt(calls[call].output, output, logging->context);
 	caller = MemoryContextSwitchTo(logging->scratch);
 	text = OutputFunctionCall(output, answer);
 	MemoryContextSwitchTo(caller);
@@ -249,8 +249,11 @@ void
 idla_logging_put(IdlaLogging *logging, int call, int version, bool served, const char *key, Datum answer, bool isnull)
 {
 	IdlaLogEntry entry;
-	char	   *text = isnull ? NULL : text_of(logging, call, answer);
+	char	   *text;
 
+	if (calls[call].name == NULL)
+		return;
+	text = isnull ? NULL : text_of(logging, call, answer);
 	memset(&entry, 0, sizeof(entry));
 	entry.time = GetCurrentTimestamp();
 	entry.model = logging->loaded->relid;

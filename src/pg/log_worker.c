@@ -8,8 +8,6 @@
  */
 #include "log.h"
 
-#include "serve.h"
-
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/shortest_dec.h"
@@ -36,19 +34,6 @@ extern PGDLLEXPORT void idla_log_worker(Datum database);
 #define LOOK 200				/* ms between two looks at the queue */
 #define IDLE 2000				/* ms without anything, and the worker ends; DROP DATABASE waits for 5 s */
 #define MOST_NAMES 100			/* of a day's partition, of which all but the last are taken */
-
-/* The function that was called. */
-static const char *const call_names[N_IDLA_LOG_CALLS] = {
-	[IDLA_PREDICT] = "idla_predict",
-	[IDLA_CLASSIFY] = "idla_classify",
-	[IDLA_PROBABILITIES] = "idla_probabilities",
-	[IDLA_PREDICT_INTERVAL] = "idla_interval",
-	[IDLA_PREDICT_SET] = "idla_label_set",
-	[IDLA_LOG_SURVIVAL] = "idla_survival",
-	[IDLA_LOG_PREDICT_SERIES] = "idla_predict_series",
-	[IDLA_LOG_CLASSIFY_SERIES] = "idla_classify_series",
-	[IDLA_LOG_PROBABILITIES_SERIES] = "idla_probabilities_series"
-};
 
 /* The table's columns, in its order. */
 enum
@@ -127,7 +112,7 @@ put_entry(Columns *columns, const IdlaLogEntry *entry, const char *bytes)
 	put(columns, LOG_TIME, TimestampTzGetDatum(entry->time), false);
 	put(columns, LOG_MODEL, ObjectIdGetDatum(entry->model), false);
 	put(columns, LOG_VERSION, Int32GetDatum(entry->version), false);
-	put(columns, LOG_FUNCTION, CStringGetTextDatum(call_names[entry->call]), false);
+	put(columns, LOG_FUNCTION, CStringGetTextDatum(idla_log_function(entry->call)), false);
 	put(columns, LOG_KEY, entry->key_length < 0 ? (Datum) 0 : text_datum(bytes, entry->key_length), entry->key_length < 0);
 	put(columns, LOG_OUTPUT, entry->output_length == -2 ? number_datum(entry->number) :
 		entry->output_length < 0 ? (Datum) 0 : text_datum(output, entry->output_length), entry->output_length == -1);

@@ -7,7 +7,6 @@
  * of columns (support.c), and where it can, many of these are answered at once (batch_scan.c).
  */
 #include "log.h"
-#include "serve.h"
 
 #include <math.h>
 

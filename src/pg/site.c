@@ -5,7 +5,6 @@
  * one row. The decoder follows the record's type, which may be altered between two rows of a session.
  */
 #include "log.h"
-#include "serve.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
