@@ -387,14 +387,18 @@ leave(int code, Datum argument)
 	ConditionVariableBroadcast(&queue->progress);
 }
 
-/* The lock is held. */
-static void
+/* Returns how many entries that were. The lock is held. */
+static uint64
 give_up(Queue *queue)
 {
+	uint64		n;
+
 	put_back(queue);
-	queue->done += free_blocks(queue->first);
+	n = free_blocks(queue->first);
+	queue->done += n;
 	queue->first = queue->last = NONE;
 	queue->n_waiting = 0;
+	return n;
 }
 
 bool
@@ -403,6 +407,7 @@ idla_log_attach(Oid database)
 	Queue	   *queue;
 	int			failures = 0;
 	bool		hopeless = false;
+	uint64		n = 0;
 
 	if (ring == NULL)
 		return false;
@@ -414,7 +419,7 @@ idla_log_attach(Oid database)
 		hopeless = failures >= (queue->connected ? MOST_FAILURES : MOST_UNCONNECTED);
 		if (hopeless)
 		{
-			give_up(queue);
+			n = give_up(queue);
 			queue->database = InvalidOid;
 		}
 		else
@@ -431,7 +436,7 @@ idla_log_attach(Oid database)
 		ConditionVariableBroadcast(&queue->progress);
 		ereport(LOG,
 				(errmsg("the log of predictions of the database with OID %u is given up", database),
-				 errdetail("Its worker has failed %d times in a row.", failures)));
+				 errdetail("Its worker has failed %d times in a row; " UINT64_FORMAT " answers are lost.", failures, n)));
 	}
 	if (my_queue == NULL)
 		return false;
@@ -490,7 +495,7 @@ void
 idla_log_give_up(void)
 {
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	give_up(my_queue);
+	(void) give_up(my_queue);
 	LWLockRelease(lock);
 	ConditionVariableBroadcast(&my_queue->progress);
 }

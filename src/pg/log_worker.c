@@ -190,8 +190,12 @@ find_table(Oid *schema, Oid *owner)
 	char	   *name = NULL;
 	bool		isnull;
 
-	if (SPI_execute("SELECT c.relnamespace, c.relowner FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_class c "
-					"ON c.relnamespace OPERATOR(pg_catalog.=) e.extnamespace AND c.relname OPERATOR(pg_catalog.=) '" TABLE "' "
+	/* No other table of that name: it would be somebody's own. */
+	if (SPI_execute("SELECT c.relnamespace, c.relowner FROM pg_catalog.pg_extension e "
+					"JOIN pg_catalog.pg_depend d ON d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass "
+					"AND d.refobjid OPERATOR(pg_catalog.=) e.oid AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass "
+					"AND d.deptype OPERATOR(pg_catalog.=) 'e' "
+					"JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) d.objid AND c.relname OPERATOR(pg_catalog.=) '" TABLE "' "
 					"AND c.relkind OPERATOR(pg_catalog.=) 'p' WHERE e.extname OPERATOR(pg_catalog.=) 'idla'", true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "looking for the log of predictions failed");
 	if (SPI_processed == 1)

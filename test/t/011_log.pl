@@ -4,6 +4,7 @@ use warnings;
 use IdlaNode;
 use IPC::Run ();
 use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = start_node('main', 'restart_after_crash = on', 'idla.log_memory = 64kB', 'max_parallel_workers = 8');
@@ -116,6 +117,26 @@ SELECT count(idla_predict('m', p)) FROM patients p;
 END
 is($node->safe_psql('postgres', 'SELECT idla_log_flush(); SELECT count(*), count(DISTINCT key), bool_and(login = current_user AND role = current_user) FROM idla_predictions'), "\n400|400|t",
 	'answers given in workers are logged once, as those of who asked');
+
+# ---- a database that no worker can connect to ----
+
+$node->safe_psql('postgres', 'CREATE DATABASE closed');
+make_model('closed');
+my $ask = "SELECT count(idla_predict('m', p)) FROM patients p;";
+my $insider = start_session($node, 'closed', 'insider', "SELECT pg_sleep(1.5); $ask SELECT pg_sleep(2.5); $ask SELECT pg_sleep(4.5); $ask SELECT pg_sleep(8.5); $ask\n");
+ok(wait_until($node, 'postgres', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'insider' AND state = 'active')", $insider), 'a session that is there already');
+$node->safe_psql('postgres', 'ALTER DATABASE closed ALLOW_CONNECTIONS false');
+finish_session($insider);
+is($insider->{out} =~ s/\n//gr, '400' x 4, 'is answered');
+my $given_up = 0;
+for (1 .. 300)
+{
+	$given_up = PostgreSQL::Test::Utils::slurp_file($node->logfile) =~ /the log of predictions of the database with OID \d+ is given up\n.*DETAIL:  Its worker has failed 3 times in a row; \d+ answers are lost/;
+	last if $given_up;
+	select undef, undef, undef, 0.1;
+}
+ok($given_up, 'and what it was told is given up when no worker can connect');
+is($node->psql('postgres', 'DROP DATABASE closed'), 0, 'the database can be dropped');
 
 # ---- dropped ----
 
