@@ -46,7 +46,10 @@ extern int	idla_logging_width(const IdlaLogging *logging);
 extern char *idla_logging_key(IdlaLogging *logging, const Datum *values, const bool *isnull);
 /* Is the row with this key, decoded, among those to be logged? */
 extern bool idla_logging_wants(IdlaLogging *logging, const char *key, const float *raw, const LearnBytes *fields);
-/* An answer that a version gave to such a row; nothing happens for a call that is not logged. served: the query got it; not: it is what a candidate or the version beside it would have said. */
+/*
+ * An answer that a version gave to such a row; nothing happens for a call that is not logged. served: the query got it; not: it is what a candidate or
+ * the version beside it would have said.
+ */
 extern void idla_logging_put(IdlaLogging *logging, int call, int version, bool served, const char *key, Datum answer, bool isnull);
 /* Leaves what there is to the worker. May be called from an abort. */
 extern void idla_logging_end(IdlaLogging *logging);
@@ -105,8 +108,8 @@ extern void idla_log_connected(void);
 extern List *idla_log_take(void);
 /* They are written, or given up. */
 extern void idla_log_done(void);
-/* Everything that waits is given up: there is nowhere to write it. */
-extern void idla_log_give_up(void);
+/* Everything that waits is given up, as there is nowhere to write it; returns how many entries that were. */
+extern uint64 idla_log_give_up(void);
 /* Nothing waits: the worker is none any more. False: something does, after all. */
 extern bool idla_log_detach(void);
 

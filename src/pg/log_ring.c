@@ -491,13 +491,16 @@ idla_log_done(void)
 	ConditionVariableBroadcast(&my_queue->progress);
 }
 
-void
+uint64
 idla_log_give_up(void)
 {
+	uint64		n;
+
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	(void) give_up(my_queue);
+	n = give_up(my_queue);
 	LWLockRelease(lock);
 	ConditionVariableBroadcast(&my_queue->progress);
+	return n;
 }
 
 bool

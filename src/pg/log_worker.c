@@ -375,8 +375,13 @@ write_round(MemoryContext context)
 	if (table != NULL)
 		idla_log_done();
 	else
-		/* The extension is gone, and what was logged with it. */
-		idla_log_give_up();
+	{
+		uint64		n = idla_log_give_up();
+
+		ereport(LOG,
+				(errmsg("there is no table for the log of predictions any more"),
+				 errdetail("The extension was dropped; " UINT64_FORMAT " answers are lost.", n)));
+	}
 	MemoryContextReset(context);
 	return true;
 }
