@@ -4,7 +4,7 @@ CREATE FUNCTION idla_stat_list(
 	OUT model regclass, OUT version int, OUT calls bigint, OUT rows bigint, OUT errors bigint, OUT seconds float8,
 	OUT since timestamptz, OUT last_call timestamptz,
 	OUT compared bigint, OUT difference float8, OUT absolute_difference float8, OUT largest_difference float8,
-	OUT disagreed bigint, OUT failed bigint, OUT answered bigint)
+	OUT disagreed bigint, OUT failed bigint, OUT answered bigint, OUT logged bigint, OUT lost bigint)
 RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 100
 AS 'MODULE_PATHNAME', 'idla_stat_list';
@@ -13,14 +13,14 @@ COMMENT ON FUNCTION idla_stat_list() IS
 'Part of the views idla_stat_models and idla_stat_trials: what they list.';
 
 CREATE VIEW idla_stat_models AS
-	SELECT n.nspname AS schema, s.model, s.version, s.calls, s.rows, s.errors, s.seconds, s.since, s.last_call
+	SELECT n.nspname AS schema, s.model, s.version, s.calls, s.rows, s.errors, s.seconds, s.since, s.last_call, s.logged, s.lost
 	FROM @extschema@.idla_stat_list() s
 	JOIN pg_catalog.pg_class c ON c.oid = s.model
 	JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 	ORDER BY n.nspname, s.model::text, s.version;
 
 COMMENT ON VIEW idla_stat_models IS
-'How much each version of a model was asked since its first call or the last reset: places in queries that asked, rows answered, queries that an error of the model or of its input ended, seconds of computing. Empty unless the library is preloaded.';
+'How much each version of a model was asked since its first call or the last reset: places in queries that asked, rows answered, queries that an error of the model or of its input ended, seconds of computing, answers left for the log of idla_log and those for which it had no room. Empty unless the library is preloaded.';
 
 CREATE VIEW idla_stat_trials AS
 	SELECT n.nspname AS schema, s.model, s.version, s.compared, s.answered, s.difference, s.absolute_difference,

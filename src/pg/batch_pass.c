@@ -123,6 +123,15 @@ renew(IdlaBatchState *state, IdlaPass *pass)
 	pass->scores = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(double) * most * learn_model_outputs(&model->learn));
 	pass->missing = palloc(sizeof(bool) * most);
 	pass->embeddings = NULL;
+	pass->logging = idla_logging_open(pass->served.loaded, &pass->use, pass->served.context);
+	if (pass->logging != NULL)
+	{
+		state->logs = true;
+		idla_logging_describe(pass->logging, pass->desc);
+		pass->width = Max(pass->width, idla_logging_width(pass->logging));
+		pass->logged = palloc(sizeof(bool) * most);
+		pass->keys = palloc(sizeof(char *) * most);
+	}
 	foreach(cell, pass->calls)
 	{
 		IdlaBatchCall *call = lfirst(cell);
@@ -213,6 +222,18 @@ place_row(IdlaBatchState *state, IdlaPass *pass, const Datum *values, const bool
 	}
 }
 
+static void
+take_for_log(IdlaBatchState *state, IdlaPass *pass, bool good, const Datum *values, const bool *isnull)
+{
+	const LearnModel *learn = &pass->served.loaded->model->learn;
+	MemoryContext caller = MemoryContextSwitchTo(state->rows_context);
+
+	pass->keys[state->n] = good ? idla_logging_key(pass->logging, values, isnull) : NULL;
+	pass->logged[state->n] = good && idla_logging_wants(pass->logging, pass->keys[state->n], pass->raw + state->n * learn->n_channels,
+														pass->fields + state->n * learn->n_fields);
+	MemoryContextSwitchTo(caller);
+}
+
 /* The row's channels and copies of its fields into the pass's buffers; false for a bad one when `soft`. */
 bool
 idla_pass_decode(IdlaBatchState *state, IdlaPass *pass, TupleTableSlot *slot, bool soft)
@@ -239,6 +260,8 @@ idla_pass_decode(IdlaBatchState *state, IdlaPass *pass, TupleTableSlot *slot, bo
 	if (pass->served.trial != NULL)
 		idla_trial_take(pass->served.trial, state->n, values, isnull, learn, good ? raw : NULL, fields, state->rows_context);
 	place_row(state, pass, values, isnull);
+	if (unlikely(pass->logging != NULL))
+		take_for_log(state, pass, good, values, isnull);
 	if (good)
 		idla_fields_keep(fields, learn->n_fields, state->rows_context);
 	return good;
@@ -281,6 +304,45 @@ answer_for(const IdlaPass *pass, const IdlaBatchCall *call, int row)
 		return idla_answering_datum(call->trial, trial, NULL, 0, &call->nulls[row]);
 	return idla_answering_datum(call->answering, pass->scores + (size_t) row * learn_model_outputs(&pass->served.loaded->model->learn),
 								embedding_of(pass, row), call->places[row], &call->nulls[row]);
+}
+
+/* What the version that did not answer a row says of it, while a candidate is on trial. */
+static void
+log_other(IdlaPass *pass, const IdlaBatchCall *call, int row, bool candidate)
+{
+	const IdlaLoaded *loaded = pass->served.loaded;
+	const double *answers = candidate ? pass->scores + (size_t) row * learn_model_outputs(&loaded->model->learn) :
+		idla_trial_seen(pass->served.trial, (size_t) row);
+	Datum		answer;
+	bool		isnull;
+
+	if (answers == NULL)
+		return;
+	answer = idla_answering_datum(candidate ? call->answering : call->trial, answers, NULL, call->places[row], &isnull);
+	idla_logging_put(pass->logging, call->kind, candidate ? loaded->version : loaded->candidate, false, pass->keys[row], answer, isnull);
+}
+
+void
+idla_pass_log(IdlaBatchState *state, IdlaPass *pass)
+{
+	MemoryContext caller;
+	int			row = state->next;
+	ListCell   *cell;
+
+	if (pass->no_model || pass->logging == NULL || !pass->logged[row] || pass->missing[row])
+		return;
+	caller = MemoryContextSwitchTo(state->rows_context);
+	foreach(cell, pass->calls)
+	{
+		const IdlaBatchCall *call = lfirst(cell);
+		bool		candidate = call->trial != NULL && idla_trial_row(pass->served.trial, (size_t) row) != NULL;
+
+		idla_logging_put(pass->logging, call->kind, candidate ? pass->served.loaded->candidate : pass->served.loaded->version, true,
+						 pass->keys[row], call->answers[row], call->nulls[row]);
+		if (call->trial != NULL)
+			log_other(pass, call, row, candidate);
+	}
+	MemoryContextSwitchTo(caller);
 }
 
 void

@@ -350,6 +350,8 @@ hand_on(IdlaBatchState *state)
 		slot->tts_isnull[call->position] = call->nulls[state->next];
 	}
 	ExecStoreVirtualTuple(slot);
+	foreach(cell, state->logs ? state->passes : NIL)
+		idla_pass_log(state, lfirst(cell));
 	state->next++;
 	state->handed_on++;
 }
@@ -411,8 +413,9 @@ end(CustomScanState *node)
 	{
 		IdlaPass *pass = lfirst(cell);
 
-		idla_use_end(&pass->use);
+		/* What was logged is left to the worker with it, and counted. */
 		MemoryContextReset(pass->served.context);
+		idla_use_end(&pass->use);
 	}
 	ExecClearTuple(node->ss.ss_ScanTupleSlot);
 	ExecEndNode(outerPlanState(node));
@@ -507,6 +510,8 @@ explain_pass(IdlaBatchState *state, IdlaPass *pass, ExplainState *es)
 	ExplainPropertyInteger("Version", NULL, loaded->version, es);
 	if (pass->served.trial != NULL)
 		idla_trial_explain(pass->served.trial, es);
+	if (loaded->log_share > 0)
+		ExplainPropertyFloat("Logged Share", NULL, loaded->log_share, 3, es);
 	ExplainPropertyList("Columns", columns, es);
 	ExplainCloseGroup("Model", NULL, true, es);
 }

@@ -6,8 +6,7 @@
 #ifndef IDLA_BATCH_SCAN_H
 #define IDLA_BATCH_SCAN_H
 
-#include "serve.h"
-#include "statistics.h"
+#include "log.h"
 
 #include "nodes/execnodes.h"
 
@@ -52,6 +51,9 @@ typedef struct IdlaPass
 	Size		n_embedding;
 	int			most_embedded;	/* rows whose embeddings have room */
 	bool	   *missing;		/* (most): no answer */
+	IdlaLogging *logging;		/* NULL: nothing is logged */
+	bool	   *logged;			/* (most): this row is */
+	char	  **keys;			/* (most): how the log names it, or NULL */
 } IdlaPass;
 
 typedef struct IdlaBatchCounters
@@ -70,6 +72,7 @@ typedef struct IdlaBatchState
 	int			n_columns;		/* of the row below */
 	List	   *passes;
 	List	   *calls;
+	bool		logs;			/* some pass does */
 	int			most;			/* rows of a batch at most */
 	int			wanted;			/* of the next */
 
@@ -106,6 +109,8 @@ extern void idla_pass_prepare(IdlaBatchState *state, IdlaPass *pass);
 extern const IdlaLoaded *idla_pass_tell(IdlaBatchState *state, IdlaPass *pass);
 /* The row's channels and copies of its fields into the pass's buffers, as row state->n; false for a bad one when `soft`. */
 extern bool idla_pass_decode(IdlaBatchState *state, IdlaPass *pass, TupleTableSlot *slot, bool soft);
+/* The row state->next is handed on: its answers are logged, where that is wished. */
+extern void idla_pass_log(IdlaBatchState *state, IdlaPass *pass);
 /* Answers of the state->n rows; state->bad becomes the first of them that has none, where that is an error. */
 extern void idla_pass_answer(IdlaBatchState *state, IdlaPass *pass);
 

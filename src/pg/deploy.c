@@ -20,7 +20,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "pgtime.h"
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
@@ -125,7 +124,7 @@ latest_deployment(Oid relid, Snapshot snapshot)
 	IdlaDeployment	latest;
 
 	idla_table_open(&table, relid, NoLock, false);
-	(void) idla_table_in_service(&table, snapshot, &latest);
+	(void) idla_table_in_service(&table, snapshot, &latest, NULL);
 	idla_table_close(&table);
 	return latest;
 }
@@ -134,8 +133,6 @@ static Jsonb *
 deployment_card(const char *what, double share, int replaces)
 {
 	StringInfoData out;
-	pg_time_t	now = timestamptz_to_time_t(GetCurrentTimestamp());
-	char		at[64];
 
 	initStringInfo(&out);
 	appendStringInfoChar(&out, '{');
@@ -145,14 +142,13 @@ deployment_card(const char *what, double share, int replaces)
 	if (replaces > 0)
 		idla_json_put_integer(&out, "replaces", replaces);
 	idla_json_put_string(&out, "by", GetUserNameFromId(GetUserId(), false));
-	pg_strftime(at, sizeof(at), "%Y-%m-%dT%H:%M:%SZ", pg_gmtime(&now));
-	idla_json_put_string(&out, "at", at);
+	idla_json_put_now(&out, "at");
 	appendStringInfoChar(&out, '}');
 	return idla_json_parse(out.data);
 }
 
 static void
-insert_deployment(const char *table, int version, int64 number, Jsonb *card)
+insert_event(const char *table, int version, int64 number, Jsonb *card)
 {
 	Oid			types[] = {INT4OID, INT4OID, JSONBOID};
 	Datum		values[] = {Int32GetDatum(version), Int32GetDatum((int32) -number), JsonbPGetDatum(card)};
@@ -161,37 +157,44 @@ insert_deployment(const char *table, int version, int64 number, Jsonb *card)
 		elog(ERROR, "SPI_connect failed");
 	if (SPI_execute_with_args(psprintf("INSERT INTO %s (version, chunk, in_service, card) VALUES ($1, $2, false, $3)", table),
 							  3, types, values, NULL, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "recording a deployment failed");
+		elog(ERROR, "recording what is done to a model failed");
 	if (SPI_processed != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-				 errmsg("the deployment of version %d was not recorded", version),
+				 version > 0 ? errmsg("the deployment of version %d was not recorded", version) :
+				 errmsg("the setting of the log was not recorded"),
 				 errdetail("A trigger or rule on the model's table suppressed the row.")));
 	SPI_finish();
+}
+
+void
+idla_event_write(Oid relid, int version, int64 number, Jsonb *card)
+{
+	const char *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+	Oid			caller;
+	int			security;
+	int			level;
+
+	if (number > PG_INT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("model \"%s\" has no number left for a %s", get_rel_name(relid), version > 0 ? "deployment" : "setting of the log")));
+	/* An error restores the user with its transaction. */
+	GetUserIdAndSecContext(&caller, &security);
+	SetUserIdAndSecContext(idla_model_owner(relid), security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	level = idla_pin_search_path();
+	insert_event(table, version, number, card);
+	AtEOXact_GUC(false, level);
+	SetUserIdAndSecContext(caller, security);
+	CommandCounterIncrement();
 }
 
 void
 idla_deployment_write(Oid relid, Snapshot snapshot, int version, const char *what, double share, int replaces)
 {
 	IdlaDeployment	latest = latest_deployment(relid, snapshot);
-	const char *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
-	Jsonb	   *card = deployment_card(what, share, replaces);
-	Oid			caller;
-	int			security;
-	int			level;
 
-	if (latest.number >= PG_INT32_MAX)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("model \"%s\" has no number left for a deployment", get_rel_name(relid))));
-	/* An error restores the user with its transaction. */
-	GetUserIdAndSecContext(&caller, &security);
-	SetUserIdAndSecContext(idla_model_owner(relid), security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	level = idla_pin_search_path();
-	insert_deployment(table, version, latest.number + 1, card);
-	AtEOXact_GUC(false, level);
-	SetUserIdAndSecContext(caller, security);
-	CommandCounterIncrement();
+	idla_event_write(relid, version, latest.number + 1, deployment_card(what, share, replaces));
 }
 
 /* ---- trials ---- */

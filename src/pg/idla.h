@@ -239,12 +239,17 @@ typedef struct IdlaDeployment
 } IdlaDeployment;
 
 extern IdlaDeployment *idla_table_deployments(const IdlaTable *table, Snapshot snapshot, int *n);
-/* Number of the version in service, -1 when none is, and the latest event, unless that is NULL. */
-extern int	idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest);
+/* Number of the version in service, -1 when none is, and the latest event and what idla_log said last, unless these are NULL. */
+extern int	idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest, IdlaDeployment *log);
+/* What idla_log said last: a row whose version is 0 and whose chunk is -number, with a card {"event": "log", "share", "key", "by", "at"}. */
+extern void idla_table_log(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *log);
+
 /* ---- deploy.c ---- */
 
 /* Is a candidate on trial after this event? The share of rows that it answers, 0 in the shadow; below 0: no. */
 extern double idla_deployment_share(const IdlaDeployment *event);
+/* A row of the model's table with a card and without weights, written as its owner, who need not be the caller. */
+extern void idla_event_write(Oid relid, int version, int64 number, Jsonb *card);
 /* Leaves an event, under the lock that version_write and idla_deploy hold; replaces below 1: nothing. */
 extern void idla_deployment_write(Oid relid, Snapshot snapshot, int version, const char *what, double share, int replaces);
 
@@ -278,6 +283,8 @@ typedef struct IdlaLoaded
 	Oid			relid;
 	int			candidate;		/* of the version in service: the one on trial beside it, or 0 */
 	double		share;			/* of rows that it answers, 0 in the shadow */
+	double		log_share;		/* of rows whose answers are logged, 0: none */
+	char	   *log_key;		/* the column that names a row in the log, or NULL */
 } IdlaLoaded;
 /* ERROR unless relid is a model's table. */
 extern void idla_require_model(Oid relid);
@@ -322,6 +329,7 @@ typedef struct IdlaSite
 	const struct IdlaTrial *trial;	/* the candidate beside it, or NULL */
 	const double *trial_answers;	/* after idla_site_answers: the answers to give, of the candidate; NULL: those of the model */
 	void	   *derived_trial;	/* as derived, of the candidate */
+	bool		logged;			/* answers may have to be logged: ask idla_site_wants */
 } IdlaSite;
 
 /*
@@ -342,6 +350,10 @@ extern int	idla_version_check(int version);
 extern double *idla_site_scores(IdlaSite *site);
 /* learn_scores_to_answers of them, in the same place; NULL for a row whose score is not finite when `soft`. */
 extern double *idla_site_answers(IdlaSite *site, bool soft);
+/* Is the row just decoded to be logged? Then its key, palloc'd or NULL. */
+extern bool idla_site_wants(IdlaSite *site, char **key);
+/* Logs an answer to it, of the model or of its candidate; call, served: see log.h. */
+extern void idla_site_log(IdlaSite *site, int call, bool candidate, bool served, const char *key, Datum answer, bool isnull);
 /* What the user named: a class, a target. ERROR with the valid names for an unknown one. */
 extern int	idla_output_find(const IdlaModel *model, const char *name);
 /* Names of a model's outputs: classes, or targets; NULL-terminated, palloc'd. One output: the target's. */

@@ -9,6 +9,7 @@
  * model in use by a running query is pinned by that query's memory context and stays.
  * Large weights are those of all sessions (shared.h), held while the model is pinned; where they went meanwhile, the model is loaded anew.
  */
+#include "log.h"
 #include "shared.h"
 
 #include "lib/ilist.h"
@@ -444,7 +445,9 @@ load_pinned(Oid relid, int version, Snapshot snapshot, MemoryContext owner, bool
 	IdlaLoaded *loaded;
 	Pin		   *pin = create_pin(owner);
 	IdlaDeployment latest = {0};
+	IdlaDeployment log;
 	double		share = -1;
+	const char *log_key = NULL;
 
 	/* The lock comes first, so that what is checked is what is read. */
 	LockRelationOid(relid, AccessShareLock);
@@ -456,12 +459,14 @@ load_pinned(Oid relid, int version, Snapshot snapshot, MemoryContext owner, bool
 	idla_table_open(&table, relid, NoLock, false);
 	if (version < 0)
 	{
-		version = idla_table_in_service(&table, snapshot, &latest);
+		version = idla_table_in_service(&table, snapshot, &latest, &log);
 		share = idla_deployment_share(&latest);
 		/* A version that was deleted meanwhile is on trial no more. */
 		if (share >= 0 && !idla_table_has(&table, snapshot, latest.version))
 			share = -1;
 	}
+	else
+		idla_table_log(&table, snapshot, &log);
 	if (version < 0)
 		idla_version_missing(&table, snapshot, -1);
 	loaded = MemoryContextAllocZero(owner, sizeof(IdlaLoaded));
@@ -480,6 +485,9 @@ load_pinned(Oid relid, int version, Snapshot snapshot, MemoryContext owner, bool
 		loaded->candidate = latest.version;
 		loaded->share = share;
 	}
+	loaded->log_share = idla_log_share(&log, &log_key);
+	if (log_key != NULL)
+		loaded->log_key = MemoryContextStrdup(owner, log_key);
 	cached->n_uses++;
 	MemoryContextDelete(scratch);
 	shrink_cache();

@@ -5,6 +5,7 @@
  * memory. No thread starts and no BLAS is opened before the first training or
  * prediction of a backend, so that the postmaster may preload idla.
  */
+#include "log.h"
 #include "progress.h"
 #include "serve.h"
 #include "shared.h"
@@ -26,6 +27,7 @@ bool		idla_progress_notices = true;
 bool		idla_batch_predict = true;
 int			idla_batch_rows = 256;
 int			idla_on_bad_input = IDLA_BAD_INPUT_ERROR;
+int			idla_log_memory = 8192;
 
 static const struct config_enum_entry bad_inputs[] = {
 	{"error", IDLA_BAD_INPUT_ERROR, false},
@@ -84,6 +86,11 @@ _PG_init(void)
 							"0 has each session keep its own.",
 							&idla_shared_models, 128, 0, 1024 * 1024 - 1,
 							at_start, GUC_UNIT_MB, NULL, NULL, NULL);
+	DefineCustomIntVariable("idla.log_memory",
+							"Sets the shared memory in which logged answers wait to be written.",
+							"0 keeps no log; what finds no room is not logged, and counted.",
+							&idla_log_memory, 8192, 0, MAX_KILOBYTES,
+							at_start, GUC_UNIT_KB, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("idla");
 
 	idla_batch_scan_start();
@@ -94,5 +101,6 @@ _PG_init(void)
 		idla_progress_request_memory();
 		idla_statistics_request_memory();
 		idla_shared_request_memory();
+		idla_log_request_memory();
 	}
 }

@@ -6,7 +6,7 @@
  * value, which models know how to take. Where the planner sees the columns of the row, a call becomes one of the functions
  * of columns (support.c), and where it can, many of these are answered at once (batch_scan.c).
  */
-#include "serve.h"
+#include "log.h"
 
 #include <math.h>
 
@@ -32,6 +32,36 @@ create_answering(IdlaSite *site, IdlaAnswerKind kind)
 	site->derived = answering;
 }
 
+/* What was answered, and what the other version says while a candidate is on trial. */
+static void
+log_answer(IdlaSite *site, IdlaAnswerKind kind, const NullableDatum *own, const double *answers, int place, bool candidate,
+		   Datum result, bool isnull)
+{
+	const double *other = answers;
+	IdlaAnswering *answering = site->derived;
+	char	   *key;
+	bool		other_isnull;
+	Datum		other_result;
+
+	if (!idla_site_wants(site, &key))
+		return;
+	idla_site_log(site, kind, candidate, true, key, result, isnull);
+	if (site->trial == NULL)
+		return;
+	if (!candidate)
+	{
+		if (site->derived_trial == NULL)
+			site->derived_trial = idla_trial_answering(site->trial, kind, site->context);
+		answering = site->derived_trial;
+		other = idla_trial_seen(site->trial, 0);
+		if (answering == NULL || other == NULL)
+			return;
+		idla_answering_choose(answering, own);
+	}
+	other_result = idla_answering_datum(answering, other, NULL, place, &other_isnull);
+	idla_site_log(site, kind, !candidate, false, key, other_result, other_isnull);
+}
+
 /* The answer for the row that the site has decoded; own_first: the number of the first of the kind's own arguments, or -1: as the shape says. */
 static Datum
 answer(FunctionCallInfo fcinfo, IdlaSite *site, IdlaAnswerKind kind, int own_first)
@@ -41,6 +71,8 @@ answer(FunctionCallInfo fcinfo, IdlaSite *site, IdlaAnswerKind kind, int own_fir
 	IdlaAnswering *answering;
 	double	   *answers;
 	int			place;
+	bool		candidate;
+	Datum		result;
 
 	if (site == NULL)
 		PG_RETURN_NULL();
@@ -56,12 +88,17 @@ answer(FunctionCallInfo fcinfo, IdlaSite *site, IdlaAnswerKind kind, int own_fir
 		PG_RETURN_NULL();
 	if (unlikely(site->trial_answers != NULL && site->derived_trial == NULL))
 		site->derived_trial = idla_trial_answering(site->trial, kind, site->context);
-	if (unlikely(site->trial_answers != NULL && site->derived_trial != NULL))
+	candidate = unlikely(site->trial_answers != NULL && site->derived_trial != NULL);
+	if (candidate)
 	{
 		idla_answering_choose(site->derived_trial, own);
-		return idla_answering_datum(site->derived_trial, site->trial_answers, NULL, 0, &fcinfo->isnull);
+		result = idla_answering_datum(site->derived_trial, site->trial_answers, NULL, 0, &fcinfo->isnull);
 	}
-	return idla_answering_datum(answering, answers, site->embedding, place, &fcinfo->isnull);
+	else
+		result = idla_answering_datum(answering, answers, site->embedding, place, &fcinfo->isnull);
+	if (unlikely(site->logged))
+		log_answer(site, kind, own, answers, place, candidate, result, fcinfo->isnull);
+	return result;
 }
 
 Datum
@@ -139,6 +176,8 @@ idla_survival(PG_FUNCTION_ARGS)
 	IdlaSite   *site;
 	double	   *answers;
 	double		at;
+	double		survival;
+	char	   *key;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		PG_RETURN_NULL();
@@ -161,5 +200,8 @@ idla_survival(PG_FUNCTION_ARGS)
 	answers = idla_site_answers(site, soft);
 	if (answers == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(learn_survival_at(learn, log(answers[0]), at));
+	survival = learn_survival_at(learn, log(answers[0]), at);
+	if (unlikely(site->logged) && idla_site_wants(site, &key))
+		idla_site_log(site, IDLA_LOG_SURVIVAL, false, true, key, Float8GetDatum(survival), false);
+	PG_RETURN_FLOAT8(survival);
 }

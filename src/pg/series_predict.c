@@ -6,6 +6,7 @@
  * and asks the model as for any other row. A model is loaded once for each call of an aggregate in a query, which has one
  * snapshot from its first row to its last.
  */
+#include "log.h"
 #include "series.h"
 #include "serve.h"
 
@@ -56,6 +57,7 @@ typedef struct Reader
 	float	   *embedding;		/* NULL: nobody asked for it */
 	MemoryContext context;		/* in which this lies */
 	IdlaUse		use;
+	IdlaLogging *logging;		/* NULL: nothing is logged */
 } Reader;
 
 /* One group. */
@@ -64,6 +66,7 @@ typedef struct State
 	Reader	   *reader;			/* of the query's, which outlives the group */
 	IdlaEvents *events;
 	char	   *output;			/* as the user named it, or NULL */
+	char	   *key;			/* how the log names the entity, or NULL */
 } State;
 
 /* ---- rows ---- */
@@ -95,6 +98,8 @@ create_reader(MemoryContext context, Oid relid, int version, Oid type, int32 typ
 	require_series(model, relid);
 	reader->context = context;
 	reader->desc = lookup_rowtype_tupdesc_copy(type, typmod);
+	reader->logging = idla_logging_open(reader->loaded, &reader->use, context);
+	idla_logging_describe(reader->logging, reader->desc);
 	reader->gather = idla_gather_create(model->columns.series, reader->desc, idla_series_passed(&model->columns),
 										idla_card_text(model->card, "on_bad_input") != NULL);
 	reader->decoder = idla_decoder_create(&model->columns, idla_gather_desc(reader->gather), NULL, model->work);
@@ -185,6 +190,12 @@ take(FunctionCallInfo fcinfo, text *output, int version)
 	}
 	require_same(state->reader, reader);
 	deform(reader, row);
+	if (unlikely(reader->logging != NULL && state->key == NULL))
+	{
+		caller = MemoryContextSwitchTo(group);
+		state->key = idla_logging_key(reader->logging, reader->values, reader->isnull);
+		MemoryContextSwitchTo(caller);
+	}
 	idla_events_add(reader->gather, state->events, reader->values, reader->isnull);
 	PG_RETURN_POINTER(state);
 }
@@ -224,6 +235,8 @@ idla_series_combine(PG_FUNCTION_ARGS)
 			state = create_state(other->reader, other->output);
 			MemoryContextSwitchTo(caller);
 		}
+		if (state->key == NULL && other->key != NULL)
+			state->key = MemoryContextStrdup(group, other->key);
 		require_same(state->reader, other->reader);
 		idla_events_merge(state->reader->gather, state->events, other->events);
 	}
@@ -232,7 +245,23 @@ idla_series_combine(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* Which reader, which output, then the events. */
+static void
+send_text(StringInfo out, const char *text)
+{
+	pq_sendbyte(out, text != NULL);
+	appendBinaryStringInfo(out, text != NULL ? text : "", text != NULL ? (int) strlen(text) + 1 : 1);
+}
+
+static char *
+receive_text(StringInfo in)
+{
+	bool		given = pq_getmsgbyte(in) != 0;
+	const char *text = pq_getmsgrawstring(in);
+
+	return given ? pstrdup(text) : NULL;
+}
+
+/* Which reader, which output, the key, then the events. */
 Datum
 idla_series_serial(PG_FUNCTION_ARGS)
 {
@@ -246,8 +275,8 @@ idla_series_serial(PG_FUNCTION_ARGS)
 	pq_sendint32(&out, state->reader->version);
 	pq_sendint32(&out, state->reader->type);
 	pq_sendint32(&out, state->reader->typmod);
-	pq_sendbyte(&out, state->output != NULL);
-	appendBinaryStringInfo(&out, state->output != NULL ? state->output : "", state->output != NULL ? (int) strlen(state->output) + 1 : 1);
+	send_text(&out, state->output);
+	send_text(&out, state->key);
 	idla_events_write(state->reader->gather, state->events, &out);
 	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
 }
@@ -262,8 +291,6 @@ idla_series_deserial(PG_FUNCTION_ARGS)
 	Oid			relid;
 	Oid			type;
 	int			version;
-	bool		named;
-	const char *output;
 
 	if (!AggCheckCallContext(fcinfo, NULL))
 		elog(ERROR, "idla_series_deserial is called outside an aggregate");
@@ -273,11 +300,10 @@ idla_series_deserial(PG_FUNCTION_ARGS)
 	version = (int) pq_getmsgint(&in, 4);
 	type = pq_getmsgint(&in, 4);
 	reader = find_reader(fcinfo, relid, version, type, (int32) pq_getmsgint(&in, 4));
-	named = pq_getmsgbyte(&in) != 0;
-	output = pq_getmsgrawstring(&in);
 	state = palloc0(sizeof(State));
 	state->reader = reader;
-	state->output = named ? pstrdup(output) : NULL;
+	state->output = receive_text(&in);
+	state->key = receive_text(&in);
 	state->events = idla_events_read(reader->gather, &in);
 	pq_getmsgend(&in);
 	PG_RETURN_POINTER(state);
@@ -316,6 +342,16 @@ answer(FunctionCallInfo fcinfo, State **state, bool embed)
 									  embed ? reader->embedding : NULL));
 	idla_use_leave(&reader->use, &start, 1);
 	return reader;
+}
+
+static void
+log_answer(const State *state, int call, Datum answer, bool isnull)
+{
+	Reader	   *reader = state->reader;
+
+	if (likely(reader->logging == NULL) || !idla_logging_wants(reader->logging, state->key, reader->raw, reader->fields))
+		return;
+	idla_logging_put(reader->logging, call, reader->loaded->version, true, state->key, answer, isnull);
 }
 
 static bool
@@ -357,12 +393,15 @@ idla_series_predict(PG_FUNCTION_ARGS)
 	State	   *state;
 	Reader	   *reader = answer(fcinfo, &state, false);
 	const LearnModel *learn;
+	Datum		result;
 
 	if (reader == NULL)
 		PG_RETURN_NULL();
 	learn = &reader->loaded->model->learn;
 	learn_scores_to_answers(learn, 1, reader->scores);
-	PG_RETURN_FLOAT8(answer_of(learn, reader->scores, choose_output(reader, state->output)));
+	result = Float8GetDatum(answer_of(learn, reader->scores, choose_output(reader, state->output)));
+	log_answer(state, IDLA_LOG_PREDICT_SERIES, result, false);
+	PG_RETURN_DATUM(result);
 }
 
 static void
@@ -382,15 +421,18 @@ idla_series_classify(PG_FUNCTION_ARGS)
 	State	   *state;
 	Reader	   *reader = answer(fcinfo, &state, false);
 	const LearnModel *learn;
+	Datum		result = (Datum) 0;
 
 	if (reader == NULL)
 		PG_RETURN_NULL();
 	require_classifier(reader, "idla_classify_series");
 	learn = &reader->loaded->model->learn;
 	learn_scores_to_answers(learn, 1, reader->scores);
-	if (idla_abstains(learn, reader->scores, idla_abstain_of(reader->loaded)))
-		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(learn->classes[idla_likeliest_class(learn, reader->scores, idla_threshold_of(reader->loaded))]));
+	fcinfo->isnull = idla_abstains(learn, reader->scores, idla_abstain_of(reader->loaded));
+	if (!fcinfo->isnull)
+		result = CStringGetTextDatum(learn->classes[idla_likeliest_class(learn, reader->scores, idla_threshold_of(reader->loaded))]);
+	log_answer(state, IDLA_LOG_CLASSIFY_SERIES, result, fcinfo->isnull);
+	return result;
 }
 
 Datum
@@ -400,6 +442,7 @@ idla_series_probabilities(PG_FUNCTION_ARGS)
 	Reader	   *reader = answer(fcinfo, &state, false);
 	const LearnModel *learn;
 	JsonbParseState *parse = NULL;
+	Datum		result;
 
 	if (reader == NULL)
 		PG_RETURN_NULL();
@@ -409,7 +452,9 @@ idla_series_probabilities(PG_FUNCTION_ARGS)
 	pushJsonbValue(&parse, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < learn->n_classes; i++)
 		idla_json_push_number(&parse, learn->classes[i], answer_of(learn, reader->scores, i));
-	PG_RETURN_JSONB_P(JsonbValueToJsonb(pushJsonbValue(&parse, WJB_END_OBJECT, NULL)));
+	result = JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&parse, WJB_END_OBJECT, NULL)));
+	log_answer(state, IDLA_LOG_PROBABILITIES_SERIES, result, false);
+	return result;
 }
 
 Datum

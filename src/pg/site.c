@@ -4,8 +4,7 @@
  * The loaded model, pinned; a decoder for the record's type; the buffers of
  * one row. The decoder follows the record's type, which may be altered between two rows of a session.
  */
-#include "serve.h"
-#include "statistics.h"
+#include "log.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -24,6 +23,7 @@ typedef struct SiteState
 
 	IdlaServed	served;
 	IdlaUse		use;
+	IdlaLogging *logging;		/* in site.context; NULL: nothing is logged */
 	MemoryContext context;		/* in which this lies */
 
 	Oid			type;			/* of the record the decoder reads; ANYOID: of arguments */
@@ -55,6 +55,8 @@ renew(SiteState *state)
 	const LearnModel *learn = &state->served.loaded->model->learn;
 
 	idla_use_start(&state->use, state->context, state->served.loaded->relid, state->served.loaded->version);
+	state->logging = idla_logging_open(state->served.loaded, &state->use, site->context);
+	site->logged = state->logging != NULL;
 	site->loaded = state->served.loaded;
 	site->model = site->loaded->model;
 	site->derived = site->derived_trial = NULL;
@@ -77,6 +79,7 @@ read_rows_of(SiteState *state, TupleDesc desc)
 	site->values = palloc0(Max(desc->natts, 1) * sizeof(Datum));
 	site->isnull = palloc0(Max(desc->natts, 1) * sizeof(bool));
 	state->decoder = idla_decoder_create(&site->model->columns, desc, NULL, site->model->work);
+	idla_logging_describe(state->logging, desc);
 	if (state->served.trial != NULL)
 		idla_trial_open(state->served.trial, desc, 1);
 }
@@ -272,6 +275,24 @@ idla_site_answers(IdlaSite *site, bool soft)
 		site->trial_answers = idla_trial_row(trial, 0);
 	}
 	return site->scores;
+}
+
+bool
+idla_site_wants(IdlaSite *site, char **key)
+{
+	IdlaLogging *logging = ((SiteState *) site)->logging;
+
+	if (logging == NULL)
+		return false;
+	*key = idla_logging_key(logging, site->values, site->isnull);
+	return idla_logging_wants(logging, *key, site->raw, site->fields);
+}
+
+void
+idla_site_log(IdlaSite *site, int call, bool candidate, bool served, const char *key, Datum answer, bool isnull)
+{
+	idla_logging_put(((SiteState *) site)->logging, call, candidate ? site->loaded->candidate : site->loaded->version, served,
+					 key, answer, isnull);
 }
 
 int

@@ -44,6 +44,8 @@ typedef struct Entry
 	uint64		calls;
 	uint64		rows;
 	uint64		errors;
+	uint64		logged;
+	uint64		lost;
 	double		seconds;
 	IdlaCompared compared;
 	TimestampTz since;
@@ -101,6 +103,8 @@ add_to(Entry *entry, const IdlaUse *use, TimestampTz now)
 	entry->rows += use->rows;
 	entry->errors += use->inside;
 	entry->seconds += INSTR_TIME_GET_DOUBLE(use->time);
+	entry->logged += use->logged;
+	entry->lost += use->lost;
 	entry->compared.rows += use->compared.rows;
 	entry->compared.answered += use->compared.answered;
 	entry->compared.disagreed += use->compared.disagreed;
@@ -140,7 +144,7 @@ create_entry(const Key *key, TimestampTz now)
 	if (entry == NULL || found)
 		return entry;
 	SpinLockInit(&entry->mutex);
-	entry->calls = entry->rows = entry->errors = 0;
+	entry->calls = entry->rows = entry->errors = entry->logged = entry->lost = 0;
 	entry->seconds = 0;
 	memset(&entry->compared, 0, sizeof(entry->compared));
 	entry->since = entry->last = now;
@@ -176,6 +180,7 @@ idla_use_end(IdlaUse *use)
 		flush(use);
 	use->relid = InvalidOid;
 	use->rows = 0;
+	use->logged = use->lost = 0;
 	use->inside = false;
 	memset(&use->compared, 0, sizeof(use->compared));
 	INSTR_TIME_SET_ZERO(use->time);
@@ -251,8 +256,8 @@ idla_stat_list(PG_FUNCTION_ARGS)
 	{
 		const IdlaCompared *compared = &copies[i].compared;
 		double		n_compared = (double) compared->rows;
-		Datum		values[15];
-		bool		nulls[15] = {false};
+		Datum		values[17];
+		bool		nulls[17] = {false};
 
 		if (!may_see(&copies[i]))
 			continue;
@@ -271,6 +276,8 @@ idla_stat_list(PG_FUNCTION_ARGS)
 		values[12] = Int64GetDatum((int64) compared->disagreed);
 		values[13] = Int64GetDatum((int64) compared->failed);
 		values[14] = Int64GetDatum((int64) compared->answered);
+		values[15] = Int64GetDatum((int64) copies[i].logged);
+		values[16] = Int64GetDatum((int64) copies[i].lost);
 		nulls[9] = nulls[10] = nulls[11] = nulls[12] = compared->rows == 0;
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}

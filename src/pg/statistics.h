@@ -28,6 +28,8 @@ typedef struct IdlaUse
 	uint64		rows;			/* answered */
 	instr_time	time;			/* of computing answers; reading and decoding rows is not in it */
 	bool		inside;			/* the model is being asked: if the query ends now, it is by an error there */
+	uint64		logged;			/* entries left for the log: log.h */
+	uint64		lost;			/* entries for which there was no room */
 	IdlaCompared compared;		/* of a candidate */
 	MemoryContextCallback callback;
 } IdlaUse;

@@ -6,12 +6,12 @@
  * keeps the rows of a smaller one. In the shadow no row gets the candidate's. A row that the candidate cannot answer gets the other
  * answer. What the two say apart is counted: statistics.c.
  */
+#include "place.h"
 #include "serve.h"
 
 #include <math.h>
 
 #include "commands/explain.h"
-#include "common/hashfn.h"
 #include "utils/memutils.h"
 
 struct IdlaTrial
@@ -22,9 +22,7 @@ struct IdlaTrial
 	double		serving_threshold;
 	IdlaUse		use;
 	MemoryContext context;
-	int			n_seen;			/* channels that the version in service reads; what else is in its raw row is nothing */
-	int		   *seen;
-	float	   *place;			/* (n_seen) */
+	IdlaPlaces *places;			/* of the version in service */
 
 	IdlaDecoder *decoder;
 	float	   *raw;			/* (most, channels) */
@@ -90,16 +88,6 @@ idla_trial_obstacle(const IdlaModel *serving, const IdlaModel *candidate)
 	return NULL;
 }
 
-static void
-list_seen(IdlaTrial *trial, const IdlaColumns *columns)
-{
-	trial->seen = MemoryContextAlloc(trial->context, sizeof(int) * (Size) Max(columns->n_channels, 1));
-	trial->place = MemoryContextAlloc(trial->context, sizeof(float) * (Size) Max(columns->n_channels, 1));
-	for (int i = 0; i < columns->n; i++)
-		for (int j = 0; j < columns->columns[i].n_channels && idla_column_used(columns, i); j++)
-			trial->seen[trial->n_seen++] = columns->columns[i].first_channel + j;
-}
-
 IdlaTrial *
 idla_trial_find(const IdlaLoaded *serving, Snapshot snapshot, MemoryContext owner)
 {
@@ -118,7 +106,7 @@ idla_trial_find(const IdlaLoaded *serving, Snapshot snapshot, MemoryContext owne
 	trial->context = owner;
 	trial->threshold = idla_threshold_of(loaded);
 	trial->serving_threshold = idla_threshold_of(serving);
-	list_seen(trial, &serving->model->columns);
+	trial->places = idla_places_create(&serving->model->columns, owner);
 	return trial;
 }
 
@@ -159,26 +147,6 @@ idla_trial_width(const IdlaTrial *trial)
 	return idla_decoder_width(trial->decoder);
 }
 
-/* Uniform in [0, 1), by what the version in service sees of the row. */
-static double
-place_of(const IdlaTrial *trial, const LearnModel *learn, const float *raw, const LearnBytes *fields)
-{
-	uint64		hash;
-
-	for (int i = 0; i < trial->n_seen; i++)
-	{
-		float		value = raw[trial->seen[i]];
-
-		/* One missing is like another, and 0 like -0. */
-		trial->place[i] = isnan(value) ? NAN : value + 0.0f;
-	}
-	hash = hash_bytes_extended((const unsigned char *) trial->place, (int) (sizeof(float) * (Size) trial->n_seen), 0);
-	for (int i = 0; i < learn->n_fields; i++)
-		if (fields[i].bytes != NULL)
-			hash = hash_combine64(hash, hash_bytes_extended(fields[i].bytes, (int) Min(fields[i].size, (size_t) PG_INT32_MAX), 0));
-	return (double) (hash >> 11) / (double) (UINT64CONST(1) << 53);
-}
-
 void
 idla_trial_take(IdlaTrial *trial, int row, const Datum *values, const bool *isnull, const LearnModel *serving,
 				const float *raw, const LearnBytes *fields, MemoryContext copies)
@@ -189,7 +157,7 @@ idla_trial_take(IdlaTrial *trial, int row, const Datum *values, const bool *isnu
 
 	/* The row has no answer at all, or the candidate has none for it. */
 	trial->failed[row] = raw == NULL || !idla_decode(trial->decoder, values, isnull, own_raw, own_fields, true);
-	trial->chosen[row] = !trial->failed[row] && place_of(trial, serving, raw, fields) < trial->share;
+	trial->chosen[row] = !trial->failed[row] && idla_place_of(trial->places, serving, raw, fields, 0) < trial->share;
 	if (trial->failed[row])
 	{
 		memset(own_raw, 0, sizeof(float) * (Size) learn->n_channels);
@@ -283,4 +251,10 @@ const double *
 idla_trial_row(const IdlaTrial *trial, size_t row)
 {
 	return trial->chosen[row] ? trial->answers + row * learn_model_outputs(&trial->loaded->model->learn) : NULL;
+}
+
+const double *
+idla_trial_seen(const IdlaTrial *trial, size_t row)
+{
+	return trial->failed[row] ? NULL : trial->answers + row * learn_model_outputs(&trial->loaded->model->learn);
 }

@@ -36,5 +36,7 @@ extern void idla_trial_take(IdlaTrial *trial, int row, const Datum *values, cons
 extern void idla_trial_answer(IdlaTrial *trial, size_t n, const double *answers, const bool *missing);
 /* The answers to give for a row; NULL: those of the version in service. */
 extern const double *idla_trial_row(const IdlaTrial *trial, size_t row);
+/* The candidate's answers for a row, whoever answered it; NULL: it has none. */
+extern const double *idla_trial_seen(const IdlaTrial *trial, size_t row);
 
 #endif							/* IDLA_TRIAL_H */

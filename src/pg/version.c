@@ -206,9 +206,12 @@ refuse_doubles(const IdlaTable *table, int version)
 			 errmsg("model \"%s\" holds version %d more than once", RelationGetRelationName(table->relation), version)));
 }
 
-/* What a deployment left: a row with a number below 0; without a card that says something it counts all the same. */
+/*
+ * What a deployment left: a row with a number below 0; without a card that says something it counts all the same. Those of version 0 are not about a
+ * version: idla_log left them.
+ */
 static bool
-read_deployment(const IdlaTable *table, HeapTuple tuple, IdlaDeployment *event)
+read_event(const IdlaTable *table, HeapTuple tuple, bool of_log, IdlaDeployment *event)
 {
 	bool		isnull;
 	Datum		value;
@@ -221,6 +224,8 @@ read_deployment(const IdlaTable *table, HeapTuple tuple, IdlaDeployment *event)
 	if (isnull)
 		return false;
 	event->version = DatumGetInt32(value);
+	if ((event->version == 0) != of_log)
+		return false;
 	event->card = jsonb_of(table, tuple, table->card);
 	return true;
 }
@@ -251,7 +256,7 @@ idla_table_deployments(const IdlaTable *table, Snapshot snapshot, int *n)
 			capacity *= 2;
 			events = repalloc(events, capacity * sizeof(IdlaDeployment));
 		}
-		*n += read_deployment(table, tuple, &events[*n]);
+		*n += read_event(table, tuple, false, &events[*n]);
 	}
 	systable_endscan(scan);
 	qsort(events, *n, sizeof(IdlaDeployment), compare_deployments);
@@ -259,7 +264,7 @@ idla_table_deployments(const IdlaTable *table, Snapshot snapshot, int *n)
 }
 
 int
-idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest)
+idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest, IdlaDeployment *log)
 {
 	SysScanDesc scan = scan_begin(table, snapshot, -1);
 	HeapTuple	tuple;
@@ -268,13 +273,17 @@ idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment 
 
 	if (latest != NULL)
 		memset(latest, 0, sizeof(*latest));
+	if (log != NULL)
+		memset(log, 0, sizeof(*log));
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		IdlaDeployment	event;
 
 		CHECK_FOR_INTERRUPTS();
-		if (latest != NULL && read_deployment(table, tuple, &event) && event.number > latest->number)
+		if (latest != NULL && read_event(table, tuple, false, &event) && event.number > latest->number)
 			*latest = event;
+		if (log != NULL && read_event(table, tuple, true, &event) && event.number > log->number)
+			*log = event;
 		if (!read_head(table, tuple, &head) || !head.in_service)
 			continue;
 		if (found >= 0)
@@ -283,6 +292,24 @@ idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment 
 	}
 	systable_endscan(scan);
 	return found;
+}
+
+void
+idla_table_log(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *log)
+{
+	SysScanDesc scan = scan_begin(table, snapshot, 0);
+	HeapTuple	tuple;
+
+	memset(log, 0, sizeof(*log));
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		IdlaDeployment event;
+
+		CHECK_FOR_INTERRUPTS();
+		if (read_event(table, tuple, true, &event) && event.number > log->number)
+			*log = event;
+	}
+	systable_endscan(scan);
 }
 
 bool

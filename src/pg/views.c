@@ -1,12 +1,12 @@
 /*
- * views.c: what the views idla_models, idla_versions and idla_deployments list.
+ * views.c: what the views idla_models, idla_versions, idla_deployments and idla_log_settings list.
  *
  * Models are found by the name of their constraint. Only those are listed
  * whose version, in_service and card the caller may read, and a table that is
  * locked, altered or damaged shows with NULLs instead of failing the whole
  * list. Rows are read directly, so that looking at the list runs nobody's code.
  */
-#include "idla.h"
+#include "log.h"
 
 #include <math.h>
 
@@ -34,6 +34,7 @@
 PG_FUNCTION_INFO_V1(idla_model_list);
 PG_FUNCTION_INFO_V1(idla_version_list);
 PG_FUNCTION_INFO_V1(idla_deployment_list);
+PG_FUNCTION_INFO_V1(idla_log_list);
 
 enum
 {
@@ -86,14 +87,25 @@ enum
 	N_DEPLOYMENT_COLUMNS
 };
 
+enum
+{
+	LOG_SCHEMA,
+	LOG_MODEL,
+	LOG_SHARE,
+	LOG_KEY,
+	LOG_BY,
+	LOG_AT,
+	N_LOG_COLUMNS
+};
+
 typedef struct Row
 {
 	Datum		values[N_MODEL_COLUMNS];
 	bool		nulls[N_MODEL_COLUMNS];
 } Row;
 
-StaticAssertDecl((int) N_VERSION_COLUMNS <= (int) N_MODEL_COLUMNS && (int) N_DEPLOYMENT_COLUMNS <= (int) N_MODEL_COLUMNS,
-				 "a row holds any of the lists");
+StaticAssertDecl((int) N_VERSION_COLUMNS <= (int) N_MODEL_COLUMNS && (int) N_DEPLOYMENT_COLUMNS <= (int) N_MODEL_COLUMNS &&
+				 (int) N_LOG_COLUMNS <= (int) N_MODEL_COLUMNS, "a row holds any of the lists");
 
 /* ---- reading cards, which may hold anything ---- */
 
@@ -436,5 +448,38 @@ idla_deployment_list(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
 	for_each_model((ReturnSetInfo *) fcinfo->resultinfo, list_deployments);
+	return (Datum) 0;
+}
+
+static void
+list_log(ReturnSetInfo *result, Oid relid, bool locked)
+{
+	IdlaTable	table;
+	IdlaDeployment event;
+	const char *key;
+	double		share;
+	Row			row;
+
+	if (!locked || !idla_table_open(&table, relid, NoLock, true))
+		return;
+	idla_table_log(&table, GetActiveSnapshot(), &event);
+	idla_table_close(&table);
+	share = idla_log_share(&event, &key);
+	if (share <= 0)
+		return;
+	start_row(&row);
+	put_names(&row, LOG_SCHEMA, LOG_MODEL, relid);
+	put(&row, LOG_SHARE, Float8GetDatum(share));
+	put_text(&row, LOG_KEY, event.card, "key");
+	put_text(&row, LOG_BY, event.card, "by");
+	put_time(&row, LOG_AT, event.card, "at");
+	tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
+}
+
+Datum
+idla_log_list(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	for_each_model((ReturnSetInfo *) fcinfo->resultinfo, list_log);
 	return (Datum) 0;
 }

@@ -27,6 +27,11 @@ CREATE MATERIALIZED VIEW risk_of_some AS SELECT id, idla_predict('risk', p) AS r
 CREATE TABLE fresh (id int, age int, sex text, pressure numeric, risk float8);
 CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.risk := idla_predict('risk', NEW); RETURN NEW; END $$;
 CREATE TRIGGER fill BEFORE INSERT ON fresh FOR EACH ROW EXECUTE FUNCTION fill();
+SELECT idla_log('risk', key => 'id');
+SELECT count(idla_predict('risk', p)) FROM patients p WHERE id <= 20;
+SELECT idla_log('risk', 0);
+SELECT idla_log('clinic.stay', 0.25, 'id');
+SELECT idla_log_flush();
 END
 
 # Whatever one can see of models, as one text a line.
@@ -35,6 +40,8 @@ my @seen = (
 	"SELECT md5(string_agg(encode(float8send(idla_predict('clinic.stay', p)), 'hex'), ' ' ORDER BY id)) FROM patients p",
 	'SELECT schema, model, owner, versions, in_service, task, architecture, target, metric, value, rows, trained_at, comment FROM idla_models',
 	'SELECT * FROM idla_deployments',
+	'SELECT * FROM idla_log_settings',
+	"SELECT count(*), md5(string_agg(p::text, ' ' ORDER BY time)) FROM idla_predictions p WHERE model = 'risk'::regclass",
 	"SELECT has_column_privilege('bi', 'risk', 'card', 'SELECT'), has_column_privilege('bi', 'risk', 'weights', 'SELECT')",
 	'SELECT count(*) FROM risk_of_all JOIN risk_of_some USING (id, risk)',
 	"INSERT INTO fresh SELECT id, age, sex, pressure FROM patients WHERE id <= 3; SELECT risk FROM fresh ORDER BY id; DELETE FROM fresh",
@@ -53,8 +60,10 @@ for my $i (0 .. $#seen)
 {
 	is($new->safe_psql('postgres', $seen[$i]), $before[$i], "the same: $seen[$i]");
 }
+is( $new->safe_psql('postgres', "SELECT idla_log('risk'); SELECT count(idla_predict('risk', p)) FROM patients p WHERE id <= 10; SELECT idla_log_flush(); SELECT count(*) FILTER (WHERE served) FROM idla_predictions WHERE model = 'risk'::regclass; SELECT idla_log('risk', 0)"),
+	"\n10\n\n30\n1", 'the log goes on');
 is($new->safe_psql('postgres', "SET idla.progress = off; SELECT version FROM idla_train('risk', 'source', 'sick', architecture => 'linear', options => '{\"epochs\": 2}')"), '3', 'the next version follows');
-is($new->safe_psql('postgres', 'DROP EXTENSION idla CASCADE; SELECT count(*) FROM risk'), '4', 'and models stay tables');
+is($new->safe_psql('postgres', 'DROP EXTENSION idla CASCADE; SELECT count(*) FROM risk'), '8', 'and models stay tables');
 $new->stop;
 
 done_testing();
