@@ -31,6 +31,7 @@ typedef struct Documents
 	IdlaServed	served;			/* whose columns they have */
 	MemoryContext context;		/* of what is below */
 	TupleDesc	desc;
+	int			n_read;			/* of its attributes, the first so many, are what the model reads; their keys must be there */
 	HeapTupleHeader blank;		/* a record of that type, NULL in every column */
 	FmgrInfo	populate;		/* jsonb_populate_record */
 	FmgrInfo	row;			/* the function of a row, which keeps its own */
@@ -58,12 +59,14 @@ type_of(const IdlaColumn *column)
 	}
 }
 
-/* Columns that are read, then those that dates are counted from and that are not read themselves. */
-static TupleDesc
-describe(const IdlaColumns *columns)
+/* Columns that are read, then those that dates are counted from and that are not read themselves; the key by which answers are logged. */
+static void
+describe(Documents *documents)
 {
-	const char **names = palloc0(sizeof(char *) * (2 * (Size) columns->n + 1));
-	Oid		   *types = palloc(sizeof(Oid) * (2 * (Size) columns->n + 1));
+	const IdlaLoaded *loaded = documents->served.loaded;
+	const IdlaColumns *columns = &loaded->model->columns;
+	const char **names = palloc0(sizeof(char *) * (2 * (Size) columns->n + 2));
+	Oid		   *types = palloc(sizeof(Oid) * (2 * (Size) columns->n + 2));
 	TupleDesc	desc;
 	int			n = 0;
 
@@ -82,10 +85,16 @@ describe(const IdlaColumns *columns)
 		names[n] = column->reference;
 		types[n++] = column->kind == IDLA_TIMESTAMPTZ ? TIMESTAMPTZOID : TIMESTAMPOID;
 	}
+	documents->n_read = n;
+	if (loaded->log_key != NULL && learn_name_find(names, loaded->log_key) < 0)
+	{
+		names[n] = loaded->log_key;
+		types[n++] = TEXTOID;
+	}
 	desc = CreateTemplateTupleDesc(n);
 	for (int i = 0; i < n; i++)
 		TupleDescInitEntry(desc, (AttrNumber) (i + 1), names[i], types[i], -1, 0);
-	return BlessTupleDesc(desc);
+	documents->desc = BlessTupleDesc(desc);
 }
 
 /* jsonb_populate_record wants to see from its call that it is asked for a record, and finds the record's type in the one that it is given. */
@@ -111,7 +120,7 @@ renew(Documents *documents)
 	documents->blank = NULL;
 	MemoryContextReset(documents->context);
 	MemoryContextSwitchTo(documents->context);
-	documents->desc = describe(&documents->served.loaded->model->columns);
+	describe(documents);
 	values = palloc0(sizeof(Datum) * (Size) Max(documents->desc->natts, 1));
 	nulls = palloc(sizeof(bool) * (Size) Max(documents->desc->natts, 1));
 	memset(nulls, true, sizeof(bool) * (Size) documents->desc->natts);
@@ -165,7 +174,7 @@ check_keys(const Documents *documents, Jsonb *document)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the document is not a JSON object"),
 				 errdetail("It has a key for each column that the model reads.")));
-	for (int i = 0; i < documents->desc->natts; i++)
+	for (int i = 0; i < documents->n_read; i++)
 	{
 		const char *name = NameStr(TupleDescAttr(documents->desc, i)->attname);
 
@@ -184,7 +193,7 @@ check_keys(const Documents *documents, Jsonb *document)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("the document has no key \"%s\"", first),
-			 errdetail("Missing: %s. The model reads: %s.", missing.data, idla_attribute_list(documents->desc)),
+			 errdetail("Missing: %s.", missing.data),
 			 errhint("A value that is not known is null.")));
 }
 

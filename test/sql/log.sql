@@ -53,6 +53,12 @@ SELECT count(idla_classify('m', t, abstain => 1)) FROM t WHERE id <= 5;
 SELECT idla_log_flush();
 SELECT * FROM logged;
 SELECT forget();
+-- documents are rows: the key is looked for in them, and may be missing
+SELECT count(idla_predict_json('m', to_jsonb(t))), count(idla_predict_json('m', to_jsonb(t) - 'id')) FROM t WHERE id <= 5;
+SELECT idla_log_flush();
+SELECT * FROM logged;
+SELECT count(*) FROM idla_predictions p JOIN t ON p.key = t.id::text WHERE output::float8 = idla_predict('m', t, 1);
+SELECT forget();
 -- also when the query fails, or is rolled back
 SELECT sum(1 / (id - 300) + idla_predict('m', t)) FROM t;
 BEGIN;
