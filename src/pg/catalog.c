@@ -47,10 +47,18 @@ idla_model_name(Oid relid)
 	return name != NULL ? name : "?";
 }
 
-static char *
-qualified_name(Oid relid)
+const char *
+idla_qualified_name(Oid relid)
 {
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+	const char *schema = get_namespace_name(get_rel_namespace(relid));
+	const char *name = get_rel_name(relid);
+
+	if (schema == NULL || name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid),
+				 errdetail("It was dropped meanwhile.")));
+	return quote_qualified_identifier(schema, name);
 }
 
 bool
@@ -108,7 +116,7 @@ refuse(Oid relid, const char *deed, const char *grant)
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied to %s model \"%s\"", deed, get_rel_name(relid)),
 			 errhint("Its owner may run: GRANT %s ON %s TO %s;",
-					 grant, qualified_name(relid), quote_identifier(role))));
+					 grant, idla_qualified_name(relid), quote_identifier(role))));
 }
 
 void
@@ -357,7 +365,7 @@ idla_version_write(const char *name, Jsonb *card, Jsonb *manifest, const char *w
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	version = next_version(*relid, snapshot, &first, &replaced);
 	*in_service = first || deploy;
-	table = qualified_name(*relid);
+	table = idla_qualified_name(*relid);
 
 	level = idla_pin_search_path();
 	if (SPI_connect() != SPI_OK_CONNECT)

@@ -83,7 +83,7 @@ update(const char *query, int version, Snapshot snapshot)
 static void
 change_service(Oid relid, int current, int wanted, Snapshot snapshot)
 {
-	const char *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+	const char *table = idla_qualified_name(relid);
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -170,7 +170,7 @@ insert_event(const char *table, int version, int64 number, Jsonb *card)
 void
 idla_event_write(Oid relid, int version, int64 number, Jsonb *card)
 {
-	const char *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+	const char *table = idla_qualified_name(relid);
 	Oid			caller;
 	int			security;
 	int			level;

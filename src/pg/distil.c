@@ -66,8 +66,7 @@ inherit(const IdlaLoaded *loaded, bool threshold)
 	/* It may have been changed since. */
 	if (threshold)
 		idla_json_put_double(&out, "threshold", idla_threshold_of(loaded));
-	idla_json_put_string(&out, "teacher",
-						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(loaded->relid)), get_rel_name(loaded->relid)));
+	idla_json_put_string(&out, "teacher", idla_qualified_name(loaded->relid));
 	appendStringInfoChar(&out, '}');
 	return idla_json_parse(out.data);
 }

@@ -300,8 +300,7 @@ idla_copy(PG_FUNCTION_ARGS)
 	idla_work_close(work);
 
 	idla_origin_begin(&origin, "idla_copy");
-	idla_json_put_string(&origin, "model",
-						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid)));
+	idla_json_put_string(&origin, "model", idla_qualified_name(relid));
 	idla_json_put_integer(&origin, "version", version);
 	version = idla_version_write(name, idla_origin_add(found.card, &origin), found.manifest, weights, size, deploy, &target, &in_service);
 	pfree(weights);

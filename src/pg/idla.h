@@ -184,6 +184,8 @@ extern Oid	idla_model_lookup(const char *name);
 extern bool idla_is_model(Oid relid);
 /* For messages: the table's name, "?" when it is gone. */
 extern const char *idla_model_name(Oid relid);
+/* For queries and records: schema and name, quoted. ERROR when it is gone, as a source's own functions may have it in the middle of a command. */
+extern const char *idla_qualified_name(Oid relid);
 /* Creates the table when missing, draws the next version under a lock with a fresh snapshot, writes all rows. Returns the version. */
 extern int	idla_version_write(const char *name, Jsonb *card, Jsonb *manifest, const char *weights, Size size,
 							   bool deploy, Oid *relid, bool *in_service);

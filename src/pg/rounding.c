@@ -437,7 +437,7 @@ warn(const Comparison *comparison, const char *model, int version)
 static int
 write_version(const IdlaLoaded *base, Rounded *rounded, const char *source, const Comparison *comparison)
 {
-	const char *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(base->relid)), get_rel_name(base->relid));
+	const char *name = idla_qualified_name(base->relid);
 	StringInfoData record;
 	StringInfoData origin;
 	Jsonb	   *manifest;

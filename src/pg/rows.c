@@ -160,8 +160,7 @@ query_of_name(const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a table or view", name)));
-	return psprintf("SELECT * FROM %s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-																   get_rel_name(relid)));
+	return psprintf("SELECT * FROM %s", idla_qualified_name(relid));
 }
 
 /* ---- opening ---- */

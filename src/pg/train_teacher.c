@@ -198,8 +198,7 @@ idla_training_put_teacher(StringInfo out, const IdlaTraining *run, bool metrics)
 	loaded = idla_teacher_loaded(run->reading.teacher);
 	idla_json_key(out, "teacher");
 	appendStringInfoChar(out, '{');
-	idla_json_put_string(out, "model",
-						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(loaded->relid)), get_rel_name(loaded->relid)));
+	idla_json_put_string(out, "model", idla_qualified_name(loaded->relid));
 	idla_json_put_integer(out, "version", loaded->version);
 	idla_json_put_string(out, "digest", idla_card_text(loaded->model->manifest, "sha256"));
 	idla_json_put_double(out, "weight", run->training.lessons);

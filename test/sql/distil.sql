@@ -102,6 +102,12 @@ SELECT model FROM idla_train('ordered', 'SELECT id, a, b, sick FROM people', 'si
 SELECT model FROM idla_train('ordered_small', 'SELECT id, a, b, sick FROM people', 'sick', architecture => 'linear', options => '{"epochs": 5, "order_by": "id", "teacher": "ordered"}');
 
 SET client_min_messages = warning;
+-- one that the source's own functions drop is missed
+SELECT idla_copy('teacher', 'gone');
+CREATE FUNCTION let_go() RETURNS int LANGUAGE plpgsql AS $$ BEGIN DROP TABLE IF EXISTS gone; RETURN 1; END $$;
+\set VERBOSITY sqlstate
+SELECT model FROM idla_train('orphan', 'SELECT s.*, let_go() FROM source s', 'sick', architecture => 'linear', options => '{"epochs": 5, "folds": 1, "teacher": "gone"}');
+\set VERBOSITY default
 
 -- the short form
 SELECT metric, teacher IS NOT NULL AS teacher, low <= student AND student <= high AS student, n FROM idla_distil('teacher', 'short_form', 'source', options => '{"epochs": 5}');

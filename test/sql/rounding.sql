@@ -144,6 +144,16 @@ SELECT idla_predict('hidden', r) FROM (SELECT 0 AS never, 50 AS age, 7 AS days, 
 SELECT idla_deploy('linear', 1, weights => 'float32');
 SELECT count(*) FROM idla_versions WHERE model = 'linear'::regclass;
 
+-- a source may change what it is asked for: a model that it drops is missed, and nothing worse
+CREATE FUNCTION drops(model text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'DROP TABLE IF EXISTS ' || model; RETURN 1; END $$;
+CREATE FUNCTION renames() RETURNS int LANGUAGE plpgsql AS $$ BEGIN ALTER TABLE IF EXISTS doomed RENAME TO renamed; RETURN 1; END $$;
+SELECT idla_copy('linear', 'doomed', 1);
+\set VERBOSITY sqlstate
+SELECT idla_deploy('doomed', 1, weights => 'int8', source => 'SELECT p.*, drops(''doomed'') FROM patients p');
+\set VERBOSITY default
+SELECT idla_deploy('doomed', 1, weights => 'int8', source => 'SELECT p.*, renames() FROM patients p');
+SELECT version, status FROM idla_versions WHERE model = 'renamed'::regclass;
+
 -- ---- what is refused ----
 SELECT idla_deploy('linear', 1, weights => 'int8');
 SELECT idla_deploy('linear', 1, source => 'patients');
