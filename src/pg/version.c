@@ -376,6 +376,7 @@ idla_table_identity(const IdlaTable *table, Snapshot snapshot, int version)
 			CommandId	command;
 			BlockNumber block;
 			uint32		offset;
+			AttrNumber	columns[3]; /* which are read: names may change places without a row's doing */
 		}			row;
 
 		CHECK_FOR_INTERRUPTS();
@@ -386,6 +387,9 @@ idla_table_identity(const IdlaTable *table, Snapshot snapshot, int version)
 		row.command = HeapTupleHeaderGetRawCommandId(tuple->t_data);
 		row.block = ItemPointerGetBlockNumber(&tuple->t_self);
 		row.offset = ItemPointerGetOffsetNumber(&tuple->t_self);
+		row.columns[0] = table->card;
+		row.columns[1] = table->manifest;
+		row.columns[2] = table->weights;
 		identity = hash_bytes_extended((const unsigned char *) &row, sizeof(row), 0);
 	}
 	systable_endscan(scan);
