@@ -94,7 +94,9 @@ warn_unshared(const IdlaLoaded *loaded)
 		return;
 	ereport(WARNING,
 			(errmsg("the model's weights are not shared with other sessions"),
+			 loaded->n_users > 1 ? errdetail("A running query of this session uses weights of its own.") :
 			 errdetail("They take %zu kB, and there is room for %zu kB, with what is in use.", bytes / 1024, idla_shared_room()),
+			 loaded->n_users > 1 ? errhint("Prewarm the model when that query has ended.") :
 			 errhint("Raise idla.shared_models, which needs a restart of the server.")));
 }
 

@@ -281,6 +281,7 @@ typedef struct IdlaLoaded
 	IdlaModel  *model;
 	LearnPredictor *predictor;
 	Size		shared;			/* bytes of weights that other sessions use too, 0: none */
+	int			n_users;		/* places in this session's running queries that had it when it was loaded, this one too */
 	int			version;
 	Oid			relid;
 	int			candidate;		/* of the version in service: the one on trial beside it, or 0 */

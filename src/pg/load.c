@@ -247,8 +247,12 @@ static void
 read_model(IdlaModel *model, IdlaShare *share, const Wanted *wanted)
 {
 	Size		size = idla_table_weights_size(wanted->table, wanted->snapshot, wanted->place.version);
-	IdlaSharing sharing = idla_shared_find(share, wanted->manifest_hash, &wanted->place, size, wanted->eager);
+	IdlaSharing sharing;
 	char	   *weights;
+
+	/* In memory rounded weights take as much room as others. */
+	size *= sizeof(float) / learn_precision_bytes(idla_manifest_precision(model->manifest));
+	sharing = idla_shared_find(share, wanted->manifest_hash, &wanted->place, size, wanted->eager);
 
 	if (sharing == IDLA_SHARING_UNPROVED)
 	{
@@ -264,7 +268,7 @@ read_model(IdlaModel *model, IdlaShare *share, const Wanted *wanted)
 	idla_manifest_read(model, model->manifest, weights, size);
 	pfree(weights);
 	if (sharing == IDLA_SHARING_CLAIMED)
-		idla_shared_fill(share, model, &wanted->place);
+		idla_shared_fill(share, model, &wanted->place, wanted->eager);
 }
 
 /* Builds the model and its predictor inside work; an ERROR leaves work, and what was taken of shared weights, to the caller. */
@@ -389,8 +393,7 @@ read_found(Wanted *wanted, IdlaVersion *found)
 static bool
 is_better_shared(const CachedModel *cached, const Wanted *wanted)
 {
-	return wanted->eager && cached->n_pins == 0 && cached->share.number == 0 &&
-		idla_shared_wants(idla_table_weights_size(wanted->table, wanted->snapshot, wanted->place.version));
+	return wanted->eager && cached->n_pins == 0 && cached->share.number == 0 && idla_shared_wants(idla_floats_size(cached->model));
 }
 
 /* The version's model, pinned: from memory when the rows are known or their digests are, else from the rows. */
@@ -478,6 +481,7 @@ load_pinned(Oid relid, int version, Snapshot snapshot, MemoryContext owner, bool
 	loaded->model = cached->model;
 	loaded->predictor = cached->predictor;
 	loaded->shared = cached->share.held ? cached->share.size : 0;
+	loaded->n_users = cached->n_pins;
 	loaded->version = version;
 	loaded->relid = relid;
 	if (share >= 0)

@@ -436,6 +436,16 @@ check_weights(IdlaModel *model, Jsonb *manifest, const char *weights, Size size)
 	check_digest(model, manifest, computed);
 }
 
+LearnPrecision
+idla_manifest_precision(Jsonb *manifest)
+{
+	JsonbValue *value = JB_ROOT_IS_OBJECT(manifest) ? idla_json_find(&manifest->root, "weights") : NULL;
+	int			found = value == NULL || value->type != jbvString ? -1 :
+		learn_name_find(learn_precision_names, pnstrdup(value->val.string.val, value->val.string.len));
+
+	return found < 0 ? LEARN_FLOAT32 : (LearnPrecision) found;
+}
+
 /* Everything but the weights. */
 static void
 read_all(IdlaModel *model, Jsonb *manifest)

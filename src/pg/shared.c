@@ -329,13 +329,19 @@ bytes_kept(bool eager)
 	return bytes;
 }
 
+/* Nothing goes for what would not fit all the same. */
+static bool
+may_fit(Size bytes, bool eager)
+{
+	return bytes <= area->room && bytes_kept(eager) <= area->room - bytes;
+}
+
 static dsa_pointer
 make_room(Size bytes, bool eager)
 {
 	dsa_pointer block;
 
-	/* Nothing goes for what would not fit all the same. */
-	if (bytes > area->room || bytes_kept(eager) > area->room - bytes)
+	if (!may_fit(bytes, eager))
 		return InvalidDsaPointer;
 	do
 	{
@@ -414,7 +420,7 @@ take_hold(IdlaShare *share, Entry *entry)
 static bool
 claim(IdlaShare *share, const char *manifest_hash, Size bytes, bool eager)
 {
-	Entry	   *entry = free_entry(eager);
+	Entry	   *entry = may_fit(bytes, eager) ? free_entry(eager) : NULL;
 	dsa_pointer block = entry == NULL ? InvalidDsaPointer : make_room(bytes, eager);
 
 	if (!DsaPointerIsValid(block))
@@ -497,17 +503,17 @@ idla_shared_proved(const IdlaShare *share, const IdlaPlace *place)
 
 /* ---- filling ---- */
 
-/* What was claimed is for an image of usual form; this is for the block itself. */
+/* What was claimed is for an image of usual form; this is for the block itself, larger or a good deal smaller. */
 static bool
-claim_more(Entry *entry, Size bytes)
+claim_size(Entry *entry, Size bytes, bool eager)
 {
-	if (bytes <= entry->bytes)
+	if (bytes <= entry->bytes && entry->bytes - bytes <= SLACK + bytes / 16)
 		return true;
 	LWLockAcquire(area_lock, LW_EXCLUSIVE);
 	dsa_free(weights, entry->block);
 	entry->bytes = 0;
 	entry->block = InvalidDsaPointer;
-	entry->block = make_room(bytes, false);
+	entry->block = make_room(bytes, eager);
 	if (DsaPointerIsValid(entry->block))
 		entry->bytes = bytes;
 	LWLockRelease(area_lock);
@@ -515,12 +521,12 @@ claim_more(Entry *entry, Size bytes)
 }
 
 void
-idla_shared_fill(IdlaShare *share, IdlaModel *model, const IdlaPlace *place)
+idla_shared_fill(IdlaShare *share, IdlaModel *model, const IdlaPlace *place, bool eager)
 {
 	Entry	   *entry = entry_of(share);
 	Size		size = idla_floats_size(model);
 
-	if (!claim_more(entry, size + LINE))
+	if (!claim_size(entry, size + LINE, eager))
 	{
 		idla_shared_release(share);
 		return;

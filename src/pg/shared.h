@@ -43,7 +43,7 @@ extern void idla_shared_request_memory(void);
 
 /*
  * Looks for the weights that belong to a manifest, given as its SHA-256; waits for another session that is reading them, not for ever. size:
- * about how many bytes they take. The caller has read manifest and place from the rows himself, and may. eager: whatever nobody uses makes room,
+ * about how many bytes they take in memory. The caller has read manifest and place from the rows himself, and may. eager: whatever nobody uses makes room,
  * even if somebody did a moment ago.
  */
 extern IdlaSharing idla_shared_find(IdlaShare *share, const char *manifest_hash, const IdlaPlace *place, Size size, bool eager);
@@ -54,7 +54,7 @@ extern void idla_shared_prove(const IdlaShare *share, const IdlaPlace *place);
 /* Has that been said before? False is always safe. */
 extern bool idla_shared_proved(const IdlaShare *share, const IdlaPlace *place);
 /* Moves a model's weights, read and checked, to what was claimed, where others find them from now on; or leaves all as it is when it does not fit. */
-extern void idla_shared_fill(IdlaShare *share, IdlaModel *model, const IdlaPlace *place);
+extern void idla_shared_fill(IdlaShare *share, IdlaModel *model, const IdlaPlace *place, bool eager);
 /* Holds it again; false: its weights went meanwhile. True for a share of none, and for one that is held. */
 extern bool idla_shared_hold(IdlaShare *share);
 /* Lets go of what is held, or claimed; of nothing, too. */
@@ -88,6 +88,8 @@ extern void idla_floats_move(IdlaModel *model, char *block);
  * writes there.
  */
 extern void idla_floats_borrow(IdlaModel *model, const char *block, Size size);
+/* How a manifest that nobody has checked says that its weights are stored; LEARN_FLOAT32 where it says nothing that is known. */
+extern LearnPrecision idla_manifest_precision(Jsonb *manifest);
 /* The same as idla_manifest_read, with weights from a block. */
 extern void idla_manifest_borrow(IdlaModel *model, Jsonb *manifest, const IdlaShare *share);
 

@@ -61,6 +61,28 @@ SELECT scope, c.bytes - b.bytes BETWEEN 1050000 AND 1100000 AS weights_too FROM 
 SELECT idla_evict('large');
 RESET idla.share_from;
 SET idla.share_from = '64kB';
+-- what a running query has for itself is not shared under it
+SET idla.share_from = '1GB';
+SELECT idla_prewarm('large') > 0 AS loaded;
+BEGIN;
+DECLARE c CURSOR FOR SELECT id, idla_predict('large', r) IS NULL FROM rows r;
+FETCH 1 FROM c;
+SET LOCAL idla.share_from = '64kB';
+SELECT idla_prewarm('large') > 0 AS loaded;
+SELECT scope, in_use FROM idla_cache WHERE model = 'large'::regclass;
+COMMIT;
+SELECT idla_evict('large');
+SET idla.share_from = '64kB';
+-- rounded weights are large by what they take in memory
+SELECT idla_deploy('large', 1, weights => 'int8', source => 'rows');
+SET idla.share_from = '768kB';
+SELECT sum(length(weights)) < 300000 AS small FROM large WHERE version = 2;
+SELECT idla_prewarm('large', 2) > 1050000 AS loaded;
+SELECT scope, CASE scope WHEN 'shared' THEN bytes BETWEEN 1050000 AND 1100000 END AS weights FROM idla_cache WHERE model = 'large'::regclass ORDER BY scope;
+SELECT idla_deploy('large', 1);
+DELETE FROM large WHERE version = 2;
+SELECT idla_evict() > 0 AS emptied;
+SET idla.share_from = '64kB';
 -- found again behind other rows: those of a deployment, and those of a copy
 SELECT idla_prewarm('large') > 0 AS loaded;
 SELECT idla_deploy('large', NULL), idla_deploy('large', 1);
@@ -71,6 +93,17 @@ CREATE TABLE byhand (LIKE large INCLUDING ALL);
 INSERT INTO byhand SELECT * FROM large WHERE chunk >= 0;
 SELECT count(*) FROM answers JOIN rows r USING (id) WHERE shared = idla_predict('byhand', r);
 SELECT scope, count(DISTINCT digest) FROM idla_cache WHERE version = 1 AND scope = 'shared' GROUP BY scope;
+-- columns that change places change what the same rows say
+ALTER TABLE byhand ADD COLUMN others bytea DEFAULT 'x';
+SELECT count(idla_predict('byhand', r)) FROM rows r WHERE id < 3;
+ALTER TABLE byhand RENAME weights TO were;
+ALTER TABLE byhand RENAME others TO weights;
+\set VERBOSITY terse
+SELECT count(idla_predict('byhand', r)) FROM rows r;
+\set VERBOSITY default
+ALTER TABLE byhand RENAME weights TO others;
+ALTER TABLE byhand RENAME were TO weights;
+SELECT count(idla_predict('byhand', r)) FROM rows r WHERE id < 3;
 -- the manifest alone is not the key: rows with other weights, or none, are refused whoever has the true ones in memory
 UPDATE byhand SET weights = set_byte(weights, length(weights) - 1, 255 - get_byte(weights, length(weights) - 1)) WHERE weights IS NOT NULL;
 \set VERBOSITY terse
