@@ -273,14 +273,18 @@ SELECT analyzed($$SELECT idla_predict('sick', p) FROM patients p LIMIT 1$$);
 SET idla.batch_rows = 10;
 SELECT analyzed($$SELECT sum(idla_predict('sick', p)) FROM patients p$$);
 RESET idla.batch_rows;
-CREATE FUNCTION explained(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+CREATE FUNCTION explained(query text, options text DEFAULT 'COSTS OFF') RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
 	document json;
 BEGIN
-	EXECUTE 'EXPLAIN (FORMAT json, COSTS OFF) ' || query INTO document;
+	EXECUTE 'EXPLAIN (FORMAT json, ' || options || ') ' || query INTO document;
 	RETURN QUERY SELECT json_array_elements(document -> 0 -> 'Plan' -> 'Models') ->> 'Model';
 END $$;
 SELECT explained($$SELECT idla_predict('sick', p), idla_classify('grade', p) FROM patients p$$);
+-- a model that the query itself drops has no name any more
+SELECT idla_copy('sick', 'doomed');
+CREATE FUNCTION drops_it() RETURNS int LANGUAGE plpgsql AS $$ BEGIN DROP TABLE IF EXISTS doomed; RETURN 1; END $$;
+SELECT explained($$SELECT idla_predict('doomed', p), drops_it() FROM patients p$$, 'ANALYZE');
 SET idla.batch_predict = off;
 EXPLAIN (COSTS OFF) SELECT idla_predict('sick', p) FROM patients p;
 RESET idla.batch_predict;
