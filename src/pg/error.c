@@ -8,6 +8,7 @@
 #include "idla.h"
 
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 
 static int
 sqlstate_of(DevStatus status)
@@ -35,6 +36,24 @@ sqlstate_of(DevStatus status)
 	return ERRCODE_INTERNAL_ERROR;
 }
 
+char *
+idla_whole_characters(const char *text)
+{
+	char	   *whole = pstrdup(text);
+	int			size = (int) strlen(whole);
+	int			length;
+
+	for (int at = 0; at < size; at += length)
+	{
+		length = pg_encoding_verifymbchar(GetDatabaseEncoding(), whole + at, size - at);
+		if (length > 0)
+			continue;
+		whole[at] = '?';
+		length = 1;
+	}
+	return whole;
+}
+
 void
 idla_raise(IdlaWork *work)
 {
@@ -55,9 +74,9 @@ idla_raise(IdlaWork *work)
 	if (status == DEV_CANCELLED)
 		CHECK_FOR_INTERRUPTS();
 
-	message = dev_message_text(work->session);
-	detail = dev_detail_text(work->session);
-	hint = dev_hint_text(work->session);
+	message = idla_whole_characters(dev_message_text(work->session));
+	detail = idla_whole_characters(dev_detail_text(work->session));
+	hint = idla_whole_characters(dev_hint_text(work->session));
 	ereport(ERROR,
 			(errcode(sqlstate_of(status)),
 			 errmsg_internal("%s", message[0] != '\0' ? message : "the engine failed without a reason"),
@@ -72,9 +91,9 @@ idla_raise_trouble(const LearnTrouble *trouble)
 {
 	ereport(ERROR,
 			(errcode(sqlstate_of(trouble->status)),
-			 errmsg_internal("%s", trouble->message),
-			 trouble->detail[0] != '\0' ? errdetail_internal("%s", trouble->detail) : 0,
-			 trouble->hint[0] != '\0' ? errhint("%s", trouble->hint) : 0));
+			 errmsg_internal("%s", idla_whole_characters(trouble->message)),
+			 trouble->detail[0] != '\0' ? errdetail_internal("%s", idla_whole_characters(trouble->detail)) : 0,
+			 trouble->hint[0] != '\0' ? errhint("%s", idla_whole_characters(trouble->hint)) : 0));
 	pg_unreachable();
 }
 
@@ -86,9 +105,9 @@ idla_report_notes(LearnNotes *notes)
 		const LearnNote *note = &notes->notes[i];
 
 		ereport(note->warning ? WARNING : NOTICE,
-				(errmsg_internal("%s", note->message),
-				 note->detail != NULL ? errdetail_internal("%s", note->detail) : 0,
-				 note->hint != NULL ? errhint("%s", note->hint) : 0));
+				(errmsg_internal("%s", idla_whole_characters(note->message)),
+				 note->detail != NULL ? errdetail_internal("%s", idla_whole_characters(note->detail)) : 0,
+				 note->hint != NULL ? errhint("%s", idla_whole_characters(note->hint)) : 0));
 	}
 	notes->n = 0;
 }

@@ -36,6 +36,8 @@ typedef struct IdlaWork IdlaWork;
 extern void idla_raise(IdlaWork *work) pg_attribute_noreturn();
 /* Raises unless status is DEV_OK. */
 #define idla_check(work, status) do { if ((status) != DEV_OK) idla_raise(work); } while (0)
+/* A copy of a text that may have been cut within a character, as the engine cuts names: what is none becomes "?", or clients could not read it. */
+extern char *idla_whole_characters(const char *text);
 /* The same for what a reader without a session complains of; its status is not DEV_OK. */
 extern void idla_raise_trouble(const LearnTrouble *trouble) pg_attribute_noreturn();
 /* NOTICE and WARNING for every note, then empties the list. */

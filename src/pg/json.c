@@ -24,7 +24,7 @@ idla_corrupt(const char *format,...)
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("the model's manifest or weights are damaged"),
-			 errdetail("%s.", reason)));
+			 errdetail("%s.", idla_whole_characters(reason))));
 	pg_unreachable();
 }
 

@@ -250,7 +250,7 @@ read_vocabulary(const IdlaColumn *column, const char *text, LearnField *field, I
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("the vocabulary of column \"%s\" cannot be used: %s", column->name, dev_message_text(work->session)),
+			 errmsg("the vocabulary of column \"%s\" cannot be used: %s", column->name, idla_whole_characters(dev_message_text(work->session))),
 			 errhint("It is the text of a vocab.txt: one piece a line.")));
 }
 

@@ -40,6 +40,8 @@ CREATE FUNCTION image(header text, n int DEFAULT 0) RETURNS bytea LANGUAGE sql
 AS $$ SELECT decode(string_agg(lpad(to_hex((octet_length(header)::bigint >> (8 * i)) & 255), 2, '0'), '' ORDER BY i), 'hex') || convert_to(header, 'UTF8') || decode(repeat('00', n), 'hex') FROM generate_series(0, 7) i $$;
 CREATE TABLE file AS SELECT idla_export('m') AS f;
 SELECT attack(f || '\x00'), attack(substr(f, 1, length(f) - 1)), attack(''), attack('\x00'), attack(substr(f, 1, 1000)) FROM file \gx
+-- a name that is cut is cut between its characters
+SELECT regexp_replace(attack(image('{"a' || repeat('é', 150) || '": {"dtype": "F32", "shape": [1, 4], "data_offsets": [0, 10]}}', 10)), 'é+', 'é') AS cut;
 SELECT attack(set_byte(f, 7, 1)), attack(set_byte(f, 8, 1)), attack(set_byte(f, length(f) - 1, 127)), attack(set_byte(f, length(f) - 5, get_byte(f, length(f) - 5) # 1)) FROM file \gx
 -- another manifest, one that is none, none at all
 SELECT attack(set_byte(f, position('temperature'::bytea IN f), 84)) FROM file;

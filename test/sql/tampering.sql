@@ -79,4 +79,19 @@ SELECT count(*) FROM patients p JOIN answer a USING (id) WHERE a.prob = idla_pre
 SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'idla' AND ident LIKE 'victim%';
 SELECT count(*) FROM pg_backend_memory_contexts WHERE name IN ('idla loading', 'idla lookup', 'idla manifest');
 
+-- what is said of it ends between two characters, however long it is
+CREATE FUNCTION detail_of(sql text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE detail text;
+BEGIN
+	EXECUTE sql;
+	RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+	RETURN detail;
+END $$;
+CREATE TABLE victim (LIKE m INCLUDING ALL);
+INSERT INTO victim SELECT version, chunk, in_service, card, j || jsonb_build_object('sha256', encode(sha256(convert_to(j::text, 'UTF8')), 'hex')), weights
+FROM kept, LATERAL (SELECT manifest - 'sha256' || jsonb_build_object('task', 'a' || repeat('é', 200)) AS j) j;
+SELECT regexp_replace(detail_of($$SELECT idla_predict('victim', p) FROM patients p$$), 'é+', 'é') AS cut, regexp_replace(detail_of($$SELECT idla_predict('victim', p) FROM patients p$$), '[^é]+', '', 'g') <> repeat('é', 200) AS shorter;
+
 DROP SCHEMA tampering CASCADE;
