@@ -506,7 +506,7 @@ explain_pass(IdlaBatchState *state, IdlaPass *pass, ExplainState *es)
 		if (idla_column_used(&model->columns, i))
 			columns = lappend(columns, model->columns.columns[i].name);
 	ExplainOpenGroup("Model", NULL, true, es);
-	ExplainPropertyText("Model", get_rel_name(loaded->relid), es);
+	ExplainPropertyText("Model", idla_model_name(loaded->relid), es);
 	ExplainPropertyInteger("Version", NULL, loaded->version, es);
 	if (pass->served.trial != NULL)
 		idla_trial_explain(pass->served.trial, es);

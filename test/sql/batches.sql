@@ -281,6 +281,16 @@ BEGIN
 	RETURN QUERY SELECT json_array_elements(document -> 0 -> 'Plan' -> 'Models') ->> 'Model';
 END $$;
 SELECT explained($$SELECT idla_predict('sick', p), idla_classify('grade', p) FROM patients p$$);
+-- a model that the query itself drops has no name when all is told
+SELECT idla_copy('grade', 'gone');
+CREATE FUNCTION drops(i int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN IF i = 1200 THEN DROP TABLE gone; END IF; RETURN true; END $$;
+DO $$
+DECLARE
+	document json;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, FORMAT json, COSTS OFF) SELECT idla_classify(''gone'', p), drops(id) FROM patients p' INTO document;
+	RAISE WARNING 'model "%"', document -> 0 -> 'Plan' -> 'Models' -> 0 ->> 'Model';
+END $$;
 SET idla.batch_predict = off;
 EXPLAIN (COSTS OFF) SELECT idla_predict('sick', p) FROM patients p;
 RESET idla.batch_predict;
