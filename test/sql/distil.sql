@@ -98,6 +98,11 @@ SELECT model FROM idla_train('untested', 'source', 'sick', architecture => 'line
 SELECT model FROM idla_train('grouped', 'SELECT doctor, a, b, sick FROM people', 'sick', architecture => 'linear', options => '{"epochs": 5, "group_by": "doctor"}');
 SELECT model FROM idla_train('grouped_small', 'SELECT doctor, a, b, sick FROM people', 'sick', architecture => 'linear', options => '{"epochs": 5, "group_by": "doctor", "folds": 1, "teacher": "grouped"}');
 SELECT card -> 'teacher' ->> 'same_test' AS same_test, (card -> 'parts' ->> 'validation')::int > 0 AS validated FROM grouped_small WHERE chunk = 0;
+-- as large as the student asks for; and the test part is that of its own students too
+SELECT model FROM idla_train('half', 'SELECT doctor, a, b, sick FROM people', 'sick', architecture => 'linear', options => '{"epochs": 5, "group_by": "doctor", "validation": 0.4, "teacher": "grouped_small"}');
+SELECT model FROM idla_train('grandchild', 'SELECT doctor, a, b, sick FROM people', 'sick', architecture => 'linear', options => '{"epochs": 5, "group_by": "doctor", "teacher": "half"}');
+SELECT card -> 'parts' AS parts, card -> 'teacher' ->> 'same_test' AS same_test, manifest -> 'split' ->> 'validation' AS validation, manifest -> 'split' ->> 'dealt_validation' AS dealt
+FROM (SELECT 1 AS n, card, manifest FROM half WHERE chunk = 0 UNION ALL SELECT 2, card, manifest FROM grandchild WHERE chunk = 0) x ORDER BY n;
 SELECT model FROM idla_train('ordered', 'SELECT id, a, b, sick FROM people', 'sick', architecture => 'linear', options => '{"epochs": 5, "order_by": "id"}');
 SELECT model FROM idla_train('ordered_small', 'SELECT id, a, b, sick FROM people', 'sick', architecture => 'linear', options => '{"epochs": 5, "order_by": "id", "teacher": "ordered"}');
 
@@ -123,6 +128,7 @@ SELECT * FROM idla_distil('teacher', 'x', NULL);
 SELECT * FROM idla_distil('people', 'x', 'source');
 SELECT * FROM idla_distil('teacher', 'x', 'source', options => '{"teachr": "y"}');
 SELECT * FROM idla_distil('teacher', 'x', 'source', options => '3');
+SELECT * FROM idla_distil('teacher', 'x', 'source', options => '{"teacher": "student"}');
 
 -- each names classes by its own threshold, which the student takes over as it is now, for the same class
 UPDATE teacher SET card = card || '{"threshold": 0.25}' WHERE version = 1 AND chunk = 0;
@@ -141,6 +147,13 @@ UPDATE copied SET card = '{"options": 3}' WHERE chunk = 0;
 SELECT count(*) FROM idla_distil('copied', 'of_copied', 'source', options => '{"epochs": 5}');
 UPDATE copied SET card = '{"options": {"seed": "one"}}' WHERE chunk = 0;
 SELECT count(*) FROM idla_distil('copied', 'of_copied', 'source', options => '{"epochs": 5}');
+-- what is wrong with a card is said before a row is read
+UPDATE copied SET card = '{"threshold": 7}' WHERE chunk = 0;
+SELECT model FROM idla_train('x', 'SELECT a, b, 1 / (a - a) AS secret, sick FROM people', 'sick', architecture => 'linear', options => '{"epochs": 5, "teacher": "copied"}');
+-- a function of the source drops the teacher while it is asked: no lock of the same session keeps it
+CREATE FUNCTION drops(i int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN IF i = 300 THEN DROP TABLE imported; END IF; RETURN true; END $$;
+SELECT model FROM idla_train('orphan', 'SELECT a, b, secret, sick FROM people WHERE drops(id)', 'sick', architecture => 'linear', options => '{"epochs": 5, "folds": 1, "seed": 2, "teacher": "imported"}');
+SELECT card -> 'teacher' ->> 'model' AS model, to_regclass('imported') IS NULL AS gone FROM orphan WHERE chunk = 0;
 BEGIN READ ONLY;
 SELECT count(*) FROM idla_distil('teacher', 'x', 'source');
 ROLLBACK;
