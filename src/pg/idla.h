@@ -92,6 +92,7 @@ typedef struct IdlaColumn
 	char	   *type_name;		/* for messages and the card */
 	IdlaKind	kind;
 	char	   *reference;		/* date and time kinds: name of the column they are counted from, or NULL */
+	Oid			reference_type; /* its base type; InvalidOid in models that do not tell */
 	int			array_length;	/* IDLA_ARRAY */
 	int			first_channel;
 	int			n_channels;		/* 0 for images, signals and texts: they are ... */

@@ -28,6 +28,8 @@ put_columns(StringInfo out, const IdlaColumns *columns)
 		idla_json_put_string(out, "type", column->type_name);
 		idla_json_put_integer(out, "kind", column->kind);
 		idla_json_put_string(out, "reference", column->reference);
+		if (OidIsValid(column->reference_type))
+			idla_json_put_string(out, "reference_type", format_type_be(column->reference_type));
 		if (column->kind == IDLA_ARRAY)
 			idla_json_put_integer(out, "length", column->array_length);
 		appendStringInfoChar(out, '}');

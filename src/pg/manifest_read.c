@@ -104,6 +104,8 @@ read_columns(IdlaModel *model, JsonbContainer *root)
 		column->kind = (IdlaKind) idla_json_integer(object, "kind", IDLA_NUMBER, IDLA_SUMMARY);
 		column->field = -1;
 		column->reference = idla_keep_string(model->work, idla_json_string(object, "reference", false));
+		if (idla_json_find(object, "reference_type") != NULL)
+			column->reference_type = find_builtin_type(idla_json_string(object, "reference_type", true));
 		if (column->kind == IDLA_ARRAY)
 			column->array_length = (int) idla_json_integer(object, "length", 1, MAX_INPUTS);
 		if (column->kind == IDLA_SUMMARY)
