@@ -4,6 +4,7 @@
  * The document becomes a record of the columns that the model reads, of the types that they had in training, by the server's own
  * jsonb_populate_record; from there on it is a row like any other.
  */
+#include "conformal.h"
 #include "serve.h"
 
 #include "access/htup_details.h"
@@ -29,6 +30,7 @@ PG_FUNCTION_INFO_V1(idla_embed_json);
 typedef struct Documents
 {
 	IdlaServed	served;			/* whose columns they have */
+	IdlaAnswerKind kind;
 	MemoryContext context;		/* of what is below */
 	TupleDesc	desc;
 	int			n_read;			/* of its attributes, the first so many, are what the model reads; their keys must be there */
@@ -59,14 +61,27 @@ type_of(const IdlaColumn *column)
 	}
 }
 
-/* Columns that are read, then those that dates are counted from and that are not read themselves; the key by which answers are logged. */
+/* The column that tells subgroups apart, where the answer asks for the row's; it need not be an input. */
+static const char *
+subgroup_column(const Documents *documents)
+{
+	const LearnConformal *conformal = documents->served.loaded->model->learn.conformal;
+
+	return conformal != NULL && (documents->kind == IDLA_PREDICT_INTERVAL || documents->kind == IDLA_PREDICT_SET) ? conformal->by : NULL;
+}
+
+/*
+ * Columns that are read, then those that dates are counted from and that are not read themselves, the one that tells subgroups apart;
+ * the key by which answers are logged.
+ */
 static void
 describe(Documents *documents)
 {
 	const IdlaLoaded *loaded = documents->served.loaded;
 	const IdlaColumns *columns = &loaded->model->columns;
-	const char **names = palloc0(sizeof(char *) * (2 * (Size) columns->n + 2));
-	Oid		   *types = palloc(sizeof(Oid) * (2 * (Size) columns->n + 2));
+	const char **names = palloc0(sizeof(char *) * (2 * (Size) columns->n + 3));
+	Oid		   *types = palloc(sizeof(Oid) * (2 * (Size) columns->n + 3));
+	const char *by = subgroup_column(documents);
 	TupleDesc	desc;
 	int			n = 0;
 
@@ -85,6 +100,11 @@ describe(Documents *documents)
 		names[n] = column->reference;
 		types[n++] = OidIsValid(column->reference_type) ? column->reference_type :
 			column->kind == IDLA_TIMESTAMPTZ ? TIMESTAMPTZOID : TIMESTAMPOID;
+	}
+	if (by != NULL && learn_name_find(names, by) < 0)
+	{
+		names[n] = by;
+		types[n++] = OidIsValid(loaded->model->subgroup_type) ? loaded->model->subgroup_type : TEXTOID;
 	}
 	documents->n_read = n;
 	if (loaded->log_key != NULL && learn_name_find(names, loaded->log_key) < 0)
@@ -141,6 +161,7 @@ find_documents(FunctionCallInfo fcinfo, IdlaAnswerKind kind)
 		documents = MemoryContextAllocZero(owner, sizeof(Documents));
 		documents->served.context = AllocSetContextCreate(owner, "idla document model", ALLOCSET_SMALL_SIZES);
 		documents->context = AllocSetContextCreate(owner, "idla document", ALLOCSET_SMALL_SIZES);
+		documents->kind = kind;
 		documents->row.fn_oid = fcinfo->flinfo->fn_oid;
 		documents->row.fn_mcxt = owner;
 		fcinfo->flinfo->fn_extra = documents;

@@ -156,6 +156,7 @@ typedef struct IdlaModel
 	char	   *entity;			/* tagging, one token a row: its sentence and its position there; NULL otherwise */
 	char	   *position;
 	char	   *target;			/* as the user gave it */
+	Oid			subgroup_type;	/* base type of the column that tells subgroups apart; InvalidOid where that is not told, or not a built-in one */
 	int			n_answers;		/* while it is trained: distributions of its answers, see profile.h; 0: none */
 	struct LearnProfile *answers;
 } IdlaModel;

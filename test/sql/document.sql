@@ -20,6 +20,13 @@ SELECT count(*), bool_and(idla_predict_json('sick', to_jsonb(p)) = idla_predict(
 	bool_and(idla_probabilities_json('risk', to_jsonb(p)) = idla_probabilities('risk', p)) AS probabilities, bool_and(idla_predict_json('risk', to_jsonb(p), output => 'low') = idla_predict('risk', p, output => 'low')) AS output,
 	bool_and(idla_interval_json('stay', to_jsonb(p), 0.8) = idla_interval('stay', p, 0.8)) AS interval, bool_and(idla_label_set_json('risk', to_jsonb(p), 0.95, 1) = idla_label_set('risk', p, 0.95, 1)) AS label_set,
 	bool_and(idla_embed_json('sick', to_jsonb(p)) = idla_embed('sick', p)) AS embed, bool_or(idla_classify_json('risk', to_jsonb(p), abstain => 1) IS NOT NULL) AS abstains FROM patients p;
+-- subgroups that are told apart by a column which is no input: whoever asks for an interval has its key
+SET client_min_messages = error;
+SELECT version FROM idla_train('by_group', 'SELECT age, smokes, stay * CASE WHEN smokes THEN 5 ELSE 1 END AS stay FROM patients, generate_series(1, 3)', 'stay', 'regression', 'linear', '{"epochs": 5, "seed": 1, "columns": {"smokes": "ignore"}, "conformal": {"by": "smokes"}}');
+RESET client_min_messages;
+SELECT bool_and(idla_interval_json('by_group', to_jsonb(p)) = idla_interval('by_group', p)) AS same, count(DISTINCT round(upper(idla_interval('by_group', p)) - lower(idla_interval('by_group', p)))) AS widths FROM patients p;
+SELECT idla_predict_json('by_group', '{"age": 50}') IS NOT NULL AS answered;
+SELECT idla_interval_json('by_group', '{"age": 50}');
 -- a day that is counted from one of another zone, which is not read itself
 SET TimeZone = 'America/New_York';
 SET client_min_messages = error;
