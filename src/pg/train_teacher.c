@@ -14,6 +14,29 @@
 
 /* ---- the test part ---- */
 
+static int
+compare_targets(const void *a, const void *b, void *arg)
+{
+	char	  **names = arg;
+
+	return strcmp(names[*(const int *) a], names[*(const int *) b]);
+}
+
+/* Targets by name: in whichever order they are asked for, the rows are dealt alike. */
+static int *
+order_targets(const IdlaTraining *run)
+{
+	const IdlaTarget *target = &run->reading.target;
+	int			n = run->model->learn.n_targets;
+	int		   *order = palloc(sizeof(int) * (Size) Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		order[i] = i;
+	if (n > 1)
+		qsort_arg(order, (size_t) n, sizeof(int), compare_targets, target->names);
+	return order;
+}
+
 char *
 idla_training_test_rows(const IdlaTraining *run)
 {
@@ -22,6 +45,7 @@ idla_training_test_rows(const IdlaTraining *run)
 	const uint8_t *parts = learn_dataset_parts(run->reading.dataset);
 	size_t		n = learn_dataset_rows(run->reading.dataset);
 	size_t		width = (size_t) model->n_targets;
+	int		   *order = order_targets(run);
 	uint64		hash = hash_bytes_extended((const unsigned char *) &n, sizeof(n), 0);
 	size_t		n_test = 0;
 
@@ -35,7 +59,7 @@ idla_training_test_rows(const IdlaTraining *run)
 		{
 			/* Whichever class is the positive one. */
 			float		target = model->task == LEARN_BINARY ? (float) idla_class_of_target(model, (double) targets[row]) :
-				targets[row * width + i];
+				targets[row * width + (size_t) order[i]];
 			uint32		bits;
 
 			memcpy(&bits, &target, sizeof(bits));

@@ -59,12 +59,14 @@ SELECT target, corr(idla_predict('stay', p, output => target), idla_predict('sta
 	abs(avg(idla_predict('stay', p, output => target) - idla_predict('stay_small', p, output => target))) < 0.3 AS in_its_unit
 FROM (SELECT a, b FROM people) p, unnest(ARRAY['days', 'cost']) target GROUP BY target ORDER BY target;
 SELECT model FROM idla_train('days_small', 'SELECT a, b, days FROM people', 'days', architecture => 'linear', options => '{"epochs": 5, "folds": 1}');
+SELECT card -> 'teacher' ->> 'same_test' AS same_test FROM stay_small WHERE chunk = 0;
 
 -- labels, likewise
 SELECT model FROM idla_train('labels', 'SELECT a, b, sick, tired FROM people', 'sick,tired', architecture => 'linear', options => '{"epochs": 40}');
 SELECT model FROM idla_train('labels_small', 'SELECT a, b, sick, tired FROM people', 'tired,sick', architecture => 'linear', options => '{"epochs": 40, "folds": 1, "teacher": "labels", "distil_weight": 1}');
 SELECT label, corr(idla_predict('labels', p, output => label), idla_predict('labels_small', p, output => label)) > 0.9 AS agrees
 FROM (SELECT a, b FROM people) p, unnest(ARRAY['sick', 'tired']) label GROUP BY label ORDER BY label;
+SELECT card -> 'teacher' ->> 'same_test' AS same_test FROM labels_small WHERE chunk = 0;
 
 -- a teacher that reads, and a student of columns alone
 SELECT model FROM idla_train('reader', 'SELECT a, b, note, sick FROM people', 'sick', options => '{"epochs": 2, "folds": 1, "columns": {"note": "text"}}');
