@@ -159,6 +159,29 @@ predict('postgres', 10);
 # What waited for the table that is gone may be written into the new one, if no worker came in between.
 like(flushed('postgres'), qr/^\n1?10$/, 'a new extension has a new log');
 
+# ---- hostile operators in the schema of the extension ----
+
+$node->safe_psql('postgres', 'CREATE DATABASE hostile');
+$node->safe_psql('hostile', <<'END');
+CREATE TABLE victims (name text);
+CREATE FUNCTION evil(oid, oid) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.victims VALUES (current_user); RETURN true; END $$;
+CREATE FUNCTION evil(oid, regclass) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.victims VALUES (current_user); RETURN true; END $$;
+CREATE FUNCTION evil(regclass, regclass) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.victims VALUES (current_user); RETURN true; END $$;
+CREATE FUNCTION evil(oid, int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.victims VALUES (current_user); RETURN true; END $$;
+CREATE OPERATOR = (LEFTARG = oid, RIGHTARG = oid, FUNCTION = evil);
+CREATE OPERATOR = (LEFTARG = oid, RIGHTARG = regclass, FUNCTION = evil);
+CREATE OPERATOR = (LEFTARG = regclass, RIGHTARG = regclass, FUNCTION = evil);
+CREATE OPERATOR = (LEFTARG = oid, RIGHTARG = int, FUNCTION = evil);
+CREATE OPERATOR <> (LEFTARG = oid, RIGHTARG = oid, FUNCTION = evil);
+CREATE OPERATOR <> (LEFTARG = oid, RIGHTARG = int, FUNCTION = evil);
+CREATE EXTENSION idla;
+END
+is($node->safe_psql('hostile', 'SELECT count(*) FROM victims'), '0', 'are not called when it is created');
+is($node->safe_psql('hostile', <<'END'), '', 'and no view uses them');
+SELECT pg_describe_object(classid, objid, objsubid) FROM pg_depend
+WHERE refclassid = 'pg_operator'::regclass AND refobjid IN (SELECT oid FROM pg_operator WHERE oprnamespace = 'public'::regnamespace) AND deptype = 'n';
+END
+
 # ---- dumped ----
 
 $node->safe_psql('postgres', 'DELETE FROM idla_prediction_log');
