@@ -42,7 +42,7 @@ extern IdlaLogging *idla_logging_open(const IdlaLoaded *loaded, IdlaUse *use, Me
 extern void idla_logging_describe(IdlaLogging *logging, TupleDesc desc);
 /* How many attributes of a row, from the first on, tell its key. */
 extern int	idla_logging_width(const IdlaLogging *logging);
-/* The key of a row, deformed; palloc'd, NULL where it has none. */
+/* The key of a row, deformed: as text of at most IDLA_LOG_KEY bytes, palloc'd, NULL where it has none. */
 extern char *idla_logging_key(IdlaLogging *logging, const Datum *values, const bool *isnull);
 /* Is the row with this key, decoded, among those to be logged? */
 extern bool idla_logging_wants(IdlaLogging *logging, const char *key, const float *raw, const LearnBytes *fields);

@@ -131,6 +131,26 @@ SELECT idla_log_flush();
 SELECT left(key, 10), octet_length(key), count(*) FROM idla_predictions WHERE model = 'm'::regclass GROUP BY key ORDER BY min(time), 1;
 SELECT forget();
 
+-- a row has one key, and is taken or not, whatever a session's settings
+CREATE VIEW moments AS SELECT timestamptz '2026-03-01 00:00:00+00' + id * interval '1 hour' AS at, id / 7.0::float8 AS number, a, b, c FROM t;
+SELECT idla_log('m', 0.3, 'at');
+SET timezone = 'UTC';
+SELECT count(idla_predict('m', v)) FROM moments v;
+SET timezone = 'Asia/Tokyo';
+SET datestyle = 'SQL, DMY';
+SELECT count(idla_predict('m', v)) FROM moments v;
+RESET datestyle;
+SELECT idla_log('m', 0.3, 'number');
+SET extra_float_digits = -5;
+SELECT count(idla_classify('m', v)) FROM moments v;
+RESET extra_float_digits;
+SELECT count(idla_classify('m', v)) FROM moments v;
+RESET timezone;
+SELECT idla_log_flush();
+SELECT function, count(*) > 100 AS many, count(*) = 2 * count(DISTINCT key) AS twice FROM idla_predictions WHERE model = 'm'::regclass GROUP BY 1 ORDER BY 1;
+SELECT count(*) FROM idla_predictions p WHERE model = 'm'::regclass AND NOT EXISTS (SELECT FROM moments v WHERE p.key::timestamptz = v.at) AND function = 'idla_predict';
+SELECT forget();
+
 -- while a candidate is on trial, what the other version says as well
 SELECT idla_log('m', key => 'id');
 SELECT idla_deploy('m', 2, shadow => true);
