@@ -312,5 +312,34 @@ CREATE TABLE century PARTITION OF idla_prediction_log FOR VALUES FROM ('2000-01-
 SELECT count(idla_predict('m', t)) FROM t WHERE id <= 6;
 SELECT idla_log_flush();
 SELECT count(*) FROM century;
+DROP TABLE century;
+-- a partition that ends today is none for the rest of the day
+DO $$ BEGIN EXECUTE format('CREATE TABLE earlier PARTITION OF idla_prediction_log FOR VALUES FROM (%L) TO (%L)', now() - interval '10 days', now()); END $$;
+SELECT count(idla_predict('m', t)) FROM t WHERE id <= 6;
+SELECT idla_log_flush();
+SELECT sum(count) FROM logged;
+SELECT count(*) FROM earlier;
+SELECT forget();
+SELECT each_day('DROP TABLE %s') > 0 AS dropped;
+-- what somebody hangs on the table runs with his rights, at once, and what it sets is forgotten
+CREATE TABLE seen (path text, read_only text);
+CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO log.seen VALUES (current_setting('search_path'), current_setting('default_transaction_read_only'));
+	PERFORM set_config('search_path', 'log', false), set_config('default_transaction_read_only', 'on', false);
+	RETURN NULL;
+END $$;
+ALTER TABLE idla_prediction_log ADD COLUMN serial bigint GENERATED ALWAYS AS IDENTITY;
+CREATE CONSTRAINT TRIGGER look AFTER INSERT ON idla_prediction_log DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION look();
+SELECT count(idla_predict('m', t)) FROM t WHERE id <= 1;
+SELECT idla_log_flush();
+SELECT count(idla_predict('m', t)) FROM t WHERE id <= 1;
+SELECT idla_log_flush();
+SELECT sum(count) FROM logged;
+SELECT count(DISTINCT serial) FROM idla_prediction_log;
+SELECT * FROM seen;
+DROP TRIGGER look ON idla_prediction_log;
+ALTER TABLE idla_prediction_log DROP COLUMN serial;
+SELECT forget();
 DROP SCHEMA log CASCADE;
 SELECT count(*) FROM idla_prediction_log;
