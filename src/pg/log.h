@@ -103,6 +103,8 @@ extern void idla_log_wait(void);
 
 /* What the worker does. False: another one is at it already, or there is nothing to do. */
 extern bool idla_log_attach(Oid database);
+/* Before it connects: until it is time to, after a failure of the one before it. */
+extern void idla_log_wait_for_turn(void);
 extern void idla_log_connected(void);
 /* The oldest blocks that wait, as a list of IdlaLogBlock *, palloc'd; they stay the worker's until it is done with them or ends. */
 extern List *idla_log_take(void);

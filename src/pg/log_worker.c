@@ -483,6 +483,7 @@ idla_log_worker(Datum database)
 	BackgroundWorkerUnblockSignals();
 	if (!idla_log_attach(DatumGetObjectId(database)))
 		proc_exit(0);
+	idla_log_wait_for_turn();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
 	idla_log_connected();
 	/* What the database sets for its sessions is not for this one. */

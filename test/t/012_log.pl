@@ -97,6 +97,23 @@ finish_session($locker);
 $total += 100;
 is(flushed('postgres'), "\n$total", 'and nothing is lost');
 
+# ---- failures ----
+
+$node->safe_psql('postgres', 'ALTER TABLE idla_prediction_log ADD CONSTRAINT narrow CHECK (version <> 1) NOT VALID');
+predict('postgres', 10);
+my %errors;
+for (1 .. 33)
+{
+	($status, $out, $error) = $node->psql('postgres', 'SELECT idla_log_flush()');
+	$errors{ $error =~ /ERROR:  (.*)/ ? $1 : 'none' }++;
+}
+is_deeply(\%errors, { 'the log of predictions could not be written' => 33 }, 'failures do not fill the places for workers, and who has them tried again loses nothing');
+like(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/violates check constraint "narrow"/, 'the log says what is wrong');
+unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/would overlap partition/, 'and nothing else');
+$node->safe_psql('postgres', 'ALTER TABLE idla_prediction_log DROP CONSTRAINT narrow');
+$total += 10;
+is(flushed('postgres'), "\n$total", 'all is written in the end');
+
 # ---- killed ----
 
 predict('postgres', 10);
@@ -220,6 +237,28 @@ $node->start;
 predict('postgres', 10);
 ($status, $out, $error) = $node->psql('postgres', 'SELECT idla_log_flush()');
 like($error, qr/no background worker is free.*HINT: .*max_worker_processes/s, 'no worker is free');
+$node->stop;
+# One place for workers, and a database that had none when it asked: any other that logs has its worker started as well.
+$node->append_conf('postgresql.conf', "max_worker_processes = 1\nmax_logical_replication_workers = 0\n");
+$node->start;
+$locker = start_session($node, 'postgres', 'locker', "BEGIN; LOCK TABLE idla_prediction_log; SELECT pg_sleep(2); COMMIT;\n");
+ok(wait_until($node, 'postgres', $locked, $locker), 'the table is locked');
+predict('postgres', 10);
+ok(wait_until($node, 'postgres', "SELECT EXISTS ($worker)", $locker), 'the only place is taken');
+$node->safe_psql('restored', 'CREATE EXTENSION idla');
+$node->safe_psql('restored', "SELECT idla_log('m', key => 'id')");
+predict('restored', 10);
+finish_session($locker);
+my $written = 0;
+for (1 .. 10)
+{
+	ok(wait_until($node, 'postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'idla log')"), 'the place is free');
+	predict('postgres', 1);
+	select undef, undef, undef, 1;
+	$written = $node->safe_psql('restored', 'SELECT count(*) FROM idla_predictions');
+	last if $written;
+}
+is($written, 10, 'a database whose worker found no place is not forgotten');
 $node->stop;
 for my $settings ("idla.log_memory = 0\n", "shared_preload_libraries = ''\n")
 {
