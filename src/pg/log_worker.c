@@ -460,7 +460,7 @@ write_round(MemoryContext context)
 
 		ereport(LOG,
 				(errmsg("there is no table for the log of predictions any more"),
-				 errdetail("The extension was dropped; " UINT64_FORMAT " answers are lost.", n)));
+				 errdetail("The extension was dropped, or the table taken out of it; " UINT64_FORMAT " answers are lost.", n)));
 	}
 	MemoryContextReset(context);
 	return true;
@@ -491,6 +491,9 @@ idla_log_worker(Datum database)
 	set("default_transaction_read_only", "off");
 	set("default_transaction_isolation", "read committed");
 	set("statement_timeout", "0");
+	/* Of PostgreSQL 17 and later. */
+	if (GetConfigOption("transaction_timeout", true, false) != NULL)
+		set("transaction_timeout", "0");
 	set("lock_timeout", "5s");
 	set("session_replication_role", "origin");
 	set("row_security", "on");
