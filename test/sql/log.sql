@@ -131,6 +131,18 @@ SELECT idla_log_flush();
 SELECT left(key, 10), octet_length(key), count(*) FROM idla_predictions WHERE model = 'm'::regclass GROUP BY key ORDER BY min(time), 1;
 SELECT forget();
 
+-- a node does not keep long ones whole
+CREATE TABLE tall AS SELECT repeat('k', 1000000) AS name, a, b, c FROM t WHERE id <= 300;
+BEGIN;
+DECLARE c CURSOR FOR SELECT idla_predict('m', l) FROM tall l;
+MOVE 150 FROM c;
+SELECT sum(total_bytes) < 60e6 AS small FROM pg_backend_memory_contexts;
+COMMIT;
+DROP TABLE tall;
+SELECT idla_log_flush();
+SELECT count(*) FROM idla_predictions WHERE model = 'm'::regclass AND key = repeat('k', 256);
+SELECT forget();
+
 -- a row has one key, and is taken or not, whatever a session's settings
 CREATE VIEW moments AS SELECT timestamptz '2026-03-01 00:00:00+00' + id * interval '1 hour' AS at, id / 7.0::float8 AS number, a, b, c FROM t;
 SELECT idla_log('m', 0.3, 'at');
