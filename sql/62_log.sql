@@ -37,9 +37,10 @@ DECLARE
 	other text;
 BEGIN
 	FOR other IN
-		SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
+		-- No operator of the schema's own may be meant: this is run by who creates the extension.
+		SELECT DISTINCT CASE WHEN a.grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
 		FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
-		WHERE c.oid = '@extschema@.idla_prediction_log'::pg_catalog.regclass AND a.grantee <> c.relowner
+		WHERE c.oid OPERATOR(pg_catalog.=) '@extschema@.idla_prediction_log'::pg_catalog.regclass AND a.grantee OPERATOR(pg_catalog.<>) c.relowner
 	LOOP
 		EXECUTE pg_catalog.format('REVOKE ALL ON @extschema@.idla_prediction_log FROM %s', other);
 	END LOOP;
@@ -49,9 +50,9 @@ CREATE VIEW idla_predictions WITH (security_barrier) AS
 	SELECT time, model, version, function, key, output, served, role, login
 	FROM @extschema@.idla_prediction_log
 	-- Asked once a query, not once a row.
-	WHERE model = ANY (ARRAY(
+	WHERE model OPERATOR(pg_catalog.=) ANY (ARRAY(
 		SELECT k.conrelid::regclass FROM pg_catalog.pg_constraint k
-		WHERE k.conname = 'idla_model' AND k.contype = 'c' AND k.conrelid <> 0
+		WHERE k.conname OPERATOR(pg_catalog.=) 'idla_model' AND k.contype OPERATOR(pg_catalog.=) 'c' AND k.conrelid OPERATOR(pg_catalog.<>) 0
 			AND pg_catalog.has_table_privilege(k.conrelid, 'SELECT') AND NOT pg_catalog.row_security_active(k.conrelid)));
 
 COMMENT ON VIEW idla_predictions IS

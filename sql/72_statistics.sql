@@ -15,7 +15,7 @@ COMMENT ON FUNCTION idla_stat_list() IS
 CREATE VIEW idla_stat_models AS
 	SELECT n.nspname AS schema, s.model, s.version, s.calls, s.rows, s.errors, s.seconds, s.since, s.last_call, s.logged, s.lost
 	FROM @extschema@.idla_stat_list() s
-	JOIN pg_catalog.pg_class c ON c.oid = s.model
+	JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) s.model
 	JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 	ORDER BY n.nspname, s.model::text, s.version;
 
@@ -26,7 +26,7 @@ CREATE VIEW idla_stat_trials AS
 	SELECT n.nspname AS schema, s.model, s.version, s.compared, s.answered, s.difference, s.absolute_difference,
 		s.largest_difference, s.disagreed, s.failed, s.since, s.last_call
 	FROM @extschema@.idla_stat_list() s
-	JOIN pg_catalog.pg_class c ON c.oid = s.model
+	JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) s.model
 	JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 	WHERE s.compared + s.failed > 0
 	ORDER BY n.nspname, s.model::text, s.version;

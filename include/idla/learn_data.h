@@ -236,8 +236,14 @@ extern DevStatus learn_dataset_encode(LearnDataset *dataset);
 extern void learn_encode_row(const LearnChannel *channels, int n_channels, const float *raw, float *numbers, int32_t *codes);
 /* The raw value of a scaled number; what a soft scaling brings near 3, the farthest there is, becomes very large. */
 extern double learn_unscale_number(const LearnChannel *channel, float scaled);
-/* The bits of n doubles into raw values: NaN for what is missing, not finite or too large for a float. */
-extern void learn_take_doubles(size_t n, const uint64_t *bits, const bool *missing, float *raw);
+/* What the bits are that a host has of a number: a double, or a float or an integer in the lower half. */
+typedef enum LearnBits
+{
+	LEARN_BITS_DOUBLE, LEARN_BITS_FLOAT, LEARN_BITS_INT32
+} LearnBits;
+
+/* n numbers of one kind into raw values: NaN for what is missing, not finite or too large for a float. */
+extern void learn_take_numbers(LearnBits kind, size_t n, const uint64_t *bits, const bool *missing, float *raw);
 /* Code of a category at predict time, by the fitted categories; -1 gives zeros. Raw codes are positions in `categories`. */
 extern float learn_category_code(const LearnChannel *channel, const char *bytes, size_t size);
 /* Makes learn_category_code fast for a channel read from storage; learn_fit does it for its own. */

@@ -16,6 +16,8 @@
 #define FARTHEST 1e9f			/* scaled values are cut here: beyond, squaring would overflow */
 #define FEW_CATEGORIES 8		/* compared one by one faster than hashed */
 
+#define WIDE_NUMBERS 8			/* from so many of one kind on */
+
 /*
  * Loops over a row's numbers come in three widths, chosen when the library is loaded. Every operation is an IEEE one by itself, so the
  * bits are the same: it is -ffp-contract=off in engine.mk that keeps the wider ones from fusing a product with a sum. The sanitizers'
@@ -218,26 +220,74 @@ learn_encode_row(const LearnChannel *channels, int n_channels, const float *raw,
 		encode_value(&channels[i], raw[i], numbers, codes);
 }
 
+static inline float
+take_double(uint64_t bits)
+{
+	double		value;
+	float		narrow;
+
+	memcpy(&value, &bits, sizeof(value));
+	narrow = (float) value;
+	return fabsf(narrow) <= FLT_MAX ? narrow : NAN;
+}
+
+static inline float
+take_float(uint64_t bits)
+{
+	uint32_t	low = (uint32_t) bits;
+	float		value;
+
+	memcpy(&value, &low, sizeof(value));
+	return fabsf(value) <= FLT_MAX ? value : NAN;
+}
+
+static inline float
+take_int32(uint64_t bits)
+{
+	return (float) (int32_t) (uint32_t) bits;
+}
+
 WIDE_LOOPS static void
-narrow_doubles(size_t n, const uint64_t *restrict bits, float *restrict raw)
+take_doubles(size_t n, const uint64_t *restrict bits, float *restrict raw)
 {
 	for (size_t i = 0; i < n; i++)
-	{
-		double		value;
-		float		narrow;
+		raw[i] = take_double(bits[i]);
+}
 
-		memcpy(&value, &bits[i], sizeof(value));
-		narrow = (float) value;
-		raw[i] = fabsf(narrow) <= FLT_MAX ? narrow : NAN;
-	}
+WIDE_LOOPS static void
+take_floats(size_t n, const uint64_t *restrict bits, float *restrict raw)
+{
+	for (size_t i = 0; i < n; i++)
+		raw[i] = take_float(bits[i]);
+}
+
+WIDE_LOOPS static void
+take_int32s(size_t n, const uint64_t *restrict bits, float *restrict raw)
+{
+	for (size_t i = 0; i < n; i++)
+		raw[i] = take_int32(bits[i]);
 }
 
 void
-learn_take_doubles(size_t n, const uint64_t *bits, const bool *missing, float *raw)
+learn_take_numbers(LearnBits kind, size_t n, const uint64_t *bits, const bool *missing, float *raw)
 {
-	const bool *first = memchr(missing, true, n);
+	const bool *first;
 
-	narrow_doubles(n, bits, raw);
+	/* In tables of many types a wide loop would not pay for its call. */
+	if (n < WIDE_NUMBERS)
+	{
+		for (size_t i = 0; i < n; i++)
+			raw[i] = missing[i] ? NAN : kind == LEARN_BITS_DOUBLE ? take_double(bits[i]) : kind == LEARN_BITS_FLOAT ? take_float(bits[i]) :
+				take_int32(bits[i]);
+		return;
+	}
+	first = memchr(missing, true, n);
+	if (kind == LEARN_BITS_DOUBLE)
+		take_doubles(n, bits, raw);
+	else if (kind == LEARN_BITS_FLOAT)
+		take_floats(n, bits, raw);
+	else
+		take_int32s(n, bits, raw);
 	for (size_t i = first == NULL ? n : (size_t) (first - missing); i < n; i++)
 		if (missing[i])
 			raw[i] = NAN;

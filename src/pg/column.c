@@ -316,8 +316,8 @@ choose_kind(const char *name, Oid type, const IdlaOverride *override)
 }
 
 /* A date may be counted from any date or timestamp of the same source. */
-static char *
-check_reference(TupleDesc desc, const IdlaColumn *column, const char *reference)
+static void
+set_reference(TupleDesc desc, IdlaColumn *column, const char *reference)
 {
 	int			found;
 	int			kind;
@@ -333,14 +333,15 @@ check_reference(TupleDesc desc, const IdlaColumn *column, const char *reference)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("reference \"%s\" of column \"%s\" is not a column of the source", reference, column->name),
 				 errhint("The source has the columns %s.", idla_attribute_list(desc))));
-	kind = kind_of_family(idla_type_family(getBaseType(TupleDescAttr(desc, found)->atttypid)));
+	column->reference_type = getBaseType(TupleDescAttr(desc, found)->atttypid);
+	kind = kind_of_family(idla_type_family(column->reference_type));
 	if ((kind != IDLA_DATE && kind != IDLA_TIMESTAMP && kind != IDLA_TIMESTAMPTZ) ||
 		strcmp(reference, column->name) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("column \"%s\" cannot be counted from \"%s\"", column->name, reference),
 				 errhint("A reference is another column of type date or timestamp.")));
-	return pstrdup(reference);
+	column->reference = pstrdup(reference);
 }
 
 static void
@@ -458,7 +459,7 @@ idla_columns_plan(TupleDesc desc, const List *skip, const IdlaOverride *override
 		column->type_name = format_type_be(column->type);
 		column->kind = choose_kind(name, column->type, override);
 		if (override != NULL && override->reference != NULL)
-			column->reference = check_reference(desc, column, override->reference);
+			set_reference(desc, column, override->reference);
 		column->field = -1;
 		if (override != NULL && override->length > 0)
 		{

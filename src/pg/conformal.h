@@ -38,7 +38,7 @@ extern char *idla_subgroup_name(FmgrInfo *output, Oid type, Datum value);
 
 /* ---- manifest_conformal.c ---- */
 
-extern void idla_conformal_put(StringInfo out, const LearnConformal *conformal);
+extern void idla_conformal_put(StringInfo out, const IdlaModel *model);
 /* What the manifest has of it into the model, whose task and targets are read already. */
 extern void idla_conformal_manifest(IdlaModel *model, JsonbContainer *root);
 

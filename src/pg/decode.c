@@ -26,9 +26,7 @@
 typedef enum Reading
 {
 	READ_NUMBER,
-	READ_INT4,					/* the commonest numbers once more, without a call */
-	READ_FLOAT4,
-	READ_FLOAT8,				/* on its way into a FloatRun */
+	READ_RUN,					/* as part of a Run */
 	READ_PARTS,
 	READ_DISTANCE,
 	READ_ARRAY,
@@ -55,13 +53,14 @@ typedef struct Slot
 	IdlaFieldReader *field;
 } Slot;
 
-/* float8 attributes beside each other that become channels beside each other. */
-typedef struct FloatRun
+/* Numbers of one type whose attributes stand beside each other and become channels beside each other. */
+typedef struct Run
 {
+	LearnBits	kind;
 	int			attribute;
 	int			channel;
 	int			n;
-} FloatRun;
+} Run;
 
 struct IdlaDecoder
 {
@@ -72,7 +71,7 @@ struct IdlaDecoder
 	int			n_slots;
 	Slot	   *slots;			/* (n_slots): one for each column that is read, but for ... */
 	int			n_runs;
-	FloatRun   *runs;			/* (n_runs): float8 numbers, which tables of measurements are full of */
+	Run		   *runs;			/* (n_runs): integers and floats, which tables of measurements are full of */
 	char	   *trouble;		/* of the last bad value */
 	const LearnTaking *given;	/* see idla_decoder_give */
 	int			tags;			/* see idla_decoder_tags */
@@ -229,8 +228,9 @@ set_reading(Slot *slot, const IdlaDecoder *decoder, TupleDesc desc)
 		case IDLA_BOOLEAN:
 		case IDLA_TIME:
 		case IDLA_INTERVAL:
-			slot->reading = slot->type == INT4OID ? READ_INT4 : slot->type == FLOAT4OID ? READ_FLOAT4 :
-				slot->type == FLOAT8OID && FLOAT8PASSBYVAL ? READ_FLOAT8 : READ_NUMBER;
+			/* A datum has the bits of a float8 where it is as wide. */
+			slot->reading = FLOAT8PASSBYVAL && (slot->type == FLOAT8OID || slot->type == FLOAT4OID || slot->type == INT4OID) ?
+				READ_RUN : READ_NUMBER;
 			break;
 		case IDLA_CATEGORY:
 			set_category_reading(slot);
@@ -277,14 +277,16 @@ set_reading(Slot *slot, const IdlaDecoder *decoder, TupleDesc desc)
 }
 
 static void
-add_float(IdlaDecoder *decoder, int attribute, int channel)
+add_to_run(IdlaDecoder *decoder, const Slot *slot)
 {
-	FloatRun   *last = decoder->n_runs > 0 ? &decoder->runs[decoder->n_runs - 1] : NULL;
+	Run		   *last = decoder->n_runs > 0 ? &decoder->runs[decoder->n_runs - 1] : NULL;
+	LearnBits	kind = slot->type == FLOAT8OID ? LEARN_BITS_DOUBLE : slot->type == FLOAT4OID ? LEARN_BITS_FLOAT : LEARN_BITS_INT32;
+	int			channel = slot->column->first_channel;
 
-	if (last != NULL && last->attribute + last->n == attribute && last->channel + last->n == channel)
+	if (last != NULL && last->kind == kind && last->attribute + last->n == slot->attribute && last->channel + last->n == channel)
 		last->n++;
 	else
-		decoder->runs[decoder->n_runs++] = (FloatRun) {attribute, channel, 1};
+		decoder->runs[decoder->n_runs++] = (Run) {kind, slot->attribute, channel, 1};
 }
 
 IdlaDecoder *
@@ -298,7 +300,7 @@ idla_decoder_create(const IdlaColumns *columns, TupleDesc desc, LearnDataset *da
 	decoder->n_attributes = desc->natts;
 	decoder->context = CurrentMemoryContext;
 	decoder->slots = palloc0(sizeof(Slot) * Max(columns->n, 1));
-	decoder->runs = palloc0(sizeof(FloatRun) * Max(columns->n, 1));
+	decoder->runs = palloc0(sizeof(Run) * Max(columns->n, 1));
 	for (int i = 0; i < columns->n; i++)
 	{
 		Slot	   *slot;
@@ -315,8 +317,8 @@ idla_decoder_create(const IdlaColumns *columns, TupleDesc desc, LearnDataset *da
 		if (!idla_type_fits(slot->column, slot->type))
 			complain_retyped(slot->column, slot->type);
 		set_reading(slot, decoder, desc);
-		if (slot->reading == READ_FLOAT8)
-			add_float(decoder, slot->attribute, slot->column->first_channel);
+		if (slot->reading == READ_RUN)
+			add_to_run(decoder, slot);
 		else
 			decoder->n_slots++;
 	}
@@ -446,20 +448,6 @@ decode_category(IdlaDecoder *decoder, Slot *slot, Datum value)
 	return code;
 }
 
-static inline float
-read_number(const Slot *slot, Datum value)
-{
-	switch (slot->reading)
-	{
-		case READ_INT4:
-			return (float) DatumGetInt32(value);
-		case READ_FLOAT4:
-			return to_float(DatumGetFloat4(value));
-		default:
-			return to_float(idla_datum_to_double(value, slot->type));
-	}
-}
-
 static void
 keep_words(IdlaDecoder *decoder, const char *words)
 {
@@ -570,9 +558,9 @@ idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float
 {
 	for (int i = 0; i < decoder->n_runs; i++)
 	{
-		FloatRun	run = decoder->runs[i];
+		Run			run = decoder->runs[i];
 
-		learn_take_doubles((size_t) run.n, (const uint64_t *) values + run.attribute, isnull + run.attribute, raw + run.channel);
+		learn_take_numbers(run.kind, (size_t) run.n, (const uint64_t *) values + run.attribute, isnull + run.attribute, raw + run.channel);
 	}
 	for (int i = 0; i < decoder->n_slots; i++)
 	{
@@ -580,9 +568,9 @@ idla_decode(IdlaDecoder *decoder, const Datum *values, const bool *isnull, float
 		float	   *channels = raw + slot->column->first_channel;
 		Datum		value = values[slot->attribute];
 
-		if (slot->reading <= READ_FLOAT4)
+		if (slot->reading == READ_NUMBER)
 		{
-			channels[0] = isnull[slot->attribute] ? NAN : read_number(slot, value);
+			channels[0] = isnull[slot->attribute] ? NAN : to_float(idla_datum_to_double(value, slot->type));
 			continue;
 		}
 		if (slot->reading == READ_FIELD)

@@ -134,6 +134,11 @@ idla_distil(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("options must be a JSON object"),
 				 errhint("For example: options => '{\"width\": 64}'.")));
+	if (idla_json_find(&asked->root, "teacher") != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("idla_distil has its teacher as an argument, not as option \"teacher\""),
+				 errhint("Name the other model first, or use idla_train.")));
 	threshold = loaded->model->learn.task == LEARN_BINARY && idla_threshold_of(loaded) != 0.5 &&
 		idla_json_find(&asked->root, "positive") == NULL;
 	run = palloc0(sizeof(IdlaTraining));

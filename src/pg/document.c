@@ -4,6 +4,7 @@
  * The document becomes a record of the columns that the model reads, of the types that they had in training, by the server's own
  * jsonb_populate_record; from there on it is a row like any other.
  */
+#include "conformal.h"
 #include "serve.h"
 
 #include "access/htup_details.h"
@@ -29,11 +30,12 @@ PG_FUNCTION_INFO_V1(idla_embed_json);
 typedef struct Documents
 {
 	IdlaServed	served;			/* whose columns they have */
+	IdlaAnswerKind kind;
 	MemoryContext context;		/* of what is below */
 	TupleDesc	desc;
 	int			n_read;			/* of its attributes, the first so many, are what the model reads; their keys must be there */
 	HeapTupleHeader blank;		/* a record of that type, NULL in every column */
-	FmgrInfo	populate;		/* jsonb_populate_record */
+	FmgrInfo	populate_record;	/* jsonb_populate_record */
 	FmgrInfo	row;			/* the function of a row, which keeps its own */
 } Documents;
 
@@ -59,14 +61,27 @@ type_of(const IdlaColumn *column)
 	}
 }
 
-/* Columns that are read, then those that dates are counted from and that are not read themselves; the key by which answers are logged. */
+/* The column that tells subgroups apart, where the answer asks for the row's; it need not be an input. */
+static const char *
+subgroup_column(const Documents *documents)
+{
+	const LearnConformal *conformal = documents->served.loaded->model->learn.conformal;
+
+	return conformal != NULL && (documents->kind == IDLA_PREDICT_INTERVAL || documents->kind == IDLA_PREDICT_SET) ? conformal->by : NULL;
+}
+
+/*
+ * Columns that are read, then those that dates are counted from and that are not read themselves, the one that tells subgroups apart;
+ * the key by which answers are logged.
+ */
 static void
 describe(Documents *documents)
 {
 	const IdlaLoaded *loaded = documents->served.loaded;
 	const IdlaColumns *columns = &loaded->model->columns;
-	const char **names = palloc0(sizeof(char *) * (2 * (Size) columns->n + 2));
-	Oid		   *types = palloc(sizeof(Oid) * (2 * (Size) columns->n + 2));
+	const char **names = palloc0(sizeof(char *) * (2 * (Size) columns->n + 3));
+	Oid		   *types = palloc(sizeof(Oid) * (2 * (Size) columns->n + 3));
+	const char *by = subgroup_column(documents);
 	TupleDesc	desc;
 	int			n = 0;
 
@@ -83,7 +98,13 @@ describe(Documents *documents)
 		if (!idla_column_used(columns, i) || column->reference == NULL || learn_name_find(names, column->reference) >= 0)
 			continue;
 		names[n] = column->reference;
-		types[n++] = column->kind == IDLA_TIMESTAMPTZ ? TIMESTAMPTZOID : TIMESTAMPOID;
+		types[n++] = OidIsValid(column->reference_type) ? column->reference_type :
+			column->kind == IDLA_TIMESTAMPTZ ? TIMESTAMPTZOID : TIMESTAMPOID;
+	}
+	if (by != NULL && learn_name_find(names, by) < 0)
+	{
+		names[n] = by;
+		types[n++] = OidIsValid(loaded->model->subgroup_type) ? loaded->model->subgroup_type : TEXTOID;
 	}
 	documents->n_read = n;
 	if (loaded->log_key != NULL && learn_name_find(names, loaded->log_key) < 0)
@@ -104,9 +125,9 @@ prepare_populate(Documents *documents)
 	Node	   *record = (Node *) makeNullConst(RECORDOID, -1, InvalidOid);
 	Node	   *document = (Node *) makeNullConst(JSONBOID, -1, InvalidOid);
 
-	fmgr_info_cxt(F_JSONB_POPULATE_RECORD, &documents->populate, documents->context);
+	fmgr_info_cxt(F_JSONB_POPULATE_RECORD, &documents->populate_record, documents->context);
 	fmgr_info_set_expr((Node *) makeFuncExpr(F_JSONB_POPULATE_RECORD, RECORDOID, list_make2(record, document), InvalidOid, InvalidOid,
-											 COERCE_EXPLICIT_CALL), &documents->populate);
+											 COERCE_EXPLICIT_CALL), &documents->populate_record);
 }
 
 /* Another model is there: the type of its documents. */
@@ -140,6 +161,7 @@ find_documents(FunctionCallInfo fcinfo, IdlaAnswerKind kind)
 		documents = MemoryContextAllocZero(owner, sizeof(Documents));
 		documents->served.context = AllocSetContextCreate(owner, "idla document model", ALLOCSET_SMALL_SIZES);
 		documents->context = AllocSetContextCreate(owner, "idla document", ALLOCSET_SMALL_SIZES);
+		documents->kind = kind;
 		documents->row.fn_oid = fcinfo->flinfo->fn_oid;
 		documents->row.fn_mcxt = owner;
 		fcinfo->flinfo->fn_extra = documents;
@@ -198,17 +220,85 @@ check_keys(const Documents *documents, Jsonb *document)
 }
 
 static Datum
-make_record(Documents *documents, Datum document)
+populate(Documents *documents, Datum document)
 {
 	LOCAL_FCINFO(populate, 2);
 	Datum		record;
 
-	InitFunctionCallInfoData(*populate, &documents->populate, 2, InvalidOid, NULL, NULL);
+	InitFunctionCallInfoData(*populate, &documents->populate_record, 2, InvalidOid, NULL, NULL);
 	populate->args[0] = (NullableDatum) {.value = HeapTupleHeaderGetDatum(documents->blank)};
 	populate->args[1] = (NullableDatum) {.value = document};
 	record = FunctionCallInvoke(populate);
 	if (populate->isnull)
 		elog(ERROR, "a document became no record");
+	return record;
+}
+
+static void
+tell_key(void *arg)
+{
+	errcontext("key \"%s\" of the document", (const char *) arg);
+}
+
+/* A document of one of its keys, or NULL. */
+static Jsonb *
+take_key(Jsonb *document, const char *key)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	name = {.type = jbvString,.val.string = {.val = unconstify(char *, key),.len = (int) strlen(key)}};
+	JsonbValue	value;
+
+	if (getKeyJsonValueFromContainer(&document->root, key, name.val.string.len, &value) == NULL)
+		return NULL;
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	pushJsonbValue(&state, WJB_KEY, &name);
+	pushJsonbValue(&state, WJB_VALUE, &value);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/* The server says what is wrong with a value, and not whose it is: read key by key, the document is refused for it by name. */
+static void
+find_fault(Documents *documents, Jsonb *document)
+{
+	ErrorContextCallback callback = {.callback = tell_key,.previous = error_context_stack};
+
+	for (int i = 0; i < documents->desc->natts; i++)
+	{
+		Jsonb	   *alone;
+
+		callback.arg = NameStr(TupleDescAttr(documents->desc, i)->attname);
+		alone = take_key(document, callback.arg);
+		if (alone == NULL)
+			continue;
+		error_context_stack = &callback;
+		(void) populate(documents, JsonbPGetDatum(alone));
+		error_context_stack = callback.previous;
+	}
+}
+
+static Datum
+make_record(Documents *documents, Jsonb *document)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile Datum record = (Datum) 0;
+
+	PG_TRY();
+	{
+		record = populate(documents, JsonbPGetDatum(document));
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		find_fault(documents, document);
+		ReThrowError(error);
+	}
+	PG_END_TRY();
 	return record;
 }
 
@@ -218,15 +308,17 @@ answer(FunctionCallInfo fcinfo, IdlaAnswerKind kind)
 {
 	LOCAL_FCINFO(row, MOST_ARGUMENTS);
 	Documents  *documents;
+	Jsonb	   *document;
 	Datum		result;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
 	documents = find_documents(fcinfo, kind);
-	check_keys(documents, PG_GETARG_JSONB_P(1));
+	document = PG_GETARG_JSONB_P(1);
+	check_keys(documents, document);
 	InitFunctionCallInfoData(*row, &documents->row, fcinfo->nargs, fcinfo->fncollation, NULL, NULL);
 	memcpy(row->args, fcinfo->args, sizeof(NullableDatum) * (Size) fcinfo->nargs);
-	row->args[1].value = make_record(documents, PG_GETARG_DATUM(1));
+	row->args[1].value = make_record(documents, document);
 	result = idla_answer_row(row, kind);
 	fcinfo->isnull = row->isnull;
 	return result;

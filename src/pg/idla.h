@@ -94,6 +94,7 @@ typedef struct IdlaColumn
 	char	   *type_name;		/* for messages and the card */
 	IdlaKind	kind;
 	char	   *reference;		/* date and time kinds: name of the column they are counted from, or NULL */
+	Oid			reference_type; /* its base type; InvalidOid in models that do not tell */
 	int			array_length;	/* IDLA_ARRAY */
 	int			first_channel;
 	int			n_channels;		/* 0 for images, signals and texts: they are ... */
@@ -157,6 +158,7 @@ typedef struct IdlaModel
 	char	   *entity;			/* tagging, one token a row: its sentence and its position there; NULL otherwise */
 	char	   *position;
 	char	   *target;			/* as the user gave it */
+	Oid			subgroup_type;	/* base type of the column that tells subgroups apart; InvalidOid where that is not told, or not a built-in one */
 	int			n_answers;		/* while it is trained: distributions of its answers, see profile.h; 0: none */
 	struct LearnProfile *answers;
 } IdlaModel;

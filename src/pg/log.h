@@ -42,7 +42,7 @@ extern IdlaLogging *idla_logging_open(const IdlaLoaded *loaded, IdlaUse *use, Me
 extern void idla_logging_describe(IdlaLogging *logging, TupleDesc desc);
 /* How many attributes of a row, from the first on, tell its key. */
 extern int	idla_logging_width(const IdlaLogging *logging);
-/* The key of a row, deformed; palloc'd, NULL where it has none. */
+/* The key of a row, deformed: as text of at most IDLA_LOG_KEY bytes, palloc'd, NULL where it has none. */
 extern char *idla_logging_key(IdlaLogging *logging, const Datum *values, const bool *isnull);
 /* Is the row with this key, decoded, among those to be logged? */
 extern bool idla_logging_wants(IdlaLogging *logging, const char *key, const float *raw, const LearnBytes *fields);
@@ -103,6 +103,8 @@ extern void idla_log_wait(void);
 
 /* What the worker does. False: another one is at it already, or there is nothing to do. */
 extern bool idla_log_attach(Oid database);
+/* Before it connects: until it is time to, after a failure of the one before it. */
+extern void idla_log_wait_for_turn(void);
 extern void idla_log_connected(void);
 /* The oldest blocks that wait, as a list of IdlaLogBlock *, palloc'd; they stay the worker's until it is done with them or ends. */
 extern List *idla_log_take(void);

@@ -5,14 +5,16 @@
  * takes whole blocks from its front, and gives them back when they are written. Where no block is free, entries are lost, and counted;
  * nobody waits. One lock guards all, held for the copying of some kilobytes.
  *
- * A worker is started by who leaves something where none is, and ends when nothing came for a while. After an error, which ends it too, what it had
- * taken waits again, and the next one is started by who leaves something some seconds later, or else by the postmaster; when there is one already it
- * ends at once. After many failures in a row it gives up what waits.
+ * A worker is started by who leaves something, in any database, while there is none, and ends when nothing came for a while. An error ends it too: what
+ * it had taken waits again, and the postmaster starts it anew, so that a queue has one of the server's places for workers and no more. It stays away
+ * from the database for some seconds then. After many failures in a row and some minutes it gives up what waits.
  */
 #include "log.h"
 
 #include "access/xlog.h"
+#include "miscadmin.h"
 #include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
 #include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -23,9 +25,11 @@
 
 #define N_QUEUES 64				/* databases that log at a time; a further one waits for its turn, losing what it logs */
 #define TRANCHE "idla_log"
-#define RETRY 10				/* seconds from a failure to the next worker, at most */
-#define MOST_FAILURES 30		/* in a row, and what waits is given up */
+#define RETRY 10				/* seconds from a failure to the next try, at most */
+#define MOST_FAILURES 30		/* in a row, and what waits is given up, */
+#define PATIENCE 240			/* but not within so many seconds: who waits for the log has it tried more often */
 #define MOST_UNCONNECTED 3		/* the same for a database that cannot be connected to: it may be gone */
+#define NO_PLACE 1000			/* ms until a worker is asked for again that the server had no place for */
 #define MOST_TAKEN 64			/* blocks a transaction */
 #define NONE (-1)
 
@@ -34,7 +38,9 @@ typedef struct Queue
 	Oid			database;		/* InvalidOid: free */
 	int			pid;			/* of the worker, 0: none */
 	bool		connected;		/* it came as far as that */
-	int			failures;		/* workers that ended by an error, since anything was written */
+	int			failures;		/* workers that ended by an error, since anything was written, */
+	TimestampTz failing_since;	/* the first of them */
+	TimestampTz next_try;		/* of the worker after it failed */
 	TimestampTz next_start;		/* of a worker, no earlier */
 	Latch	   *latch;			/* the worker's */
 	int			first;			/* blocks that wait, */
@@ -68,7 +74,10 @@ static Queue *my_queue = NULL;
 static int
 count_blocks(void)
 {
-	return idla_log_memory / (IDLA_LOG_BLOCK / 1024);
+	const int	block = IDLA_LOG_BLOCK / 1024;
+
+	/* However little it is, above 0 there is a log. */
+	return idla_log_memory / block + (idla_log_memory % block > 0);
 }
 
 static Size
@@ -154,7 +163,7 @@ find_or_create_queue(Oid database)
 	queue->pid = 0;
 	queue->connected = false;
 	queue->failures = 0;
-	queue->next_start = 0;
+	queue->next_try = queue->next_start = 0;
 	queue->latch = NULL;
 	queue->first = queue->last = queue->taken = NONE;
 	queue->n_waiting = 0;
@@ -255,11 +264,11 @@ append(Queue *queue, const char *entries, Size size)
 	return lost;
 }
 
-/* Is a worker to be started now? Then by who is told so. */
+/* Is a worker to be started now? Then by who is told so. The lock is held. */
 static bool
 claim_start(Queue *queue, TimestampTz now)
 {
-	if (queue == NULL || queue->first == NONE || queue->pid != 0 || now < queue->next_start)
+	if (!OidIsValid(queue->database) || queue->first == NONE || queue->pid != 0 || now < queue->next_start)
 		return false;
 	/* Until then it will have come, or it will not come. */
 	queue->next_start = TimestampTzPlusMilliseconds(now, RETRY * 1000);
@@ -267,20 +276,28 @@ claim_start(Queue *queue, TimestampTz now)
 }
 
 static bool
-start_worker(void)
+start_worker(Oid database)
 {
 	BackgroundWorker worker;
+	Queue	   *queue;
 
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = RETRY;
-	worker.bgw_main_arg = ObjectIdGetDatum(MyDatabaseId);
+	worker.bgw_restart_time = 1;
+	worker.bgw_main_arg = ObjectIdGetDatum(database);
 	strlcpy(worker.bgw_name, "idla log", sizeof(worker.bgw_name));
 	strlcpy(worker.bgw_type, "idla log", sizeof(worker.bgw_type));
 	strlcpy(worker.bgw_library_name, "idla", sizeof(worker.bgw_library_name));
 	strlcpy(worker.bgw_function_name, "idla_log_worker", sizeof(worker.bgw_function_name));
-	return RegisterDynamicBackgroundWorker(&worker, NULL);
+	if (RegisterDynamicBackgroundWorker(&worker, NULL))
+		return true;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	queue = find_queue(database);
+	if (queue != NULL && queue->pid == 0)
+		queue->next_start = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), NO_PLACE);
+	LWLockRelease(lock);
+	return false;
 }
 
 uint64
@@ -289,7 +306,9 @@ idla_log_append(const char *entries, Size size)
 	bool		nowhere = ring == NULL || MyProc == NULL || RecoveryInProgress();
 	uint64		lost;
 	Queue	   *queue;
-	bool		start;
+	TimestampTz now;
+	Oid			starts[N_QUEUES];
+	int			n = 0;
 
 	/* Without a PGPROC there is no lock to be had; a standby has nowhere to write. */
 	if (nowhere)
@@ -297,13 +316,19 @@ idla_log_append(const char *entries, Size size)
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	queue = find_or_create_queue(MyDatabaseId);
 	lost = append(queue, entries, size);
-	start = claim_start(queue, GetCurrentTimestamp());
+	/* For other databases too, which wait longer: no place was free for their workers, or nobody is there any more to ask for one. */
+	now = GetCurrentTimestamp();
+	for (int i = 0; i < N_QUEUES; i++)
+		if (&ring->queues[i] != queue && claim_start(&ring->queues[i], now))
+			starts[n++] = ring->queues[i].database;
+	if (queue != NULL && claim_start(queue, now))
+		starts[n++] = MyDatabaseId;
 	/* It looks by itself now and then; when much waits, it is told. */
 	if (queue != NULL && queue->latch != NULL && queue->n_waiting > ring->n_blocks / 4)
 		SetLatch(queue->latch);
 	LWLockRelease(lock);
-	if (start)
-		(void) start_worker();
+	for (int i = 0; i < n; i++)
+		(void) start_worker(starts[i]);
 	return lost;
 }
 
@@ -341,7 +366,7 @@ idla_log_wait(void)
 		failed = !done && queue->failures > failures;
 		/* The time after a failure of before is not waited for. */
 		if (!done && queue->failures > 0 && !hurried)
-			queue->next_start = 0;
+			queue->next_try = 0;
 		hurried = true;
 		start = !done && !failed && claim_start(queue, GetCurrentTimestamp());
 		if (queue->latch != NULL)
@@ -355,7 +380,7 @@ idla_log_wait(void)
 					 errmsg("the log of predictions could not be written"),
 					 errdetail("The worker ended by an error; it will be started again, and what waits is kept meanwhile."),
 					 errhint("The server's log says which error.")));
-		if (start && !start_worker())
+		if (start && !start_worker(MyDatabaseId))
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 					 errmsg("no background worker is free to write the log of predictions"),
@@ -380,9 +405,19 @@ leave(int code, Datum argument)
 	put_back(queue);
 	queue->pid = 0;
 	queue->latch = NULL;
-	queue->failures += code != 0;
-	queue->next_start = code == 0 ? 0 :
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 1000 * Min(RETRY, 1 << Min(queue->failures, 5)));
+	queue->next_start = 0;
+	if (code != 0)
+	{
+		TimestampTz now = GetCurrentTimestamp();
+
+		if (queue->failures++ == 0)
+			queue->failing_since = now;
+		queue->next_try = TimestampTzPlusMilliseconds(now, 1000 * Min(RETRY, 1 << Min(queue->failures, 5)));
+		/* The postmaster will have started it by then. */
+		queue->next_start = TimestampTzPlusMilliseconds(now, 1000 * RETRY);
+	}
+	else if (queue->first == NONE)
+		queue->database = InvalidOid;
 	LWLockRelease(lock);
 	ConditionVariableBroadcast(&queue->progress);
 }
@@ -401,6 +436,14 @@ give_up(Queue *queue)
 	return n;
 }
 
+static bool
+is_hopeless(const Queue *queue)
+{
+	if (!queue->connected)
+		return queue->failures >= MOST_UNCONNECTED;
+	return queue->failures >= MOST_FAILURES && TimestampDifferenceExceeds(queue->failing_since, GetCurrentTimestamp(), PATIENCE * 1000);
+}
+
 bool
 idla_log_attach(Oid database)
 {
@@ -416,7 +459,7 @@ idla_log_attach(Oid database)
 	if (queue != NULL && queue->pid == 0)
 	{
 		failures = queue->failures;
-		hopeless = failures >= (queue->connected ? MOST_FAILURES : MOST_UNCONNECTED);
+		hopeless = is_hopeless(queue);
 		if (hopeless)
 		{
 			n = give_up(queue);
@@ -442,6 +485,27 @@ idla_log_attach(Oid database)
 		return false;
 	before_shmem_exit(leave, (Datum) 0);
 	return true;
+}
+
+void
+idla_log_wait_for_turn(void)
+{
+	for (;;)
+	{
+		TimestampTz next;
+		long		left;
+
+		LWLockAcquire(lock, LW_SHARED);
+		next = my_queue->next_try;
+		LWLockRelease(lock);
+		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next);
+		/* At the server's end there is no other time. */
+		if (left <= 0 || ShutdownRequestPending)
+			return;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
 }
 
 void

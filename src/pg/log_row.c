@@ -13,11 +13,14 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "common/shortest_dec.h"
 #include "lib/ilist.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -45,6 +48,7 @@ struct IdlaLogging
 	IdlaUse    *use;
 	IdlaPlaces *places;
 	int			key;			/* attribute of the rows, from 0; -1: none */
+	Oid			key_type;
 	FmgrInfo	key_output;
 	FmgrInfo	outputs[N_IDLA_LOG_CALLS];	/* fn_oid InvalidOid: not needed yet */
 	MemoryContext context;
@@ -156,8 +160,8 @@ idla_logging_open(const IdlaLoaded *loaded, IdlaUse *use, MemoryContext context)
 static bool
 is_plain_output(Oid function)
 {
-	return function < FirstGenbkiObjectId && function != F_ARRAY_OUT && function != F_RECORD_OUT && function != F_RANGE_OUT &&
-		function != F_MULTIRANGE_OUT;
+	return function < FirstGenbkiObjectId && function != F_ARRAY_OUT && function != F_ANYARRAY_OUT && function != F_RECORD_OUT &&
+		function != F_RANGE_OUT && function != F_MULTIRANGE_OUT;
 }
 
 void
@@ -174,7 +178,8 @@ idla_logging_describe(IdlaLogging *logging, TupleDesc desc)
 
 		if (attribute->attisdropped || strcmp(NameStr(attribute->attname), logging->loaded->log_key) != 0)
 			continue;
-		getTypeOutputInfo(getBaseType(attribute->atttypid), &function, &is_varlena);
+		logging->key_type = getBaseType(attribute->atttypid);
+		getTypeOutputInfo(logging->key_type, &function, &is_varlena);
 		if (!is_plain_output(function))
 			return;
 		fmgr_info_cxt(function, &logging->key_output, logging->context);
@@ -189,12 +194,50 @@ idla_logging_width(const IdlaLogging *logging)
 	return logging == NULL ? 0 : logging->key + 1;
 }
 
+/* Moments in UTC and numbers with all their digits: one row has one key, whatever TimeZone, DateStyle and extra_float_digits a session has. */
+static char *
+text_of_key(IdlaLogging *logging, Datum value)
+{
+	static const int utc = 0;
+	char	   *text;
+
+	switch (logging->key_type)
+	{
+		case DATEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			text = palloc(MAXDATELEN + 1);
+			return JsonEncodeDateTime(text, value, logging->key_type, logging->key_type == TIMESTAMPTZOID ? &utc : NULL);
+		case FLOAT4OID:
+			text = palloc(FLOAT_SHORTEST_DECIMAL_LEN);
+			(void) float_to_shortest_decimal_buf(DatumGetFloat4(value), text);
+			return text;
+		case FLOAT8OID:
+			text = palloc(DOUBLE_SHORTEST_DECIMAL_LEN);
+			(void) double_to_shortest_decimal_buf(DatumGetFloat8(value), text);
+			return text;
+		default:
+			return OutputFunctionCall(&logging->key_output, value);
+	}
+}
+
 char *
 idla_logging_key(IdlaLogging *logging, const Datum *values, const bool *isnull)
 {
+	char	   *text;
+	char	   *key;
+	Size		length;
+
 	if (logging->key < 0 || isnull[logging->key])
 		return NULL;
-	return OutputFunctionCall(&logging->key_output, values[logging->key]);
+	text = text_of_key(logging, values[logging->key]);
+	length = strlen(text);
+	if (length <= IDLA_LOG_KEY)
+		return text;
+	/* A node keeps the keys of many rows. */
+	key = pnstrdup(text, (Size) pg_mbcliplen(text, (int) length, IDLA_LOG_KEY));
+	pfree(text);
+	return key;
 }
 
 bool
@@ -262,7 +305,7 @@ idla_logging_put(IdlaLogging *logging, int call, int version, bool served, const
 	entry.version = version;
 	entry.call = (uint8) call;
 	entry.served = served;
-	entry.key_length = key == NULL ? -1 : (int16) pg_mbcliplen(key, (int) Min(strlen(key), PG_INT32_MAX), IDLA_LOG_KEY);
+	entry.key_length = key == NULL ? -1 : (int16) strlen(key);
 	if (isnull)
 		entry.output_length = -1;
 	else if (text == NULL)

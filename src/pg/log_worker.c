@@ -4,15 +4,18 @@
  * One a database, while there is something to write and for a little longer: not so long that DROP DATABASE would give up waiting. What it takes from
  * the queue is written in one transaction, into the partition of its day, which is made when it is missing. It works as the owner of the table, in a
  * security-restricted operation and with a search_path of its own, so that nothing that somebody hung on the table runs with more rights than
- * he has. Any error ends the process; what it had taken waits for the next one.
+ * he has; what that sets for its session ends with the transaction. Any error ends the process; what it had taken waits for the next one.
  */
 #include "log.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/shortest_dec.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "partitioning/partbounds.h"
+#include "partitioning/partdesc.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
@@ -24,6 +27,8 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/partcache.h"
+#include "utils/rel.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
@@ -56,6 +61,15 @@ static const Oid column_types[N_LOG_COLUMNS] = {
 
 /* The same as types of arrays, by name. */
 #define ARRAYS "$1::timestamptz[], $2::regclass[], $3::int4[], $4::text[], $5::text[], $6::text[], $7::bool[], $8::text[], $9::text[]"
+
+/* The log's table of this database. */
+typedef struct LogTable
+{
+	Oid			oid;
+	Oid			schema;
+	Oid			owner;
+	char	   *name;			/* to put into statements */
+} LogTable;
 
 /* Entries of a day as columns. */
 typedef struct Columns
@@ -183,28 +197,37 @@ array_of(const Columns *columns, int column)
 
 /* ---- the table ---- */
 
-/* The log's table of this database, as a name to put into statements, and its owner; NULL when there is none. */
-static char *
-find_table(Oid *schema, Oid *owner)
+static Oid
+oid_of(int column)
 {
-	char	   *name = NULL;
 	bool		isnull;
 
-	/* No other table of that name: it would be somebody's own. */
-	if (SPI_execute("SELECT c.relnamespace, c.relowner FROM pg_catalog.pg_extension e "
+	return DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull));
+}
+
+/* False: there is none. */
+static bool
+find_table(LogTable *table)
+{
+	/*
+	 * No other table of that name: it would be somebody's own. An extension's owner may add one of his to it, elsewhere or later than the
+	 * extension's.
+	 */
+	if (SPI_execute("SELECT c.oid, c.relnamespace, c.relowner FROM pg_catalog.pg_extension e "
 					"JOIN pg_catalog.pg_depend d ON d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass "
 					"AND d.refobjid OPERATOR(pg_catalog.=) e.oid AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass "
 					"AND d.deptype OPERATOR(pg_catalog.=) 'e' "
 					"JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) d.objid AND c.relname OPERATOR(pg_catalog.=) '" TABLE "' "
-					"AND c.relkind OPERATOR(pg_catalog.=) 'p' WHERE e.extname OPERATOR(pg_catalog.=) 'idla'", true, 1) != SPI_OK_SELECT)
+					"AND c.relkind OPERATOR(pg_catalog.=) 'p' WHERE e.extname OPERATOR(pg_catalog.=) 'idla' "
+					"ORDER BY c.relnamespace OPERATOR(pg_catalog.=) e.extnamespace DESC, c.oid", true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "looking for the log of predictions failed");
-	if (SPI_processed == 1)
-	{
-		*schema = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-		*owner = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
-		name = pstrdup(quote_qualified_identifier(get_namespace_name(*schema), TABLE));
-	}
-	return name;
+	if (SPI_processed != 1)
+		return false;
+	table->oid = oid_of(1);
+	table->schema = oid_of(2);
+	table->owner = oid_of(3);
+	table->name = pstrdup(quote_qualified_identifier(get_namespace_name(table->schema), TABLE));
+	return true;
 }
 
 static void
@@ -224,13 +247,13 @@ insert(const char *table, const Columns *columns)
 		elog(ERROR, "writing the log of predictions failed");
 }
 
-/* False: the table has no partition for them. */
-static bool
+/* NULL: done. Otherwise the error: the table has no partition for them, it seems. */
+static ErrorData *
 try_insert(const char *table, const Columns *columns)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool inserted = true;
+	ErrorData  *volatile failure = NULL;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller);
@@ -241,8 +264,6 @@ try_insert(const char *table, const Columns *columns)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *failure;
-
 		MemoryContextSwitchTo(caller);
 		failure = CopyErrorData();
 		FlushErrorState();
@@ -251,13 +272,11 @@ try_insert(const char *table, const Columns *columns)
 		CurrentResourceOwner = owner;
 		if (failure->sqlerrcode != ERRCODE_CHECK_VIOLATION)
 			ReThrowError(failure);
-		FreeErrorData(failure);
-		inserted = false;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
-	return inserted;
+	return failure;
 }
 
 static void
@@ -287,7 +306,8 @@ revoke_all(const char *partition)
 	uint64		n;
 	SPITupleTable *grantees;
 
-	if (SPI_execute(psprintf("SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END "
+	if (SPI_execute(psprintf("SELECT DISTINCT CASE WHEN a.grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC' "
+							 "ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END "
 							 "FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a "
 							 "WHERE c.oid OPERATOR(pg_catalog.=) %s::pg_catalog.regclass AND a.grantee OPERATOR(pg_catalog.<>) c.relowner",
 							 quote_literal_cstr(partition)), false, 0) != SPI_OK_SELECT)
@@ -300,26 +320,73 @@ revoke_all(const char *partition)
 
 /* Attached instead of created as a partition: that waits for no reader of the table, and makes none wait. */
 static void
-create_partition(const char *table, Oid schema, int64 day)
+create_partition(const LogTable *table, int64 day, TimestampTz from, TimestampTz to)
 {
 	char	   *base = day_name(day, TABLE "_%04d%02d%02d");
 	char	   *name = base;
+	char	   *first = pstrdup(timestamptz_to_str(from));
 	const char *partition;
 
 	/* A partition that somebody has detached keeps its name. */
-	for (int i = 2; i < MOST_NAMES && OidIsValid(get_relname_relid(name, schema)); i++)
+	for (int i = 2; i < MOST_NAMES && OidIsValid(get_relname_relid(name, table->schema)); i++)
 		name = psprintf("%s_%d", base, i);
-	partition = quote_qualified_identifier(get_namespace_name(schema), name);
-	execute(psprintf("CREATE TABLE %s (LIKE %s INCLUDING ALL)", partition, table));
+	partition = quote_qualified_identifier(get_namespace_name(table->schema), name);
+	/* A partition has the identity of its table. */
+	execute(psprintf("CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY)", partition, table->name));
 	revoke_all(partition);
-	execute(psprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')", table, partition,
-					 day_name(day, "%04d-%02d-%02d 00:00:00+00"), day_name(day + 1, "%04d-%02d-%02d 00:00:00+00")));
+	execute(psprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')", table->name, partition,
+					 first, timestamptz_to_str(to)));
+}
+
+/* Has no partition a place for this time? Then from and to, its day, are drawn in to where others begin and end. */
+static bool
+find_gap(const LogTable *table, TimestampTz time, TimestampTz *from, TimestampTz *to)
+{
+	Relation	relation = table_open(table->oid, AccessShareLock);
+	PartitionKey key = RelationGetPartitionKey(relation);
+	PartitionBoundInfo bounds = RelationGetPartitionDesc(relation, false)->boundinfo;
+	bool		found = key->strategy == PARTITION_STRATEGY_RANGE && key->partnatts == 1 && key->parttypid[0] == TIMESTAMPTZOID;
+
+	if (found && bounds != NULL)
+	{
+		int			i = 0;
+
+		while (i < bounds->ndatums && (bounds->kind[i][0] == PARTITION_RANGE_DATUM_MINVALUE ||
+									   (bounds->kind[i][0] == PARTITION_RANGE_DATUM_VALUE && DatumGetTimestampTz(bounds->datums[i][0]) <= time)))
+			i++;
+		found = bounds->indexes[i] < 0 && !partition_bound_has_default(bounds);
+		if (i > 0 && bounds->kind[i - 1][0] == PARTITION_RANGE_DATUM_VALUE)
+			*from = Max(*from, DatumGetTimestampTz(bounds->datums[i - 1][0]));
+		if (i < bounds->ndatums && bounds->kind[i][0] == PARTITION_RANGE_DATUM_VALUE)
+			*to = Min(*to, DatumGetTimestampTz(bounds->datums[i][0]));
+	}
+	table_close(relation, NoLock);
+	return found;
+}
+
+/* Whatever a day's entries lack; false when it is not partitions. */
+static bool
+create_partitions(const LogTable *table, int64 day, const Columns *columns)
+{
+	bool		any = false;
+
+	for (int i = 0; i < columns->n; i++)
+	{
+		TimestampTz from = day * USECS_PER_DAY;
+		TimestampTz to = from + USECS_PER_DAY;
+
+		if (!find_gap(table, DatumGetTimestampTz(columns->values[LOG_TIME][i]), &from, &to))
+			continue;
+		create_partition(table, day, from, to);
+		any = true;
+	}
+	return any;
 }
 
 /* ---- rounds ---- */
 
 static void
-write_blocks(List *blocks, const char *table, Oid schema)
+write_blocks(List *blocks, const LogTable *table)
 {
 	int64		day = PG_INT64_MIN;
 	int64		next;
@@ -327,15 +394,36 @@ write_blocks(List *blocks, const char *table, Oid schema)
 	while ((next = read_blocks(blocks, day, NULL)) != day)
 	{
 		Columns		columns = {0};
+		ErrorData  *failure;
 
 		day = next;
 		(void) read_blocks(blocks, day, &columns);
-		if (!try_insert(table, &columns))
-		{
-			create_partition(table, schema, day);
-			insert(table, &columns);
-		}
+		failure = try_insert(table->name, &columns);
+		if (failure == NULL)
+			continue;
+		/* A constraint of somebody's own may be the one that is violated. */
+		if (!create_partitions(table, day, &columns))
+			ReThrowError(failure);
+		insert(table->name, &columns);
 	}
+}
+
+/* As the table's owner, who may have hung triggers and constraints on it. */
+static void
+write_as_owner(List *blocks, const LogTable *table)
+{
+	Oid			self;
+	int			security;
+	int			level;
+
+	GetUserIdAndSecContext(&self, &security);
+	SetUserIdAndSecContext(table->owner, security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	level = idla_pin_search_path();
+	/* What is deferred would run at the end of the transaction, as nobody knows whom: the server refuses that here. */
+	execute("SET CONSTRAINTS ALL IMMEDIATE");
+	write_blocks(blocks, table);
+	AtEOXact_GUC(false, level);
+	SetUserIdAndSecContext(self, security);
 }
 
 /* Writes what waits, or a part of it; false when nothing does. */
@@ -344,11 +432,8 @@ write_round(MemoryContext context)
 {
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	List	   *blocks = idla_log_take();
-	char	   *table;
-	Oid			schema;
-	Oid			owner;
-	Oid			self;
-	int			security;
+	LogTable	table;
+	bool		found;
 
 	MemoryContextSwitchTo(caller);
 	if (blocks == NIL)
@@ -359,20 +444,15 @@ write_round(MemoryContext context)
 	pgstat_report_activity(STATE_RUNNING, "idla: writing the log of predictions");
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	table = find_table(&schema, &owner);
-	if (table != NULL)
-	{
-		GetUserIdAndSecContext(&self, &security);
-		SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-		write_blocks(blocks, table, schema);
-		SetUserIdAndSecContext(self, security);
-	}
+	found = find_table(&table);
+	if (found)
+		write_as_owner(blocks, &table);
 	SPI_finish();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	if (table != NULL)
+	if (found)
 		idla_log_done();
 	else
 	{
@@ -380,7 +460,7 @@ write_round(MemoryContext context)
 
 		ereport(LOG,
 				(errmsg("there is no table for the log of predictions any more"),
-				 errdetail("The extension was dropped; " UINT64_FORMAT " answers are lost.", n)));
+				 errdetail("The extension was dropped, or the table taken out of it; " UINT64_FORMAT " answers are lost.", n)));
 	}
 	MemoryContextReset(context);
 	return true;
@@ -403,6 +483,7 @@ idla_log_worker(Datum database)
 	BackgroundWorkerUnblockSignals();
 	if (!idla_log_attach(DatumGetObjectId(database)))
 		proc_exit(0);
+	idla_log_wait_for_turn();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
 	idla_log_connected();
 	/* What the database sets for its sessions is not for this one. */
@@ -410,8 +491,12 @@ idla_log_worker(Datum database)
 	set("default_transaction_read_only", "off");
 	set("default_transaction_isolation", "read committed");
 	set("statement_timeout", "0");
+	/* Of PostgreSQL 17 and later. */
+	if (GetConfigOption("transaction_timeout", true, false) != NULL)
+		set("transaction_timeout", "0");
 	set("lock_timeout", "5s");
 	set("session_replication_role", "origin");
+	set("row_security", "on");
 	context = AllocSetContextCreate(TopMemoryContext, "idla log", ALLOCSET_DEFAULT_SIZES);
 	busy = GetCurrentTimestamp();
 	for (;;)

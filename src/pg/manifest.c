@@ -28,6 +28,8 @@ put_columns(StringInfo out, const IdlaColumns *columns)
 		idla_json_put_string(out, "type", column->type_name);
 		idla_json_put_integer(out, "kind", column->kind);
 		idla_json_put_string(out, "reference", column->reference);
+		if (OidIsValid(column->reference_type))
+			idla_json_put_string(out, "reference_type", format_type_be(column->reference_type));
 		if (column->kind == IDLA_ARRAY)
 			idla_json_put_integer(out, "length", column->array_length);
 		appendStringInfoChar(out, '}');
@@ -323,7 +325,7 @@ idla_manifest_build(const IdlaModel *model, Jsonb *extra)
 	idla_json_put_integer(&out, "n_numbers", (int64) model->learn.n_numbers);
 	idla_json_put_integer(&out, "n_codes", (int64) model->learn.n_codes);
 	put_answers(&out, &model->learn);
-	idla_conformal_put(&out, model->learn.conformal);
+	idla_conformal_put(&out, model);
 	put_nets(&out, &model->learn);
 	idla_profile_put(&out, model);
 	idla_json_put_string(&out, "weights_sha256", model->digest);

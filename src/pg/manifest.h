@@ -19,6 +19,8 @@ extern void idla_augment_put(StringInfo out, const LearnAugment *augment);
 
 /* ---- manifest_read.c ---- */
 
+/* The Oid of a type whose Oid is the same in every database, by the name that format_type_be gives it; InvalidOid for the others. */
+extern Oid	idla_builtin_type(const char *name);
 /* How many targets a text names: commas stand between them. */
 extern int	idla_count_names(const char *text);
 /* An array of low to high numbers, *n of them, in the model's memory. */

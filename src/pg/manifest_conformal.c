@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "conformal.h"
+#include "utils/builtins.h"
 
 static void
 put_table(StringInfo out, const LearnScoreTable *table)
@@ -26,8 +27,9 @@ put_table(StringInfo out, const LearnScoreTable *table)
 }
 
 void
-idla_conformal_put(StringInfo out, const LearnConformal *conformal)
+idla_conformal_put(StringInfo out, const IdlaModel *model)
 {
+	const LearnConformal *conformal = model->learn.conformal;
 	int			n_tables;
 
 	if (conformal == NULL)
@@ -37,6 +39,8 @@ idla_conformal_put(StringInfo out, const LearnConformal *conformal)
 	appendStringInfoChar(out, '{');
 	idla_json_put_string(out, "score", learn_conformal_score_names[conformal->score]);
 	idla_json_put_string(out, "by", conformal->by);
+	if (OidIsValid(model->subgroup_type))
+		idla_json_put_string(out, "by_type", format_type_be(model->subgroup_type));
 	idla_json_put_strings(out, "groups", conformal->groups, conformal->n_groups);
 	if (conformal->score == LEARN_CONFORMAL_SCALED)
 	{
@@ -98,6 +102,8 @@ read_groups(IdlaModel *model, JsonbContainer *object, LearnConformal *conformal)
 	char	   *by = idla_json_string(object, "by", conformal->n_groups > 0);
 
 	conformal->by = by == NULL ? NULL : idla_keep_string(model->work, by);
+	if (idla_json_find(object, "by_type") != NULL)
+		model->subgroup_type = idla_builtin_type(idla_json_string(object, "by_type", true));
 	conformal->groups = idla_keep(model->work, (size_t) conformal->n_groups, sizeof(char *));
 	for (int i = 0; i < conformal->n_groups; i++)
 		conformal->groups[i] = idla_keep_string(model->work, idla_json_string_of(&values[i], "groups"));

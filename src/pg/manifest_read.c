@@ -66,9 +66,8 @@ as_float(double value, const char *what)
 
 /* ---- columns and channels ---- */
 
-/* The Oid of a type whose Oid is the same in every database, InvalidOid for the others. */
-static Oid
-find_builtin_type(const char *name)
+Oid
+idla_builtin_type(const char *name)
 {
 	static const Oid types[] = {
 		BOOLOID, CHAROID, NAMEOID, TEXTOID, VARCHAROID, BPCHAROID, INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID,
@@ -100,10 +99,12 @@ read_columns(IdlaModel *model, JsonbContainer *root)
 
 		column->name = idla_keep_string(model->work, idla_json_string(object, "name", true));
 		column->type_name = idla_keep_string(model->work, idla_json_string(object, "type", true));
-		column->type = find_builtin_type(column->type_name);
+		column->type = idla_builtin_type(column->type_name);
 		column->kind = (IdlaKind) idla_json_integer(object, "kind", IDLA_NUMBER, IDLA_SUMMARY);
 		column->field = -1;
 		column->reference = idla_keep_string(model->work, idla_json_string(object, "reference", false));
+		if (idla_json_find(object, "reference_type") != NULL)
+			column->reference_type = idla_builtin_type(idla_json_string(object, "reference_type", true));
 		if (column->kind == IDLA_ARRAY)
 			column->array_length = (int) idla_json_integer(object, "length", 1, MAX_INPUTS);
 		if (column->kind == IDLA_SUMMARY)

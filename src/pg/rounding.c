@@ -437,7 +437,7 @@ warn(const Comparison *comparison, const char *model, int version)
 static int
 write_version(const IdlaLoaded *base, Rounded *rounded, const char *source, const Comparison *comparison)
 {
-	const char *name = idla_qualified_name(base->relid);
+	const char *name;
 	StringInfoData record;
 	StringInfoData origin;
 	Jsonb	   *manifest;
@@ -446,6 +446,12 @@ write_version(const IdlaLoaded *base, Rounded *rounded, const char *source, cons
 	bool		in_service;
 	int			version;
 
+	/* No lock keeps a function of the source from that, which runs in the same session. */
+	if (get_rel_name(base->relid) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("the model was dropped while its rounded weights were judged")));
+	name = idla_qualified_name(base->relid);
 	begin_record(&record, base, rounded, source, comparison);
 	manifest = seal(rounded->manifest, psprintf("%s}", record.data));
 	idla_json_put_string(&record, "weights", learn_precision_names[rounded->model->precision]);

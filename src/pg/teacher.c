@@ -24,6 +24,9 @@
 struct IdlaTeacher
 {
 	IdlaLoaded *loaded;
+	const char *name;			/* as it was when it was asked for: a function of the source may drop the table, whatever locks say */
+	const char *qualified;		/* with its schema, quoted */
+	double		threshold;
 	const LearnModel *learn;
 	IdlaWork   *work;			/* the training's */
 	IdlaDecoder *decoder;
@@ -47,12 +50,6 @@ struct IdlaTeacher
 
 /* ---- which model ---- */
 
-static const char *
-teacher_name(const IdlaTeacher *teacher)
-{
-	return get_rel_name(teacher->loaded->relid);
-}
-
 static void
 require_task(const IdlaTeacher *teacher, int task)
 {
@@ -60,7 +57,7 @@ require_task(const IdlaTeacher *teacher, int task)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("teacher \"%s\" is a %s model, and the task is \"%s\"", teacher_name(teacher),
+			 errmsg("teacher \"%s\" is a %s model, and the task is \"%s\"", teacher->name,
 					learn_task_names[teacher->learn->task], learn_task_names[task]),
 			 errhint("Say task => '%s', or name a teacher of the same task.", learn_task_names[teacher->learn->task])));
 }
@@ -85,8 +82,8 @@ require_targets(const IdlaTeacher *teacher, const IdlaTarget *target)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 missing >= 0 ? errmsg("teacher \"%s\" does not predict \"%s\"", teacher_name(teacher), target->names[missing]) :
-			 errmsg("teacher \"%s\" predicts more than is to be learned", teacher_name(teacher)),
+			 missing >= 0 ? errmsg("teacher \"%s\" does not predict \"%s\"", teacher->name, target->names[missing]) :
+			 errmsg("teacher \"%s\" predicts more than is to be learned", teacher->name),
 			 errdetail("It predicts %s.", idla_list(names)),
 			 errhint("A teacher answers the student's own question; give the target another name in the source with AS if it is the same.")));
 }
@@ -101,7 +98,7 @@ idla_teacher_require(const IdlaLoaded *loaded)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("model \"%s\" cannot be a teacher", get_rel_name(loaded->relid)),
+			 errmsg("model \"%s\" cannot be a teacher", idla_model_name(loaded->relid)),
 			 series ? errdetail("It answers for many rows together.") :
 			 errdetail("Its task is \"%s\"; classes, labels and values can be taught.", learn_task_names[task])));
 }
@@ -110,7 +107,7 @@ idla_teacher_require(const IdlaLoaded *loaded)
 static void
 tell_whose(void *arg)
 {
-	errcontext("asking teacher \"%s\"", teacher_name(arg));
+	errcontext("asking teacher \"%s\"", ((const IdlaTeacher *) arg)->name);
 }
 
 static void
@@ -137,6 +134,9 @@ idla_teacher_open(const IdlaOptions *options, const IdlaTarget *target, TupleDes
 
 	teacher->loaded = idla_load(relid, -1, GetActiveSnapshot(), work->context);
 	teacher->learn = &teacher->loaded->model->learn;
+	teacher->name = pstrdup(idla_model_name(relid));
+	teacher->qualified = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), teacher->name);
+	teacher->threshold = idla_threshold_of(teacher->loaded);
 	teacher->work = work;
 	teacher->skip_bad = options->on_bad_input == 1;
 	teacher->n_outputs = (int) learn_model_outputs(teacher->learn);
@@ -231,17 +231,9 @@ idla_teacher_flush(IdlaTeacher *teacher)
 static void
 keep_fields(IdlaTeacher *teacher, LearnBytes *fields)
 {
+	idla_fields_keep(fields, teacher->learn->n_fields, teacher->copies);
 	for (int i = 0; i < teacher->learn->n_fields; i++)
-	{
-		void	   *copy;
-
-		if (fields[i].bytes == NULL)
-			continue;
-		copy = MemoryContextAllocHuge(teacher->copies, Max(fields[i].size, 1));
-		memcpy(copy, fields[i].bytes, fields[i].size);
-		fields[i].bytes = copy;
 		teacher->n_bytes += fields[i].size;
-	}
 }
 
 void
@@ -290,7 +282,7 @@ match_classes(const IdlaTeacher *teacher, const LearnModel *student, int *from)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("teacher \"%s\" knows other classes than the target has", teacher_name(teacher)),
+			 errmsg("teacher \"%s\" knows other classes than the target has", teacher->name),
 			 errdetail("It knows %s; the target has %s.", idla_list(names), idla_list(wanted)),
 			 errhint("Leave rows of other classes out in the source, and have one of each class in it.")));
 }
@@ -350,8 +342,20 @@ idla_teacher_close(IdlaTeacher *teacher, const IdlaTarget *target, const LearnMo
 		ereport(NOTICE,
 				(errmsg_plural("teacher \"%s\" has no answer for %llu row, which teaches its target alone",
 							   "teacher \"%s\" has no answer for %llu rows, which teach their targets alone",
-							   (unsigned long) teacher->n_unanswered, teacher_name(teacher), (unsigned long long) teacher->n_unanswered),
+							   (unsigned long) teacher->n_unanswered, teacher->name, (unsigned long long) teacher->n_unanswered),
 				 errdetail("The first one: %s.", teacher->first_unanswered)));
+}
+
+const char *
+idla_teacher_name(const IdlaTeacher *teacher)
+{
+	return teacher->name;
+}
+
+const char *
+idla_teacher_qualified(const IdlaTeacher *teacher)
+{
+	return teacher->qualified;
 }
 
 const IdlaLoaded *
@@ -363,11 +367,10 @@ idla_teacher_loaded(const IdlaTeacher *teacher)
 double
 idla_teacher_threshold(const IdlaTeacher *teacher, const LearnModel *student)
 {
-	double		threshold = idla_threshold_of(teacher->loaded);
 	bool		same = student->task != LEARN_BINARY ||
 		strcmp(student->classes[student->positive], teacher->learn->classes[teacher->learn->positive]) == 0;
 
-	return same ? threshold : 1 - threshold;
+	return same ? teacher->threshold : 1 - teacher->threshold;
 }
 
 uint64

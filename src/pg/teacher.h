@@ -24,6 +24,9 @@ extern void idla_teacher_take(IdlaTeacher *teacher, const Datum *values, const b
 extern void idla_teacher_flush(IdlaTeacher *teacher);
 /* Task and classes are known: ERROR when they are not the teacher's; its answers are in the student's order from now on. */
 extern void idla_teacher_close(IdlaTeacher *teacher, const struct IdlaTarget *target, const LearnModel *student);
+/* The table's name when it was asked for, for messages, and with its schema, quoted. */
+extern const char *idla_teacher_name(const IdlaTeacher *teacher);
+extern const char *idla_teacher_qualified(const IdlaTeacher *teacher);
 extern const IdlaLoaded *idla_teacher_loaded(const IdlaTeacher *teacher);
 /* The probability of the student's positive class from which the teacher names it. */
 extern double idla_teacher_threshold(const IdlaTeacher *teacher, const LearnModel *student);

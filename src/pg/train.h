@@ -42,6 +42,7 @@ typedef struct IdlaTraining
 	double		abstained;		/* share of the rows judged on that get no class, with option abstain */
 	double		accuracy_answered;	/* of the others, NaN when there are none */
 	bool		same_test;		/* the test part is the teacher's */
+	double		dealt_validation;	/* NaN, or the validation part with which rows were dealt for that, before their own was cut */
 	int			n_teacher_metrics;	/* of the rows that it answered among those judged on */
 	IdlaMetric *teacher_metrics;
 	IdlaCalibration *calibration;	/* NULL: not asked for, or not for this task */

@@ -167,6 +167,8 @@ fit(IdlaTraining *run, const uint32_t *rows, double *answers)
 		.by = subgroups == NULL ? NULL : subgroups->by, .seed = run->training.seed
 	}, (LearnConformalScore) score, &conformal));
 	model->learn.conformal = conformal;
+	if (subgroups != NULL)
+		model->subgroup_type = subgroups->type;
 	if (conformal != NULL && subgroups != NULL)
 		tell_small_groups(subgroups, conformal);
 	if (conformal != NULL && (int) conformal->score != score)

@@ -525,6 +525,8 @@ put_split(StringInfo out, const IdlaTraining *run)
 	idla_json_put_bool(out, "by_order", split->by_order);
 	idla_json_put_bool(out, "given", split->given);
 	idla_json_put_string(out, "test_rows", run->test_rows);
+	if (!isnan(run->dealt_validation))
+		idla_json_put_double(out, "dealt_validation", run->dealt_validation);
 	appendStringInfoChar(out, '}');
 }
 

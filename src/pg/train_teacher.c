@@ -11,9 +11,31 @@
 #include "common/hashfn.h"
 #include "manifest.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 /* ---- the test part ---- */
+
+static int
+compare_targets(const void *a, const void *b, void *arg)
+{
+	char	  **names = arg;
+
+	return strcmp(names[*(const int *) a], names[*(const int *) b]);
+}
+
+/* Targets by name: in whichever order they are asked for, the rows are dealt alike. */
+static int *
+order_targets(const IdlaTraining *run)
+{
+	const IdlaTarget *target = &run->reading.target;
+	int			n = run->model->learn.n_targets;
+	int		   *order = palloc(sizeof(int) * (Size) Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		order[i] = i;
+	if (n > 1)
+		qsort_arg(order, (size_t) n, sizeof(int), compare_targets, target->names);
+	return order;
+}
 
 char *
 idla_training_test_rows(const IdlaTraining *run)
@@ -23,6 +45,7 @@ idla_training_test_rows(const IdlaTraining *run)
 	const uint8_t *parts = learn_dataset_parts(run->reading.dataset);
 	size_t		n = learn_dataset_rows(run->reading.dataset);
 	size_t		width = (size_t) model->n_targets;
+	int		   *order = order_targets(run);
 	uint64		hash = hash_bytes_extended((const unsigned char *) &n, sizeof(n), 0);
 	size_t		n_test = 0;
 
@@ -36,7 +59,7 @@ idla_training_test_rows(const IdlaTraining *run)
 		{
 			/* Whichever class is the positive one. */
 			float		target = model->task == LEARN_BINARY ? (float) idla_class_of_target(model, (double) targets[row]) :
-				targets[row * width + i];
+				targets[row * width + (size_t) order[i]];
 			uint32		bits;
 
 			memcpy(&bits, &target, sizeof(bits));
@@ -66,44 +89,63 @@ is_teachers_test(const IdlaTraining *run)
 		memcmp(here, told->val.string.val, strlen(here)) == 0;
 }
 
-/* Which share the teacher validated on: with folds none, and then groups are dealt otherwise. */
+/* With which validation part the teacher's rows were dealt: with folds none, and then groups are dealt otherwise. */
 static double
 teacher_validation(const IdlaTraining *run)
 {
 	JsonbContainer *split = teacher_split(run);
-	JsonbValue *value = split == NULL ? NULL : idla_json_find(split, "validation");
+	JsonbValue *value = split == NULL ? NULL : idla_json_find(split, "dealt_validation");
 	double		share = NAN;
 
+	if (value == NULL && split != NULL)
+		value = idla_json_find(split, "validation");
 	if (value != NULL && value->type == jbvNumeric)
 		share = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
 	return share >= 0 && share < 1 ? share : NAN;
 }
 
-/* The rows dealt as the teacher's were, and the validation part then cut from the training part; false when that makes no difference. */
+/* The validation part, as large as is wanted, cut anew from what is no test part. */
+static DevStatus
+cut_validation(IdlaTraining *run, LearnNotes *notes)
+{
+	LearnDataset *dataset = run->reading.dataset;
+	uint8_t    *parts = learn_dataset_parts(dataset);
+	size_t		n = learn_dataset_rows(dataset);
+	LearnSplit	split = run->options->split;
+
+	for (size_t row = 0; row < n; row++)
+		if (parts[row] == LEARN_VALIDATION)
+			parts[row] = LEARN_TRAIN;
+	/* Of the rows that are left it is another share. */
+	split.validation /= 1 - split.test;
+	split.test = 0;
+	split.given = true;
+	return learn_split(dataset, &split, notes);
+}
+
+/* The rows dealt as the teacher's were, and the student's validation part then cut from the rest; false when that makes no difference, or cannot be. */
 static bool
-split_as_teacher(IdlaTraining *run)
+split_as_teacher(IdlaTraining *run, LearnNotes *notes)
 {
 	IdlaWork   *work = run->model->work;
 	LearnDataset *dataset = run->reading.dataset;
 	LearnSplit	split = run->options->split;
-	double		wanted = split.validation;
-	LearnNotes	notes = {0};
+	LearnNotes	unheard = {0};
 	DevStatus	status;
 
 	split.validation = teacher_validation(run);
-	if (isnan(split.validation) || split.validation == wanted || split.given || split.validation + split.test >= 1)
+	if (isnan(split.validation) || split.validation == run->options->split.validation || split.given ||
+		split.validation + split.test >= 1)
 		return false;
-	status = learn_split(dataset, &split, &notes);
+	status = learn_split(dataset, &split, &unheard);
+	if (status == DEV_OK && !is_teachers_test(run))
+		return false;
+	if (status == DEV_OK)
+		status = cut_validation(run, notes);
 	if (status == DEV_BAD_DATA)
 		return false;
 	idla_check(work, status);
-	if (!is_teachers_test(run))
-		return false;
-	if (split.validation > 0 || wanted == 0)
-		return true;
-	split.given = true;
-	split.validation = wanted;
-	idla_check(work, learn_split(dataset, &split, &notes));
+	run->dealt_validation = split.validation;
 	return true;
 }
 
@@ -112,24 +154,27 @@ idla_training_split(IdlaTraining *run, LearnNotes *notes)
 {
 	IdlaWork   *work = run->model->work;
 	LearnDataset *dataset = run->reading.dataset;
+	LearnNotes	own = {0};
+	LearnNotes	theirs = {0};
 	LearnNotes	unheard = {0};
 
-	idla_check(work, learn_split(dataset, &run->options->split, notes));
-	if (run->reading.teacher == NULL)
-		return;
-	run->same_test = is_teachers_test(run);
-	if (!run->same_test)
+	run->dealt_validation = NAN;
+	idla_check(work, learn_split(dataset, &run->options->split, &own));
+	run->same_test = run->reading.teacher != NULL && is_teachers_test(run);
+	if (run->reading.teacher == NULL || run->same_test)
 	{
-		run->same_test = split_as_teacher(run);
-		if (!run->same_test)
-			idla_check(work, learn_split(dataset, &run->options->split, &unheard));
+		*notes = own;
+		return;
 	}
+	run->same_test = split_as_teacher(run, &theirs);
+	*notes = run->same_test ? theirs : own;
+	if (!run->same_test)
+		idla_check(work, learn_split(dataset, &run->options->split, &unheard));
 	learn_part_sizes(dataset, run->parts);
 	if (run->same_test || run->parts[LEARN_TEST] == 0)
 		return;
 	ereport(NOTICE,
-			(errmsg("teacher \"%s\" may have learned from rows of the test part",
-					get_rel_name(idla_teacher_loaded(run->reading.teacher)->relid)),
+			(errmsg("teacher \"%s\" may have learned from rows of the test part", idla_teacher_name(run->reading.teacher)),
 			 errdetail("Its own test part was another, or is not known; what it remembers of these rows flatters the metrics, its own and the student's."),
 			 errhint("Train from the teacher's source with its seed and its options for the split, or judge by rows that neither has seen.")));
 }
@@ -198,7 +243,7 @@ idla_training_put_teacher(StringInfo out, const IdlaTraining *run, bool metrics)
 	loaded = idla_teacher_loaded(run->reading.teacher);
 	idla_json_key(out, "teacher");
 	appendStringInfoChar(out, '{');
-	idla_json_put_string(out, "model", idla_qualified_name(loaded->relid));
+	idla_json_put_string(out, "model", idla_teacher_qualified(run->reading.teacher));
 	idla_json_put_integer(out, "version", loaded->version);
 	idla_json_put_string(out, "digest", idla_card_text(loaded->model->manifest, "sha256"));
 	idla_json_put_double(out, "weight", run->training.lessons);

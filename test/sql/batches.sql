@@ -273,18 +273,24 @@ SELECT analyzed($$SELECT idla_predict('sick', p) FROM patients p LIMIT 1$$);
 SET idla.batch_rows = 10;
 SELECT analyzed($$SELECT sum(idla_predict('sick', p)) FROM patients p$$);
 RESET idla.batch_rows;
-CREATE FUNCTION explained(query text, options text DEFAULT 'COSTS OFF') RETURNS SETOF text LANGUAGE plpgsql AS $$
+CREATE FUNCTION explained(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
 	document json;
 BEGIN
-	EXECUTE 'EXPLAIN (FORMAT json, ' || options || ') ' || query INTO document;
+	EXECUTE 'EXPLAIN (FORMAT json, COSTS OFF) ' || query INTO document;
 	RETURN QUERY SELECT json_array_elements(document -> 0 -> 'Plan' -> 'Models') ->> 'Model';
 END $$;
 SELECT explained($$SELECT idla_predict('sick', p), idla_classify('grade', p) FROM patients p$$);
--- a model that the query itself drops has no name any more
-SELECT idla_copy('sick', 'doomed');
-CREATE FUNCTION drops_it() RETURNS int LANGUAGE plpgsql AS $$ BEGIN DROP TABLE IF EXISTS doomed; RETURN 1; END $$;
-SELECT explained($$SELECT idla_predict('doomed', p), drops_it() FROM patients p$$, 'ANALYZE');
+-- a model that the query itself drops has no name when all is told
+SELECT idla_copy('grade', 'gone');
+CREATE FUNCTION drops(i int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN IF i = 1200 THEN DROP TABLE gone; END IF; RETURN true; END $$;
+DO $$
+DECLARE
+	document json;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, FORMAT json, COSTS OFF) SELECT idla_classify(''gone'', p), drops(id) FROM patients p' INTO document;
+	RAISE WARNING 'model "%"', document -> 0 -> 'Plan' -> 'Models' -> 0 ->> 'Model';
+END $$;
 SET idla.batch_predict = off;
 EXPLAIN (COSTS OFF) SELECT idla_predict('sick', p) FROM patients p;
 RESET idla.batch_predict;

@@ -131,6 +131,38 @@ SELECT idla_log_flush();
 SELECT left(key, 10), octet_length(key), count(*) FROM idla_predictions WHERE model = 'm'::regclass GROUP BY key ORDER BY min(time), 1;
 SELECT forget();
 
+-- a node does not keep long ones whole
+CREATE TABLE tall AS SELECT repeat('k', 1000000) AS name, a, b, c FROM t WHERE id <= 300;
+BEGIN;
+DECLARE c CURSOR FOR SELECT idla_predict('m', l) FROM tall l;
+MOVE 150 FROM c;
+SELECT sum(total_bytes) < 60e6 AS small FROM pg_backend_memory_contexts;
+COMMIT;
+DROP TABLE tall;
+SELECT idla_log_flush();
+SELECT count(*) FROM idla_predictions WHERE model = 'm'::regclass AND key = repeat('k', 256);
+SELECT forget();
+
+-- a row has one key, and is taken or not, whatever a session's settings
+CREATE VIEW moments AS SELECT timestamptz '2026-03-01 00:00:00+00' + id * interval '1 hour' AS at, id / 7.0::float8 AS number, a, b, c FROM t;
+SELECT idla_log('m', 0.3, 'at');
+SET timezone = 'UTC';
+SELECT count(idla_predict('m', v)) FROM moments v;
+SET timezone = 'Asia/Tokyo';
+SET datestyle = 'SQL, DMY';
+SELECT count(idla_predict('m', v)) FROM moments v;
+RESET datestyle;
+SELECT idla_log('m', 0.3, 'number');
+SET extra_float_digits = -5;
+SELECT count(idla_classify('m', v)) FROM moments v;
+RESET extra_float_digits;
+SELECT count(idla_classify('m', v)) FROM moments v;
+RESET timezone;
+SELECT idla_log_flush();
+SELECT function, count(*) > 100 AS many, count(*) = 2 * count(DISTINCT key) AS twice FROM idla_predictions WHERE model = 'm'::regclass GROUP BY 1 ORDER BY 1;
+SELECT count(*) FROM idla_predictions p WHERE model = 'm'::regclass AND NOT EXISTS (SELECT FROM moments v WHERE p.key::timestamptz = v.at) AND function = 'idla_predict';
+SELECT forget();
+
 -- while a candidate is on trial, what the other version says as well
 SELECT idla_log('m', key => 'id');
 SELECT idla_deploy('m', 2, shadow => true);
@@ -292,5 +324,34 @@ CREATE TABLE century PARTITION OF idla_prediction_log FOR VALUES FROM ('2000-01-
 SELECT count(idla_predict('m', t)) FROM t WHERE id <= 6;
 SELECT idla_log_flush();
 SELECT count(*) FROM century;
+DROP TABLE century;
+-- a partition that ends today is none for the rest of the day
+DO $$ BEGIN EXECUTE format('CREATE TABLE earlier PARTITION OF idla_prediction_log FOR VALUES FROM (%L) TO (%L)', now() - interval '10 days', now()); END $$;
+SELECT count(idla_predict('m', t)) FROM t WHERE id <= 6;
+SELECT idla_log_flush();
+SELECT sum(count) FROM logged;
+SELECT count(*) FROM earlier;
+SELECT forget();
+SELECT each_day('DROP TABLE %s') > 0 AS dropped;
+-- what somebody hangs on the table runs with his rights, at once, and what it sets is forgotten
+CREATE TABLE seen (path text, read_only text);
+CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO log.seen VALUES (current_setting('search_path'), current_setting('default_transaction_read_only'));
+	PERFORM set_config('search_path', 'log', false), set_config('default_transaction_read_only', 'on', false);
+	RETURN NULL;
+END $$;
+ALTER TABLE idla_prediction_log ADD COLUMN serial bigint GENERATED ALWAYS AS IDENTITY;
+CREATE CONSTRAINT TRIGGER look AFTER INSERT ON idla_prediction_log DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION look();
+SELECT count(idla_predict('m', t)) FROM t WHERE id <= 1;
+SELECT idla_log_flush();
+SELECT count(idla_predict('m', t)) FROM t WHERE id <= 1;
+SELECT idla_log_flush();
+SELECT sum(count) FROM logged;
+SELECT count(DISTINCT serial) FROM idla_prediction_log;
+SELECT * FROM seen;
+DROP TRIGGER look ON idla_prediction_log;
+ALTER TABLE idla_prediction_log DROP COLUMN serial;
+SELECT forget();
 DROP SCHEMA log CASCADE;
 SELECT count(*) FROM idla_prediction_log;

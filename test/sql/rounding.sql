@@ -168,6 +168,8 @@ SELECT idla_deploy('copied', 1, weights => 'bfloat16', source => 'patients');
 SELECT idla_deploy('linear', 1, weights => 'int8', source => 'SELECT age, sex, ward, lab FROM patients');
 SELECT idla_deploy('linear', 1, weights => 'int8', source => 'SELECT * FROM patients WHERE false');
 SELECT idla_deploy('linear', 1, weights => 'int8', source => 'SELECT 1 / (id - 5) AS x, * FROM patients');
+CREATE FUNCTION drops(i int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN IF i = 300 THEN DROP TABLE linear; END IF; RETURN true; END $$;
+SELECT idla_deploy('linear', 1, weights => 'int8', source => 'SELECT * FROM patients WHERE drops(id)');
 SELECT idla_deploy('linear', 1, weights => 'int8', source => $$SELECT age, sex, ward, lab, 'perhaps' AS sick FROM patients$$);
 SELECT idla_deploy('died', 1, share => 0.5, weights => 'int8', source => 'patients');
 SELECT count(*) FROM idla_versions WHERE model = 'linear'::regclass;

@@ -97,6 +97,23 @@ finish_session($locker);
 $total += 100;
 is(flushed('postgres'), "\n$total", 'and nothing is lost');
 
+# ---- failures ----
+
+$node->safe_psql('postgres', 'ALTER TABLE idla_prediction_log ADD CONSTRAINT narrow CHECK (version <> 1) NOT VALID');
+predict('postgres', 10);
+my %errors;
+for (1 .. 33)
+{
+	($status, $out, $error) = $node->psql('postgres', 'SELECT idla_log_flush()');
+	$errors{ $error =~ /ERROR:  (.*)/ ? $1 : 'none' }++;
+}
+is_deeply(\%errors, { 'the log of predictions could not be written' => 33 }, 'failures do not fill the places for workers, and who has them tried again loses nothing');
+like(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/violates check constraint "narrow"/, 'the log says what is wrong');
+unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/would overlap partition/, 'and nothing else');
+$node->safe_psql('postgres', 'ALTER TABLE idla_prediction_log DROP CONSTRAINT narrow');
+$total += 10;
+is(flushed('postgres'), "\n$total", 'all is written in the end');
+
 # ---- killed ----
 
 predict('postgres', 10);
@@ -159,6 +176,29 @@ predict('postgres', 10);
 # What waited for the table that is gone may be written into the new one, if no worker came in between.
 like(flushed('postgres'), qr/^\n1?10$/, 'a new extension has a new log');
 
+# ---- hostile operators in the schema of the extension ----
+
+$node->safe_psql('postgres', 'CREATE DATABASE hostile');
+$node->safe_psql('hostile', <<'END');
+CREATE TABLE victims (name text);
+CREATE FUNCTION evil(oid, oid) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.victims VALUES (current_user); RETURN true; END $$;
+CREATE FUNCTION evil(oid, regclass) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.victims VALUES (current_user); RETURN true; END $$;
+CREATE FUNCTION evil(regclass, regclass) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.victims VALUES (current_user); RETURN true; END $$;
+CREATE FUNCTION evil(oid, int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.victims VALUES (current_user); RETURN true; END $$;
+CREATE OPERATOR = (LEFTARG = oid, RIGHTARG = oid, FUNCTION = evil);
+CREATE OPERATOR = (LEFTARG = oid, RIGHTARG = regclass, FUNCTION = evil);
+CREATE OPERATOR = (LEFTARG = regclass, RIGHTARG = regclass, FUNCTION = evil);
+CREATE OPERATOR = (LEFTARG = oid, RIGHTARG = int, FUNCTION = evil);
+CREATE OPERATOR <> (LEFTARG = oid, RIGHTARG = oid, FUNCTION = evil);
+CREATE OPERATOR <> (LEFTARG = oid, RIGHTARG = int, FUNCTION = evil);
+CREATE EXTENSION idla;
+END
+is($node->safe_psql('hostile', 'SELECT count(*) FROM victims'), '0', 'are not called when it is created');
+is($node->safe_psql('hostile', <<'END'), '', 'and no view uses them');
+SELECT pg_describe_object(classid, objid, objsubid) FROM pg_depend
+WHERE refclassid = 'pg_operator'::regclass AND refobjid IN (SELECT oid FROM pg_operator WHERE oprnamespace = 'public'::regnamespace) AND deptype = 'n';
+END
+
 # ---- dumped ----
 
 $node->safe_psql('postgres', 'DELETE FROM idla_prediction_log');
@@ -197,6 +237,28 @@ $node->start;
 predict('postgres', 10);
 ($status, $out, $error) = $node->psql('postgres', 'SELECT idla_log_flush()');
 like($error, qr/no background worker is free.*HINT: .*max_worker_processes/s, 'no worker is free');
+$node->stop;
+# One place for workers, and a database that had none when it asked: any other that logs has its worker started as well.
+$node->append_conf('postgresql.conf', "max_worker_processes = 1\nmax_logical_replication_workers = 0\n");
+$node->start;
+$locker = start_session($node, 'postgres', 'locker', "BEGIN; LOCK TABLE idla_prediction_log; SELECT pg_sleep(2); COMMIT;\n");
+ok(wait_until($node, 'postgres', $locked, $locker), 'the table is locked');
+predict('postgres', 10);
+ok(wait_until($node, 'postgres', "SELECT EXISTS ($worker)", $locker), 'the only place is taken');
+$node->safe_psql('restored', 'CREATE EXTENSION idla');
+$node->safe_psql('restored', "SELECT idla_log('m', key => 'id')");
+predict('restored', 10);
+finish_session($locker);
+my $written = 0;
+for (1 .. 10)
+{
+	ok(wait_until($node, 'postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'idla log')"), 'the place is free');
+	predict('postgres', 1);
+	select undef, undef, undef, 1;
+	$written = $node->safe_psql('restored', 'SELECT count(*) FROM idla_predictions');
+	last if $written;
+}
+is($written, 10, 'a database whose worker found no place is not forgotten');
 $node->stop;
 for my $settings ("idla.log_memory = 0\n", "shared_preload_libraries = ''\n")
 {

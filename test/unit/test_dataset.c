@@ -348,48 +348,98 @@ test_encoding(LearnTask task)
 	dev_session_close(session);
 }
 
-/* What is no finite float is a missing value, and so is what is said to be missing, whatever its bits are. */
-static void
-test_take_doubles(void)
+typedef struct Number
 {
-	/* The largest double that rounds to a finite float is half a step above FLT_MAX, less one bit. */
-	const double half = ldexp(1, 128) - ldexp(1, 103);
-	const struct
-	{
-		double		value;
-		bool		missing;
-		float		taken;
-	}			cases[] = {
-		{1.5, false, 1.5f}, {0.1, false, 0.1f}, {-0.0, false, -0.0f}, {-273.15, false, -273.15f}, {1e-46, false, 0}, {1e-40, false, 1e-40f},
-		{(double) FLT_MAX, false, FLT_MAX}, {-(double) FLT_MAX, false, -FLT_MAX}, {nextafter(half, 0), false, FLT_MAX}, {half, false, NAN},
-		{1e39, false, NAN}, {-1e300, false, NAN}, {INFINITY, false, NAN}, {-INFINITY, false, NAN}, {NAN, false, NAN}, {7, true, NAN},
-		{16777217, false, 16777216}, {INFINITY, true, NAN}, {8, false, 8}
-	};
-	enum
-	{
-		N = sizeof(cases) / sizeof(cases[0])
-	};
-	uint64_t	bits[N];
-	bool		missing[N];
-	float		raw[N + 1];
+	LearnBits	kind;
+	double		value;			/* what a double has; a float or an integer has it rounded */
+	bool		missing;
+	float		taken;
+} Number;
 
-	for (size_t first = 0; first < N; first++)
-		for (size_t n = 0; n <= N - first; n++)
+static uint64_t
+bits_of(const Number *number)
+{
+	const float narrow = (float) number->value;
+	uint64_t	bits = UINT64_C(0xdeadbeef00000000);
+	uint32_t	low;
+
+	if (number->kind == LEARN_BITS_DOUBLE)
+		memcpy(&bits, &number->value, sizeof(bits));
+	else if (number->kind == LEARN_BITS_FLOAT)
+	{
+		memcpy(&low, &narrow, sizeof(low));
+		bits |= low;
+	}
+	else
+		bits |= (uint32_t) (int32_t) number->value;
+	return bits;
+}
+
+/* What is no finite float is a missing value, and so is what is said to be missing, whatever its bits are. Every part of the list is taken. */
+static void
+take_numbers(size_t n_numbers, const Number *numbers)
+{
+	uint64_t   *bits = malloc(n_numbers * sizeof(uint64_t));
+	bool	   *missing = malloc(n_numbers * sizeof(bool));
+	float	   *raw = malloc((n_numbers + 1) * sizeof(float));
+
+	for (size_t first = 0; first < n_numbers; first++)
+		for (size_t n = 0; n <= n_numbers - first; n++)
 		{
 			bool		right = true;
 
 			for (size_t i = 0; i < n; i++)
 			{
-				memcpy(&bits[i], &cases[first + i].value, sizeof(double));
-				missing[i] = cases[first + i].missing;
+				bits[i] = bits_of(&numbers[first + i]);
+				missing[i] = numbers[first + i].missing;
 			}
 			raw[n] = 42;
-			learn_take_doubles(n, bits, missing, raw);
+			learn_take_numbers(numbers[first].kind, n, bits, missing, raw);
 			for (size_t i = 0; i < n; i++)
-				right = right && (isnan(cases[first + i].taken) ? isnan(raw[i]) : memcmp(&raw[i], &cases[first + i].taken, sizeof(float)) == 0);
-			if (!right || raw[n] != 42 || n == N)
-				CHECK(right && raw[n] == 42, "%zu doubles from number %zu on become floats", n, first);
+			{
+				float		wanted = numbers[first + i].taken;
+
+				right = right && (isnan(wanted) ? isnan(raw[i]) : memcmp(&raw[i], &wanted, sizeof(float)) == 0);
+			}
+			if (!right || raw[n] != 42 || n == n_numbers)
+				CHECK(right && raw[n] == 42, "%zu numbers of kind %d from number %zu on are taken", n, (int) numbers[first].kind, first);
 		}
+	free(bits);
+	free(missing);
+	free(raw);
+}
+
+static void
+test_take_numbers(void)
+{
+	/* The largest double that rounds to a finite float is half a step above FLT_MAX, less one bit. */
+	const double half = ldexp(1, 128) - ldexp(1, 103);
+	const Number doubles[] = {
+		{LEARN_BITS_DOUBLE, 1.5, false, 1.5f}, {LEARN_BITS_DOUBLE, 0.1, false, 0.1f}, {LEARN_BITS_DOUBLE, -0.0, false, -0.0f},
+		{LEARN_BITS_DOUBLE, -273.15, false, -273.15f}, {LEARN_BITS_DOUBLE, 1e-46, false, 0}, {LEARN_BITS_DOUBLE, 1e-40, false, 1e-40f},
+		{LEARN_BITS_DOUBLE, (double) FLT_MAX, false, FLT_MAX}, {LEARN_BITS_DOUBLE, -(double) FLT_MAX, false, -FLT_MAX},
+		{LEARN_BITS_DOUBLE, nextafter(half, 0), false, FLT_MAX}, {LEARN_BITS_DOUBLE, half, false, NAN}, {LEARN_BITS_DOUBLE, 1e39, false, NAN},
+		{LEARN_BITS_DOUBLE, -1e300, false, NAN}, {LEARN_BITS_DOUBLE, INFINITY, false, NAN}, {LEARN_BITS_DOUBLE, -INFINITY, false, NAN},
+		{LEARN_BITS_DOUBLE, NAN, false, NAN}, {LEARN_BITS_DOUBLE, 7, true, NAN}, {LEARN_BITS_DOUBLE, 16777217, false, 16777216},
+		{LEARN_BITS_DOUBLE, INFINITY, true, NAN}, {LEARN_BITS_DOUBLE, 8, false, 8}
+	};
+	const Number floats[] = {
+		{LEARN_BITS_FLOAT, 1.5, false, 1.5f}, {LEARN_BITS_FLOAT, (double) 0.1f, false, 0.1f}, {LEARN_BITS_FLOAT, -0.0, false, -0.0f},
+		{LEARN_BITS_FLOAT, (double) FLT_MAX, false, FLT_MAX}, {LEARN_BITS_FLOAT, -(double) FLT_MAX, false, -FLT_MAX},
+		{LEARN_BITS_FLOAT, (double) 1e-40f, false, 1e-40f}, {LEARN_BITS_FLOAT, INFINITY, false, NAN}, {LEARN_BITS_FLOAT, 3, true, NAN},
+		{LEARN_BITS_FLOAT, -INFINITY, false, NAN}, {LEARN_BITS_FLOAT, NAN, false, NAN}, {LEARN_BITS_FLOAT, 3, false, 3},
+		{LEARN_BITS_FLOAT, NAN, true, NAN}
+	};
+	const Number integers[] = {
+		{LEARN_BITS_INT32, 0, false, 0}, {LEARN_BITS_INT32, 1, false, 1}, {LEARN_BITS_INT32, -1, false, -1}, {LEARN_BITS_INT32, 5, true, NAN},
+		{LEARN_BITS_INT32, INT32_MAX, false, 2147483648.0f}, {LEARN_BITS_INT32, INT32_MIN, false, -2147483648.0f},
+		{LEARN_BITS_INT32, 16777217, false, 16777216}, {LEARN_BITS_INT32, -16777219, false, -16777220}, {LEARN_BITS_INT32, 0, true, NAN},
+		{LEARN_BITS_INT32, 120, false, 120}, {LEARN_BITS_INT32, 80, false, 80}
+	};
+
+	take_numbers(sizeof(doubles) / sizeof(doubles[0]), doubles);
+	take_numbers(sizeof(floats) / sizeof(floats[0]), floats);
+	take_numbers(sizeof(integers) / sizeof(integers[0]), integers);
 }
 
 /* Encoded data take the memory of the raw, and never both at once. */
@@ -569,7 +619,7 @@ main(void)
 	test_spill();
 	for (int task = LEARN_BINARY; task <= LEARN_SURVIVAL; task++)
 		test_encoding((LearnTask) task);
-	test_take_doubles();
+	test_take_numbers();
 	test_peak();
 	test_allocation_failures(LEARN_BINARY, false, false);
 	test_allocation_failures(LEARN_REGRESSION, false, true);

@@ -402,6 +402,8 @@ main(void)
 	check_blend(LEARN_REGRESSION, LEARN_ROCKET, false);
 	check_blend(LEARN_BINARY, LEARN_CNN, true);
 	check_blend(LEARN_MULTICLASS, LEARN_CNN, true);
+	check_blend(LEARN_MULTILABEL, LEARN_CNN, true);
+	check_blend(LEARN_REGRESSION, LEARN_CNN, true);
 	check_under(&(Lesson) {.attacked = true}, "attacked rows");
 	check_under(&(Lesson) {.many = true}, "folds and a network of the columns");
 	check_blind(LEARN_BINARY);
