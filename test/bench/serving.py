@@ -207,9 +207,18 @@ def take_away(server, rows, rounds):
         server.run("DROP TABLE here")
         return seconds
 
-    inside, outside = alternate(rounds, here, away)
+    def here_in_two():
+        server.run("SET max_parallel_workers_per_gather = 1")
+        seconds = here()
+        server.run("SET max_parallel_workers_per_gather = 0")
+        return seconds
+
+    inside, outside, in_two = alternate(rounds, here, away, here_in_two)
     ratio, spread = compare(outside, inside)
     verdict("rows a second beside COPY out, PyTorch and COPY back", ratio, 5, True, spread)
+    # COPY's two ends work at the same time, the server's and the client's.
+    ratio, spread = compare(outside, in_two)
+    verdict("the same in two processes, as server and client are", ratio, 5, True, spread)
 
 
 def procedural(server, rounds):
