@@ -20,11 +20,11 @@ idla_embedding_size(const IdlaLoaded *loaded)
 	Size		n = learn_predictor_embedding(loaded->predictor);
 
 	if (n == 0)
-		elog(ERROR, "model \"%s\" has an answer for a row, but no embedding", get_rel_name(loaded->relid));
+		elog(ERROR, "model \"%s\" has an answer for a row, but no embedding", idla_model_name(loaded->relid));
 	if (n > MOST_NUMBERS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("an embedding of model \"%s\" would have %zu numbers", get_rel_name(loaded->relid), n),
+				 errmsg("an embedding of model \"%s\" would have %zu numbers", idla_model_name(loaded->relid), n),
 				 errdetail("It may have %zu: as many as the last layer takes, of every network.", MOST_NUMBERS),
 				 errhint("Train a network whose last layer takes fewer, for example with global_mean in place of flatten.")));
 	return n;

@@ -118,7 +118,7 @@ warn_once(const IdlaLoaded *loaded)
 	warned = true;
 	ereport(WARNING,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("answers of model \"%s\" are not logged", get_rel_name(loaded->relid)),
+			 errmsg("answers of model \"%s\" are not logged", idla_model_name(loaded->relid)),
 			 errdetail("idla_log asks for it, and this server has no memory for it."),
 			 errhint("Add idla to shared_preload_libraries, set idla.log_memory above 0, and restart.")));
 }
@@ -167,25 +167,22 @@ is_plain_output(Oid function)
 void
 idla_logging_describe(IdlaLogging *logging, TupleDesc desc)
 {
+	int			attribute;
+	Oid			function;
+	bool		is_varlena;
+
 	if (logging == NULL)
 		return;
 	logging->key = -1;
-	for (int i = 0; i < desc->natts && logging->loaded->log_key != NULL; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(desc, i);
-		Oid			function;
-		bool		is_varlena;
-
-		if (attribute->attisdropped || strcmp(NameStr(attribute->attname), logging->loaded->log_key) != 0)
-			continue;
-		logging->key_type = getBaseType(attribute->atttypid);
-		getTypeOutputInfo(logging->key_type, &function, &is_varlena);
-		if (!is_plain_output(function))
-			return;
-		fmgr_info_cxt(function, &logging->key_output, logging->context);
-		logging->key = i;
+	attribute = logging->loaded->log_key == NULL ? -1 : idla_attribute_find(desc, logging->loaded->log_key);
+	if (attribute < 0)
 		return;
-	}
+	logging->key_type = getBaseType(TupleDescAttr(desc, attribute)->atttypid);
+	getTypeOutputInfo(logging->key_type, &function, &is_varlena);
+	if (!is_plain_output(function))
+		return;
+	fmgr_info_cxt(function, &logging->key_output, logging->context);
+	logging->key = attribute;
 }
 
 int

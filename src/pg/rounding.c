@@ -104,7 +104,7 @@ check_version(const IdlaLoaded *loaded)
 	if (stored != LEARN_FLOAT32)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("version %d of model \"%s\" has its weights in %s", loaded->version, get_rel_name(loaded->relid),
+				 errmsg("version %d of model \"%s\" has its weights in %s", loaded->version, idla_model_name(loaded->relid),
 						learn_precision_names[stored]),
 				 errdetail("Only weights in float32 can be rounded; what rounding took away does not come back."),
 				 errhint("Take the version that it was made of: its card tells under \"rounding\" which.")));
@@ -414,7 +414,7 @@ tell(const IdlaLoaded *base, const Rounded *rounded, const Comparison *compariso
 		appendStringInfo(&detail, "; answers differ by %.2g on average, by %.2g at most", comparison->mean, comparison->largest);
 	ereport(NOTICE,
 			(errmsg("version %d of model \"%s\" has the weights of version %d in %s: %zu bytes instead of %zu", version,
-					get_rel_name(base->relid), base->version, learn_precision_names[rounded->model->precision], rounded->size, rounded->size_before),
+					idla_model_name(base->relid), base->version, learn_precision_names[rounded->model->precision], rounded->size, rounded->size_before),
 			 errdetail("%s.", detail.data)));
 }
 
@@ -498,7 +498,7 @@ idla_version_round(Oid relid, int version, LearnPrecision precision, const char 
 		compare_rows(work, base, &rounded, source, &comparison);
 	made = write_version(base, &rounded, source, &comparison);
 	tell(base, &rounded, &comparison, made);
-	warn(&comparison, get_rel_name(relid), made);
+	warn(&comparison, idla_model_name(relid), made);
 	idla_work_close(rounded.model->work);
 	idla_work_close(work);
 	pfree(rounded.weights);
