@@ -71,7 +71,7 @@ run_out('batches of a model in memory', $hash, 1, '');
 run_out('row by row', $hash, 1, "SET idla.batch_predict = off; $cold");
 run_out('weights that are read for all sessions', $hash, 1, "SET idla.share_from = '1kB'; $cold");
 run_out('weights that are there for all', $hash, 1, "SET idla.share_from = '1kB'; SET idla.model_cache = 0; SET client_min_messages = error;\n");
-is($node->safe_psql('postgres', "SELECT count(*), sum(sessions) FROM idla_cache WHERE scope = 'shared'"), '1|0', 'which nobody holds any more');
+is_soon($node, 'postgres', "SELECT count(*), sum(sessions) FROM idla_cache WHERE scope = 'shared'", '1|0', 'which nobody holds any more');
 $node->safe_psql('postgres', "SELECT idla_log('m', 0.5, 'id')");
 run_out('batches of a logged model', $hash, 1, '');
 run_out('a logged model row by row', $hash, 1, "SET idla.batch_predict = off; $cold");

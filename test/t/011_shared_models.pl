@@ -17,9 +17,9 @@ train('m', 512, 1);
 
 my $shared = "SELECT coalesce(string_agg(model || ' ' || version || ' ' || sessions, ', ' ORDER BY model::text, version), 'none') FROM idla_cache WHERE scope = 'shared'";
 my $expected = answer('m', "SET idla.share_from = '1TB'");
-is($node->safe_psql('postgres', $shared), 'none', 'small models are kept by each session');
+is_soon($node, 'postgres', $shared, 'none', 'small models are kept by each session');
 is(answer('m'), $expected, 'shared weights answer with the same bits');
-is($node->safe_psql('postgres', $shared), 'm 1 0', 'they stay when the session is gone');
+is_soon($node, 'postgres', $shared, 'm 1 0', 'they stay when the session is gone');
 is(answer('m'), $expected, 'and so do they in the next one');
 is($node->safe_psql('postgres', "SELECT statements > 1 FROM idla_cache WHERE scope = 'shared'"), 't', 'which has not read them again');
 
@@ -42,7 +42,7 @@ finish_session($_) for @users;
 is($_->{out}, "true\n\n$expected\n", 'and they go on with what they began with') for @users;
 finish_session($dropping);
 is($dropping->{err}, '', 'then it is dropped');
-is($node->safe_psql('postgres', "SELECT count(*), sum(sessions) FROM idla_cache WHERE scope = 'shared'"), '1|0', 'weights without rows are held by nobody');
+is_soon($node, 'postgres', "SELECT count(*), sum(sessions) FROM idla_cache WHERE scope = 'shared'", '1|0', 'weights without rows are held by nobody');
 is($node->safe_psql('postgres', 'SELECT idla_evict(), idla_evict()'), '1|0', 'and go when the superuser says so');
 
 # ---- whoever reads them for all fails ----
@@ -61,7 +61,7 @@ for my $end (qw(cancel terminate))
 	unblock($blocker);
 	finish_session($waiting);
 	is($waiting->{out}, "$expected\n", 'and answers');
-	is($node->safe_psql('postgres', $shared), 'm 1 0', 'what it read is there for all');
+	is_soon($node, 'postgres', $shared, 'm 1 0', 'what it read is there for all');
 	$node->safe_psql('postgres', 'SELECT idla_evict()');
 }
 
@@ -73,23 +73,23 @@ like($waiting->{err}, qr/canceling statement/, 'a session that waits is cancelle
 unblock($blocker);
 finish_session($reading);
 is($reading->{out}, "$expected\n", 'the other one has its answers');
-is($node->safe_psql('postgres', $shared), 'm 1 0', 'and left the weights');
+is_soon($node, 'postgres', $shared, 'm 1 0', 'and left the weights');
 $node->safe_psql('postgres', 'SELECT idla_evict()');
 
 # ---- killed hard, while reading and while serving ----
 
 ($blocker, $reading, $waiting) = block_reading('m');
 crash('reading', $blocker, $reading, $waiting);
-is($node->safe_psql('postgres', $shared), 'none', 'nothing is half there');
+is_soon($node, 'postgres', $shared, 'none', 'nothing is half there');
 is(answer('m'), $expected, 'and the model answers');
 
 $gate = close_gate();
 @users = map { start_user("user$_", 'm') } 1, 2;
 ok(waits_for_shared('m 1 2'), 'two sessions serve');
 crash('user1', $gate, @users);
-is($node->safe_psql('postgres', $shared), 'none', 'shared memory is new');
+is_soon($node, 'postgres', $shared, 'none', 'shared memory is new');
 is(answer('m'), $expected, 'the model answers as before');
-is($node->safe_psql('postgres', $shared), 'm 1 0', 'from shared weights again');
+is_soon($node, 'postgres', $shared, 'm 1 0', 'from shared weights again');
 
 # ---- sessions that end in the middle ----
 
@@ -103,7 +103,7 @@ ok(waits_for_shared('m 1 1'), 'one is terminated, one cancelled, one is left');
 open_gate($gate);
 finish_session($users[2]);
 is($users[2]->{out}, "true\n\n$expected\n", 'which ends well');
-is($node->safe_psql('postgres', $shared), 'm 1 0', 'and then nobody holds it');
+is_soon($node, 'postgres', $shared, 'm 1 0', 'and then nobody holds it');
 
 # ---- workers ----
 
@@ -112,7 +112,7 @@ my $sum = "SELECT count(*), count(DISTINCT idla_predict('m', b)) FROM big b";
 my $alone = $node->safe_psql('postgres', $sum);
 like($node->safe_psql('postgres', "$parallel; EXPLAIN SELECT min(idla_predict('m', b)) FROM big b"), qr/Parallel/, 'a plan with workers');
 is($node->safe_psql('postgres', "$parallel; SELECT min(idla_predict('m', b)) FROM big b"), $node->safe_psql('postgres', "SELECT min(idla_predict('m', b)) FROM big b"), 'workers answer alike');
-is($node->safe_psql('postgres', $shared), 'm 1 0', 'with the same weights, and let go of them');
+is_soon($node, 'postgres', $shared, 'm 1 0', 'with the same weights, and let go of them');
 # What the leader has not committed its workers may use, and nobody else sees.
 like($node->safe_psql('postgres', "$parallel; BEGIN; CREATE TABLE own AS TABLE m; ALTER TABLE own ADD CONSTRAINT idla_model CHECK ((chunk = 0) = (manifest IS NOT NULL));"
 		. "SELECT min(idla_predict('own', b)) = min(idla_predict('m', b)) FROM big b; ROLLBACK; SELECT count(*) FROM idla_cache WHERE scope = 'shared'"), qr/^t\n1$/, 'a copy within a transaction');
@@ -121,7 +121,7 @@ like($node->safe_psql('postgres', "$parallel; BEGIN; CREATE TABLE own AS TABLE m
 
 train("n$_", 512, $_ + 10) for 1 .. 3;
 answer("n$_") for 1, 2;
-is($node->safe_psql('postgres', $shared), 'm 1 0, n1 1 0, n2 1 0', 'three models fit');
+is_soon($node, 'postgres', $shared, 'm 1 0, n1 1 0, n2 1 0', 'three models fit');
 is($node->safe_psql('postgres', join('; ', map { "SELECT idla_predict('$_', p) > -1 FROM patients p WHERE id = 1" } 'n1', 'n2', 'm', 'n3') . "; SELECT scope FROM idla_cache WHERE model = 'n3'::regclass; $shared"),
 	"t\nt\nt\nt\nsession\nm 1 0, n1 1 0, n2 1 0", 'a fourth one does not push out what was just used');
 is($node->safe_psql('postgres', "SELECT idla_predict('n3', p) > -1 FROM patients p WHERE id = 1; SELECT idla_prewarm('n3') > 1000000; SELECT string_agg(scope, ' ' ORDER BY scope) FROM idla_cache WHERE model = 'n3'::regclass; $shared"),
@@ -143,13 +143,13 @@ my $before = $node->safe_psql('postgres', $shared);
 ($status, $out, $error) = $node->psql('postgres', "SELECT idla_prewarm('huge') > 4000000");
 is($out, 't', 'a model larger than the area is kept by the session');
 like($error, qr/DETAIL:  They take \d+ kB, and there is room for \d+ kB/, 'which says so');
-is($node->safe_psql('postgres', $shared), $before, 'and nothing goes for it in vain');
+is_soon($node, 'postgres', $shared, $before, 'and nothing goes for it in vain');
 
 # Many models one after another, of all sizes: room that was given back is found again.
 train("size$_", 400 + 60 * $_, $_) for 1 .. 4;
 $node->safe_psql('postgres', "SELECT count(idla_prewarm(('size' || 1 + (7 * i) % 4)::regclass)) FROM (SELECT i, idla_evict(NULL) FROM generate_series(1, 200) i OFFSET 0) i WHERE i % 3 > 0 OR idla_evict(NULL) >= 0");
 is(answer("size$_"), answer("size$_", "SET idla.share_from = '1TB'"), "size $_ answers alike") for 1 .. 4;
-is($node->safe_psql('postgres', "SELECT coalesce(sum(sessions), 0) FROM idla_cache WHERE scope = 'shared'"), '0', 'and nobody holds any');
+is_soon($node, 'postgres', "SELECT coalesce(sum(sessions), 0) FROM idla_cache WHERE scope = 'shared'", '0', 'and nobody holds any');
 
 # Sessions that come and go, load and evict at once.
 my @crowd = map {
@@ -158,7 +158,7 @@ my @crowd = map {
 } 1 .. 4;
 finish_together(@crowd);
 is($_->{err} . ($_->{out} =~ s/^(t|300)\n//gmr), "done\n", 'a session among others that load and evict') for @crowd;
-is($node->safe_psql('postgres', "SELECT coalesce(sum(sessions), 0) FROM idla_cache WHERE scope = 'shared'"), '0', 'leaves nothing held');
+is_soon($node, 'postgres', "SELECT coalesce(sum(sessions), 0) FROM idla_cache WHERE scope = 'shared'", '0', 'leaves nothing held');
 
 # ---- rights ----
 
@@ -186,12 +186,12 @@ $standby->start;
 $node->wait_for_catchup($standby);
 my $answers = answers('m');
 is($standby->safe_psql('postgres', $answers), $expected, 'a standby answers') for 1, 2;
-is($standby->safe_psql('postgres', $shared), 'm 1 0', 'with shared weights of its own');
+is_soon($standby, 'postgres', $shared, 'm 1 0', 'with shared weights of its own');
 train('m', 400, 2);
 $node->safe_psql('postgres', "SELECT idla_deploy('m', 2)");
 $node->wait_for_catchup($standby);
 is($standby->safe_psql('postgres', $answers), $second, 'and follows a deployment');
-is($standby->safe_psql('postgres', $shared), 'm 1 0', 'small ones are not shared there either');
+is_soon($standby, 'postgres', $shared, 'm 1 0', 'small ones are not shared there either');
 $standby->promote;
 is($standby->safe_psql('postgres', "SELECT idla_deploy('m', 1); $answers"), "2\n$expected", 'and goes on after a promotion');
 $standby->stop;

@@ -54,16 +54,14 @@ $node->safe_psql('postgres', 'SET default_transaction_read_only = off; ALTER DAT
 # ---- no room ----
 
 # While somebody has the table for himself, the worker waits, and so does what it took.
-my $locker = start_session($node, 'postgres', 'locker', "BEGIN; LOCK TABLE idla_prediction_log; SELECT pg_sleep(3); COMMIT;\n");
-my $locked = "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'idla_prediction_log'::regclass AND mode = 'AccessExclusiveLock' AND granted)";
-ok(wait_until($node, 'postgres', $locked, $locker), 'the table is locked');
+my $locker = start_locker($node, 'postgres', 'idla_prediction_log');
 $node->safe_psql('postgres', 'SELECT idla_stat_reset()');
 is($node->safe_psql('postgres', "SELECT count(idla_predict('m', p)) FROM patients p, generate_series(1, 25) g"), '10000', 'nobody waits for the worker');
 my ($logged, $lost) = split /\|/, $node->safe_psql('postgres', 'SELECT logged, lost FROM idla_stat_models');
 is($logged + $lost, 10000, 'every answer was logged or lost');
 cmp_ok($lost, '>', 5000, "$lost found no room");
 cmp_ok($logged, '>', 300, "$logged did");
-finish_session($locker);
+unlock($node, $locker);
 is(flushed('postgres'), "\n" . (30 + $logged), 'and all of these are written');
 predict('postgres', 10);
 is(flushed('postgres'), "\n" . (40 + $logged), 'there is room again');
@@ -78,22 +76,20 @@ $node->restart;
 $total += 110;
 is($node->safe_psql('postgres', 'SELECT count(*) FROM idla_predictions'), $total, 'a server that is shut down has written its log');
 
-$locker = start_session($node, 'postgres', 'locker', "BEGIN; LOCK TABLE idla_prediction_log; SELECT pg_sleep(2); COMMIT;\n");
-ok(wait_until($node, 'postgres', $locked, $locker), 'the table is locked');
+$locker = start_locker($node, 'postgres', 'idla_prediction_log');
 predict('postgres', 100);
 ok(wait_until($node, 'postgres', "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'idla_prediction_log'::regclass)", $locker), 'the worker waits');
-$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid, 10000) FROM ($worker) w");
-finish_session($locker);
+$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM ($worker) w");
+unlock($node, $locker);
 $total += 100;
 is(flushed('postgres'), "\n$total", 'a worker that is told to end ends what it has begun');
 
 # A lock that is held too long is an error of the worker, which is told, and tried again.
-$locker = start_session($node, 'postgres', 'locker', "BEGIN; LOCK TABLE idla_prediction_log; SELECT pg_sleep(8); COMMIT;\n");
-ok(wait_until($node, 'postgres', $locked, $locker), 'the table is locked');
+$locker = start_locker($node, 'postgres', 'idla_prediction_log');
 predict('postgres', 100);
 my ($status, $out, $error) = $node->psql('postgres', 'SELECT idla_log_flush()');
 like($error, qr/the log of predictions could not be written/, 'who waits for the log hears of it');
-finish_session($locker);
+unlock($node, $locker);
 $total += 100;
 is(flushed('postgres'), "\n$total", 'and nothing is lost');
 
@@ -140,10 +136,11 @@ is($node->safe_psql('postgres', 'SELECT idla_log_flush(); SELECT count(*), count
 $node->safe_psql('postgres', 'CREATE DATABASE closed');
 make_model('closed');
 my $ask = "SELECT count(idla_predict('m', p)) FROM patients p;";
-my $insider = start_session($node, 'closed', 'insider', "SELECT pg_sleep(1.5); $ask SELECT pg_sleep(2.5); $ask SELECT pg_sleep(4.5); $ask SELECT pg_sleep(8.5); $ask\n");
-ok(wait_until($node, 'postgres', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'insider' AND state = 'active')", $insider), 'a session that is there already');
+my $insider = start_session($node, 'closed', 'insider',
+	"DO 'BEGIN PERFORM pg_sleep(600); EXCEPTION WHEN query_canceled THEN NULL; END'; $ask SELECT pg_sleep(2.5); $ask SELECT pg_sleep(4.5); $ask SELECT pg_sleep(8.5); $ask\n");
+ok(wait_until($node, 'postgres', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'insider' AND wait_event = 'PgSleep')", $insider), 'a session that is there already');
 $node->safe_psql('postgres', 'ALTER DATABASE closed ALLOW_CONNECTIONS false');
-finish_session($insider);
+unlock($node, $insider);
 is($insider->{out} =~ s/\n//gr, '400' x 4, 'is answered');
 my $given_up = 0;
 for (1 .. 300)
@@ -165,10 +162,9 @@ predict('other', 50);
 ok(wait_until($node, 'postgres', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'idla log' AND datname = 'other')"), 'and a worker');
 is($node->psql('postgres', 'DROP DATABASE other'), 0, 'which lets DROP DATABASE pass');
 
-$locker = start_session($node, 'postgres', 'locker', "BEGIN; LOCK TABLE idla_prediction_log; SELECT pg_sleep(1); DROP EXTENSION idla; COMMIT;\n");
-ok(wait_until($node, 'postgres', $locked, $locker), 'the table is locked');
+$locker = start_locker($node, 'postgres', 'idla_prediction_log', 'DROP EXTENSION idla;');
 predict('postgres', 100);
-finish_session($locker);
+unlock($node, $locker);
 is($locker->{err}, '', 'DROP EXTENSION passes beside the worker');
 ok(wait_until($node, 'postgres', "SELECT NOT EXISTS ($worker)"), 'which ends');
 $node->safe_psql('postgres', 'CREATE EXTENSION idla');
@@ -241,14 +237,13 @@ $node->stop;
 # One place for workers, and a database that had none when it asked: any other that logs has its worker started as well.
 $node->append_conf('postgresql.conf', "max_worker_processes = 1\nmax_logical_replication_workers = 0\n");
 $node->start;
-$locker = start_session($node, 'postgres', 'locker', "BEGIN; LOCK TABLE idla_prediction_log; SELECT pg_sleep(2); COMMIT;\n");
-ok(wait_until($node, 'postgres', $locked, $locker), 'the table is locked');
+$locker = start_locker($node, 'postgres', 'idla_prediction_log');
 predict('postgres', 10);
 ok(wait_until($node, 'postgres', "SELECT EXISTS ($worker)", $locker), 'the only place is taken');
 $node->safe_psql('restored', 'CREATE EXTENSION idla');
 $node->safe_psql('restored', "SELECT idla_log('m', key => 'id')");
 predict('restored', 10);
-finish_session($locker);
+unlock($node, $locker);
 my $written = 0;
 for (1 .. 10)
 {

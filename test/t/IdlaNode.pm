@@ -6,9 +6,10 @@ use warnings;
 use Exporter qw(import);
 use IPC::Run ();
 use PostgreSQL::Test::Cluster;
+use Test::More ();
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(start_node start_node_of make_patients start_session finish_session wait_until lines_of);
+our @EXPORT = qw(start_node start_node_of make_patients start_session finish_session start_locker unlock wait_until is_soon lines_of);
 
 # A running server; more lines for postgresql.conf.
 sub start_node
@@ -80,6 +81,43 @@ sub wait_until
 		sleep 0.02;
 	}
 	return 0;
+}
+
+# A session that has the table for itself until unlock(), then runs $sql in the same transaction.
+sub start_locker
+{
+	my ($node, $database, $table, $sql) = @_;
+	my $session = start_session($node, $database, 'locker',
+		"BEGIN; LOCK TABLE $table; DO 'BEGIN PERFORM pg_sleep(600); EXCEPTION WHEN query_canceled THEN NULL; END'; " . ($sql || '') . " COMMIT;\n");
+
+	Test::More::ok(wait_until($node, $database, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'locker' AND wait_event = 'PgSleep')", $session),
+		'the table is locked');
+	return $session;
+}
+
+# Wakes a session that sleeps: one of start_locker()'s lets go of its table.
+sub unlock
+{
+	my ($node, $session) = @_;
+
+	$node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = '$session->{name}'");
+	finish_session($session);
+	return;
+}
+
+# A test that $query comes to answer $expected within a minute: what a session leaves behind that has just ended, its server process may still be tidying up.
+sub is_soon
+{
+	my ($node, $database, $query, $expected, $name) = @_;
+	my $start = time;
+	my $now = $node->safe_psql($database, $query);
+
+	while ($now ne $expected && time - $start < 60)
+	{
+		sleep 0.02;
+		$now = $node->safe_psql($database, $query);
+	}
+	return Test::More::is($now, $expected, $name);
 }
 
 sub lines_of
