@@ -88,6 +88,9 @@ extern void idla_floats_move(IdlaModel *model, char *block);
  * writes there.
  */
 extern void idla_floats_borrow(IdlaModel *model, const char *block, Size size);
+
+/* ---- manifest_read.c: what it needs to know of such a block ---- */
+
 /* How a manifest that nobody has checked says that its weights are stored; LEARN_FLOAT32 where it says nothing that is known. */
 extern LearnPrecision idla_manifest_precision(Jsonb *manifest);
 /* The same as idla_manifest_read, with weights from a block. */
