@@ -12,7 +12,7 @@ my $folder = tempdir(CLEANUP => 1);
 chmod 0755, $folder;
 chomp(my $headers = `$pg_config --includedir-server`);
 my $library = "$folder/failing_malloc.so";
-system('cc', '-shared', '-fPIC', '-fno-builtin', '-O1', "-I$headers", '-o', $library, dirname(abs_path($0)) . '/failing_malloc.c') == 0
+system('cc', '-shared', '-fPIC', '-fno-builtin', '-O1', "-I$headers", '-o', $library, dirname(abs_path(__FILE__)) . '/failing_malloc.c') == 0
 	or die "009_failures: failing_malloc.c does not compile\n";
 
 $ENV{LD_PRELOAD} = $library;
@@ -35,14 +35,17 @@ CREATE FUNCTION breaks(id int, at int) RETURNS int LANGUAGE plpgsql STABLE AS $$
 CREATE FUNCTION cancels(id int, at int) RETURNS int LANGUAGE plpgsql STABLE AS $$ BEGIN IF id = at THEN PERFORM pg_cancel_backend(pg_backend_pid()); PERFORM pg_sleep(10); END IF; RETURN 0; END $$;
 END
 
-# Every statement is run with the n-th allocation failing, for every n until none fails: an answer is the right one, an error "out of memory".
+# Every statement is run with the n-th allocation failing, for every n up to 400 times $step, or until none fails: an answer is the right one, an
+# error "out of memory". Every fourth of these places will do where time is short; test/long has them all.
+my $stride = $ENV{IDLA_ALL_PLACES} ? 1 : 4;
+
 sub run_out
 {
 	my ($what, $statement, $step, $before) = @_;
 	my $expected = $node->safe_psql('postgres', "$before$statement");
 	my $script = '';
 
-	for (my $n = 0; $n < 400 * $step; $n += $step)
+	for (my $n = 0; $n < 400 * $step; $n += $stride * $step)
 	{
 		$script .= "${before}SELECT 'failed', fail_malloc($n) * 0;\n$statement;\nSELECT 'failed', fail_malloc(-1);\n";
 	}
@@ -58,7 +61,7 @@ sub run_out
 	is($lines[-1], 'alive', "$what: the session lives");
 	is(scalar(@wrong), 0, 'no answer is wrong') or diag("expected $expected\n", join("\n", @wrong[0 .. ($#wrong < 4 ? $#wrong : 4)]));
 	is(scalar(@others), 0, 'every error is that there is no memory') or diag($err);
-	cmp_ok($failures, '>', 5, 'memory ran out at ' . $failures . ' places, with ' . @errors . ' errors');
+	cmp_ok($failures, '>', 2, 'memory ran out at ' . $failures . ' places, with ' . @errors . ' errors');
 	is($node->safe_psql('postgres', "$before$statement"), $expected, 'and afterwards all is as before');
 	return;
 }
