@@ -247,6 +247,8 @@ typedef struct IdlaDeployment
 extern IdlaDeployment *idla_table_deployments(const IdlaTable *table, Snapshot snapshot, int *n);
 /* Number of the version in service, -1 when none is, and the latest event and what idla_log said last, unless these are NULL. */
 extern int	idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest, IdlaDeployment *log);
+/* The same without complaint: returns how many are in service, one of which is told, or -1. */
+extern int	idla_table_look(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest, IdlaDeployment *log, int *in_service);
 /* What idla_log said last: a row whose version is 0 and whose chunk is -number, with a card {"event": "log", "share", "key", "by", "at"}. */
 extern void idla_table_log(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *log);
 
@@ -263,6 +265,8 @@ extern void idla_deployment_write(Oid relid, Snapshot snapshot, int version, con
 extern bool idla_table_has(const IdlaTable *table, Snapshot snapshot, int version);
 /* One version with card and manifest; false when snapshot does not see it. */
 extern bool idla_table_version(const IdlaTable *table, Snapshot snapshot, int version, IdlaVersion *found);
+/* Its manifest, palloc'd; NULL when snapshot does not see the version, or it has none. */
+extern Jsonb *idla_table_manifest(const IdlaTable *table, Snapshot snapshot, int version);
 /*
  * Tells the row versions that make up a version apart from all others that ever were in this table; changes with any
  * update of them. 0 when they have no identity, or there are none.

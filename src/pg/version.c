@@ -264,13 +264,14 @@ idla_table_deployments(const IdlaTable *table, Snapshot snapshot, int *n)
 }
 
 int
-idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest, IdlaDeployment *log)
+idla_table_look(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest, IdlaDeployment *log, int *in_service)
 {
 	SysScanDesc scan = scan_begin(table, snapshot, -1);
 	HeapTuple	tuple;
 	IdlaVersion head;
-	int			found = -1;
+	int			n = 0;
 
+	*in_service = -1;
 	if (latest != NULL)
 		memset(latest, 0, sizeof(*latest));
 	if (log != NULL)
@@ -286,11 +287,20 @@ idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment 
 			*log = event;
 		if (!read_head(table, tuple, &head) || !head.in_service)
 			continue;
-		if (found >= 0)
-			refuse_doubles(table, -1);
-		found = head.version;
+		n++;
+		*in_service = head.version;
 	}
 	systable_endscan(scan);
+	return n;
+}
+
+int
+idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest, IdlaDeployment *log)
+{
+	int			found;
+
+	if (idla_table_look(table, snapshot, latest, log, &found) > 1)
+		refuse_doubles(table, -1);
 	return found;
 }
 
@@ -333,6 +343,21 @@ idla_table_version(const IdlaTable *table, Snapshot snapshot, int version, IdlaV
 	}
 	systable_endscan(scan);
 	return n_found == 1;
+}
+
+Jsonb *
+idla_table_manifest(const IdlaTable *table, Snapshot snapshot, int version)
+{
+	SysScanDesc scan = scan_begin(table, snapshot, version);
+	Jsonb	   *manifest = NULL;
+	HeapTuple	tuple;
+	IdlaVersion head;
+
+	while (manifest == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		if (read_head(table, tuple, &head))
+			manifest = jsonb_of(table, tuple, table->manifest);
+	systable_endscan(scan);
+	return manifest;
 }
 
 bool
