@@ -167,30 +167,6 @@ find_keeper(const PlannedStmt *statement)
 
 /* ---- before a statement runs ---- */
 
-static bool
-has_name(List *names, const char *name)
-{
-	ListCell   *cell;
-
-	foreach(cell, names)
-		if (strcmp(strVal(lfirst(cell)), name) == 0)
-			return true;
-	return false;
-}
-
-/* Does a version that the snapshot sees need a column that is not passed? */
-static bool
-needs_more(List *model, Snapshot snapshot)
-{
-	List	   *needs = idla_needs_find(linitial_oid(linitial(model)), linitial_int(lsecond(model)), snapshot, true);
-	ListCell   *cell;
-
-	foreach(cell, needs)
-		if (!has_name(lthird(model), lfirst(cell)))
-			return true;
-	return false;
-}
-
 /* This session's kept plans that ask the model are made anew when they are next wanted. */
 static void
 forget_plans(Oid relid)
@@ -212,9 +188,12 @@ is_outdated(const CustomScan *keeper, Snapshot snapshot)
 
 	foreach(cell, (List *) list_nth(keeper->custom_private, AGAIN_MODELS))
 	{
-		if (!needs_more(lfirst(cell), snapshot))
+		List	   *model = lfirst(cell);
+		Oid			relid = linitial_oid(linitial(model));
+
+		if (idla_needs_met(relid, linitial_int(lsecond(model)), snapshot, lthird(model)))
 			continue;
-		forget_plans(linitial_oid(linitial(lfirst(cell))));
+		forget_plans(relid);
 		outdated = true;
 	}
 	return outdated;

@@ -28,6 +28,7 @@ typedef struct KeptNeeds
 
 static KeptNeeds kept[MOST_KEPT];
 static int	next_kept = 0;
+static int	last_given = -1;	/* its names may be in use when the next are asked for */
 
 /* ---- a manifest ---- */
 
@@ -146,24 +147,36 @@ names_of(Jsonb *manifest)
 
 /* ---- versions ---- */
 
-static List *
-copy_names(const List *names)
+static int
+compare_names(const ListCell *a, const ListCell *b)
 {
-	List	   *copy = NIL;
-	ListCell   *cell;
-
-	foreach(cell, names)
-		copy = lappend(copy, pstrdup(lfirst(cell)));
-	return copy;
+	return strcmp(lfirst(a), lfirst(b));
 }
 
-static const List *
-keep(Oid relid, uint64 identity, const List *names)
+/* Copies, in order, each once. */
+static List *
+copy_names(List *names)
 {
-	KeptNeeds  *place = &kept[next_kept];
+	List	   *once = NIL;
+	ListCell   *cell;
+
+	list_sort(names, compare_names);
+	foreach(cell, names)
+		if (once == NIL || strcmp(llast(once), lfirst(cell)) != 0)
+			once = lappend(once, pstrdup(lfirst(cell)));
+	return once;
+}
+
+static const KeptNeeds *
+keep(Oid relid, uint64 identity, List *names)
+{
+	KeptNeeds  *place;
 	MemoryContext caller;
 
 	next_kept = (next_kept + 1) % MOST_KEPT;
+	if (next_kept == last_given)
+		next_kept = (next_kept + 1) % MOST_KEPT;
+	place = &kept[next_kept];
 	place->identity = 0;
 	place->names = NIL;
 	if (place->context == NULL)
@@ -174,87 +187,125 @@ keep(Oid relid, uint64 identity, const List *names)
 	MemoryContextSwitchTo(caller);
 	place->relid = relid;
 	place->identity = identity;
-	return place->names;
+	return place;
 }
 
-/* In the current context, or kept; NIL when it is not known. */
+/* In order. In the current context, or kept until the next but one is asked for; NIL when it is not known. */
 static const List *
-needs_of_version(const IdlaTable *table, Snapshot snapshot, int version)
+needs_of_version(const IdlaTable *table, Snapshot snapshot, int version, uint64 identity)
 {
 	Oid			relid = RelationGetRelid(table->relation);
-	uint64		identity = idla_table_identity(table, snapshot, version);
+	const KeptNeeds *place = NULL;
 	Jsonb	   *manifest;
 	List	   *names;
 
-	for (int i = 0; identity != 0 && i < MOST_KEPT; i++)
+	for (int i = 0; identity != 0 && place == NULL && i < MOST_KEPT; i++)
 		if (kept[i].identity == identity && kept[i].relid == relid)
-			return kept[i].names;
-	manifest = idla_table_manifest(table, snapshot, version);
-	names = manifest != NULL ? names_of(manifest) : NIL;
-	return identity != 0 ? keep(relid, identity, names) : names;
+			place = &kept[i];
+	if (place == NULL)
+	{
+		manifest = idla_table_manifest(table, snapshot, version);
+		names = manifest != NULL ? names_of(manifest) : NIL;
+		if (identity == 0)
+			return copy_names(names);
+		place = keep(relid, identity, names);
+	}
+	last_given = (int) (place - kept);
+	return place->names;
 }
 
-/* Some may be there twice then. */
-static List *
-add_names(List *all, const List *names)
+/* What may answer, and what it needs. */
+typedef struct Needs
 {
-	ListCell   *cell;
+	const List *serving;
+	const List *candidate;		/* NIL: none is on trial */
+	IdlaService service;
+} Needs;
 
-	foreach(cell, names)
-		all = lappend(all, pstrdup(lfirst(cell)));
-	return all;
-}
-
-static List *
-needs_of_table(const IdlaTable *table, Snapshot snapshot, int version)
+/* False when it is not known. */
+static bool
+gather(const IdlaTable *table, Snapshot snapshot, int version, Needs *needs)
 {
-	IdlaDeployment latest = {0};
-	IdlaDeployment log;
-	const List *names;
-	const char *key;
-	List	   *all;
-	bool		service = version < 0;
-
-	if (service)
-	{
-		if (idla_table_look(table, snapshot, &latest, &log, &version) != 1)
-			return NIL;
-	}
-	else
-		idla_table_log(table, snapshot, &log);
-	names = needs_of_version(table, snapshot, version);
-	if (names == NIL)
-		return NIL;
-	all = add_names(NIL, names);
-	if (service && latest.version != version && idla_deployment_share(&latest) >= 0 && idla_table_has(table, snapshot, latest.version))
-	{
-		names = needs_of_version(table, snapshot, latest.version);
-		if (names == NIL)
-			return NIL;
-		all = add_names(all, names);
-	}
-	if (idla_log_share(&log, &key) > 0 && key != NULL)
-		all = lappend(all, pstrdup(key));
-	return all;
+	memset(needs, 0, sizeof(*needs));
+	if (!idla_service_find(table, snapshot, version, true, &needs->service))
+		return false;
+	needs->serving = needs_of_version(table, snapshot, needs->service.version, needs->service.identity);
+	if (needs->serving == NIL || needs->service.candidate < 1)
+		return needs->serving != NIL;
+	needs->candidate = needs_of_version(table, snapshot, needs->service.candidate,
+										idla_table_identity(table, snapshot, needs->service.candidate));
+	return needs->candidate != NIL;
 }
 
 List *
-idla_needs_find(Oid relid, int version, Snapshot snapshot, bool whoever)
+idla_needs_find(Oid relid, int version, Snapshot snapshot)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext scratch;
 	IdlaTable	table;
+	Needs		needs;
 	List	   *names = NIL;
 
-	if (!idla_is_model(relid) || !(whoever || idla_model_may_see(relid)) || !idla_table_open(&table, relid, AccessShareLock, true))
+	if (!idla_is_model(relid) || !idla_model_may_see(relid) || !idla_table_open(&table, relid, AccessShareLock, true))
 		return NIL;
 	scratch = AllocSetContextCreate(caller, "idla needed columns", ALLOCSET_SMALL_SIZES);
 	MemoryContextSwitchTo(scratch);
-	if (!RELATION_IS_OTHER_TEMP(table.relation))
-		names = needs_of_table(&table, snapshot, version);
+	if (!RELATION_IS_OTHER_TEMP(table.relation) && gather(&table, snapshot, version, &needs))
+	{
+		names = list_concat_copy(needs.serving, needs.candidate);
+		if (needs.service.log_share > 0 && needs.service.log_key[0] != '\0')
+			names = lappend(names, needs.service.log_key);
+	}
 	idla_table_close(&table);
 	MemoryContextSwitchTo(caller);
 	names = copy_names(names);
 	MemoryContextDelete(scratch);
 	return names;
+}
+
+/* Is every one of some names among others? Both are in order. */
+static bool
+are_among(const List *names, const List *others)
+{
+	int			j = 0;
+	ListCell   *cell;
+
+	foreach(cell, names)
+	{
+		while (j < list_length(others) && strcmp(strVal(list_nth(others, j)), lfirst(cell)) < 0)
+			j++;
+		if (j == list_length(others) || strcmp(strVal(list_nth(others, j)), lfirst(cell)) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool
+has_name(const List *names, const char *name)
+{
+	const List	wanted = {.type = T_List,.length = 1,.elements = &(ListCell) {.ptr_value = unconstify(char *, name)}};
+
+	return are_among(&wanted, names);
+}
+
+bool
+idla_needs_met(Oid relid, int version, Snapshot snapshot, const List *names)
+{
+	MemoryContext caller;
+	MemoryContext scratch;
+	IdlaTable	table;
+	Needs		needs;
+	bool		met = true;
+
+	if (!idla_table_open(&table, relid, AccessShareLock, true))
+		return true;
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "idla needed columns", ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(scratch);
+	if (!RELATION_IS_OTHER_TEMP(table.relation) && gather(&table, snapshot, version, &needs))
+		met = are_among(needs.serving, names) && are_among(needs.candidate, names) &&
+			(needs.service.log_share <= 0 || needs.service.log_key[0] == '\0' || has_name(names, needs.service.log_key));
+	idla_table_close(&table);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(scratch);
+	return met;
 }

@@ -41,6 +41,7 @@ typedef struct IdlaServed
 	IdlaSnapshotIdentity identity;
 } IdlaServed;
 
+extern IdlaSnapshotIdentity idla_snapshot_identify(Snapshot snapshot);
 /* Has served->loaded be what the running statement sees, version as in idla_load. True: it was loaded, and the context reset. */
 extern bool idla_served_find(IdlaServed *served, Oid relid, int version);
 
@@ -119,10 +120,12 @@ extern Datum idla_answer_columns(FunctionCallInfo fcinfo, IdlaAnswerKind kind);
 /* ---- needs.c ---- */
 
 /*
- * Names (char *) of the columns that an answer depends on, whichever of the versions that snapshot sees gives it, palloc'd: those that the models read, the
- * one that tells subgroups apart, the log's key. NIL: not known, as where the caller may not predict, unless whoever. version as in idla_load.
+ * Names (char *) of the columns that an answer depends on, whichever of the versions that snapshot sees gives it, palloc'd, in order, each once: those
+ * that the models read, the one that tells subgroups apart, the log's key. NIL: not known, as where the caller may not predict. version as in idla_load.
  */
-extern List *idla_needs_find(Oid relid, int version, Snapshot snapshot, bool whoever);
+extern List *idla_needs_find(Oid relid, int version, Snapshot snapshot);
+/* Are all of them among these, Strings in order? True where it is not known. Whoever asks: nothing is told. */
+extern bool idla_needs_met(Oid relid, int version, Snapshot snapshot, const List *names);
 
 /* ---- support.c ---- */
 
@@ -131,7 +134,7 @@ typedef struct IdlaNarrowed
 {
 	Oid			relid;
 	int			version;		/* -1: the one in service */
-	List	   *names;			/* of char *, sorted; NIL: not known */
+	List	   *names;			/* see idla_needs_find */
 } IdlaNarrowed;
 
 /* A plan in the making whose calls may be narrowed. */

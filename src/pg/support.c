@@ -381,29 +381,9 @@ expand(PlannerInfo *root, Node *row, Columns *columns)
 /* ---- only the columns that are needed ---- */
 
 static int
-compare_names(const ListCell *a, const ListCell *b)
-{
-	return strcmp(lfirst(a), lfirst(b));
-}
-
-static int
 compare_name(const void *key, const void *cell)
 {
 	return strcmp(key, lfirst((const ListCell *) cell));
-}
-
-/* In order, and each once. */
-static List *
-sort_names(List *names)
-{
-	List	   *once = NIL;
-	ListCell   *cell;
-
-	list_sort(names, compare_names);
-	foreach(cell, names)
-		if (once == NIL || strcmp(llast(once), lfirst(cell)) != 0)
-			once = lappend(once, lfirst(cell));
-	return once;
 }
 
 /* What is known of a model's version, for the whole plan; NULL when which it is shows later. */
@@ -431,8 +411,7 @@ find_model(PlannerInfo *root, const Const *model, const Const *version)
 	found = palloc(sizeof(IdlaNarrowed));
 	found->relid = DatumGetObjectId(model->constvalue);
 	found->version = number;
-	found->names = idla_needs_find(found->relid, number, GetActiveSnapshot(), false);
-	found->names = sort_names(found->names);
+	found->names = idla_needs_find(found->relid, number, GetActiveSnapshot());
 	current->models = lappend(current->models, found);
 	MemoryContextSwitchTo(caller);
 	/* A deploy says that the model's table has changed: a kept plan is then made anew. */

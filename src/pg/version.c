@@ -264,14 +264,13 @@ idla_table_deployments(const IdlaTable *table, Snapshot snapshot, int *n)
 }
 
 int
-idla_table_look(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest, IdlaDeployment *log, int *in_service)
+idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest, IdlaDeployment *log, bool soft)
 {
 	SysScanDesc scan = scan_begin(table, snapshot, -1);
 	HeapTuple	tuple;
 	IdlaVersion head;
-	int			n = 0;
+	int			found = -1;
 
-	*in_service = -1;
 	if (latest != NULL)
 		memset(latest, 0, sizeof(*latest));
 	if (log != NULL)
@@ -287,20 +286,11 @@ idla_table_look(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *lates
 			*log = event;
 		if (!read_head(table, tuple, &head) || !head.in_service)
 			continue;
-		n++;
-		*in_service = head.version;
+		if (found >= 0 && !soft)
+			refuse_doubles(table, -1);
+		found = found == -1 ? head.version : -2;
 	}
 	systable_endscan(scan);
-	return n;
-}
-
-int
-idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest, IdlaDeployment *log)
-{
-	int			found;
-
-	if (idla_table_look(table, snapshot, latest, log, &found) > 1)
-		refuse_doubles(table, -1);
 	return found;
 }
 
