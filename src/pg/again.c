@@ -205,11 +205,15 @@ plan_again(const CustomScan *keeper, QueryDesc *run)
 {
 	MemoryContext caller = MemoryContextSwitchTo(GetMemoryChunkContext(run));
 	Query	   *query = copyObject(list_nth(keeper->custom_private, AGAIN_QUERY));
+	int			options = linitial_int(list_nth(keeper->custom_private, AGAIN_CURSOR_OPTIONS));
 	PlannedStmt *statement;
 
+	/* Whoever opened a cursor may have looked whether it can go back. */
+	if (ExecSupportsBackwardScan(run->plannedstmt->planTree))
+		options |= CURSOR_OPT_SCROLL;
 	PushActiveSnapshot(run->snapshot);
 	/* Parameters stay what they are: a value that was made part of the plan may be one now. */
-	statement = planner(query, run->sourceText, linitial_int(list_nth(keeper->custom_private, AGAIN_CURSOR_OPTIONS)), NULL);
+	statement = planner(query, run->sourceText, options, NULL);
 	PopActiveSnapshot();
 	MemoryContextSwitchTo(caller);
 	return statement;

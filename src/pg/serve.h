@@ -1,8 +1,8 @@
 /*
  * serve.h: the files that answer queries with a model.
  *
- * support.c tells the planner about the functions of predict.c, with the columns that needs.c says, splice.c puts nodes of batch_scan.c into finished plans,
- * which again.c makes anew when they no longer do; all find the model with served.c and say what answer.c says.
+ * support.c tells the planner about the functions of predict.c, with the columns that needs.c says, splice.c puts nodes of batch_scan.c
+ * into finished plans, which again.c makes anew when they no longer do; all find the model with served.c and say what answer.c says.
  */
 #ifndef IDLA_SERVE_H
 #define IDLA_SERVE_H

@@ -1,8 +1,8 @@
 /*
  * service.c: who answers for a model, as a snapshot sees it.
  *
- * A statement asks more than once: before it runs, whether its plan passes the columns that are needed, and when its first rows are answered. What was found is
- * remembered while the snapshot is the same.
+ * A statement asks more than once: before it runs, whether its plan passes the columns that are needed, and when its first rows are
+ * answered. What was found is remembered while the snapshot is the same.
  */
 #include "log.h"
 

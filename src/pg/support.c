@@ -386,9 +386,12 @@ compare_name(const void *key, const void *cell)
 	return strcmp(key, lfirst((const ListCell *) cell));
 }
 
-/* What is known of a model's version, for the whole plan; NULL when which it is shows later. */
+/*
+ * What is known of a model's version, for the whole plan; NULL when which it is shows later. The server has a plan depend on what a regclass names, so
+ * that it is made anew when a deploy says that the model's table has changed.
+ */
 static const IdlaNarrowed *
-find_model(PlannerInfo *root, const Const *model, const Const *version)
+find_model(const Const *model, const Const *version)
 {
 	MemoryContext caller;
 	IdlaNarrowed *found;
@@ -414,8 +417,6 @@ find_model(PlannerInfo *root, const Const *model, const Const *version)
 	found->names = idla_needs_find(found->relid, number, GetActiveSnapshot());
 	current->models = lappend(current->models, found);
 	MemoryContextSwitchTo(caller);
-	/* A deploy says that the model's table has changed: a kept plan is then made anew. */
-	root->glob->relationOids = list_append_unique_oid(root->glob->relationOids, found->relid);
 	return found;
 }
 
@@ -431,7 +432,7 @@ is_felt(Node *expression)
  * it has. And where no column is of a table, as nothing is won.
  */
 static void
-narrow(PlannerInfo *root, const FuncExpr *call, IdlaAnswerKind kind, Columns *columns)
+narrow(const FuncExpr *call, IdlaAnswerKind kind, Columns *columns)
 {
 	Columns		left = {NIL, NIL};
 	Bitmapset  *found = NULL;
@@ -441,7 +442,7 @@ narrow(PlannerInfo *root, const FuncExpr *call, IdlaAnswerKind kind, Columns *co
 
 	if (current == NULL || !contain_var_clause((Node *) columns->expressions))
 		return;
-	model = find_model(root, linitial(call->args), list_nth(call->args, idla_answer_shapes[kind].version));
+	model = find_model(linitial(call->args), list_nth(call->args, idla_answer_shapes[kind].version));
 	if (model == NULL || model->names == NIL)
 		return;
 	forboth(expression, columns->expressions, name, columns->names)
@@ -512,7 +513,7 @@ simplify(PlannerInfo *root, const FuncExpr *call)
 	/* The right to call the function that was written is asked for here, as where the planner inlines one. */
 	if (!idla_compat_may_execute(call->funcid))
 		return NULL;
-	narrow(root, call, (IdlaAnswerKind) kind, &columns);
+	narrow(call, (IdlaAnswerKind) kind, &columns);
 	if (list_length(columns.expressions) > FUNC_MAX_ARGS - count_first(kind))
 		return call_constructor(call, kind, &columns);
 	record_plan_function_dependency(root, call->funcid);
