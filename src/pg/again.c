@@ -34,7 +34,7 @@ typedef enum AgainPrivate
 {
 	AGAIN_QUERY,
 	AGAIN_CURSOR_OPTIONS,		/* a list of one integer */
-	AGAIN_MODELS				/* of lists: a list of one Oid, of one integer, and of strings: see IdlaNarrowed */
+	AGAIN_MODELS				/* of lists: of one Oid, of one integer, of names, and of the log's key: see IdlaNarrowed */
 } AgainPrivate;
 
 /* ---- does a query ask? ---- */
@@ -147,7 +147,8 @@ idla_again_keep(PlannedStmt *statement, Query *query, const IdlaPlanning *planni
 			continue;
 		foreach(name, model->names)
 			names = lappend(names, makeString(lfirst(name)));
-		models = lappend(models, list_make3(list_make1_oid(model->relid), list_make1_int(model->version), names));
+		models = lappend(models, list_make4(list_make1_oid(model->relid), list_make1_int(model->version), names,
+											model->key != NULL ? list_make1(makeString(model->key)) : NIL));
 	}
 	keeper->methods = &query_methods;
 	keeper->custom_private = list_make3(query, list_make1_int(cursor_options), models);
@@ -190,8 +191,9 @@ is_outdated(const CustomScan *keeper, Snapshot snapshot)
 	{
 		List	   *model = lfirst(cell);
 		Oid			relid = linitial_oid(linitial(model));
+		List	   *key = lfourth(model);
 
-		if (idla_needs_met(relid, linitial_int(lsecond(model)), snapshot, lthird(model)))
+		if (idla_needs_met(relid, linitial_int(lsecond(model)), snapshot, lthird(model), key != NIL ? strVal(linitial(key)) : NULL))
 			continue;
 		forget_plans(relid);
 		outdated = true;

@@ -237,8 +237,14 @@ gather(const IdlaTable *table, Snapshot snapshot, int version, Needs *needs)
 	return needs->candidate != NIL;
 }
 
+static bool
+logs_key(const Needs *needs)
+{
+	return needs->service.log_share > 0 && needs->service.log_key[0] != '\0';
+}
+
 List *
-idla_needs_find(Oid relid, int version, Snapshot snapshot)
+idla_needs_find(Oid relid, int version, Snapshot snapshot, char **key)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext scratch;
@@ -246,6 +252,7 @@ idla_needs_find(Oid relid, int version, Snapshot snapshot)
 	Needs		needs;
 	List	   *names = NIL;
 
+	*key = NULL;
 	if (!idla_is_model(relid) || !idla_model_may_see(relid) || !idla_table_open(&table, relid, AccessShareLock, true))
 		return NIL;
 	scratch = AllocSetContextCreate(caller, "idla needed columns", ALLOCSET_SMALL_SIZES);
@@ -253,8 +260,8 @@ idla_needs_find(Oid relid, int version, Snapshot snapshot)
 	if (!RELATION_IS_OTHER_TEMP(table.relation) && gather(&table, snapshot, version, &needs))
 	{
 		names = list_concat_copy(needs.serving, needs.candidate);
-		if (needs.service.log_share > 0 && needs.service.log_key[0] != '\0')
-			names = lappend(names, needs.service.log_key);
+		if (logs_key(&needs))
+			*key = MemoryContextStrdup(caller, needs.service.log_key);
 	}
 	idla_table_close(&table);
 	MemoryContextSwitchTo(caller);
@@ -280,16 +287,8 @@ are_among(const List *names, const List *others)
 	return true;
 }
 
-static bool
-has_name(const List *names, const char *name)
-{
-	const List	wanted = {.type = T_List,.length = 1,.elements = &(ListCell) {.ptr_value = unconstify(char *, name)}};
-
-	return are_among(&wanted, names);
-}
-
 bool
-idla_needs_met(Oid relid, int version, Snapshot snapshot, const List *names)
+idla_needs_met(Oid relid, int version, Snapshot snapshot, const List *names, const char *key)
 {
 	MemoryContext caller;
 	MemoryContext scratch;
@@ -303,7 +302,7 @@ idla_needs_met(Oid relid, int version, Snapshot snapshot, const List *names)
 	caller = MemoryContextSwitchTo(scratch);
 	if (!RELATION_IS_OTHER_TEMP(table.relation) && gather(&table, snapshot, version, &needs))
 		met = are_among(needs.serving, names) && are_among(needs.candidate, names) &&
-			(needs.service.log_share <= 0 || needs.service.log_key[0] == '\0' || has_name(names, needs.service.log_key));
+			(!logs_key(&needs) || (key != NULL && strcmp(key, needs.service.log_key) == 0));
 	idla_table_close(&table);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);

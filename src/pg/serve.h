@@ -121,11 +121,12 @@ extern Datum idla_answer_columns(FunctionCallInfo fcinfo, IdlaAnswerKind kind);
 
 /*
  * Names (char *) of the columns that an answer depends on, whichever of the versions that snapshot sees gives it, palloc'd, in order, each once: those
- * that the models read, the one that tells subgroups apart, the log's key. NIL: not known, as where the caller may not predict. version as in idla_load.
+ * that the models read, and the one that tells subgroups apart. NIL: not known, as where the caller may not predict. *key: the column that the log
+ * would have, or NULL. version as in idla_load.
  */
-extern List *idla_needs_find(Oid relid, int version, Snapshot snapshot);
-/* Are all of them among these, Strings in order? True where it is not known. Whoever asks: nothing is told. */
-extern bool idla_needs_met(Oid relid, int version, Snapshot snapshot, const List *names);
+extern List *idla_needs_find(Oid relid, int version, Snapshot snapshot, char **key);
+/* Are all of them among these, Strings in order, and is the log's key this one? True where it is not known. Whoever asks: nothing is told. */
+extern bool idla_needs_met(Oid relid, int version, Snapshot snapshot, const List *names, const char *key);
 
 /* ---- support.c ---- */
 
@@ -135,6 +136,7 @@ typedef struct IdlaNarrowed
 	Oid			relid;
 	int			version;		/* -1: the one in service */
 	List	   *names;			/* see idla_needs_find */
+	char	   *key;
 } IdlaNarrowed;
 
 /* A plan in the making whose calls may be narrowed. */

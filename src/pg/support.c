@@ -414,7 +414,7 @@ find_model(const Const *model, const Const *version)
 	found = palloc(sizeof(IdlaNarrowed));
 	found->relid = DatumGetObjectId(model->constvalue);
 	found->version = number;
-	found->names = idla_needs_find(found->relid, number, GetActiveSnapshot());
+	found->names = idla_needs_find(found->relid, number, GetActiveSnapshot(), &found->key);
 	current->models = lappend(current->models, found);
 	MemoryContextSwitchTo(caller);
 	return found;
@@ -451,7 +451,7 @@ narrow(const FuncExpr *call, IdlaAnswerKind kind, Columns *columns)
 
 		if (needed != NULL)
 			found = bms_add_member(found, (int) (needed - model->names->elements));
-		else if (!is_felt(lfirst(expression)))
+		else if (!is_felt(lfirst(expression)) && (model->key == NULL || strcmp(model->key, lfirst(name)) != 0))
 			continue;
 		left.expressions = lappend(left.expressions, lfirst(expression));
 		left.names = lappend(left.names, lfirst(name));

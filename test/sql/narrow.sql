@@ -89,6 +89,11 @@ WITH changed AS (UPDATE rows SET t = t WHERE id <= 40 RETURNING id, idla_predict
 UPDATE rows r SET y = idla_predict('m', r) WHERE id <= 40;
 SELECT count(*) FROM rows JOIN answers USING (id) WHERE y = v1;
 
+UPDATE rows SET y = a + b WHERE id <= 40;
+INSERT INTO rows AS old SELECT * FROM rows WHERE id <= 30 ON CONFLICT (id) DO UPDATE SET y = idla_predict('m', EXCLUDED);
+MERGE INTO rows r USING (SELECT * FROM rows OFFSET 0) s ON s.id = r.id WHEN MATCHED AND r.id BETWEEN 31 AND 40 AND idla_predict('m', s) = idla_predict('m', r) THEN UPDATE SET y = idla_predict('m', s);
+SELECT count(*) FROM rows JOIN answers USING (id) WHERE y = v1;
+
 -- a needed column that is missing: the row has all that it had
 SELECT idla_predict('m', x) FROM (SELECT id, a, c, junk FROM rows) x LIMIT 1;
 SET idla.batch_predict = off;
@@ -142,6 +147,40 @@ EXECUTE kept;
 ROLLBACK TO before;
 EXECUTE kept;
 COMMIT;
+-- of functions too, whose cursors go back
+CREATE FUNCTION back_and_forth() RETURNS TABLE (id int, of_version int) LANGUAGE plpgsql AS $$
+DECLARE
+	c SCROLL CURSOR FOR SELECT r.id, idla_predict('m', r) AS q FROM rows r ORDER BY r.id;
+	got record;
+BEGIN
+	OPEN c;
+	FETCH ABSOLUTE 300 FROM c INTO got;
+	RETURN QUERY SELECT a.id, CASE got.q WHEN v1 THEN 1 WHEN v2 THEN 2 END FROM answers a WHERE a.id = got.id;
+	FETCH ABSOLUTE 2 FROM c INTO got;
+	RETURN QUERY SELECT a.id, CASE got.q WHEN v1 THEN 1 WHEN v2 THEN 2 END FROM answers a WHERE a.id = got.id;
+	CLOSE c;
+END $$;
+SELECT * FROM back_and_forth();
+BEGIN;
+UPDATE m SET in_service = false WHERE in_service;
+UPDATE m SET in_service = true WHERE version = 2 AND chunk = 0;
+SELECT * FROM back_and_forth();
+ROLLBACK;
+SELECT * FROM back_and_forth();
+-- and in workers
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET max_parallel_workers_per_gather = 2;
+PREPARE parallel AS SELECT count(*) FILTER (WHERE q = v1) AS v1, count(*) FILTER (WHERE q = v2) AS v2 FROM (SELECT id, idla_predict('m', r) AS q FROM rows r) x JOIN answers USING (id);
+EXECUTE parallel;
+BEGIN;
+UPDATE m SET in_service = false WHERE in_service;
+UPDATE m SET in_service = true WHERE version = 2 AND chunk = 0;
+EXECUTE parallel;
+ROLLBACK;
+EXECUTE parallel;
+SET max_parallel_workers_per_gather = 0;
 -- and calls that are answered row by row
 PREPARE coalesced AS SELECT count(*) FILTER (WHERE q = v1) AS v1, count(*) FILTER (WHERE q = v2) AS v2 FROM answers JOIN (SELECT id, coalesce(NULLIF(id, id), idla_predict('m', r)) AS q FROM rows r) x USING (id);
 EXECUTE coalesced;
