@@ -23,6 +23,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
@@ -380,6 +381,9 @@ idla_version_write(const char *name, Jsonb *card, Jsonb *manifest, const char *w
 	AtEOXact_GUC(false, level);
 	if (deploy && !first)
 		idla_deployment_write(*relid, snapshot, version, "service", 0, replaced);
+	/* Plans that are kept pass what the versions before needed. */
+	if (*in_service)
+		CacheInvalidateRelcacheByRelid(*relid);
 	UnregisterSnapshot(snapshot);
 	CommandCounterIncrement();
 	return version;

@@ -124,7 +124,7 @@ latest_deployment(Oid relid, Snapshot snapshot)
 	IdlaDeployment	latest;
 
 	idla_table_open(&table, relid, NoLock, false);
-	(void) idla_table_in_service(&table, snapshot, &latest, NULL);
+	(void) idla_table_in_service(&table, snapshot, &latest, NULL, false);
 	idla_table_close(&table);
 	return latest;
 }

@@ -284,7 +284,7 @@ idla_copy(PG_FUNCTION_ARGS)
 
 	idla_table_open(&table, relid, NoLock, false);
 	if (version < 0)
-		version = idla_table_in_service(&table, snapshot, NULL, NULL);
+		version = idla_table_in_service(&table, snapshot, NULL, NULL, false);
 	if (version < 0 || !idla_table_version(&table, snapshot, version, &found))
 		idla_version_missing(&table, snapshot, version);
 	if (found.manifest == NULL || found.card == NULL)

@@ -245,8 +245,11 @@ typedef struct IdlaDeployment
 } IdlaDeployment;
 
 extern IdlaDeployment *idla_table_deployments(const IdlaTable *table, Snapshot snapshot, int *n);
-/* Number of the version in service, -1 when none is, and the latest event and what idla_log said last, unless these are NULL. */
-extern int	idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest, IdlaDeployment *log);
+/*
+ * Number of the version in service, -1 when none is, and the latest event and what idla_log said last, unless these are NULL. Several in service
+ * are an ERROR, or -2 when `soft`.
+ */
+extern int	idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest, IdlaDeployment *log, bool soft);
 /* What idla_log said last: a row whose version is 0 and whose chunk is -number, with a card {"event": "log", "share", "key", "by", "at"}. */
 extern void idla_table_log(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *log);
 
@@ -263,6 +266,8 @@ extern void idla_deployment_write(Oid relid, Snapshot snapshot, int version, con
 extern bool idla_table_has(const IdlaTable *table, Snapshot snapshot, int version);
 /* One version with card and manifest; false when snapshot does not see it. */
 extern bool idla_table_version(const IdlaTable *table, Snapshot snapshot, int version, IdlaVersion *found);
+/* Its manifest, palloc'd; NULL when snapshot does not see the version, or it has none. */
+extern Jsonb *idla_table_manifest(const IdlaTable *table, Snapshot snapshot, int version);
 /*
  * Tells the row versions that make up a version apart from all others that ever were in this table; changes with any
  * update of them. 0 when they have no identity, or there are none.
@@ -293,6 +298,23 @@ typedef struct IdlaLoaded
 	double		log_share;		/* of rows whose answers are logged, 0: none */
 	char	   *log_key;		/* the column that names a row in the log, or NULL */
 } IdlaLoaded;
+
+/* Who answers for a model, and what is done with the answers. */
+typedef struct IdlaService
+{
+	int			version;
+	uint64		identity;		/* idla_table_identity of it */
+	int			candidate;		/* of the version in service: the one on trial beside it, or 0 */
+	double		share;			/* of rows that it answers, 0 in the shadow */
+	double		log_share;		/* of rows whose answers are logged, 0: none */
+	char		log_key[NAMEDATALEN];	/* the column that names a row in the log, or "" */
+} IdlaService;
+
+/*
+ * What snapshot sees of that, version as in idla_load. False when no version is in service; when several are, that is an ERROR, or false too when
+ * `soft`. Whether there is the version that was asked for is not looked at. (service.c)
+ */
+extern bool idla_service_find(const IdlaTable *table, Snapshot snapshot, int version, bool soft, IdlaService *service);
 /* ERROR unless relid is a model's table. */
 extern void idla_require_model(Oid relid);
 extern IdlaLoaded *idla_load(Oid relid, int version, Snapshot snapshot, MemoryContext owner);

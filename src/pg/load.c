@@ -398,12 +398,12 @@ is_better_shared(const CachedModel *cached, const Wanted *wanted)
 
 /* The version's model, pinned: from memory when the rows are known or their digests are, else from the rows. */
 static CachedModel *
-obtain(Pin *pin, const IdlaTable *table, Snapshot snapshot, int version, bool eager)
+obtain(Pin *pin, const IdlaTable *table, Snapshot snapshot, const IdlaService *service, bool eager)
 {
 	Oid			relid = RelationGetRelid(table->relation);
 	Wanted		wanted = {
 		.table = table,.snapshot = snapshot,.eager = eager,
-		.place = {.database = MyDatabaseId,.relid = relid,.version = version,.identity = idla_table_identity(table, snapshot, version)}
+		.place = {.database = MyDatabaseId,.relid = relid,.version = service->version,.identity = service->identity}
 	};
 	CachedModel *cached = find_by_rows(relid, wanted.place.identity);
 	IdlaVersion found;
@@ -433,7 +433,7 @@ obtain(Pin *pin, const IdlaTable *table, Snapshot snapshot, int version, bool ea
 		take(pin, cached);
 	}
 	cached->relid = relid;
-	cached->version = version;
+	cached->version = service->version;
 	cached->identity = wanted.place.identity;
 	return cached;
 }
@@ -447,10 +447,7 @@ load_pinned(Oid relid, int version, Snapshot snapshot, MemoryContext owner, bool
 	CachedModel *cached;
 	IdlaLoaded *loaded;
 	Pin		   *pin = create_pin(owner);
-	IdlaDeployment latest = {0};
-	IdlaDeployment log;
-	double		share = -1;
-	const char *log_key = NULL;
+	IdlaService service;
 
 	/* The lock comes first, so that what is checked is what is read. */
 	LockRelationOid(relid, AccessShareLock);
@@ -460,20 +457,10 @@ load_pinned(Oid relid, int version, Snapshot snapshot, MemoryContext owner, bool
 	scratch = AllocSetContextCreate(caller, "idla lookup", ALLOCSET_SMALL_SIZES);
 	MemoryContextSwitchTo(scratch);
 	idla_table_open(&table, relid, NoLock, false);
-	if (version < 0)
-	{
-		version = idla_table_in_service(&table, snapshot, &latest, &log);
-		share = idla_deployment_share(&latest);
-		/* A version that was deleted meanwhile is on trial no more. */
-		if (share >= 0 && !idla_table_has(&table, snapshot, latest.version))
-			share = -1;
-	}
-	else
-		idla_table_log(&table, snapshot, &log);
-	if (version < 0)
+	if (!idla_service_find(&table, snapshot, version, false, &service))
 		idla_version_missing(&table, snapshot, -1);
 	loaded = MemoryContextAllocZero(owner, sizeof(IdlaLoaded));
-	cached = obtain(pin, &table, snapshot, version, eager);
+	cached = obtain(pin, &table, snapshot, &service, eager);
 	dlist_move_head(&cached_models, &cached->node);
 	idla_table_close(&table);
 	MemoryContextSwitchTo(caller);
@@ -482,16 +469,13 @@ load_pinned(Oid relid, int version, Snapshot snapshot, MemoryContext owner, bool
 	loaded->predictor = cached->predictor;
 	loaded->shared = cached->share.held ? cached->share.size : 0;
 	loaded->n_users = cached->n_pins;
-	loaded->version = version;
+	loaded->version = service.version;
 	loaded->relid = relid;
-	if (share >= 0)
-	{
-		loaded->candidate = latest.version;
-		loaded->share = share;
-	}
-	loaded->log_share = idla_log_share(&log, &log_key);
-	if (log_key != NULL)
-		loaded->log_key = MemoryContextStrdup(owner, log_key);
+	loaded->candidate = service.candidate;
+	loaded->share = service.share;
+	loaded->log_share = service.log_share;
+	if (service.log_key[0] != '\0')
+		loaded->log_key = MemoryContextStrdup(owner, service.log_key);
 	cached->n_uses++;
 	MemoryContextDelete(scratch);
 	shrink_cache();

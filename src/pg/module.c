@@ -95,6 +95,7 @@ _PG_init(void)
 
 	idla_batch_scan_start();
 	idla_splice_start();
+	idla_again_start();
 
 	if (process_shared_preload_libraries_in_progress)
 	{

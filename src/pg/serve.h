@@ -1,14 +1,15 @@
 /*
  * serve.h: the files that answer queries with a model.
  *
- * support.c tells the planner about the functions of predict.c, splice.c puts nodes of batch_scan.c into finished plans; all
- * find the model with served.c and say what answer.c says.
+ * support.c tells the planner about the functions of predict.c, with the columns that needs.c says, splice.c puts nodes of batch_scan.c
+ * into finished plans, which again.c makes anew when they no longer do; all find the model with served.c and say what answer.c says.
  */
 #ifndef IDLA_SERVE_H
 #define IDLA_SERVE_H
 
 #include "trial.h"
 
+#include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "nodes/primnodes.h"
 
@@ -40,6 +41,7 @@ typedef struct IdlaServed
 	IdlaSnapshotIdentity identity;
 } IdlaServed;
 
+extern IdlaSnapshotIdentity idla_snapshot_identify(Snapshot snapshot);
 /* Has served->loaded be what the running statement sees, version as in idla_load. True: it was loaded, and the context reset. */
 extern bool idla_served_find(IdlaServed *served, Oid relid, int version);
 
@@ -115,7 +117,38 @@ extern Datum idla_embedding_datum(const float *embedding, Size n);
 extern Datum idla_answer_row(FunctionCallInfo fcinfo, IdlaAnswerKind kind);
 extern Datum idla_answer_columns(FunctionCallInfo fcinfo, IdlaAnswerKind kind);
 
+/* ---- needs.c ---- */
+
+/*
+ * Names (char *) of the columns that an answer depends on, whichever of the versions that snapshot sees gives it, palloc'd, in order, each once: those
+ * that the models read, and the one that tells subgroups apart. NIL: not known, as where the caller may not predict. *key: the column that the log
+ * would have, or NULL. version as in idla_load.
+ */
+extern List *idla_needs_find(Oid relid, int version, Snapshot snapshot, char **key);
+/* Are all of them among these, Strings in order, and is the log's key this one? True where it is not known. Whoever asks: nothing is told. */
+extern bool idla_needs_met(Oid relid, int version, Snapshot snapshot, const List *names, const char *key);
+
 /* ---- support.c ---- */
+
+/* What the planner was told of a model: calls about it pass these columns, and not all that the row has. */
+typedef struct IdlaNarrowed
+{
+	Oid			relid;
+	int			version;		/* -1: the one in service */
+	List	   *names;			/* see idla_needs_find */
+	char	   *key;
+} IdlaNarrowed;
+
+/* A plan in the making whose calls may be narrowed. */
+typedef struct IdlaPlanning
+{
+	MemoryContext context;
+	List	   *models;			/* of IdlaNarrowed * */
+	bool		narrowed;		/* some call is */
+} IdlaPlanning;
+
+/* NULL: calls in what is planned from now on keep all columns. Returns what it was before. */
+extern IdlaPlanning *idla_support_plan(IdlaPlanning *planning);
 
 /*
  * A call of the family whose row is known column by column: of a function of columns (model, version, the kind's own, names, columns),
@@ -144,6 +177,15 @@ extern bool idla_support_share(const IdlaCall *a, const IdlaCall *b);
 /* Did a call become one whose columns are known since the last idla_support_forget? */
 extern bool idla_support_seen(void);
 extern void idla_support_forget(void);
+
+/* ---- again.c ---- */
+
+/* Whether a call of the predict family may come up while the query is planned. */
+extern bool idla_again_expects(Query *query);
+/* Leaves the query, as it was before it was planned, in its plan, so that it can be planned again where the plan's columns no longer do. */
+extern void idla_again_keep(PlannedStmt *statement, Query *query, const IdlaPlanning *planning, int cursor_options);
+/* Puts the executor's hook in place. */
+extern void idla_again_start(void);
 
 /* ---- splice.c, batch_scan.c ---- */
 

@@ -14,8 +14,8 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-static IdlaSnapshotIdentity
-identify(Snapshot snapshot)
+IdlaSnapshotIdentity
+idla_snapshot_identify(Snapshot snapshot)
 {
 	IdlaSnapshotIdentity identity;
 
@@ -55,7 +55,7 @@ bool
 idla_served_find(IdlaServed *served, Oid relid, int version)
 {
 	Snapshot	snapshot = ActiveSnapshotSet() ? GetActiveSnapshot() : GetTransactionSnapshot();
-	IdlaSnapshotIdentity identity = identify(snapshot);
+	IdlaSnapshotIdentity identity = idla_snapshot_identify(snapshot);
 
 	if (likely(served->loaded != NULL && served->relid == relid && served->version == version &&
 			   memcmp(&served->identity, &identity, sizeof(identity)) == 0))

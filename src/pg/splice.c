@@ -741,7 +741,11 @@ static PlannedStmt *
 plan_statement(Query *query, const char *text, int cursor_options, ParamListInfo parameters)
 {
 	static int	depth = 0;
-	PlannedStmt *statement = NULL;
+	PlannedStmt *volatile statement = NULL;
+	/* The planner does not leave its query as it was. */
+	Query	   *kept = idla_batch_predict && idla_again_expects(query) ? copyObject(query) : NULL;
+	IdlaPlanning planning = {.context = CurrentMemoryContext};
+	IdlaPlanning *outer = idla_support_plan(kept != NULL ? &planning : NULL);
 
 	if (depth == 0)
 		idla_support_forget();
@@ -754,10 +758,13 @@ plan_statement(Query *query, const char *text, int cursor_options, ParamListInfo
 			statement = standard_planner(query, text, cursor_options, parameters);
 		if (idla_batch_predict && idla_support_seen())
 			splice_statement(statement, cursor_options);
+		if (planning.narrowed)
+			idla_again_keep(statement, kept, &planning, cursor_options);
 	}
 	PG_FINALLY();
 	{
 		depth--;
+		idla_support_plan(outer);
 	}
 	PG_END_TRY();
 	return statement;

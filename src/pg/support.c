@@ -3,8 +3,9 @@
  *
  * A record argument costs more than the network of a small model: the server forms a row of all columns, which is
  * then taken apart again. Where the planner sees the columns, a call of idla_predict becomes one of
- * idla_predict_columns with the columns themselves and their names, and so with its sisters. All of them, not those that the model
- * needs today: another version may be in service when the plan runs. Answers are the same bits.
+ * idla_predict_columns with the columns themselves and their names, and so with its sisters. Where the model can be read meanwhile, only the columns that
+ * it needs are passed: what else the row has is then as if it had not been named, and the plan below neither carries nor computes it. Should another
+ * version with other inputs answer when the plan runs, the plan is made again (again.c). Answers are the same bits.
  */
 #include "serve.h"
 
@@ -17,6 +18,7 @@
 #include "nodes/nodeFuncs.h"
 #include "nodes/pathnodes.h"
 #include "nodes/supportnodes.h"
+#include "optimizer/optimizer.h"
 #include "optimizer/planmain.h"
 #include "parser/parse_func.h"
 #include "parser/parsetree.h"
@@ -25,6 +27,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(idla_predict_support);
@@ -32,6 +35,18 @@ PG_FUNCTION_INFO_V1(idla_predict_support);
 /* Functions of columns, and of rows, that calls have become in the planning that goes on. */
 static Oid	seen[IDLA_ANSWER_KINDS];
 static Oid	seen_rows[IDLA_ANSWER_KINDS];
+
+/* What is being planned; NULL: nothing whose calls may be narrowed. */
+static IdlaPlanning *current = NULL;
+
+IdlaPlanning *
+idla_support_plan(IdlaPlanning *planning)
+{
+	IdlaPlanning *before = current;
+
+	current = planning;
+	return before;
+}
 
 /* Arguments before the columns: model, version, the kind's own, names. As many has the function of a row. */
 static int
@@ -363,6 +378,90 @@ expand(PlannerInfo *root, Node *row, Columns *columns)
 	return IsA(row, RowExpr) && expand_constructor((RowExpr *) row, columns);
 }
 
+/* ---- only the columns that are needed ---- */
+
+static int
+compare_name(const void *key, const void *cell)
+{
+	return strcmp(key, lfirst((const ListCell *) cell));
+}
+
+/*
+ * What is known of a model's version, for the whole plan; NULL when which it is shows later. The server has a plan depend on what a regclass names, so
+ * that it is made anew when a deploy says that the model's table has changed.
+ */
+static const IdlaNarrowed *
+find_model(const Const *model, const Const *version)
+{
+	MemoryContext caller;
+	IdlaNarrowed *found;
+	ListCell   *cell;
+	int			number = -1;
+
+	if (!IsA(model, Const) || model->constisnull || !IsA(version, Const) || !ActiveSnapshotSet())
+		return NULL;
+	if (!version->constisnull)
+		number = DatumGetInt32(version->constvalue);
+	if (!version->constisnull && number < 1)
+		return NULL;
+	foreach(cell, current->models)
+	{
+		found = lfirst(cell);
+		if (found->relid == DatumGetObjectId(model->constvalue) && found->version == number)
+			return found;
+	}
+	caller = MemoryContextSwitchTo(current->context);
+	found = palloc(sizeof(IdlaNarrowed));
+	found->relid = DatumGetObjectId(model->constvalue);
+	found->version = number;
+	found->names = idla_needs_find(found->relid, number, GetActiveSnapshot(), &found->key);
+	current->models = lappend(current->models, found);
+	MemoryContextSwitchTo(caller);
+	return found;
+}
+
+/* Whether leaving the expression out would be noticed. */
+static bool
+is_felt(Node *expression)
+{
+	return !IsA(expression, Var) && (contain_volatile_functions(expression) || expression_returns_set(expression));
+}
+
+/*
+ * Leaves out what the model does not need. All stay where a needed one is missing: whoever asks with such a row is told what
+ * it has. And where no column is of a table, as nothing is won.
+ */
+static void
+narrow(const FuncExpr *call, IdlaAnswerKind kind, Columns *columns)
+{
+	Columns		left = {NIL, NIL};
+	Bitmapset  *found = NULL;
+	const IdlaNarrowed *model;
+	ListCell   *expression;
+	ListCell   *name;
+
+	if (current == NULL || !contain_var_clause((Node *) columns->expressions))
+		return;
+	model = find_model(linitial(call->args), list_nth(call->args, idla_answer_shapes[kind].version));
+	if (model == NULL || model->names == NIL)
+		return;
+	forboth(expression, columns->expressions, name, columns->names)
+	{
+		const ListCell *needed = bsearch(lfirst(name), model->names->elements, (Size) list_length(model->names), sizeof(ListCell), compare_name);
+
+		if (needed != NULL)
+			found = bms_add_member(found, (int) (needed - model->names->elements));
+		else if (!is_felt(lfirst(expression)) && (model->key == NULL || strcmp(model->key, lfirst(name)) != 0))
+			continue;
+		left.expressions = lappend(left.expressions, lfirst(expression));
+		left.names = lappend(left.names, lfirst(name));
+	}
+	if (bms_num_members(found) < list_length(model->names))
+		return;
+	current->narrowed |= list_length(left.names) < list_length(columns->names);
+	*columns = left;
+}
+
 /* The function of columns in place of the call. */
 static Node *
 call_columns(const FuncExpr *call, IdlaAnswerKind kind, const Columns *columns)
@@ -414,6 +513,7 @@ simplify(PlannerInfo *root, const FuncExpr *call)
 	/* The right to call the function that was written is asked for here, as where the planner inlines one. */
 	if (!idla_compat_may_execute(call->funcid))
 		return NULL;
+	narrow(call, (IdlaAnswerKind) kind, &columns);
 	if (list_length(columns.expressions) > FUNC_MAX_ARGS - count_first(kind))
 		return call_constructor(call, kind, &columns);
 	record_plan_function_dependency(root, call->funcid);

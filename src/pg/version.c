@@ -264,7 +264,7 @@ idla_table_deployments(const IdlaTable *table, Snapshot snapshot, int *n)
 }
 
 int
-idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest, IdlaDeployment *log)
+idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment *latest, IdlaDeployment *log, bool soft)
 {
 	SysScanDesc scan = scan_begin(table, snapshot, -1);
 	HeapTuple	tuple;
@@ -286,9 +286,9 @@ idla_table_in_service(const IdlaTable *table, Snapshot snapshot, IdlaDeployment 
 			*log = event;
 		if (!read_head(table, tuple, &head) || !head.in_service)
 			continue;
-		if (found >= 0)
+		if (found >= 0 && !soft)
 			refuse_doubles(table, -1);
-		found = head.version;
+		found = found == -1 ? head.version : -2;
 	}
 	systable_endscan(scan);
 	return found;
@@ -333,6 +333,21 @@ idla_table_version(const IdlaTable *table, Snapshot snapshot, int version, IdlaV
 	}
 	systable_endscan(scan);
 	return n_found == 1;
+}
+
+Jsonb *
+idla_table_manifest(const IdlaTable *table, Snapshot snapshot, int version)
+{
+	SysScanDesc scan = scan_begin(table, snapshot, version);
+	Jsonb	   *manifest = NULL;
+	HeapTuple	tuple;
+	IdlaVersion head;
+
+	while (manifest == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		if (read_head(table, tuple, &head))
+			manifest = jsonb_of(table, tuple, table->manifest);
+	systable_endscan(scan);
+	return manifest;
 }
 
 bool

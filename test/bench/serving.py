@@ -143,6 +143,34 @@ def scans(server, shape, rows, rounds):
     verdict("rows a second beside the row path", ratio, 2, True, spread)
 
 
+def unneeded(server, cells, rounds):
+    """Eight columns are needed of many: beside the same plan for a model that is a parameter, which passes all of them."""
+    server.run("SET plan_cache_mode = force_generic_plan")
+    for columns in (100, 400):
+        rows = cells // columns
+        name = f"of_{columns}"
+        make_table(server, name, columns, rows)
+        needed = ", ".join(f"c{i * columns // 8 + 1}" for i in range(8))
+        train(server, f"{name}_mlp", f"SELECT id, {needed}, y FROM {name}_train", layers((64, 32)))
+        server.run(f"CREATE TABLE IF NOT EXISTS {name}_keys AS SELECT g % {rows} + 1 AS id FROM generate_series(1, {2 * rows}) g")
+        server.run(f"ANALYZE {name}_keys")
+        costly = ", ".join(f"md5(c{i + 1}::text) AS text{i + 1}" for i in range(8))
+        server.run(f"CREATE OR REPLACE VIEW {name}_view AS SELECT t.*, {costly}, count(*) OVER (PARTITION BY id % 10) AS n FROM {name} t")
+        print(f"{name}: {rows} rows x {columns} columns, of which the network 8-64-32-1 needs 8", flush=True)
+        for words, source in (("a scan", f"{name} t"), ("a sort below", f"(SELECT *, row_number() OVER (ORDER BY c2) AS n FROM {name}) t WHERE n > 0"),
+                              ("a hash join below", f"{name}_keys JOIN {name} t USING (id)"), ("a view with costly columns", f"{name}_view t"),
+                              ("row by row", f"{name} t WHERE CASE WHEN c2 > 1 THEN 1 ELSE idla_predict(MODEL, t) END > 0")):
+            query = f"SELECT {'count(*)' if 'MODEL' in source else 'sum(idla_predict(MODEL, t))'} FROM {source}"
+            server.run("DEALLOCATE ALL")
+            server.run(f"PREPARE few AS {query.replace('MODEL', repr(name + '_mlp'))}")
+            server.run(f"PREPARE every(regclass) AS {query.replace('MODEL', '$1')}")
+            few, every = alternate(rounds, lambda: server.time("EXECUTE few"), lambda: server.time(f"EXECUTE every('{name}_mlp')"))
+            ratio, spread = compare(few, every)
+            say(f"{words}: {1e9 * statistics.median(few) / rows:.0f} ns a row, time beside all columns", ratio, spread)
+        server.run(f"DROP TABLE {name}, {name}_train, {name}_few, {name}_keys CASCADE")
+    server.run("RESET plan_cache_mode")
+
+
 def workers(server, rows, rounds):
     predictions = "SELECT sum(idla_predict('bench_mlp', t)) FROM bench t"
     for setting in ("parallel_setup_cost = 0", "parallel_tuple_cost = 0", "min_parallel_table_scan_size = 0"):
@@ -310,12 +338,16 @@ def main():
     parser.add_argument("--rows", type=int, default=1000000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5, help="of a pgbench run")
-    parser.add_argument("--only", nargs="*", default=["scans", "shapes", "workers", "away", "procedural", "points", "first", "tabm", "student"])
+    parser.add_argument("--only", nargs="*", default=["scans", "shapes", "workers", "away", "procedural", "points", "first", "tabm", "student", "unneeded"])
     arguments = parser.parse_args()
     server = Server()
     server.rows = arguments.rows
     server.run("CREATE EXTENSION IF NOT EXISTS idla")
     print(f"{platform.machine()}, {os.cpu_count()} processors, PyTorch {torch.__version__}, {server.run('SELECT version()')[0][0]}", flush=True)
+    if "unneeded" in arguments.only:
+        unneeded(server, 20 * arguments.rows, arguments.rounds)
+    if arguments.only == ["unneeded"]:
+        return
     scans(server, SHAPES[0], arguments.rows, arguments.rounds)
     if "workers" in arguments.only:
         workers(server, arguments.rows, arguments.rounds)

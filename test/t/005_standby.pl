@@ -12,10 +12,12 @@ $primary->safe_psql('postgres', 'CREATE EXTENSION idla');
 make_patients($primary, 'postgres', 200);
 $primary->safe_psql('postgres', <<'END');
 SET idla.progress = off;
-SELECT idla_train('m', 'source', 'sick', architecture => 'linear', options => '{"epochs": 2, "seed": 1}');
-SELECT idla_train('m', 'source', 'sick', architecture => 'mlp', options => '{"epochs": 2, "seed": 2}');
+SELECT idla_train('m', 'SELECT age, sex, sick FROM patients', 'sick', architecture => 'linear', options => '{"epochs": 2, "seed": 1}');
+SELECT idla_train('m', 'SELECT age, pressure, sick FROM patients', 'sick', architecture => 'mlp', options => '{"epochs": 2, "seed": 2}');
 END
 my $answers = "SELECT md5(string_agg(encode(float8send(idla_predict('m', p)), 'hex'), ' ' ORDER BY id)) FROM patients p";
+# A plan that is kept passes the columns of the version that it was made for.
+my $kept = "PREPARE kept AS $answers;\nEXECUTE kept;\nSELECT pg_sleep(4);\nEXECUTE kept;\nEXECUTE kept;\n";
 my $first = $primary->safe_psql('postgres', $answers);
 
 # ---- streaming ----
@@ -29,14 +31,14 @@ is($standby->safe_psql('postgres', $answers), $first, 'a standby predicts the sa
 is($standby->safe_psql('postgres', 'SELECT model, versions, in_service FROM idla_models'), 'm|2|1', 'and lists the model');
 
 # One session of the standby sees the deploy without being told.
-my $session = start_session($standby, 'postgres', 'reader', "$answers;\nSELECT pg_sleep(4);\n$answers;\n");
+my $session = start_session($standby, 'postgres', 'reader', $kept);
 ok(wait_until($standby, 'postgres', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'reader' AND query LIKE '%pg_sleep%')", $session), 'a reader');
 $primary->safe_psql('postgres', "SELECT idla_deploy('m', 2)");
 my $second = $primary->safe_psql('postgres', $answers);
 isnt($second, $first, 'the other version answers otherwise');
 $primary->wait_for_catchup($standby);
 finish_session($session);
-is($session->{out}, "$first\n\n$second\n", 'a session of the standby follows a deploy');
+is($session->{out}, "$first\n\n$second\n$second\n", 'a session of the standby follows a deploy');
 
 my ($status, $out, $error) = $standby->psql('postgres', "SELECT idla_deploy('m', 1)");
 like($error, qr/cannot execute idla_deploy\(\) during recovery|read-only transaction/, 'no deploying on a standby');
@@ -55,12 +57,12 @@ $primary->safe_psql('postgres', 'CREATE PUBLICATION models FOR TABLE m');
 $subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION models CONNECTION '" . $primary->connstr . " dbname=postgres' PUBLICATION models");
 $subscriber->wait_for_subscription_sync($primary, 'models');
 is($subscriber->safe_psql('postgres', $answers), $second, 'a subscriber predicts the same bits');
-$session = start_session($subscriber, 'postgres', 'reader', "$answers;\nSELECT pg_sleep(4);\n$answers;\n");
+$session = start_session($subscriber, 'postgres', 'reader', $kept);
 ok(wait_until($subscriber, 'postgres', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'reader' AND query LIKE '%pg_sleep%')", $session), 'a reader');
 $primary->safe_psql('postgres', "SELECT idla_deploy('m', 1)");
 $primary->wait_for_catchup('models');
 finish_session($session);
-is($session->{out}, "$second\n\n$first\n", 'a session of the subscriber follows a deploy');
+is($session->{out}, "$second\n\n$first\n$first\n", 'a session of the subscriber follows a deploy');
 
 $subscriber->stop;
 $primary->stop;
