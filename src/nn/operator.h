@@ -63,6 +63,8 @@ typedef struct NnOperator
 	bool		diff_in_place;
 	/* The node does the next one's relu where node->relu is set. */
 	NnRelu		relu;
+	/* Outside training the node adds the bias of the next one, and does its relu, where node->finisher is set. */
+	bool		finishes;
 	/* What backward or norms read: the values of float sources; the node's own value. */
 	bool		reads_src;
 	bool		reads_dst;
@@ -107,6 +109,8 @@ struct NnNodeData
 	NnNode		diff_owner;		/* likewise for gradients */
 	bool		relu;			/* does the relu of the node that reads it */
 	NnRelu		done;			/* of a relu: what its source has done for it */
+	NnNode		finisher;		/* of a product: the bias that alone reads it and shares its buffer, or NN_NONE; one bias for each of its columns */
+	bool		finished;		/* of that bias */
 };
 
 struct NnGraph
@@ -255,6 +259,21 @@ nn_parameter_values(const NnPass *pass, int i)
 	NnParameter parameter = pass->node->parameters[i];
 
 	return parameter < 0 ? NULL : pass->weights + pass->graph->parameters[parameter].offset;
+}
+
+/* What a product outside training adds to its columns for the bias that follows, and whether it does a relu after that. */
+static inline const float *
+nn_finishing_bias(const NnPass *pass)
+{
+	NnNode		bias = pass->node->finisher;
+
+	return bias == NN_NONE ? NULL : pass->weights + pass->graph->parameters[pass->graph->nodes[bias]->parameters[0]].offset;
+}
+
+static inline bool
+nn_finishing_relu(const NnPass *pass)
+{
+	return pass->node->finisher != NN_NONE && pass->graph->nodes[pass->node->finisher]->relu;
 }
 
 /*

@@ -117,7 +117,7 @@ multiply_inputs(const NnPass *pass, const Recurrent *r)
 						   nn_parameter_values(pass, WEIGHTS_IN), r->summed, 0.0f, pass->workspace, r->columns);
 	else
 		pass->device->product(pass->queue, r->rows, r->summed, r->in, nn_src(pass, 0), r->in,
-							  nn_parameter_values(pass, WEIGHTS_IN), r->summed, NULL, pass->workspace, r->columns);
+							  nn_parameter_values(pass, WEIGHTS_IN), r->summed, NULL, false, pass->workspace, r->columns);
 }
 
 /* No position came before the first one walked: zeros in its rows of diff_gates between low and high. */

@@ -20,7 +20,6 @@
 #include "portability/instr_time.h"
 #include "storage/spin.h"
 #include "utils/acl.h"
-#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -63,48 +62,17 @@ create_call(IdlaBatchState *state, const TargetEntry *entry, IdlaAnswerKind kind
 }
 
 static void
-create_rows(IdlaBatchState *state, List *carried)
-{
-	ListCell   *cell;
-
-	state->n_carried = list_length(carried);
-	state->carried = palloc(sizeof(int) * (Size) Max(state->n_carried, 1));
-	state->n_carried = 0;
-	foreach(cell, carried)
-	{
-		state->carried[state->n_carried++] = lfirst_int(cell) - 1;
-		state->carried_width = Max(state->carried_width, lfirst_int(cell));
-	}
-	state->most = idla_batch_rows;
-	state->kept = palloc(sizeof(Datum) * (Size) state->most * (Size) Max(state->n_carried, 1));
-	state->kept_null = palloc(sizeof(bool) * (Size) state->most * (Size) Max(state->n_carried, 1));
-	foreach(cell, state->calls)
-	{
-		IdlaBatchCall *call = lfirst(cell);
-
-		call->places = palloc(sizeof(int) * (Size) state->most);
-		call->answers = palloc(sizeof(Datum) * (Size) state->most);
-		call->nulls = palloc(sizeof(bool) * (Size) state->most);
-	}
-	state->rows_context = AllocSetContextCreate(CurrentMemoryContext, "idla batch rows", ALLOCSET_DEFAULT_SIZES);
-	state->row_context = AllocSetContextCreate(CurrentMemoryContext, "idla batch row", ALLOCSET_DEFAULT_SIZES);
-}
-
-static void
 begin(CustomScanState *node, EState *estate, int flags)
 {
 	IdlaBatchState *state = (IdlaBatchState *) node;
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
-	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 
 	outerPlanState(node) = ExecInitNode(outerPlan(plan), estate, flags & ~(EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK));
 	state->n_columns = linitial_int(list_nth(plan->custom_private, IDLA_BATCH_COLUMNS));
 	for (int i = state->n_columns; i < list_length(plan->custom_scan_tlist); i++)
 		create_call(state, list_nth(plan->custom_scan_tlist, i),
 					(IdlaAnswerKind) list_nth_int(list_nth(plan->custom_private, IDLA_BATCH_KINDS), i - state->n_columns));
-	create_rows(state, list_nth(plan->custom_private, IDLA_BATCH_CARRIED));
-	/* What nobody needs above stays NULL. */
-	memset(slot->tts_isnull, true, (Size) slot->tts_tupleDescriptor->natts);
+	idla_rows_create(state, list_nth(plan->custom_private, IDLA_BATCH_CARRIED));
 	state->wanted = FIRST_BATCH;
 }
 
@@ -205,33 +173,8 @@ take(IdlaBatchState *state, TupleTableSlot *slot)
 	}
 	error_context_stack = callback.previous;
 	MemoryContextSwitchTo(caller);
-	MemoryContextReset(state->row_context);
+	idla_context_empty(state->row_context);
 	return good;
-}
-
-/* Keeps what is needed above of the row below. */
-static void
-carry(IdlaBatchState *state, TupleTableSlot *slot)
-{
-	MemoryContext caller = MemoryContextSwitchTo(state->rows_context);
-	Datum	   *kept = state->kept + state->n * state->n_carried;
-	bool	   *kept_null = state->kept_null + state->n * state->n_carried;
-
-	slot_getsomeattrs(slot, state->carried_width);
-	for (int i = 0; i < state->n_carried; i++)
-	{
-		int			number = state->carried[i];
-		Form_pg_attribute attribute = TupleDescAttr(slot->tts_tupleDescriptor, number);
-
-		kept_null[i] = slot->tts_isnull[number];
-		if (kept_null[i])
-			kept[i] = (Datum) 0;
-		else if (attribute->attbyval)
-			kept[i] = slot->tts_values[number];
-		else
-			kept[i] = datumCopy(slot->tts_values[number], false, attribute->attlen);
-	}
-	MemoryContextSwitchTo(caller);
 }
 
 static void
@@ -289,7 +232,8 @@ fill(IdlaBatchState *state)
 			break;
 		}
 		if (state->n_carried > 0)
-			carry(state, slot);
+			idla_rows_carry(state, slot);
+		idla_rows_look_ahead(state, slot);
 		state->n++;
 	}
 	if (state->n == 0)
@@ -327,31 +271,16 @@ raise_bad(IdlaBatchState *state)
 	elog(ERROR, "a row without an answer has one");
 }
 
-/* The next row of the batch into the scan slot. */
+/* The next row of the batch, with its answers. */
 static void
 hand_on(IdlaBatchState *state)
 {
-	TupleTableSlot *slot = state->scan.ss.ss_ScanTupleSlot;
-	const Datum *kept = state->kept + state->next * state->n_carried;
-	const bool *kept_null = state->kept_null + state->next * state->n_carried;
 	ListCell   *cell;
 
-	ExecClearTuple(slot);
-	for (int i = 0; i < state->n_carried; i++)
-	{
-		slot->tts_values[state->carried[i]] = kept[i];
-		slot->tts_isnull[state->carried[i]] = kept_null[i];
-	}
-	foreach(cell, state->calls)
-	{
-		const IdlaBatchCall *call = lfirst(cell);
-
-		slot->tts_values[call->position] = call->answers[state->next];
-		slot->tts_isnull[call->position] = call->nulls[state->next];
-	}
-	ExecStoreVirtualTuple(slot);
-	foreach(cell, state->logs ? state->passes : NIL)
-		idla_pass_log(state, lfirst(cell));
+	idla_rows_hand_on(state);
+	if (unlikely(state->logs))
+		foreach(cell, state->passes)
+			idla_pass_log(state, lfirst(cell));
 	state->next++;
 	state->handed_on++;
 }
@@ -365,12 +294,14 @@ execute(CustomScanState *node)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		ResetExprContext(econtext);
+		idla_context_empty(econtext->ecxt_per_tuple_memory);
 		if (state->next == state->n && !fill(state))
-			return ExecClearTuple(node->ss.ps.ps_ProjInfo != NULL ? node->ss.ps.ps_ResultTupleSlot : node->ss.ss_ScanTupleSlot);
+			return ExecClearTuple(node->ss.ps.ps_ProjInfo != NULL ? node->ss.ps.ps_ResultTupleSlot : state->output);
 		if (unlikely(state->next == state->bad))
 			raise_bad(state);
 		hand_on(state);
+		if (state->picks)
+			return state->output;
 		econtext->ecxt_scantuple = node->ss.ss_ScanTupleSlot;
 		if (node->ss.ps.qual != NULL && !ExecQual(node->ss.ps.qual, econtext))
 		{
@@ -397,7 +328,7 @@ start_over(IdlaBatchState *state)
 static void
 rescan(CustomScanState *node)
 {
-	ExecClearTuple(node->ss.ss_ScanTupleSlot);
+	ExecClearTuple(((IdlaBatchState *) node)->output);
 	start_over((IdlaBatchState *) node);
 	if (outerPlanState(node)->chgParam == NULL)
 		ExecReScan(outerPlanState(node));
@@ -417,7 +348,7 @@ end(CustomScanState *node)
 		MemoryContextReset(pass->served.context);
 		idla_use_end(&pass->use);
 	}
-	ExecClearTuple(node->ss.ss_ScanTupleSlot);
+	ExecClearTuple(((IdlaBatchState *) node)->output);
 	ExecEndNode(outerPlanState(node));
 }
 
