@@ -183,13 +183,6 @@ export_onnx(const IdlaModel *model, const char *name)
 	LearnOnnx	file;
 	bytea	   *value;
 
-	/* Numbers like any others to the engine, and no column of them is in any table. */
-	if (model->columns.series != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the series of model \"%s\" have no form in ONNX", name),
-				 errdetail("Signals, series, what is summed up of them, and texts are prepared by idla itself."),
-				 errhint("Export the model as \"safetensors\".")));
 	translated = model_in_utf8(&model->learn);
 	idla_check(scratch, learn_onnx_write(scratch->session, &translated, in_utf8(name), in_utf8(model->target), &file));
 	refuse_size(name, file.size);
