@@ -47,7 +47,7 @@ extern NnOnnxValue nn_onnx_integer(NnOnnx *onnx, int64_t value);
 /* One dimension of one or more integers: axes, shapes, indexes. */
 extern NnOnnxValue nn_onnx_list(NnOnnx *onnx, size_t n, const int64_t *values);
 
-/* Attributes of the next operator. */
+/* Attributes of the next operator that is applied: they come right before it, after all that makes its sources. */
 extern void nn_onnx_set_integer(NnOnnx *onnx, const char *name, int64_t value);
 extern void nn_onnx_set_integers(NnOnnx *onnx, const char *name, size_t n, const int64_t *values);
 extern void nn_onnx_set_float(NnOnnx *onnx, const char *name, float value);

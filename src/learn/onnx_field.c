@@ -37,9 +37,10 @@ learn_onnx_known(NnOnnx *onnx, NnOnnxValue known)
 
 	made.rank = nn_onnx_apply2(onnx, "CumSum", ones, nn_onnx_integer(onnx, 1));
 	numbers = nn_onnx_apply2(onnx, "Add", zeros, numbers);
+	zeros = nn_onnx_apply2(onnx, "Pad", zeros, nn_onnx_list(onnx, 6, room));
+	ones = nn_onnx_apply2(onnx, "Mul", made.rank, ones);
 	nn_onnx_set_integer(onnx, "axis", 1);
-	made.places = nn_onnx_apply3(onnx, "ScatterElements", nn_onnx_apply2(onnx, "Pad", zeros, nn_onnx_list(onnx, 6, room)),
-								 nn_onnx_apply2(onnx, "Mul", made.rank, ones), numbers);
+	made.places = nn_onnx_apply3(onnx, "ScatterElements", zeros, ones, numbers);
 	return made;
 }
 

@@ -53,7 +53,8 @@ write_inputs(LearnOnnxWriter *writer, const LearnField *field)
 static void
 bridge(NnOnnx *onnx, LearnOnnxWave *wave)
 {
-	NnOnnxValue known = nn_onnx_apply2(onnx, "And", counted(onnx, wave), nn_onnx_apply1(onnx, "Not", nn_onnx_apply1(onnx, "IsNaN", wave->samples)));
+	NnOnnxValue gap = nn_onnx_apply2(onnx, "Or", nn_onnx_apply1(onnx, "IsNaN", wave->samples), nn_onnx_apply1(onnx, "IsInf", wave->samples));
+	NnOnnxValue known = nn_onnx_apply2(onnx, "And", counted(onnx, wave), nn_onnx_apply1(onnx, "Not", gap));
 	LearnOnnxKnown where = learn_onnx_known(onnx, known);
 	NnOnnxValue one = nn_onnx_integer(onnx, 1);
 	NnOnnxValue all = learn_onnx_reduce(onnx, "ReduceMax", where.rank, 1, true);

@@ -136,9 +136,10 @@ trace_back(const Chain *chain, NnOnnxValue best, NnOnnxValue from)
 	NnOnnxValue src[3] = {NN_NONE, from, chain->numbers};
 	NnOnnxValue made[2];
 
+	best = nn_onnx_apply2(onnx, "Add", best, chain->end);
 	nn_onnx_set_integer(onnx, "axis", 1);
 	nn_onnx_set_integer(onnx, "keepdims", 1);
-	src[0] = nn_onnx_apply1(onnx, "ArgMax", nn_onnx_apply2(onnx, "Add", best, chain->end));
+	src[0] = nn_onnx_apply1(onnx, "ArgMax", best);
 	nn_onnx_body_begin(onnx);
 	tag = nn_onnx_body_input(onnx, NN_ONNX_INT64);
 	before = nn_onnx_body_input(onnx, NN_ONNX_INT64);
@@ -213,8 +214,9 @@ learn_onnx_tags(LearnOnnxWriter *writer, const LearnChain *decoded, NnOnnxValue 
 	walk_forward(&chain, true, best);
 	tags = trace_back(&chain, best[0], best[1]);
 	certain = shares != NN_NONE ? nn_onnx_cast(onnx, shares, NN_ONNX_DOUBLE) : posteriors(&chain);
+	there = learn_onnx_along(onnx, "Unsqueeze", tags, last);
 	nn_onnx_set_integer(onnx, "axis", last);
-	certain = nn_onnx_apply2(onnx, "GatherElements", certain, learn_onnx_along(onnx, "Unsqueeze", tags, last));
+	certain = nn_onnx_apply2(onnx, "GatherElements", certain, there);
 	certain = nn_onnx_apply2(onnx, "Min", learn_onnx_along(onnx, "Squeeze", certain, last), nn_onnx_double(onnx, 1));
 	there = nn_onnx_apply2(onnx, "Less", chain.numbers, chain.n);
 	tags = nn_onnx_apply3(onnx, "Where", there, tags, nn_onnx_integer(onnx, LEARN_NO_TAG));

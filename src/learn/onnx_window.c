@@ -31,8 +31,9 @@ learn_onnx_repeat(LearnOnnxWriter *writer, NnOnnxValue value, int rank, const si
 
 	for (int i = 0; i < rank; i++)
 		flat[i + 1] = dims == NULL ? 1 : (int64_t) dims[i];
+	value = learn_onnx_along(onnx, "Unsqueeze", value, 1);
 	nn_onnx_set_integer(onnx, "axis", 0);
-	value = nn_onnx_apply2(onnx, "Expand", learn_onnx_along(onnx, "Unsqueeze", value, 1), nn_onnx_apply(onnx, "Concat", shape, 3));
+	value = nn_onnx_apply2(onnx, "Expand", value, nn_onnx_apply(onnx, "Concat", shape, 3));
 	return nn_onnx_apply2(onnx, "Reshape", value, nn_onnx_list(onnx, (size_t) rank + 1, flat));
 }
 
@@ -73,7 +74,8 @@ learn_onnx_window_mean(LearnOnnxWriter *writer, NnOnnxValue value, NnOnnxType ty
 	value = nn_onnx_apply2(onnx, "Reshape", value, nn_onnx_apply(onnx, "Concat", shape, 3));
 	value = nn_onnx_apply3(onnx, "Where", seen, value, type == NN_ONNX_DOUBLE ? nn_onnx_double(onnx, 0) : nn_onnx_float(onnx, 0));
 	nn_onnx_set_integer(onnx, "keepdims", 0);
-	return nn_onnx_apply2(onnx, "Div", learn_onnx_along(onnx, "ReduceSum", value, 1), nn_onnx_cast(onnx, writer->n_windows, type));
+	value = learn_onnx_along(onnx, "ReduceSum", value, 1);
+	return nn_onnx_apply2(onnx, "Div", value, nn_onnx_cast(onnx, writer->n_windows, type));
 }
 
 /* The log of a mean of probabilities, which may have underflowed. */
@@ -92,11 +94,12 @@ learn_onnx_window_outputs(LearnOnnxWriter *writer, NnOnnxValue outputs)
 	NnOnnx	   *onnx = writer->onnx;
 	size_t		n = learn_model_outputs(model);
 	LearnWindowing how = learn_windowing(model->task, model->fields, model->n_fields, n, model->offset);
-	NnOnnxValue offset = how.offset == NULL ? nn_onnx_double(onnx, 0) : nn_onnx_doubles(onnx, 1, &n, how.offset);
+	NnOnnxValue offset;
 	NnOnnxValue mean;
 
 	if (how.linear)
 		return learn_onnx_window_mean(writer, outputs, NN_ONNX_DOUBLE, n);
+	offset = how.offset == NULL ? nn_onnx_double(onnx, 0) : nn_onnx_doubles(onnx, 1, &n, how.offset);
 	outputs = nn_onnx_apply2(onnx, "Add", outputs, offset);
 	if (how.classes)
 	{

@@ -153,7 +153,8 @@ onnx(const NnOnnxNode *at)
 		scores = nn_onnx_apply3(file, "Where", counted, scores, nn_onnx_float(file, NN_ONNX_NEVER));
 	}
 	nn_onnx_set_integer(file, "axis", -1);
-	scores = nn_onnx_apply2(file, "MatMul", nn_onnx_apply1(file, "Softmax", scores), heads_apart(at, 2, false));
+	scores = nn_onnx_apply1(file, "Softmax", scores);
+	scores = nn_onnx_apply2(file, "MatMul", scores, heads_apart(at, 2, false));
 	nn_onnx_set_integers(file, "perm", 4, order);
 	return nn_onnx_apply2(file, "Reshape", nn_onnx_apply1(file, "Transpose", scores), nn_onnx_list(file, 3, together));
 }

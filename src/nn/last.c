@@ -49,9 +49,11 @@ onnx(const NnOnnxNode *at)
 	const Options *options = at->node->options;
 	size_t		length = nn_src_shape(at->graph, at->node, 0)->dims[0];
 	NnOnnx	   *file = at->onnx;
-	NnOnnxValue number = nn_onnx_integer(file, options->first ? 0 : (int64_t) length - 1);
+	NnOnnxValue number;
 
-	if (at->node->n_src > 1)
+	if (at->node->n_src < 2)
+		number = nn_onnx_integer(file, options->first ? 0 : (int64_t) length - 1);
+	else
 	{
 		number = nn_onnx_along(file, "Unsqueeze", nn_onnx_src(at, 1), 2);
 		number = options->first ? nn_onnx_apply2(file, "Min", number, nn_onnx_integer(file, 1)) : number;

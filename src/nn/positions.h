@@ -61,9 +61,11 @@ positions_onnx(const NnOnnxNode *at, const char *operator, float otherwise)
 	static const int64_t axes[] = {1, 2, 3};
 	const NnShape *shape = nn_src_shape(at->graph, at->node, 0);
 
+	NnOnnxValue src = padding_replaced(at, nn_onnx_src(at, 0), 1, shape->dims[0], otherwise);
+
 	nn_onnx_set_integers(at->onnx, "axes", (size_t) shape->rank - 1, axes);
 	nn_onnx_set_integer(at->onnx, "keepdims", 0);
-	return nn_onnx_apply1(at->onnx, operator, padding_replaced(at, nn_onnx_src(at, 0), 1, shape->dims[0], otherwise));
+	return nn_onnx_apply1(at->onnx, operator, src);
 }
 
 #endif							/* IDLA_NN_POSITIONS_H */
