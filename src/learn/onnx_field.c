@@ -122,8 +122,8 @@ scale_values(LearnOnnxWriter *writer, const LearnSeriesPlan *plan, NnOnnxValue v
 static void
 describe_series(const LearnSeriesPlan *plan, char *note)
 {
-	size_t		used = (size_t) snprintf(note, LEARN_ONNX_NOTE, "values in %zu bins of %g, the first beginning at %g before or after the "
-										 "prediction time; NaN where nothing was observed; channels:", plan->n_bins, plan->width, plan->start);
+	size_t		used = (size_t) snprintf(note, LEARN_ONNX_NOTE, "values in %zu bins of %g, the first of which begins at %g, the time "
+										 "of the prediction being 0; NaN where nothing was observed; channels:", plan->n_bins, plan->width, plan->start);
 
 	for (int i = 0; i < plan->n_channels && used < LEARN_ONNX_NOTE; i++)
 		used += (size_t) snprintf(note + used, LEARN_ONNX_NOTE - used, " %s", plan->channels[i].name);
