@@ -81,6 +81,7 @@ bridge(NnOnnx *onnx, LearnOnnxWave *wave)
 
 #define CROSSINGS 8				/* as in signal_resample.c */
 #define STEPS 256
+#define MOST_TAPS 16384			/* samples that one is made of, in the file: a rate 1,024 times lower */
 #define PI 3.14159265358979323846
 
 static NnOnnxValue
@@ -161,7 +162,7 @@ resample(LearnOnnxWriter *writer, const LearnField *field, LearnOnnxWave *wave)
 	const double step = field->rate / field->to_rate;
 	const double stretch = step > 1 ? step : 1;
 	const double reach = CROSSINGS * stretch;
-	const int64_t taps = (int64_t) floor(2 * reach) + 1;
+	const int64_t taps = 2 * reach < MOST_TAPS ? (int64_t) floor(2 * reach) + 1 : 1;
 	const int64_t leads = (int64_t) field->dims[1];
 	NnOnnxValue zero = nn_onnx_double(onnx, 0);
 	NnOnnxValue n = nn_onnx_cast(onnx, wave->n, NN_ONNX_DOUBLE);
@@ -173,6 +174,14 @@ resample(LearnOnnxWriter *writer, const LearnField *field, LearnOnnxWave *wave)
 	NnOnnxValue value;
 	NnOnnxValue used;
 
+	if (2 * reach >= MOST_TAPS)
+	{
+		nn_onnx_fail(onnx, DEV_INVALID, "the resampling of input \"%s\" has no form in ONNX", field->name);
+		dev_detail(writer->session, "From %g to %g samples a second each one is made of %.0f, and %d are the most.", field->rate, field->to_rate,
+				   floor(2 * reach) + 1, MOST_TAPS);
+		dev_hint(writer->session, "Resample in the source, or export the model as \"safetensors\".");
+		return;
+	}
 	at = nn_onnx_apply2(onnx, "Mul", nn_onnx_cast(onnx, learn_onnx_count(onnx, made.most), NN_ONNX_DOUBLE), nn_onnx_double(onnx, step));
 	at = learn_onnx_along(onnx, "Unsqueeze", nn_onnx_apply2(onnx, "Min", at, last), 2);
 	index = nn_onnx_apply1(onnx, "Ceil", nn_onnx_apply2(onnx, "Sub", at, nn_onnx_double(onnx, reach)));
