@@ -58,7 +58,7 @@ extern NnOnnxValue nn_onnx_apply(NnOnnx *onnx, const char *operator, const NnOnn
 extern NnOnnxValue nn_onnx_apply1(NnOnnx *onnx, const char *operator, NnOnnxValue a);
 extern NnOnnxValue nn_onnx_apply2(NnOnnx *onnx, const char *operator, NnOnnxValue a, NnOnnxValue b);
 extern NnOnnxValue nn_onnx_apply3(NnOnnx *onnx, const char *operator, NnOnnxValue a, NnOnnxValue b, NnOnnxValue c);
-/* One that makes several values; those of a failure are NN_NONE. */
+/* One that makes several values, four at most; those of a failure are NN_NONE. */
 extern void nn_onnx_apply_several(NnOnnx *onnx, const char *operator, const NnOnnxValue *src, int n_src, NnOnnxValue *made, int n_made);
 extern NnOnnxValue nn_onnx_cast(NnOnnx *onnx, NnOnnxValue value, NnOnnxType type);
 
@@ -80,7 +80,8 @@ extern NnOnnxValue nn_onnx_fail(NnOnnx *onnx, DevStatus status, const char *form
 
 /*
  * Writes what makes `wanted` of the inputs of a compiled graph, as it is computed without training. given[i] stands for the graph's node
- * nodes[i]; codes and lengths are int64. weights are on the host. Fails with DEV_INVALID for an operator that has no form in ONNX, naming it. (src/nn/onnx_graph.c)
+ * nodes[i]; codes and lengths are int64. weights are on the host. Fails with DEV_INVALID for an operator that has no form in ONNX, naming it.
+ * (src/nn/onnx_graph.c)
  */
 extern NnOnnxValue nn_graph_onnx(NnOnnx *onnx, const NnGraph *graph, const float *weights, NnNode wanted, const NnNode *nodes,
 								 const NnOnnxValue *given, int n);

@@ -145,7 +145,8 @@ shape_of(NnOnnx *onnx, NnOnnxValue second, int64_t third, int64_t fourth)
 {
 	const int64_t any = -1;
 	const int64_t rest[] = {third, fourth};
-	const NnOnnxValue parts[] = {nn_onnx_list(onnx, 1, &any), learn_onnx_along(onnx, "Unsqueeze", second, 0), nn_onnx_list(onnx, fourth > 0 ? 2 : 1, rest)};
+	const NnOnnxValue parts[] = {nn_onnx_list(onnx, 1, &any), learn_onnx_along(onnx, "Unsqueeze", second, 0),
+		nn_onnx_list(onnx, fourth > 0 ? 2 : 1, rest)};
 
 	nn_onnx_set_integer(onnx, "axis", 0);
 	return nn_onnx_apply(onnx, "Concat", parts, 3);

@@ -210,7 +210,7 @@ learn_onnx_tags(LearnOnnxWriter *writer, const LearnChain *decoded, NnOnnxValue 
 	chain.end = doubles(&chain, 1, n_tags, decoded->end);
 	chain.tags = learn_onnx_numbered(writer, n_tags);
 	chain.nothing = nn_onnx_apply2(onnx, "Mul", nn_onnx_cast(onnx, chain.n, NN_ONNX_DOUBLE), nn_onnx_double(onnx, 0));
-	chain.nothing = nn_onnx_apply2(onnx, "Add", chain.nothing, nn_onnx_apply2(onnx, "Mul", nn_onnx_cast(onnx, chain.tags, NN_ONNX_DOUBLE), nn_onnx_double(onnx, 0)));
+	chain.nothing = nn_onnx_apply2(onnx, "Add", chain.nothing, nn_onnx_apply2(onnx, "Mul", chain.start, nn_onnx_double(onnx, 0)));
 	walk_forward(&chain, true, best);
 	tags = trace_back(&chain, best[0], best[1]);
 	certain = shares != NN_NONE ? nn_onnx_cast(onnx, shares, NN_ONNX_DOUBLE) : posteriors(&chain);
@@ -221,7 +221,8 @@ learn_onnx_tags(LearnOnnxWriter *writer, const LearnChain *decoded, NnOnnxValue 
 	there = nn_onnx_apply2(onnx, "Less", chain.numbers, chain.n);
 	tags = nn_onnx_apply3(onnx, "Where", there, tags, nn_onnx_integer(onnx, LEARN_NO_TAG));
 	certain = nn_onnx_apply3(onnx, "Where", there, certain, nn_onnx_double(onnx, 0));
-	nn_onnx_output(onnx, tags, learn_onnx_name(writer, "tags", "", name), NN_ONNX_INT64, length, "of the tokens, in the order of the metadata; -1 behind them");
+	nn_onnx_output(onnx, tags, learn_onnx_name(writer, "tags", "", name), NN_ONNX_INT64, length,
+				   "of the tokens, in the order of the metadata; -1 behind them");
 	nn_onnx_output(onnx, certain, learn_onnx_name(writer, "certainty", "", name), NN_ONNX_DOUBLE, length, "how probable each of those tags is");
 	write_notes(&chain);
 }

@@ -149,14 +149,15 @@ learn_onnx_text(LearnOnnxWriter *writer, int number)
 	char		note[LEARN_ONNX_NOTE];
 	NnOnnxValue ids;
 
-	snprintf(note, sizeof(note), "numbers of a text's pieces in the metadata's %s.vocabulary, without special tokens, at most %zu", field->name, field->dims[0]);
+	snprintf(note, sizeof(note), "numbers of a text's pieces in the metadata's %s.vocabulary, without special tokens, at most %zu", field->name,
+			 field->dims[0]);
 	ids = learn_onnx_input(writer, field->name, "", NN_ONNX_INT64, 1, &any, ".tokens", note);
 	writer->planes[number][0] = at_length(writer, field, ids, 0);
 	write_mask(writer, number);
 	note_text(writer, field, ".vocabulary", put_vocabulary, 0);
-	snprintf(note, sizeof(note), "{\"type\":\"WordPiece\",\"lowercase\":%s,\"unknown\":\"%s\",\"continuing\":\"##\",\"longest_word\":%d,\"special_tokens\":false,"
-			 "\"max_tokens\":%zu,\"keep\":\"%s\"}", learn_vocabulary_lowercase(field->vocabulary) ? "true" : "false", learn_special_text(LEARN_UNK),
-			 LEARN_WORD_CHARACTERS, field->dims[0], kept[field->kept]);
+	snprintf(note, sizeof(note), "{\"type\":\"WordPiece\",\"lowercase\":%s,\"unknown\":\"%s\",\"continuing\":\"##\",\"longest_word\":%d,"
+			 "\"special_tokens\":false,\"max_tokens\":%zu,\"keep\":\"%s\"}",
+			 learn_vocabulary_lowercase(field->vocabulary) ? "true" : "false", learn_special_text(LEARN_UNK), LEARN_WORD_CHARACTERS, field->dims[0], kept[field->kept]);
 	learn_onnx_note(writer, field->name, ".tokenizer", note);
 }
 
@@ -200,18 +201,22 @@ learn_onnx_tokens(LearnOnnxWriter *writer, int number)
 	planes[0] = at_length(writer, field, codes, 0);
 	codes = token_input(writer, field, ".shapes", 0, "number of each token's shape in the metadata's list");
 	planes[1] = at_length(writer, field, codes, 0);
-	codes = token_input(writer, field, ".affixes", LEARN_AFFIXES, "numbers of the first and last 2, 3, 4 characters of what the word's number is of, in tables of their own");
+	codes = token_input(writer, field, ".affixes", LEARN_AFFIXES,
+						"numbers of the first and last 2, 3, 4 characters of what the word's number is of, in tables of their own");
 	planes[2] = at_length(writer, field, nn_onnx_apply2(onnx, "Add", codes, first_affixes(writer, field)), LEARN_AFFIXES);
-	snprintf(note, sizeof(note), "numbers of the token's characters as written, 0 behind them; of a longer one the first and the last %zu", field->characters / 2);
+	snprintf(note, sizeof(note), "numbers of the token's characters as written, 0 behind them; of a longer one the first and the last %zu",
+			 field->characters / 2);
 	codes = token_input(writer, field, ".characters", field->characters, note);
-	codes = nn_onnx_apply3(onnx, "Where", nn_onnx_apply2(onnx, "Equal", codes, nn_onnx_integer(onnx, LEARN_PADDING)), nn_onnx_integer(onnx, NOTHING), codes);
+	codes = nn_onnx_apply3(onnx, "Where", nn_onnx_apply2(onnx, "Equal", codes, nn_onnx_integer(onnx, LEARN_PADDING)), nn_onnx_integer(onnx, NOTHING),
+						   codes);
 	planes[3] = at_length(writer, field, codes, field->characters);
 	write_mask(writer, number);
 	for (int table = 0; table < LEARN_TABLES; table++)
 		note_text(writer, field, tables[table], put_table, table);
-	learn_onnx_note(writer, field->name, ".shapes", "[\"\",\"lower\",\"title\",\"upper\",\"initial\",\"mixed\",\"digits\",\"upper_digits\",\"lower_digits\","
+	learn_onnx_note(writer, field->name, ".shapes",
+					"[\"\",\"lower\",\"title\",\"upper\",\"initial\",\"mixed\",\"digits\",\"upper_digits\",\"lower_digits\","
 					"\"mixed_digits\",\"punctuation\",\"caseless\"]");
-	snprintf(note, sizeof(note), "{\"type\":\"lexicon\",\"unknown\":%d,\"first\":2,\"longest_word\":%d,\"characters\":%zu,\"max_tokens\":%zu}", LEARN_UNKNOWN,
-			 LEARN_WORD_CHARACTERS, field->characters, field->dims[0]);
+	snprintf(note, sizeof(note), "{\"type\":\"lexicon\",\"unknown\":%d,\"first\":2,\"longest_word\":%d,\"characters\":%zu,\"max_tokens\":%zu}",
+			 LEARN_UNKNOWN, LEARN_WORD_CHARACTERS, field->characters, field->dims[0]);
 	learn_onnx_note(writer, field->name, ".tokenizer", note);
 }

@@ -769,8 +769,8 @@ run_node(Onnx *onnx, Span span)
 	}
 	MUST(n_made == 1);
 	made = compute(onnx, op, found, n);
-	if (strcmp(op, "Concat") == 0 || strncmp(op, "Gather", 6) == 0 || strcmp(op, "Reshape") == 0 || strstr(op, "queeze") != NULL || strcmp(op, "Pad") == 0 ||
-		strcmp(op, "Slice") == 0 || strcmp(op, "Transpose") == 0 || strcmp(op, "Expand") == 0 || strncmp(op, "Reduce", 6) == 0)
+	if (strcmp(op, "Concat") == 0 || strncmp(op, "Gather", 6) == 0 || strcmp(op, "Reshape") == 0 || strstr(op, "queeze") != NULL ||
+		strcmp(op, "Pad") == 0 || strcmp(op, "Slice") == 0 || strcmp(op, "Transpose") == 0 || strcmp(op, "Expand") == 0 || strncmp(op, "Reduce", 6) == 0)
 		made->whole = found[0]->whole;
 	strcpy(made->name, output[0]);
 	forget_attributes(onnx);

@@ -317,7 +317,8 @@ walk(Onnx *onnx, Tensor *const *src, char output[2][64])
 	Tensor		numbers = *src[2];
 	size_t		dims[ONNX_RANK];
 
-	MUST(integer_attribute(onnx, "num_scan_inputs", 0) == 2 && sequence.dims[1] == length && list_names(graph, 11, in) == 3 && list_names(graph, 12, out) == 2);
+	MUST(integer_attribute(onnx, "num_scan_inputs", 0) == 2 && sequence.dims[1] == length);
+	MUST(list_names(graph, 11, in) == 3 && list_names(graph, 12, out) == 2);
 	MUST(attribute(onnx, "scan_input_axes")->integers[0] == 1 && attribute(onnx, "scan_output_axes")->integers[0] == 1 &&
 		 attribute(onnx, "scan_input_axes")->integers[1] == 0 && attribute(onnx, "scan_output_directions")->integers[0] == (int64_t) reverse);
 	forget_attributes(onnx);
@@ -328,6 +329,7 @@ walk(Onnx *onnx, Tensor *const *src, char output[2][64])
 		Span		nodes = graph;
 		Tensor	   *given = new_tensor(onnx, state.rank, state.dims);
 		const Tensor *made;
+		size_t		width;
 		Field		field;
 
 		memcpy(given->values, state.values, state.size * sizeof(double));
@@ -347,8 +349,9 @@ walk(Onnx *onnx, Tensor *const *src, char output[2][64])
 			all = keep(made);
 			all.values = realloc(all.values, (length * made->size + 1) * sizeof(double));
 		}
+		width = made->size / made->dims[0];
 		for (size_t j = 0; j < made->size; j++)
-			all.values[(j / (made->size / made->dims[0]) * length + t) * (made->size / made->dims[0]) + j % (made->size / made->dims[0])] = made->values[j];
+			all.values[(j / width * length + t) * width + j % width] = made->values[j];
 		while (onnx->n > first)
 			free(onnx->tensors[--onnx->n].values);
 	}

@@ -474,7 +474,8 @@ test_rocket(void)
 static void
 test_series(void)
 {
-	LearnSeriesChannel channels[CHANNELS] = {{.name = (char *) "hr",.n = 10,.mean = 5,.deviation = 2}, {.name = (char *) "ph",.n = 3,.mean = 4,.deviation = 1},
+	LearnSeriesChannel channels[CHANNELS] = {{.name = (char *) "hr",.n = 10,.mean = 5,.deviation = 2},
+	{.name = (char *) "ph",.n = 3,.mean = 4,.deviation = 1},
 	{.name = (char *) "never",.n = 0,.mean = 0,.deviation = 1}};
 	LearnSeriesPlan plan = {.n_channels = CHANNELS,.channels = channels,.start = -LENGTH,.width = 1,.n_bins = LENGTH};
 	const LearnField field = {.name = (char *) "stay",.kind = LEARN_SERIES,.sample = LEARN_SAMPLE_F32,.dims = {LENGTH, CHANNELS},.series = &plan};
