@@ -181,7 +181,7 @@ learn_onnx_series(LearnOnnxWriter *writer, int number)
 	bins = learn_onnx_input(writer, field->name, "", NN_ONNX_FLOAT, 2, dims, NULL, note);
 	before = learn_onnx_input(writer, field->name, ".before", NN_ONNX_FLOAT, 1, dims + 1, NULL,
 							  "the last value of each channel before the first bin; NaN where there is none");
-	age = learn_onnx_input(writer, field->name, ".age", NN_ONNX_FLOAT, 1, dims + 1, NULL, 
+	age = learn_onnx_input(writer, field->name, ".age", NN_ONNX_FLOAT, 1, dims + 1, NULL,
 						   "how long before the first bin that was, in bins; NaN where there is none");
 
 	bins = nn_onnx_apply2(onnx, "Add", nn_onnx_cast(onnx, bins, NN_ONNX_DOUBLE), fitted(writer, plan, FITTED_KNOWN));

@@ -157,7 +157,8 @@ learn_onnx_text(LearnOnnxWriter *writer, int number)
 	note_text(writer, field, ".vocabulary", put_vocabulary, 0);
 	snprintf(note, sizeof(note), "{\"type\":\"WordPiece\",\"lowercase\":%s,\"unknown\":\"%s\",\"continuing\":\"##\",\"longest_word\":%d,"
 			 "\"special_tokens\":false,\"max_tokens\":%zu,\"keep\":\"%s\"}",
-			 learn_vocabulary_lowercase(field->vocabulary) ? "true" : "false", learn_special_text(LEARN_UNK), LEARN_WORD_CHARACTERS, field->dims[0], kept[field->kept]);
+			 learn_vocabulary_lowercase(field->vocabulary) ? "true" : "false", learn_special_text(LEARN_UNK),
+			 LEARN_WORD_CHARACTERS, field->dims[0], kept[field->kept]);
 	learn_onnx_note(writer, field->name, ".tokenizer", note);
 }
 

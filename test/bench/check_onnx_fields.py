@@ -4,8 +4,8 @@
 
 Signals are given to onnxruntime as they were recorded: with gaps, of unequal lengths, at their own rate; series as bins that are filled here;
 texts as the pieces that the tokenizers library makes of them with the vocabulary in the file's metadata; tokens as numbers by the lexicon there.
-All answers and embeddings are compared to 1e-5, the ends of a tagger's entities exactly. A tenth of the rows has no signal and no text. LSTM,
-GRU and attention are compared with PyTorch's in test/unit.
+All answers and embeddings are compared to 1e-5, the ends of a tagger's entities exactly. A tenth of the rows has no signal and no text. A gru and
+convolutions are computed by PyTorch as well. Needs onnxruntime, onnx, tokenizers, safetensors, torch and psycopg.
 """
 
 import json
@@ -16,6 +16,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import psycopg
+import safetensors.torch
+import torch
 from psycopg.types.json import Jsonb
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
@@ -114,6 +116,44 @@ def check_signals(connection, failures):
     missing, _ = onnx_answers(file, {"wave": np.full((2, 9, 1), np.nan, np.float32), "wave.length": np.array([[9], [0]])})
     null = connection.execute("SELECT idla_predict('wave_equal', r) FROM (SELECT NULL::real[] AS wave) r").fetchone()[0]
     check("wave_equal of NULL", np.full((2, 1), null), missing["prediction"], failures)
+    check_torch(connection, failures)
+
+
+def check_torch(connection, failures):
+    """A gru and convolutions by PyTorch, from the tensors of the safetensors file and the numbers of its manifest."""
+    rows = connection.execute("SELECT wave FROM equal ORDER BY id").fetchall()
+    waves, lengths = signal(rows, 0)
+    connection.execute("CREATE TABLE whole AS SELECT id, sick, array_agg(coalesce(x, 0) ORDER BY n) AS wave FROM equal, unnest(wave) WITH ORDINALITY w(x, n) GROUP BY 1, 2")
+    waves = torch.from_numpy(np.nan_to_num(waves))
+    for name, architecture in (("torch_gru", "gru"), ("torch_fcn", "fcn")):
+        onnx_file = train(connection, name, "SELECT wave, sick FROM whole", "sick", None, architecture, {"width": 8, "depth": 1, "folds": 1, "columns": {"wave": "signal"}})
+        file = connection.execute("SELECT idla_export(%s)", (name,)).fetchone()[0]
+        tensors = {key: value.float() for key, value in safetensors.torch.load(file).items()}
+        manifest = json.loads(json.loads(file[8:8 + int.from_bytes(file[:8], "little")])["__metadata__"]["idla.manifest"])
+        field = manifest["fields"][0]
+        x = (waves - torch.tensor(field["center"])) * torch.tensor(field["scale"])
+        part = {key.removeprefix("net0/field0.layer0."): value for key, value in tensors.items()}
+        with torch.no_grad():
+            if architecture == "gru":
+                gru = torch.nn.GRU(1, 8, batch_first=True, bidirectional=True)
+                for side, suffix in (("", ""), ("backward.", "_reverse")):
+                    getattr(gru, "weight_ih_l0" + suffix).copy_(part[side + "weights"].T)
+                    getattr(gru, "weight_hh_l0" + suffix).copy_(part[side + "hidden"].T)
+                    getattr(gru, "bias_ih_l0" + suffix).copy_(part[side + "bias"])
+                    getattr(gru, "bias_hh_l0" + suffix).copy_(torch.cat([torch.zeros(16), part[side + "bias_hidden"]]))
+                states, last = gru(x)
+                x = torch.cat([last[0], last[1], states.mean(1)], dim=1)
+            else:
+                x = torch.nn.functional.pad(x.transpose(1, 2), (3, 4))
+                x = torch.nn.functional.conv1d(x, part["convolution.weights"].permute(2, 1, 0))
+                x = torch.nn.functional.batch_norm(x, part["norm.mean"], part["norm.variance"], part["norm.gain"], part["norm.bias"])
+                x = torch.relu(x).mean(2)
+            logit = (x @ tensors["net0/head.weights"] + tensors["net0/head.bias"]).double() / manifest["temperature"] + (manifest.get("offset") or [0])[0]
+            theirs = torch.sigmoid(logit).numpy()
+        mine = answers(connection, name, "sick", None, "whole")
+        check(f"{name} by torch", mine, theirs, failures)
+        found, _ = onnx_answers(onnx_file, {"wave": waves.numpy(), "wave.length": lengths})
+        check(f"{name} by torch, of ONNX", theirs, found["prediction"], failures)
 
 
 # ---- Series ----
