@@ -12,43 +12,6 @@
 
 #include "predict.h"
 
-/* ---- names ---- */
-
-const char *
-learn_onnx_name(const LearnOnnxWriter *writer, const char *base, const char *suffix, char *name)
-{
-	snprintf(name, LEARN_ONNX_NAME, "%s%s", base, suffix);
-	for (int i = 0; i < writer->model->n_columns; i++)
-		if (strcmp(writer->model->columns[i], name) == 0 && strlen(name) + 2 < LEARN_ONNX_NAME)
-		{
-			strcat(name, "_");
-			i = -1;
-		}
-	return name;
-}
-
-/* A column's name is what the user knows it by; what is called like it otherwise gives way. */
-NnOnnxValue
-learn_onnx_input(LearnOnnxWriter *writer, const char *base, const char *suffix, NnOnnxType type, int rank, const size_t *dims, const char *open,
-				 const char *note)
-{
-	char		own[LEARN_ONNX_NAME];
-	char		axis[LEARN_ONNX_NAME];
-	const char *name = suffix[0] == '\0' ? base : learn_onnx_name(writer, base, suffix, own);
-
-	snprintf(axis, sizeof(axis), "%s%s", base, open == NULL ? "" : open);
-	return nn_onnx_input_open(writer->onnx, name, type, rank, dims, axis, note);
-}
-
-void
-learn_onnx_note(LearnOnnxWriter *writer, const char *base, const char *suffix, const char *value)
-{
-	char		key[LEARN_ONNX_NAME];
-
-	snprintf(key, sizeof(key), "%s%s", base, suffix);
-	nn_onnx_note(writer->onnx, key, value);
-}
-
 /* ---- networks and answers ---- */
 
 /* A network's part of an embedding, of what its heads multiply. */

@@ -1,8 +1,8 @@
 /*
  * onnx.h: the parts of a model on their way into an ONNX file; private to src/learn.
  *
- * onnx.c puts together what the others write: onnx_column.c numbers and categories, onnx_field.c images and series, onnx_signal.c
- * and onnx_rocket.c signals, onnx_window.c rows that are seen in windows, onnx_text.c texts and onnx_tags.c what a tagger makes of them.
+ * onnx.c puts together what the others write: onnx_note.c names and notes, onnx_column.c numbers and categories, onnx_field.c images and series,
+ * onnx_signal.c and onnx_rocket.c signals, onnx_window.c rows that are seen in windows, onnx_text.c texts and onnx_tags.c what a tagger makes of them.
  */
 #ifndef IDLA_LEARN_ONNX_PRIVATE_H
 #define IDLA_LEARN_ONNX_PRIVATE_H
@@ -34,6 +34,8 @@ typedef struct LearnOnnxWriter
 	size_t		n_embedding;	/* which has so many numbers */
 } LearnOnnxWriter;
 
+/* ---- onnx_note.c ---- */
+
 /* base and suffix, or what comes of them with "_" behind if that is a column's own name. name has LEARN_ONNX_NAME bytes. */
 extern const char *learn_onnx_name(const LearnOnnxWriter *writer, const char *base, const char *suffix, char *name);
 /* An input that belongs to a field: its name and what follows it. Dimensions of size 0 are open, and called by that name and `open`. */
@@ -41,6 +43,12 @@ extern NnOnnxValue learn_onnx_input(LearnOnnxWriter *writer, const char *base, c
 									const size_t *dims, const char *open, const char *note);
 /* One pair of the metadata about a column: "<base><suffix>". */
 extern void learn_onnx_note(LearnOnnxWriter *writer, const char *base, const char *suffix, const char *value);
+/* The same of a list of n texts: one a line, or in JSON. */
+typedef const char *(*LearnOnnxEntry) (const void *context, size_t i, size_t *size);
+extern void learn_onnx_note_list(LearnOnnxWriter *writer, const char *base, const char *suffix, bool lines, size_t n, LearnOnnxEntry entry,
+								 const void *context);
+/* A note that was cut off ends with a whole character. */
+extern void learn_onnx_whole_characters(char *note);
 
 /* ---- onnx_column.c ---- */
 

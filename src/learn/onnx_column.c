@@ -38,6 +38,7 @@ describe(const LearnModel *model, int first, int n, char *note)
 	used = (size_t) snprintf(note, LEARN_ONNX_NOTE, "number; NaN stands for NULL%s", n > 1 ? "; in this order:" : "");
 	for (int i = 0; i < n && n > 1 && used < LEARN_ONNX_NOTE; i++)
 		used += (size_t) snprintf(note + used, LEARN_ONNX_NOTE - used, " %s", model->channels[first + i].name);
+	learn_onnx_whole_characters(note);
 }
 
 /* One column's channels, those from `first` on. */

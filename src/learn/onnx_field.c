@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "idla/learn_data.h"
 
@@ -119,14 +120,13 @@ scale_values(LearnOnnxWriter *writer, const LearnSeriesPlan *plan, NnOnnxValue v
 	return nn_onnx_cast(onnx, nn_onnx_apply2(onnx, "Div", x, part), NN_ONNX_FLOAT);
 }
 
-static void
-describe_series(const LearnSeriesPlan *plan, char *note)
+static const char *
+channel_of(const void *context, size_t i, size_t *size)
 {
-	size_t		used = (size_t) snprintf(note, LEARN_ONNX_NOTE, "values in %zu bins of %g, the first of which begins at %g, the time "
-										 "of the prediction being 0; NaN where nothing was observed; channels:", plan->n_bins, plan->width, plan->start);
+	const LearnSeriesPlan *plan = context;
 
-	for (int i = 0; i < plan->n_channels && used < LEARN_ONNX_NOTE; i++)
-		used += (size_t) snprintf(note + used, LEARN_ONNX_NOTE - used, " %s", plan->channels[i].name);
+	*size = strlen(plan->channels[i].name);
+	return plan->channels[i].name;
 }
 
 /* What was observed before the window, or nothing, stands before the first bin. */
@@ -177,7 +177,9 @@ learn_onnx_series(LearnOnnxWriter *writer, int number)
 	NnOnnxValue parts[3];
 	LearnOnnxKnown known;
 
-	describe_series(plan, note);
+	snprintf(note, sizeof(note), "values of the metadata's %s.channels in %zu bins of %g, the first of which begins at %g, the time of the prediction "
+			 "being 0; NaN where nothing was observed", field->name, plan->n_bins, plan->width, plan->start);
+	learn_onnx_note_list(writer, field->name, ".channels", false, (size_t) plan->n_channels, channel_of, plan);
 	bins = learn_onnx_input(writer, field->name, "", NN_ONNX_FLOAT, 2, dims, NULL, note);
 	before = learn_onnx_input(writer, field->name, ".before", NN_ONNX_FLOAT, 1, dims + 1, NULL,
 							  "the last value of each channel before the first bin; NaN where there is none");

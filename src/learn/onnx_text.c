@@ -13,96 +13,42 @@
 
 #define NOTHING (-1)			/* a code that no table has, as in field_tags.c */
 
-/* ---- Texts of any length, for the metadata ---- */
+/* ---- What a reader needs ---- */
 
-typedef struct Text
+typedef struct Table
 {
-	char	   *bytes;			/* NULL: only its length is counted */
-	size_t		n;
-} Text;
+	const LearnField *field;
+	LearnLexiconTable number;
+} Table;
 
-static void
-put(Text *text, const char *bytes, size_t n)
+static const char *
+piece_of(const void *context, size_t i, size_t *size)
 {
-	if (text->bytes != NULL)
-		memcpy(text->bytes + text->n, bytes, n);
-	text->n += n;
+	const LearnField *field = context;
+
+	return learn_vocabulary_piece(field->vocabulary, (int32_t) i, size);
 }
 
-/* As a string of JSON. */
-static void
-put_quoted(Text *text, const char *bytes, size_t n)
+/* Numbers 0 and 1 are padding and what is unknown. */
+static const char *
+entry_of(const void *context, size_t i, size_t *size)
 {
-	put(text, "\"", 1);
-	for (size_t i = 0; i < n; i++)
-	{
-		char		escaped[8];
+	const Table *table = context;
 
-		if ((unsigned char) bytes[i] < 0x20)
-			put(text, escaped, (size_t) snprintf(escaped, sizeof(escaped), "\\u%04x", (unsigned) bytes[i]));
-		else if (bytes[i] == '"' || bytes[i] == '\\')
-		{
-			put(text, "\\", 1);
-			put(text, bytes + i, 1);
-		}
-		else
-			put(text, bytes + i, 1);
-	}
-	put(text, "\"", 1);
+	return learn_lexicon_entry(table->field->lexicon, table->number, (int32_t) i + 2, size);
 }
 
-/* A vocab.txt: the pieces in order, one a line. */
 static void
-put_vocabulary(Text *text, const LearnField *field, int table)
+write_tables(LearnOnnxWriter *writer, const LearnField *field)
 {
-	(void) table;
-	for (size_t i = 0; i < learn_vocabulary_size(field->vocabulary); i++)
+	static const char *const names[] = {".words", ".characters", ".prefix2", ".prefix3", ".prefix4", ".suffix2", ".suffix3", ".suffix4"};
+
+	for (int i = 0; i < LEARN_TABLES; i++)
 	{
-		size_t		size;
-		const char *piece = learn_vocabulary_piece(field->vocabulary, (int32_t) i, &size);
+		const Table table = {field, (LearnLexiconTable) i};
 
-		put(text, piece, size);
-		put(text, "\n", 1);
+		learn_onnx_note_list(writer, field->name, names[i], false, learn_lexicon_size(field->lexicon, table.number) - 2, entry_of, &table);
 	}
-}
-
-/* A table's entries as a list of JSON, the first of which has number 2. */
-static void
-put_table(Text *text, const LearnField *field, int table)
-{
-	size_t		n = learn_lexicon_size(field->lexicon, (LearnLexiconTable) table);
-
-	put(text, "[", 1);
-	for (size_t i = 2; i < n; i++)
-	{
-		size_t		size;
-		const char *entry = learn_lexicon_entry(field->lexicon, (LearnLexiconTable) table, (int32_t) i, &size);
-
-		if (i > 2)
-			put(text, ",", 1);
-		put_quoted(text, entry, size);
-	}
-	put(text, "]", 1);
-}
-
-/* What a function puts, counted first, then taken. */
-static void
-note_text(LearnOnnxWriter *writer, const LearnField *field, const char *suffix, void (*fill) (Text *, const LearnField *, int), int table)
-{
-	Text		text = {NULL, 0};
-
-	fill(&text, field, table);
-	text.bytes = dev_alloc(writer->session, text.n + 1, 1);
-	if (text.bytes == NULL)
-	{
-		nn_onnx_fail(writer->onnx, DEV_NO_MEMORY, "no memory for a text of %zu bytes", text.n);
-		return;
-	}
-	text.n = 0;
-	fill(&text, field, table);
-	text.bytes[text.n] = '\0';
-	learn_onnx_note(writer, field->name, suffix, text.bytes);
-	dev_release(writer->session, text.bytes);
 }
 
 /* ---- Inputs ---- */
@@ -154,7 +100,7 @@ learn_onnx_text(LearnOnnxWriter *writer, int number)
 	ids = learn_onnx_input(writer, field->name, "", NN_ONNX_INT64, 1, &any, ".tokens", note);
 	writer->planes[number][0] = at_length(writer, field, ids, 0);
 	write_mask(writer, number);
-	note_text(writer, field, ".vocabulary", put_vocabulary, 0);
+	learn_onnx_note_list(writer, field->name, ".vocabulary", true, learn_vocabulary_size(field->vocabulary), piece_of, field);
 	snprintf(note, sizeof(note), "{\"type\":\"WordPiece\",\"lowercase\":%s,\"unknown\":\"%s\",\"continuing\":\"##\",\"longest_word\":%d,"
 			 "\"special_tokens\":false,\"max_tokens\":%zu,\"keep\":\"%s\"}",
 			 learn_vocabulary_lowercase(field->vocabulary) ? "true" : "false", learn_special_text(LEARN_UNK),
@@ -191,7 +137,6 @@ token_input(LearnOnnxWriter *writer, const LearnField *field, const char *suffix
 void
 learn_onnx_tokens(LearnOnnxWriter *writer, int number)
 {
-	static const char *const tables[] = {".words", ".characters", ".prefix2", ".prefix3", ".prefix4", ".suffix2", ".suffix3", ".suffix4"};
 	const LearnField *field = &writer->model->fields[number];
 	NnOnnx	   *onnx = writer->onnx;
 	NnOnnxValue *planes = writer->planes[number];
@@ -212,8 +157,7 @@ learn_onnx_tokens(LearnOnnxWriter *writer, int number)
 						   codes);
 	planes[3] = at_length(writer, field, codes, field->characters);
 	write_mask(writer, number);
-	for (int table = 0; table < LEARN_TABLES; table++)
-		note_text(writer, field, tables[table], put_table, table);
+	write_tables(writer, field);
 	learn_onnx_note(writer, field->name, ".shapes",
 					"[\"\",\"lower\",\"title\",\"upper\",\"initial\",\"mixed\",\"digits\",\"upper_digits\",\"lower_digits\","
 					"\"mixed_digits\",\"punctuation\",\"caseless\"]");

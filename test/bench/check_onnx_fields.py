@@ -220,7 +220,9 @@ def check_series(connection, failures):
             columns[f"series{suffix}"] = np.array([row[part] for row in binned], dtype=np.float32)
         for i, channel in enumerate(channels):
             columns[channel] = np.array([statistics_of(plan, i, own[patient], at) for patient, _, at in patients], dtype=np.float32)
-        found, _ = onnx_answers(file, columns)
+        found, notes = onnx_answers(file, columns)
+        if "series.channels" in notes and json.loads(notes["series.channels"]) != channels:
+            failures.append(f"{name}, channels")
         mine = np.array(connection.execute(f"SELECT idla_predict_series('{name}', e) FROM events e GROUP BY patient ORDER BY patient").fetchall(), dtype=float)
         check(name, mine, found["prediction"], failures)
         mine = np.array([row[0] for row in connection.execute(f"SELECT idla_embed_series('{name}', e) FROM events e GROUP BY patient ORDER BY patient")])

@@ -8,6 +8,7 @@
 
 #include "idla/learn_onnx.h"
 #include "idla/learn_tags.h"
+#include "learn/onnx.h"
 
 #define ROWS 9
 #define MOST_OUTPUTS 8
@@ -471,6 +472,17 @@ test_rocket(void)
 	dev_session_close(session);
 }
 
+static bool
+mentions(const LearnOnnx *file, const char *text)
+{
+	size_t		n = strlen(text);
+
+	for (size_t i = 0; i + n <= file->size; i++)
+		if (memcmp((const char *) file->bytes + i, text, n) == 0)
+			return true;
+	return false;
+}
+
 static void
 test_series(void)
 {
@@ -478,6 +490,9 @@ test_series(void)
 	{.name = (char *) "ph",.n = 3,.mean = 4,.deviation = 1},
 	{.name = (char *) "never",.n = 0,.mean = 0,.deviation = 1}};
 	LearnSeriesPlan plan = {.n_channels = CHANNELS,.channels = channels,.start = -LENGTH,.width = 1,.n_bins = LENGTH};
+	DevSession *session = open_session();
+	LearnModel *model;
+	LearnOnnx	file;
 	const LearnField field = {.name = (char *) "stay",.kind = LEARN_SERIES,.sample = LEARN_SAMPLE_F32,.dims = {LENGTH, CHANNELS},.series = &plan};
 	ModelSpec	spec = spec_of(LEARN_GRU, &field, 1);
 
@@ -486,6 +501,11 @@ test_series(void)
 	spec.positions = LEARN_POSITIONS_TIME;
 	test_model(&spec, "a series that attention reads, with how long ago");
 	test_layers(&field, 2, "conv(4) relu flatten dense(6) relu", "a series by a layer text");
+	MUST(make_model(session, &spec, &model) == DEV_OK);
+	name_columns(session, model);
+	MUST(learn_onnx_write(session, model, "model", NULL, &file) == DEV_OK);
+	CHECK(mentions(&file, "stay.channels") && mentions(&file, "[\"hr\",\"ph\",\"never\"]"), "its channels are told in order");
+	dev_session_close(session);
 }
 
 static LearnVocabulary *
@@ -496,17 +516,6 @@ make_vocabulary(DevSession *session)
 
 	MUST(learn_vocabulary_read(session, text, strlen(text), true, &made) == DEV_OK);
 	return made;
-}
-
-static bool
-mentions(const LearnOnnx *file, const char *text)
-{
-	size_t		n = strlen(text);
-
-	for (size_t i = 0; i + n <= file->size; i++)
-		if (memcmp((const char *) file->bytes + i, text, n) == 0)
-			return true;
-	return false;
 }
 
 static void
@@ -663,6 +672,25 @@ test_names(void)
 	dev_session_close(session);
 }
 
+/* A note that had no more room is cut between two characters. */
+static void
+test_notes(void)
+{
+	static const char *const before[] = {"a\xc3", "a\xc3\xa9", "a\xe6\x97", "a\xe6\x97\xa5", "\xf0\x9f\x91", "abc", "", "\xf0\x9f\x91\xa9", "\xf0"};
+	static const char *const after[] = {"a", "a\xc3\xa9", "a", "a\xe6\x97\xa5", "", "abc", "", "\xf0\x9f\x91\xa9", ""};
+	bool		good = true;
+
+	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++)
+	{
+		char		note[8];
+
+		strcpy(note, before[i]);
+		learn_onnx_whole_characters(note);
+		good = good && strcmp(note, after[i]) == 0;
+	}
+	CHECK(good, "a note that was cut off ends with a whole character");
+}
+
 /* ---- Memory ---- */
 
 static void *
@@ -725,6 +753,7 @@ main(void)
 	test_taggers();
 	test_refusals();
 	test_names();
+	test_notes();
 	test_memory();
 	return check_done();
 }
