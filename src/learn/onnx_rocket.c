@@ -2,11 +2,11 @@
  * onnx_rocket.c: MiniRocket's features in ONNX.
  *
  * A feature is the share of outputs above a bias, and biases are outputs of other signals: the sums are written in the order of rocket_transform.c,
- * in single precision, so that every comparison ends as it does there. All kernels of a dilation are computed at once.
+ * in single precision, so that every comparison ends as it does there. All kernels of a dilation are computed at once, of all leads that they have.
  */
 #include "onnx.h"
 
-#include <string.h>
+#include <float.h>
 
 #include "rocket.h"
 
@@ -48,7 +48,7 @@ shifted(const Stage *stage, NnOnnxValue src, size_t dilation, size_t tap)
 	return nn_onnx_apply(stage->onnx, "Slice", slice, 4);
 }
 
-/* The sum of all taps, the middle one first: (rows, 1, leads, length). */
+/* The sum of all taps, the middle one first: (rows, leads, length). */
 static NnOnnxValue
 all_taps(const Stage *stage, size_t dilation)
 {
@@ -62,37 +62,55 @@ all_taps(const Stage *stage, size_t dilation)
 
 		sum = i == 0 ? tap : nn_onnx_apply2(stage->onnx, "Add", sum, tap);
 	}
-	return learn_onnx_along(stage->onnx, "Unsqueeze", sum, 1);
+	return sum;
 }
 
-/* Tripled samples under tap number `which` of each kernel: (rows, kernels, leads, length). */
+/* Tripled samples under each tap, tap by tap and all leads of each: (rows, taps * leads, length). */
 static NnOnnxValue
-own_taps(const Stage *stage, NnOnnxValue tripled, int which)
+tripled_taps(const Stage *stage, size_t dilation)
 {
-	int64_t		taps[KERNELS];
+	NnOnnxValue src = padded(stage, stage->triple, dilation);
+	NnOnnxValue taps[ROCKET_TAPS];
 
+	for (size_t tap = 0; tap < ROCKET_TAPS; tap++)
+		taps[tap] = shifted(stage, src, dilation, tap);
+	return learn_onnx_beside(stage->writer, taps, ROCKET_TAPS);
+}
+
+/* For each lead that a kernel of dilation d has, kernel by kernel: its line of all taps' sums, or (which: 0 to 2) of what the kernel's tap reads. */
+static NnOnnxValue
+pick_pairs(const Stage *stage, size_t d, int which, NnOnnxValue src)
+{
+	const LearnRocket *rocket = stage->rocket;
+	const int32_t *first = &rocket->first_lead[d * KERNELS];
+	size_t		n = (size_t) (first[KERNELS] - first[0]);
+	int64_t    *lines = dev_alloc(stage->writer->session, n, sizeof(int64_t));
+	NnOnnxValue picked;
+
+	if (lines == NULL)
+		return nn_onnx_fail(stage->onnx, DEV_NO_MEMORY, "no memory for %zu leads", n);
 	for (size_t kernel = 0; kernel < KERNELS; kernel++)
-		taps[kernel] = (int64_t) learn_rocket_taps[kernel][which];
-	return learn_onnx_gather(stage->onnx, tripled, 1, nn_onnx_list(stage->onnx, KERNELS, taps));
+		for (int32_t i = first[kernel]; i < first[kernel + 1]; i++)
+			lines[i - first[0]] = rocket->lead_list[i] + (which < 0 ? 0 : (int64_t) learn_rocket_taps[kernel][which] * (int64_t) rocket->leads);
+	picked = learn_onnx_gather(stage->onnx, src, 1, nn_onnx_list(stage->onnx, n, lines));
+	dev_release(stage->writer->session, lines);
+	return picked;
 }
 
 /*
- * (rows, kernels, leads, length) summed over each kernel's own leads, one after another: (rows, kernels, length). Where a kernel has no more leads
+ * Those lines (rows, lines, length), summed over each kernel's own leads, one after another: (rows, kernels, length). Where a kernel has no more leads
  * it gets zeros, which stand behind all.
  */
 static NnOnnxValue
-sum_leads(const Stage *stage, size_t d, NnOnnxValue outputs)
+sum_leads(const Stage *stage, size_t d, NnOnnxValue lines)
 {
 	NnOnnx	   *onnx = stage->onnx;
 	const int32_t *first = &stage->rocket->first_lead[d * KERNELS];
-	const int64_t n_leads = (int64_t) stage->rocket->leads;
-	const int64_t flat[] = {-1, KERNELS * n_leads, (int64_t) stage->length};
 	static const int64_t behind[] = {0, 0, 0, 0, 1, 0};
 	int32_t		most = 0;
 	NnOnnxValue sum = NN_NONE;
 
-	outputs = nn_onnx_apply2(onnx, "Reshape", outputs, nn_onnx_list(onnx, 3, flat));
-	outputs = nn_onnx_apply2(onnx, "Pad", outputs, nn_onnx_list(onnx, 6, behind));
+	lines = nn_onnx_apply2(onnx, "Pad", lines, nn_onnx_list(onnx, 6, behind));
 	for (size_t kernel = 0; kernel < KERNELS; kernel++)
 		most = first[kernel + 1] - first[kernel] > most ? first[kernel + 1] - first[kernel] : most;
 	for (int32_t i = 0; i < most; i++)
@@ -101,9 +119,8 @@ sum_leads(const Stage *stage, size_t d, NnOnnxValue outputs)
 		NnOnnxValue next;
 
 		for (size_t kernel = 0; kernel < KERNELS; kernel++)
-			places[kernel] = first[kernel] + i < first[kernel + 1] ?
-				(int64_t) kernel * n_leads + stage->rocket->lead_list[first[kernel] + i] : KERNELS * n_leads;
-		next = learn_onnx_gather(onnx, outputs, 1, nn_onnx_list(onnx, KERNELS, places));
+			places[kernel] = (first[kernel] + i < first[kernel + 1] ? first[kernel] + i : first[KERNELS]) - first[0];
+		next = learn_onnx_gather(onnx, lines, 1, nn_onnx_list(onnx, KERNELS, places));
 		sum = i == 0 ? next : nn_onnx_apply2(onnx, "Add", sum, next);
 	}
 	return sum;
@@ -144,6 +161,8 @@ shares_above(Stage *stage, size_t d, NnOnnxValue outputs)
 	edge = nn_onnx_apply2(onnx, "Mul", nn_onnx_apply2(onnx, "Mul", edge, inner_kernels(stage, d)), nn_onnx_integer(onnx, reach));
 	counted = nn_onnx_apply2(onnx, "And", nn_onnx_apply2(onnx, "LessOrEqual", edge, time),
 							 nn_onnx_apply2(onnx, "Less", time, nn_onnx_apply2(onnx, "Sub", n, edge)));
+	/* What does not count is above no bias. */
+	outputs = nn_onnx_apply3(onnx, "Where", counted, outputs, nn_onnx_float(onnx, -FLT_MAX));
 	all = nn_onnx_apply2(onnx, "Sub", n, nn_onnx_apply2(onnx, "Add", edge, edge));
 	all = nn_onnx_cast(onnx, nn_onnx_apply2(onnx, "Max", all, nn_onnx_integer(onnx, 1)), NN_ONNX_FLOAT);
 	for (int64_t i = 0; i < count; i++)
@@ -153,7 +172,7 @@ shares_above(Stage *stage, size_t d, NnOnnxValue outputs)
 		for (size_t kernel = 0; kernel < KERNELS; kernel++)
 			biases[kernel] = stage->biases[(int64_t) kernel * count + i];
 		parts[i] = nn_onnx_apply2(onnx, "Greater", outputs, nn_onnx_floats(onnx, 2, dims, biases));
-		parts[i] = nn_onnx_cast(onnx, nn_onnx_apply2(onnx, "And", parts[i], counted), NN_ONNX_FLOAT);
+		parts[i] = nn_onnx_cast(onnx, parts[i], NN_ONNX_FLOAT);
 		parts[i] = nn_onnx_apply2(onnx, "Div", learn_onnx_along(onnx, "ReduceSum", parts[i], 2), all);
 	}
 	stage->biases += KERNELS * count;
@@ -166,19 +185,12 @@ shares_above(Stage *stage, size_t d, NnOnnxValue outputs)
 static NnOnnxValue
 write_dilation(Stage *stage, size_t d)
 {
-	NnOnnx	   *onnx = stage->onnx;
 	size_t		dilation = (size_t) stage->rocket->dilations[d];
-	NnOnnxValue taps[ROCKET_TAPS];
-	NnOnnxValue src = padded(stage, stage->triple, dilation);
-	NnOnnxValue sum;
-	NnOnnxValue tripled;
+	NnOnnxValue tripled = tripled_taps(stage, dilation);
+	NnOnnxValue sum = pick_pairs(stage, d, -1, all_taps(stage, dilation));
 
-	for (size_t tap = 0; tap < ROCKET_TAPS; tap++)
-		taps[tap] = learn_onnx_along(onnx, "Unsqueeze", shifted(stage, src, dilation, tap), 1);
-	tripled = learn_onnx_beside(stage->writer, taps, ROCKET_TAPS);
-	sum = all_taps(stage, dilation);
-	for (int i = 0; i < 3; i++)
-		sum = nn_onnx_apply2(onnx, "Add", sum, own_taps(stage, tripled, i));
+	for (int which = 0; which < 3; which++)
+		sum = nn_onnx_apply2(stage->onnx, "Add", sum, pick_pairs(stage, d, which, tripled));
 	return shares_above(stage, d, sum_leads(stage, d, sum));
 }
 

@@ -153,8 +153,8 @@ shape_of(NnOnnx *onnx, NnOnnxValue second, int64_t third, int64_t fourth)
 }
 
 /*
- * learn_signal_resample: output i is the weighted mean of the samples within `reach` of place i * step, of which there are `taps` at most. The sum over
- * taps is of (rows, most, taps, leads).
+ * learn_signal_resample: output i is the weighted mean of the samples within `reach` of place i * step, of which there are `taps` at most. Samples under
+ * the taps of all outputs are (rows, most, taps, leads), and a product with the taps' weights sums them.
  */
 static void
 resample(LearnOnnxWriter *writer, const LearnField *field, LearnOnnxWave *wave)
@@ -168,6 +168,9 @@ resample(LearnOnnxWriter *writer, const LearnField *field, LearnOnnxWave *wave)
 	NnOnnxValue zero = nn_onnx_double(onnx, 0);
 	NnOnnxValue n = nn_onnx_cast(onnx, wave->n, NN_ONNX_DOUBLE);
 	NnOnnxValue last = nn_onnx_apply2(onnx, "Sub", n, nn_onnx_double(onnx, 1));
+	/* A weight of nothing makes nothing of a sample, unless that is no number. */
+	LearnOnnxWave clean = {.samples = nn_onnx_apply3(onnx, "Where", counted(onnx, wave), nn_onnx_cast(onnx, wave->samples, NN_ONNX_DOUBLE), zero),
+		.n = wave->n,.most = wave->most};
 	LearnOnnxWave made = {.n = resampled_length(onnx, field, wave->n),.most = resampled_length(onnx, field, wave->most)};
 	NnOnnxValue at;
 	NnOnnxValue index;
@@ -196,13 +199,10 @@ resample(LearnOnnxWriter *writer, const LearnField *field, LearnOnnxWave *wave)
 	weight = nn_onnx_apply3(onnx, "Where", used, weight, zero);
 	value = nn_onnx_apply2(onnx, "Reshape", nn_onnx_cast(onnx, index, NN_ONNX_INT64),
 						   shape_of(onnx, nn_onnx_apply2(onnx, "Mul", made.most, nn_onnx_integer(onnx, taps)), 1, 0));
-	value = pick_samples(onnx, wave, learn_onnx_along(onnx, "Squeeze", value, 2));
+	value = pick_samples(onnx, &clean, learn_onnx_along(onnx, "Squeeze", value, 2));
 	value = nn_onnx_apply2(onnx, "Reshape", value, shape_of(onnx, made.most, taps, leads));
-	value = nn_onnx_apply3(onnx, "Where", learn_onnx_along(onnx, "Unsqueeze", used, 3), nn_onnx_cast(onnx, value, NN_ONNX_DOUBLE), zero);
-	value = nn_onnx_apply2(onnx, "Mul", value, learn_onnx_along(onnx, "Unsqueeze", weight, 3));
-	nn_onnx_set_integer(onnx, "keepdims", 0);
-	value = learn_onnx_along(onnx, "ReduceSum", value, 2);
-	value = nn_onnx_apply2(onnx, "Div", value, learn_onnx_along(onnx, "ReduceSum", weight, 2));
+	value = nn_onnx_apply2(onnx, "MatMul", learn_onnx_along(onnx, "Unsqueeze", weight, 2), value);
+	value = nn_onnx_apply2(onnx, "Div", learn_onnx_along(onnx, "Squeeze", value, 2), learn_onnx_along(onnx, "ReduceSum", weight, 2));
 	made.samples = nn_onnx_cast(onnx, value, NN_ONNX_FLOAT);
 	*wave = made;
 }
