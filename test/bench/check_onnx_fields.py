@@ -250,6 +250,8 @@ TEXTS = {
     "note_middle": ("note", "sick", "bag", {"columns": {"note": {"kind": "text", "length": 7, "truncate": "middle"}}}),
     "note_layers": ("note", "sick", "dropout(0.1) bilstm(8) attention(2) global_mean", {}),
     "mixed": ("note, age, wave, scan", "sick", "auto", {"columns": {"scan": "image", "wave": "signal"}}),
+    "mixed_windows": ("note, wave, age, scan", "grade", "gru", {"columns": {"wave": {"kind": "signal", "window": 9, "stride": 4}, "scan": "image"}, "folds": 2}),
+    "mixed_tabm": ("note, age, wave", "sick", "tabm", {"columns": {"wave": "signal"}}),
     "mixed_transformer": ("note, age, wave", "grade", "transformer", {"width": 32, "depth": 1, "columns": {"wave": "signal"}}),
 }
 
