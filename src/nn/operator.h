@@ -305,6 +305,9 @@ struct NnOnnxNode
 	const float *weights;
 };
 
+/* A score that a softmax makes nothing of, and not infinite: nothing but such scores would be no numbers. */
+#define NN_ONNX_NEVER (-1e30f)
+
 extern NnOnnxValue nn_onnx_src(const NnOnnxNode *at, int i);
 /* Parameter i as a constant; NN_NONE when the node has none. */
 extern NnOnnxValue nn_onnx_parameter(const NnOnnxNode *at, int i);
