@@ -154,6 +154,8 @@ typedef struct LearnRowClassifier LearnRowClassifier;
 /* Takes all memory; constraints (n_channels) are borrowed. */
 extern DevStatus learn_row_classifier_create(LearnPredictor *predictor, const LearnConstraint *constraints,
 											 LearnRowClassifier **row);
+/* Binary: the positive class is named from this probability on, above 0 and below 1, in place of one half. */
+extern void learn_row_classifier_threshold(LearnRowClassifier *row, double threshold);
 /* Inputs of any row at most; 0: nothing of a row can have noise. */
 extern size_t learn_row_classifier_inputs(const LearnRowClassifier *row);
 /* The row: raw (n_channels), fields (n_fields) stored, both borrowed as long as the classifier is asked. */

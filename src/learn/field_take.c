@@ -274,7 +274,7 @@ learn_field_is_direct(const LearnField *field)
 {
 	if (field->kind == LEARN_IMAGE)
 		return field->crop[0] == 0 && field->crop[1] == 0;
-	return field->kind == LEARN_SIGNAL && field->rocket == NULL && !scaled_by_signal(field) &&
+	return field->kind == LEARN_SIGNAL && !scaled_by_signal(field) &&
 		!(field->rate > 0 && field->rate != field->to_rate);
 }
 

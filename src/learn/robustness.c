@@ -11,6 +11,42 @@
 #define FAR_FACTOR 4
 #define MANY_MORE 0.05			/* of the rows */
 
+/* ---- The attack and its variants ---- */
+
+static LearnAttack
+make_probe(const LearnAttack *how, LearnProbe probe)
+{
+	LearnAttack attack = *how;
+
+	switch (probe)
+	{
+		case LEARN_PROBE_CLEAN:
+			attack = learn_attack_fgsm(how->norm, 0);
+			attack.keep_best = true;
+			break;
+		case LEARN_PROBE_NOISE:
+			attack.restarts = how->steps * how->restarts < MOST_POINTS ? how->steps * how->restarts : MOST_POINTS;
+			attack.restarts = attack.restarts > 0 ? attack.restarts : 1;
+			attack.steps = 0;
+			break;
+		case LEARN_PROBE_ONE_STEP:
+			attack = learn_attack_fgsm(how->norm, how->epsilon);
+			break;
+		case LEARN_PROBE_MORE:
+			attack.steps *= STEPS_FACTOR;
+			/* Shorter steps, in the way that the default has it. */
+			attack.rate /= how->rate > 0 ? 2 : 1;
+			break;
+		case LEARN_PROBE_FAR:
+			attack.epsilon *= FAR_FACTOR;
+			break;
+		case LEARN_PROBE_ATTACK:
+		case LEARN_N_PROBES:
+			break;
+	}
+	return attack;
+}
+
 /* ---- Accuracy under attack ---- */
 
 static void
@@ -27,7 +63,8 @@ learn_robust_counts(const LearnAttacker *attacker, const LearnAttack *how, size_
 	memset(once, 0, n);
 	for (size_t k = 0; k < n_epsilons; k++)
 	{
-		LearnAttack attack = *how;
+		/* Within nothing there is nothing to search. */
+		LearnAttack attack = epsilons[k] > 0 ? *how : make_probe(how, LEARN_PROBE_CLEAN);
 		DevStatus	status;
 
 		attack.epsilon = epsilons[k];
@@ -99,40 +136,6 @@ learn_mean_perturbation(size_t n, const double *distances, double largest, size_
 }
 
 /* ---- Masked gradients ---- */
-
-static LearnAttack
-make_probe(const LearnAttack *how, LearnProbe probe)
-{
-	LearnAttack attack = *how;
-
-	switch (probe)
-	{
-		case LEARN_PROBE_CLEAN:
-			attack = learn_attack_fgsm(how->norm, 0);
-			attack.keep_best = true;
-			break;
-		case LEARN_PROBE_NOISE:
-			attack.restarts = how->steps * how->restarts < MOST_POINTS ? how->steps * how->restarts : MOST_POINTS;
-			attack.restarts = attack.restarts > 0 ? attack.restarts : 1;
-			attack.steps = 0;
-			break;
-		case LEARN_PROBE_ONE_STEP:
-			attack = learn_attack_fgsm(how->norm, how->epsilon);
-			break;
-		case LEARN_PROBE_MORE:
-			attack.steps *= STEPS_FACTOR;
-			/* Shorter steps, in the way that the default has it. */
-			attack.rate /= how->rate > 0 ? 2 : 1;
-			break;
-		case LEARN_PROBE_FAR:
-			attack.epsilon *= FAR_FACTOR;
-			break;
-		case LEARN_PROBE_ATTACK:
-		case LEARN_N_PROBES:
-			break;
-	}
-	return attack;
-}
 
 DevStatus
 learn_masking_add(const LearnAttacker *attacker, const LearnAttack *how, size_t n, LearnMasking *masking, float *scratch,

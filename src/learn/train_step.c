@@ -240,7 +240,7 @@ free_worker(LearnMachine *machine, LearnWorker *worker)
 		worker->numbers, worker->codes, worker->targets, worker->classes, worker->shares, worker->number_sums,
 		worker->code_counts, worker->augment_scratch, worker->partner, worker->partner_numbers, worker->partner_codes,
 		worker->partner_targets, worker->partner_shares, worker->low, worker->high, worker->attack_scratch, worker->clean, worker->by_clean,
-		worker->by_moved
+		worker->by_moved, worker->bins, worker->moved_bins, worker->tried, worker->by_tried
 	};
 
 	for (int i = 0; i < LEARN_MAX_STRETCHES; i++)

@@ -62,7 +62,8 @@ typedef struct LearnMoved
 {
 	NnNode		node;
 	int			field;			/* -1: the numbers */
-	size_t		size;
+	size_t		size;			/* of the input */
+	size_t		moves;			/* of what moves: of a series its bins, see learn_field_moves; else the input */
 } LearnMoved;
 
 struct LearnMachine;
@@ -111,6 +112,10 @@ typedef struct LearnWorker
 	float	   *low;			/* (max_rows, largest size) */
 	float	   *high;
 	float	   *attack_scratch;
+	float	   *bins;			/* of series (max_rows, most moves), as they are and ... */
+	float	   *moved_bins;		/* ... as they are moved */
+	float	   *tried;			/* their planes, (max_rows, size), and ... */
+	float	   *by_tried;		/* ... gradients by these */
 	float	   *clean;			/* (max_rows, size of heads), and the like */
 	float	   *by_clean;
 	float	   *by_moved;

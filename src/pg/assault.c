@@ -93,12 +93,6 @@ idla_assault_allocate(IdlaWork *work, size_t count, size_t size)
 	return block;
 }
 
-static size_t
-plane_size(const LearnField *field)
-{
-	return field->dims[0] * field->dims[1] * (field->kind == LEARN_IMAGE ? field->dims[2] : 1);
-}
-
 size_t
 idla_assault_room(const LearnModel *learn)
 {
@@ -106,7 +100,7 @@ idla_assault_room(const LearnModel *learn)
 
 	for (int i = 0; i < learn->n_fields; i++)
 		if (learn_field_is_attacked(&learn->fields[i]))
-			size = Max(size, plane_size(&learn->fields[i]));
+			size = Max(size, learn_field_moves(&learn->fields[i]));
 	return Max(Min(PLANE_FLOATS / size, ROOM), 1);
 }
 
@@ -124,8 +118,8 @@ allocate_fields(IdlaAssault *assault, const bool *fixed)
 	{
 		if (!learn_field_is_attacked(&learn->fields[i]) || fixed[i])
 			continue;
-		widest = Max(widest, plane_size(&learn->fields[i]));
-		assault->planes[i] = idla_assault_allocate(assault->work, n, plane_size(&learn->fields[i]) * sizeof(float));
+		widest = Max(widest, learn_field_moves(&learn->fields[i]));
+		assault->planes[i] = idla_assault_allocate(assault->work, n, learn_field_moves(&learn->fields[i]) * sizeof(float));
 	}
 	if (widest == 0)
 		return;
@@ -211,6 +205,7 @@ idla_assault_create(IdlaWork *work, const IdlaModel *model, const IdlaTarget *ta
 	idla_check(work, learn_constraints_check(work->session, learn->channels, learn->n_channels, assault->constraints));
 	idla_check(work, learn_predictor_create(work->session, learn, max_rows, &assault->predictor));
 	idla_check(work, learn_predictor_oracle_create(assault->predictor, options->tolerance, &assault->oracle));
+	learn_predictor_oracle_threshold(assault->oracle, target->threshold);
 	for (int i = 0; i < learn->n_channels; i++)
 		movable = movable || assault->constraints[i].mutable;
 	if (movable)
@@ -346,10 +341,8 @@ static void
 load_plane(const IdlaAssault *assault, int field, size_t row, float *plane)
 {
 	const LearnModel *learn = &assault->model->learn;
-	void	   *planes[LEARN_MAX_PLANES] = {plane};
-
-	learn_field_load(&learn->fields[field], assault->fields[row * (size_t) learn->n_fields + (size_t) field], NULL, planes,
-					 &assault->lengths[row]);
+	learn_field_moves_load(&learn->fields[field], assault->fields[row * (size_t) learn->n_fields + (size_t) field], plane,
+						   &assault->lengths[row]);
 }
 
 /* Moves one field of the rows, everything else as it is by now; into planes, and into fooled. */
@@ -368,6 +361,7 @@ attack_field(IdlaAssault *assault, int number, const LearnAttack *how, const flo
 	LearnAttack attack = *how;
 	size_t		size = oracle.n_inputs;
 	bool		largest = how->norm == LEARN_NORM_MAX;
+	uint64_t	seed = (uint64_t) assault->options->seed + (uint64_t) number;
 	DevStatus	status;
 
 	for (size_t row = 0; row < assault->n; row++)
@@ -380,9 +374,12 @@ attack_field(IdlaAssault *assault, int number, const LearnAttack *how, const flo
 						assault->box_low + row * size, assault->box_high + row * size);
 		assault->radii[row] = largest ? INFINITY : (float) learn_field_radius(field, epsilon);
 	}
-	status = learn_attack(&attack, &oracle, &box, assault->n, assault->clean, assault->radii,
-						  (uint64_t) assault->options->seed + (uint64_t) number, assault->first, assault->planes[number], NULL, fooled,
-						  assault->scratch);
+	if (learn_field_has_slope(field))
+		status = learn_attack(&attack, &oracle, &box, assault->n, assault->clean, assault->radii, seed, assault->first,
+							  assault->planes[number], NULL, fooled, assault->scratch);
+	else
+		status = learn_attack_blind(&attack, &oracle, &box, assault->n, field->dims[0], field->dims[1], assault->lengths, assault->clean,
+									assault->radii, seed, assault->first, assault->planes[number], NULL, fooled, assault->scratch);
 	learn_field_round(field, &steps, assault->n, size, assault->planes[number]);
 	return status;
 }
@@ -425,7 +422,7 @@ write_plane(void *context)
 	IdlaAssault *assault = writing->assault;
 	size_t		row = writing->row;
 	const LearnField *field = &assault->model->learn.fields[writing->number];
-	size_t		size = plane_size(field);
+	size_t		size = learn_field_moves(field);
 	const float *clean = assault->clean + row * size;
 	float	   *plane = assault->planes[writing->number] + row * size;
 	size_t		at = row * (size_t) assault->model->learn.n_fields + (size_t) writing->number;
@@ -433,7 +430,6 @@ write_plane(void *context)
 	int			attribute;
 	LearnBytes	bytes;
 	LearnTrouble trouble;
-	void	   *planes[LEARN_MAX_PLANES] = {plane};
 	LearnFieldSteps steps = {
 		.step = idla_rewrite_step(field, column_of(assault, writing->number, &column)->type), .clean = clean,
 		.low = assault->box_low + row * size, .high = assault->box_high + row * size, .radii = assault->radii + row
@@ -450,7 +446,7 @@ write_plane(void *context)
 		return;
 	if (!idla_field_read(assault->readers[writing->number], assault->field_values[at], &bytes, &trouble))
 		return;
-	learn_field_load(field, bytes, NULL, planes, &assault->lengths[row]);
+	learn_field_moves_load(field, bytes, plane, &assault->lengths[row]);
 	writing->good = is_near(assault, row, size, plane);
 }
 
@@ -477,7 +473,7 @@ static DevStatus
 settle_field(IdlaAssault *assault, int number, size_t row)
 {
 	const LearnModel *learn = &assault->model->learn;
-	size_t		size = plane_size(&learn->fields[number]);
+	size_t		size = learn_field_moves(&learn->fields[number]);
 	size_t		at = row * (size_t) learn->n_fields + (size_t) number;
 	float	   *plane = assault->planes[number] + row * size;
 	float	   *moved = assault->rounded;	/* of no use any more */
@@ -549,7 +545,7 @@ restore_row(IdlaAssault *assault, size_t row)
 	{
 		assault->field_written[row * (size_t) learn->n_fields + (size_t) i] = false;
 		if (assault->planes[i] != NULL)
-			load_plane(assault, i, row, assault->planes[i] + row * plane_size(&learn->fields[i]));
+			load_plane(assault, i, row, assault->planes[i] + row * learn_field_moves(&learn->fields[i]));
 	}
 }
 

@@ -82,6 +82,7 @@ typedef struct IdlaTarget
 	Oid			relid;			/* the table whose constraints hold, or InvalidOid */
 	TupleDesc	desc;			/* of rows of no table; or NULL */
 	bool		evaluated;		/* the server is asked about rows, whose values must be given */
+	double		threshold;		/* two classes: the probability from which the positive one is named */
 	bool		whole;			/* every field that moves is written as the host has it, and judged as read again */
 } IdlaTarget;
 

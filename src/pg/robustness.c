@@ -120,7 +120,7 @@ choose_rows(Robustness *run)
 	size_t		n_fields = (size_t) learn->n_fields;
 
 	run->n = Min(judging->n, (size_t) run->options->rows);
-	run->n_labels = learn->task == LEARN_REGRESSION ? (size_t) judging->n_targets : 1;
+	run->n_labels = learn->task == LEARN_REGRESSION || learn->task == LEARN_MULTILABEL ? (size_t) judging->n_targets : 1;
 	run->labels = MemoryContextAllocHuge(judging->work->context, sizeof(float) * run->n * run->n_labels);
 	for (size_t i = 0; i < run->n; i++)
 	{
@@ -350,6 +350,7 @@ certify_rows(Robustness *run)
 		return;
 	idla_check(work, learn_smoothing_check(work->session, &how));
 	idla_check(work, learn_row_classifier_create(run->assault->predictor, run->assault->constraints, &smoothed));
+	learn_row_classifier_threshold(smoothed, judging->threshold);
 	most = learn_row_classifier_inputs(smoothed);
 	noise.max_rows = copies_at_once(most);
 	noise.inputs = idla_assault_allocate(work, noise.max_rows, most * sizeof(float));
@@ -413,20 +414,29 @@ static char *
 attack_words(const Robustness *run)
 {
 	const LearnModel *learn = run->judging->learn;
+	const IdlaColumns *columns = &run->judging->loaded->model->columns;
 	bool		rocket = false;
+	bool		statistics = false;
 	StringInfoData words;
 
 	initStringInfo(&words);
 	if (learn->task == LEARN_REGRESSION)
 		appendStringInfo(&words, "Right is a value within %g scales of the target.", run->options->tolerance);
+	if (learn->task == LEARN_MULTILABEL)
+		appendStringInfoString(&words, "Right is a row all of whose labels are.");
+	if (learn->task == LEARN_BINARY && run->judging->threshold != 0.5)
+		appendStringInfo(&words, "Right is the class named at the model's threshold, %g.", run->judging->threshold);
 	for (int i = 0; i < learn->n_fields; i++)
 		rocket |= learn->fields[i].rocket != NULL;
 	if (has_kind(learn, LEARN_TEXT))
 		appendStringInfo(&words, "%sTexts stay as they are under attack.", words.len > 0 ? " " : "");
-	if (has_kind(learn, LEARN_SERIES))
-		appendStringInfo(&words, "%sSeries stay as they are under attack.", words.len > 0 ? " " : "");
+	for (int i = 0; i < columns->n; i++)
+		statistics |= columns->columns[i].kind == IDLA_SUMMARY;
+	if (statistics)
+		appendStringInfo(&words, "%sStatistics of a series' channels stay as they are under attack%s.", words.len > 0 ? " " : "",
+						 has_kind(learn, LEARN_SERIES) ? ", while its bins move" : "");
 	if (rocket)
-		appendStringInfo(&words, "%sSignals of architecture rocket stay as they are under attack: its features have no gradient.",
+		appendStringInfo(&words, "%sSignals of architecture rocket have no gradient: they are attacked by random search.",
 						 words.len > 0 ? " " : "");
 	return words.len > 0 ? words.data : NULL;
 }
@@ -521,6 +531,7 @@ idla_robustness(PG_FUNCTION_ARGS)
 	target.relid = idla_rows_relation(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	/* Rows that are gathered are no rows of the table. */
 	target.evaluated = run.judging->loaded->model->columns.series == NULL;
+	target.threshold = run.judging->threshold;
 	room = Min(idla_assault_room(run.judging->learn), BATCH);
 	run.assault = idla_assault_create(run.judging->work, run.judging->loaded->model, &target, run.options, room);
 	prepare_keeping(&run, &keeper);
