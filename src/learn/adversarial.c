@@ -397,13 +397,14 @@ learn_attack(const LearnAttack *how, const LearnOracle *oracle, const LearnBox *
 #define HALVINGS 6				/* of that, until the last one */
 #define FIRST_STRETCHES 16		/* of alternating fortune, that the first point has */
 
-/* Positions from `begin` to `end` of one channel of a row's candidate go up or down. */
+/* Positions from `begin` to `end` of one channel of a row's candidate go a share of the way up or down. */
 static void
-lift(const Search *search, size_t row, size_t depth, size_t channel, size_t begin, size_t end, bool up)
+lift(const Search *search, size_t row, size_t depth, size_t channel, size_t begin, size_t end, float share, bool up)
 {
+	const float *clean = search->clean + row * search->n_inputs;
 	float	   *current = search->current + row * search->n_inputs;
 	double		epsilon = epsilon_of(search, row);
-	float		step = (float) (epsilon / sqrt((double) (end - begin)));
+	float		step = share * (float) (epsilon / sqrt((double) (end - begin)));
 
 	for (size_t p = begin; p < end; p++)
 	{
@@ -413,7 +414,7 @@ lift(const Search *search, size_t row, size_t depth, size_t channel, size_t begi
 		float		value;
 
 		bounds_of(search, row, i, epsilon, &low, &high);
-		value = search->how->norm == LEARN_NORM_L2 ? current[i] + (up ? step : -step) : up ? high : low;
+		value = search->how->norm == LEARN_NORM_L2 ? current[i] + (up ? step : -step) : clean[i] + share * ((up ? high : low) - clean[i]);
 		current[i] = isfinite(value) ? value : current[i];
 	}
 }
@@ -431,12 +432,15 @@ make_candidate(const Search *search, size_t row, size_t positions, size_t depth,
 	for (size_t channel = 0; channel < depth && point > 1; channel++)
 	{
 		size_t		begin;
+		/* All of the way as often as not: in a wide ball the ends alone are too far. */
+		float		way;
 
 		learn_draw_block(&draw, point * depth + channel, bits);
+		way = bits[3] % 4 < 2 ? 1 : learn_unit(bits[2]);
 		begin = (size_t) ((double) learn_unit(bits[0]) * (double) (positions - length + 1));
 		/* Often one channel alone: together they rarely all help. */
 		if (bits[1] % depth == 0 || bits[2] % 2 == 0)
-			lift(search, row, depth, channel, begin, begin + length, bits[3] % 2 == 0);
+			lift(search, row, depth, channel, begin, begin + length, way, bits[3] % 2 == 0);
 	}
 	for (size_t i = 0; i < FIRST_STRETCHES * depth && point == 1; i++)
 	{
@@ -445,7 +449,7 @@ make_candidate(const Search *search, size_t row, size_t positions, size_t depth,
 
 		learn_draw_block(&draw, ((uint64_t) 1 << 24) + i, bits);
 		if (end > begin)
-			lift(search, row, depth, i % depth, begin, end, bits[0] % 2 == 0);
+			lift(search, row, depth, i % depth, begin, end, learn_unit(bits[1]), bits[0] % 2 == 0);
 	}
 	project(search, row, epsilon_of(search, row));
 }

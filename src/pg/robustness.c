@@ -228,10 +228,24 @@ attack_batch(void *context, const LearnAttack *how, size_t n, const float *epsil
 	return status;
 }
 
+/* Whether signals are searched at random, which finds little in few steps. */
+static bool
+is_blind(const Robustness *run)
+{
+	const LearnModel *learn = run->judging->learn;
+
+	for (int i = 0; i < learn->n_fields; i++)
+		if (run->assault->planes[i] != NULL && !learn_field_has_slope(&learn->fields[i]))
+			return true;
+	return false;
+}
+
 /* A quarter of the work for the measures that attack many times. */
 static LearnAttack
 quick_attack(const Robustness *run, double epsilon)
 {
+	if (is_blind(run))
+		return learn_attack_judge(run->options->norm, epsilon, run->options->steps, run->options->restarts);
 	return learn_attack_judge(run->options->norm, epsilon, Max(run->options->steps / 4, 1), 1);
 }
 
@@ -415,7 +429,6 @@ attack_words(const Robustness *run)
 {
 	const LearnModel *learn = run->judging->learn;
 	const IdlaColumns *columns = &run->judging->loaded->model->columns;
-	bool		rocket = false;
 	bool		statistics = false;
 	StringInfoData words;
 
@@ -426,8 +439,6 @@ attack_words(const Robustness *run)
 		appendStringInfoString(&words, "Right is a row all of whose labels are.");
 	if (learn->task == LEARN_BINARY && run->judging->threshold != 0.5)
 		appendStringInfo(&words, "Right is the class named at the model's threshold, %g.", run->judging->threshold);
-	for (int i = 0; i < learn->n_fields; i++)
-		rocket |= learn->fields[i].rocket != NULL;
 	if (has_kind(learn, LEARN_TEXT))
 		appendStringInfo(&words, "%sTexts stay as they are under attack.", words.len > 0 ? " " : "");
 	for (int i = 0; i < columns->n; i++)
@@ -435,8 +446,8 @@ attack_words(const Robustness *run)
 	if (statistics)
 		appendStringInfo(&words, "%sStatistics of a series' channels stay as they are under attack%s.", words.len > 0 ? " " : "",
 						 has_kind(learn, LEARN_SERIES) ? ", while its bins move" : "");
-	if (rocket)
-		appendStringInfo(&words, "%sSignals of architecture rocket have no gradient: they are attacked by random search.",
+	if (is_blind(run))
+		appendStringInfo(&words, "%sSignals under rocket have no gradient: they are attacked by random search, which more steps make stronger.",
 						 words.len > 0 ? " " : "");
 	return words.len > 0 ? words.data : NULL;
 }
@@ -457,7 +468,7 @@ put_masking(FunctionCallInfo fcinfo, const Robustness *run)
 	initStringInfo(&detail);
 	appendStringInfo(&detail, "%s Wrong of %zu rows: %llu as they are, %llu with noise, %llu after one step, %llu under attack, "
 					 "%llu with four times the steps, %llu at four times the epsilon.",
-					 signs == 0 ? "No sign of it: the attack's gradients can be trusted."
+					 signs == 0 ? (is_blind(run) ? "No sign that the attack is too weak." : "No sign of it: the attack's gradients can be trusted.")
 					 : "Gradients may be masked, and the model less robust than it seems.",
 					 (size_t) run->masking.n, (unsigned long long) fooled[LEARN_PROBE_CLEAN],
 					 (unsigned long long) fooled[LEARN_PROBE_NOISE], (unsigned long long) fooled[LEARN_PROBE_ONE_STEP],
