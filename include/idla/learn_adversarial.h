@@ -279,6 +279,29 @@ extern void learn_predictor_oracle_moved(LearnPredictorOracle *oracle, int field
  */
 extern LearnOracle learn_predictor_field_oracle(LearnPredictorOracle *oracle, int field, const float *numbers,
 												const int32_t *codes, const LearnFieldSteps *steps, float *rounded);
+/* From now on, and until the next batch's fields, a text is stored so (n), borrowed; NULL: as in the fields. */
+extern void learn_predictor_oracle_texts(LearnPredictorOracle *oracle, int field, const LearnBytes *stored);
 extern LearnRowOracle learn_predictor_oracle(LearnPredictorOracle *oracle);
+
+/* ---- Texts (src/learn/adversarial_text.c) ---- */
+
+/*
+ * Misspells words of texts, field `number` of the oracle's model. Words are of four letters or more; first and last letter stay. Takes all memory
+ * but that for the texts themselves, of which those of more than 1 MB stay as they are. One that is token array (a tagger's) is not for this.
+ */
+typedef struct LearnTextAttacker LearnTextAttacker;
+extern DevStatus learn_text_attacker_create(DevSession *session, LearnPredictorOracle *oracle, const LearnField *field, int number, size_t max_rows,
+											LearnTextAttacker **attacker);
+/*
+ * Changes at most max_words words in each of the n texts of the oracle's batch: the loss rises with each. given (n): UTF-8, and what
+ * is stored of it; both borrowed until the next attack; NULL bytes: stays. The rows' encoded numbers and codes, borrowed for the call. fooled (n)
+ * may be NULL; else a row is done when its answer is wrong, and fooled tells. The oracle's texts are the changed ones afterwards.
+ */
+extern DevStatus learn_text_attack(LearnTextAttacker *attacker, int max_words, size_t n, const LearnBytes *given, const LearnBytes *stored,
+								   const float *numbers, const int32_t *codes, uint64_t seed, uint64_t counter, uint8_t *fooled);
+/* The text of a row as it is changed, good until the next call; false where it is as it was. */
+extern bool learn_text_attacked(LearnTextAttacker *attacker, size_t row, LearnBytes *text);
+/* A row's text is as it was, for the oracle too. */
+extern void learn_text_restore(LearnTextAttacker *attacker, size_t row);
 
 #endif							/* IDLA_LEARN_ADVERSARIAL_H */

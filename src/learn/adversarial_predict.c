@@ -24,6 +24,8 @@ struct LearnPredictorOracle
 	const LearnBytes *fields;	/* (n, n_fields) stored, of the batch's rows */
 	const float **moved;		/* (n_fields): (n, moves) in place of what is stored, or NULL */
 
+	const LearnBytes **texts;	/* (n_fields): (n) in place of what is stored, or NULL */
+
 	/* An attack on what moves of one field */
 	int			field;			/* -1: on the numbers */
 	const float *moves;			/* (n, moves) as they are tried */
@@ -59,7 +61,8 @@ learn_predictor_oracle_create(LearnPredictor *predictor, double tolerance, Learn
 	made->outputs = dev_alloc(session, LEARN_EXPLAIN_BATCH * predictor->n_outputs, sizeof(double));
 	made->seeds = dev_alloc(session, LEARN_EXPLAIN_BATCH * predictor->n_outputs, sizeof(float));
 	made->moved = dev_alloc(session, (size_t) model->n_fields + 1, sizeof(float *));
-	if (made->outputs == NULL || made->seeds == NULL || made->moved == NULL)
+	made->texts = dev_alloc(session, (size_t) model->n_fields + 1, sizeof(LearnBytes *));
+	if (made->outputs == NULL || made->seeds == NULL || made->moved == NULL || made->texts == NULL)
 		return DEV_NO_MEMORY;
 	for (int i = 0; i < model->n_fields; i++)
 		if (model->fields[i].kind == LEARN_SERIES && predictor->fields.sizes[i][0] > widest)
@@ -88,13 +91,22 @@ learn_predictor_oracle_fields(LearnPredictorOracle *oracle, const LearnBytes *fi
 {
 	oracle->fields = fields;
 	for (int i = 0; i < oracle->predictor->model->n_fields; i++)
+	{
 		oracle->moved[i] = NULL;
+		oracle->texts[i] = NULL;
+	}
 }
 
 void
 learn_predictor_oracle_moved(LearnPredictorOracle *oracle, int field, const float *moves)
 {
 	oracle->moved[field] = moves;
+}
+
+void
+learn_predictor_oracle_texts(LearnPredictorOracle *oracle, int field, const LearnBytes *stored)
+{
+	oracle->texts[field] = stored;
 }
 
 /* ---- Losses ---- */
@@ -318,8 +330,10 @@ load_fields(LearnPredictorOracle *oracle, size_t first, size_t n)
 		for (size_t field = 0; field < n_fields; field++)
 		{
 			const float *moves = (int) field == oracle->field ? oracle->moves : oracle->moved[field];
+			const LearnBytes *stored = oracle->texts[field] != NULL ? &oracle->texts[field][first + row] :
+				&oracle->fields[(first + row) * n_fields + field];
 
-			load_field(&predictor->fields, (int) field, row, oracle->fields[(first + row) * n_fields + field],
+			load_field(&predictor->fields, (int) field, row, *stored,
 					   moves == NULL ? NULL : moves + (first + row) * learn_field_moves(&predictor->model->fields[field]));
 		}
 }

@@ -18,7 +18,7 @@
 #define TRIES 5					/* of a written field, each half as far as the last */
 
 static const char *const option_names[] = {
-	"norm", "steps", "restarts", "max_changes", "rows", "certify", "samples", "sigma", "tolerance", "seed", "columns", NULL
+	"norm", "steps", "restarts", "max_changes", "max_words", "rows", "certify", "samples", "sigma", "tolerance", "seed", "columns", NULL
 };
 
 /* ---- options ---- */
@@ -34,6 +34,8 @@ read_option(IdlaRobustOptions *options, const char *name, const JsonbValue *valu
 		options->restarts = (int) idla_option_number(name, value, 1, 1000, true);
 	else if (strcmp(name, "max_changes") == 0)
 		options->max_changes = (int) idla_option_number(name, value, 0, 1000, true);
+	else if (strcmp(name, "max_words") == 0)
+		options->max_words = (int) idla_option_number(name, value, 0, 256, true);
 	else if (strcmp(name, "rows") == 0)
 		options->rows = (int) idla_option_number(name, value, 1, 1000000, true);
 	else if (strcmp(name, "certify") == 0)
@@ -220,6 +222,7 @@ idla_assault_create(IdlaWork *work, const IdlaModel *model, const IdlaTarget *ta
 	assault->codes = idla_assault_allocate(work, max_rows, learn->n_codes * sizeof(int32_t));
 	allocate_fields(assault, constraints.fixed);
 	choose_written(assault, target);
+	idla_assault_texts_create(assault, constraints.fixed);
 	MemoryContextSwitchTo(caller);
 	return assault;
 }
@@ -229,7 +232,7 @@ idla_assault_create(IdlaWork *work, const IdlaModel *model, const IdlaTarget *ta
 TupleDesc
 idla_assault_desc(const IdlaAssault *assault)
 {
-	return assault->rewriter == NULL ? NULL : idla_rewriter_desc(assault->rewriter);
+	return assault->rewriter == NULL ? assault->text_desc : idla_rewriter_desc(assault->rewriter);
 }
 
 void
@@ -267,8 +270,8 @@ fill_row(void *context, Datum *values, bool *isnull)
 	idla_assault_row(asked->assault, asked->row, asked->changed, values, isnull);
 }
 
-static DevStatus
-ask_server(IdlaAssault *assault, size_t row, const float *changed, bool *passes)
+DevStatus
+idla_assault_ask(IdlaAssault *assault, size_t row, const float *changed, bool *passes)
 {
 	Asked		asked = {assault, row, changed};
 
@@ -281,7 +284,7 @@ judge_row(void *context, size_t row, const float *changed, bool *allowed)
 	IdlaAssault *assault = context;
 
 	*allowed = false;
-	return assault->stuck[row] ? DEV_OK : ask_server(assault, row, changed, allowed);
+	return assault->stuck[row] ? DEV_OK : idla_assault_ask(assault, row, changed, allowed);
 }
 
 static void
@@ -317,7 +320,7 @@ idla_assault_rows(IdlaAssault *assault, uint64 first, size_t n, const float *raw
 	{
 		bool		passes;
 
-		idla_check(assault->work, ask_server(assault, row, raw + row * (size_t) learn->n_channels, &passes));
+		idla_check(assault->work, idla_assault_ask(assault, row, raw + row * (size_t) learn->n_channels, &passes));
 		assault->stuck[row] = !passes;
 		if (!passes)
 			tell_stuck(assault);
@@ -465,7 +468,7 @@ write_field(IdlaAssault *assault, int number, size_t row, float share, const flo
 	if (!*good || assault->checks == NULL)
 		return status;
 	assault->field_written[at] = true;
-	return ask_server(assault, row, assault->changed + row * (size_t) assault->model->learn.n_channels, good);
+	return idla_assault_ask(assault, row, assault->changed + row * (size_t) assault->model->learn.n_channels, good);
 }
 
 /* The field of a row becomes what its column can hold and its table allows: what moved, half of that and so on, or nothing. */
@@ -491,9 +494,8 @@ settle_field(IdlaAssault *assault, int number, size_t row)
 	return status;
 }
 
-/* The model's answers for the rows as they are by now: are they wrong? */
-static DevStatus
-judge_again(IdlaAssault *assault, uint8_t *fooled)
+DevStatus
+idla_assault_judge(IdlaAssault *assault, uint8_t *fooled)
 {
 	const LearnModel *learn = &assault->model->learn;
 	LearnRowOracle oracle = learn_predictor_oracle(assault->oracle);
@@ -515,7 +517,7 @@ move_field(IdlaAssault *assault, int number, const LearnAttack *how, const float
 	MemoryContextSwitchTo(caller);
 	learn_predictor_oracle_moved(assault->oracle, number, assault->planes[number]);
 	if (status == DEV_OK && assault->written[number] && fooled != NULL)
-		status = judge_again(assault, fooled);
+		status = idla_assault_judge(assault, fooled);
 	return status;
 }
 
@@ -531,6 +533,8 @@ is_changed(const IdlaAssault *assault, size_t row)
 	for (int i = 0; i < learn->n_fields; i++)
 		if (assault->planes[i] != NULL)
 			return true;
+	if (idla_assault_text_changed(assault, row))
+		return true;
 	return memcmp(assault->changed + first, assault->raw + first, (size_t) learn->n_channels * sizeof(float)) != 0;
 }
 
@@ -541,6 +545,7 @@ restore_row(IdlaAssault *assault, size_t row)
 	size_t		first = row * (size_t) learn->n_channels;
 
 	memcpy(assault->changed + first, assault->raw + first, (size_t) learn->n_channels * sizeof(float));
+	idla_assault_texts_restore(assault, row);
 	for (int i = 0; i < learn->n_fields; i++)
 	{
 		assault->field_written[row * (size_t) learn->n_fields + (size_t) i] = false;
@@ -562,14 +567,14 @@ verify_rows(IdlaAssault *assault, uint8_t *fooled)
 
 		if ((fooled != NULL && !fooled[row]) || !is_changed(assault, row))
 			continue;
-		status = ask_server(assault, row, assault->changed + row * (size_t) assault->model->learn.n_channels, &passes);
+		status = idla_assault_ask(assault, row, assault->changed + row * (size_t) assault->model->learn.n_channels, &passes);
 		if (passes || status != DEV_OK)
 			continue;
 		restore_row(assault, row);
 		restored = true;
 	}
 	if (restored && fooled != NULL && status == DEV_OK)
-		status = judge_again(assault, fooled);
+		status = idla_assault_judge(assault, fooled);
 	return status;
 }
 
@@ -597,10 +602,12 @@ idla_assault_run(IdlaAssault *assault, const LearnAttack *how, const float *epsi
 	for (int i = 0; i < learn->n_fields && status == DEV_OK; i++)
 		if (assault->planes[i] != NULL)
 			status = move_field(assault, i, how, epsilons, fooled);
+	if (status == DEV_OK)
+		status = idla_assault_texts(assault, epsilons, fooled);
 	if (status == DEV_OK && assault->attacker != NULL)
 		status = learn_table_attack(assault->attacker, &table, &oracle, n, assault->raw, epsilons, (uint64_t) assault->options->seed,
 									assault->first, assault->changed, assault->losses, fooled);
 	else if (status == DEV_OK && fooled != NULL)
-		status = judge_again(assault, fooled);
+		status = idla_assault_judge(assault, fooled);
 	return status == DEV_OK ? verify_rows(assault, fooled) : status;
 }

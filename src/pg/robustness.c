@@ -42,9 +42,9 @@ typedef struct Robustness
 	float	   *labels;			/* (n, labels of a row) */
 	size_t		n_labels;
 
-	/* Rows as the host has them, where a check of their table is evaluated */
+	/* Rows as the host has them, where a check of their table is evaluated or texts are changed */
 	Tuplestorestate *store;		/* all that were judged, in their order; NULL: none are needed */
-	TupleDesc	desc;			/* of the table */
+	TupleDesc	desc;			/* of the table, or of its texts */
 	int		   *sources;		/* (natts): where the value is in what is read, -1 when it is not needed */
 	size_t		n_passed;		/* tuples read again so far */
 	TupleTableSlot *slot;
@@ -135,7 +135,14 @@ choose_rows(Robustness *run)
 
 /* ---- rows as the host has them ---- */
 
-/* Finds what the checks speak of among what is read. */
+/* Whether column i of the rows that are kept is a text under attack, which this column of the source may be. */
+static bool
+takes_text(const Robustness *run, int i, Form_pg_attribute source)
+{
+	return idla_assault_needs_text(run->assault, i) && idla_assault_takes_text(source->atttypid);
+}
+
+/* Finds what checks and attacks on texts need among what is read. */
 static void
 begin_keeping(void *context, TupleDesc source)
 {
@@ -147,9 +154,13 @@ begin_keeping(void *context, TupleDesc source)
 
 		run->sources[i] = -1;
 		for (int j = 0; j < source->natts && !attribute->attisdropped; j++)
-			if (idla_checks_need(run->assault->checks, i + 1) &&
+			if (((run->assault->checks != NULL && idla_checks_need(run->assault->checks, i + 1)) || takes_text(run, i, TupleDescAttr(source, j))) &&
 				strcmp(NameStr(TupleDescAttr(source, j)->attname), NameStr(attribute->attname)) == 0)
 				run->sources[i] = j;
+		if (run->sources[i] < 0 && idla_assault_needs_text(run->assault, i))
+			ereport(NOTICE,
+					(errmsg("texts of column \"%s\" stay as they are under attack", NameStr(attribute->attname)),
+					 errdetail("Only values of type text, varchar and char are written anew.")));
 	}
 }
 
@@ -166,12 +177,21 @@ keep_row(void *context, const Datum *values, const bool *isnull)
 	tuplestore_putvalues(run->store, run->desc, run->values, run->nulls);
 }
 
+static bool
+changes_texts(const Robustness *run)
+{
+	for (int i = 0; i < run->judging->learn->n_fields; i++)
+		if (run->assault->texts[i] != NULL)
+			return true;
+	return false;
+}
+
 static void
 prepare_keeping(Robustness *run, IdlaKeeper *keeper)
 {
 	size_t		natts;
 
-	if (run->assault->checks == NULL)
+	if (run->assault->checks == NULL && !changes_texts(run))
 		return;
 	run->desc = idla_assault_desc(run->assault);
 	natts = (size_t) run->desc->natts;
@@ -420,7 +440,7 @@ is_attacked(const Robustness *run)
 	for (int i = 0; i < run->judging->learn->n_fields; i++)
 		if (run->assault->planes[i] != NULL)
 			return true;
-	return run->assault->attacker != NULL;
+	return run->assault->attacker != NULL || changes_texts(run);
 }
 
 /* What right means, and which inputs no attack here changes; NULL when there is nothing to say. */
@@ -440,7 +460,9 @@ attack_words(const Robustness *run)
 	if (learn->task == LEARN_BINARY && run->judging->threshold != 0.5)
 		appendStringInfo(&words, "Right is the class named at the model's threshold, %g.", run->judging->threshold);
 	if (has_kind(learn, LEARN_TEXT))
-		appendStringInfo(&words, "%sTexts stay as they are under attack.", words.len > 0 ? " " : "");
+		appendStringInfo(&words, changes_texts(run) ? "%sUp to %d words of a text are misspelled, whatever epsilon is."
+						 : "%sTexts stay as they are under attack: option max_words has them misspelled.", words.len > 0 ? " " : "",
+						 run->options->max_words);
 	for (int i = 0; i < columns->n; i++)
 		statistics |= columns->columns[i].kind == IDLA_SUMMARY;
 	if (statistics)
