@@ -23,6 +23,9 @@
 #define LONGEST 64
 #define MOST_BYTES ((size_t) 1 << 20)	/* of a text; a longer one stays */
 
+/* What spelling number n does to a letter: kind n % KINDS. */
+enum { EXCHANGED, LEFT_OUT, TWICE, KINDS };
+
 /* A word that may be misspelled. */
 typedef struct Target
 {
@@ -60,6 +63,7 @@ struct LearnTextAttacker
 	const LearnField *field;
 	int			number;
 	size_t		max_rows;
+	const LearnTextReferee *referee;	/* of this attack */
 	Text	   *texts;			/* (max_rows) */
 	LearnWord  *words;			/* scratch, as many as the network sees tokens */
 	LearnBytes *shown;			/* (max_rows) stored, of this pass */
@@ -188,17 +192,17 @@ spell(const char *word, size_t size, uint32_t draw, int number, char *spelling)
 	size_t		begins[LONGEST + 1];
 	size_t		n = find_letters(word, size, begins);
 	size_t		inner = n - 2;
-	size_t		i = 1 + (number / 3 + draw) % inner;
+	size_t		i = 1 + ((size_t) number / KINDS + draw) % inner;
 	size_t		first = begins[i];
 	size_t		second = begins[i + 1];
 	size_t		third = begins[i + 1 < n ? i + 2 : n];
 	size_t		at = first;
 
 	/* More than there are places of each kind */
-	if ((size_t) number / 3 >= inner)
+	if ((size_t) number / KINDS >= inner)
 		return 0;
 	memcpy(spelling, word, first);
-	if (number % 3 == 0)
+	if (number % KINDS == EXCHANGED)
 	{
 		/* The last letter stays, and so has the one before it no neighbour to change places with. */
 		if (i + 1 >= n - 1)
@@ -209,7 +213,7 @@ spell(const char *word, size_t size, uint32_t draw, int number, char *spelling)
 		at += second - first;
 		second = third;
 	}
-	else if (number % 3 == 2)
+	else if (number % KINDS == TWICE)
 	{
 		memcpy(spelling + at, word + first, second - first);
 		memcpy(spelling + at + (second - first), word + first, second - first);
@@ -385,7 +389,13 @@ try_spelling(LearnTextAttacker *attacker, size_t n, size_t i, int number, int mo
 		uint32_t	bits[4];
 		bool		fools = until_fooled && attacker->wrong[row];
 
+		bool		allowed = true;
+
 		if (!text->tried || !(fools || attacker->losses[row] > text->best))
+			continue;
+		if (attacker->referee != NULL)
+			status = attacker->referee->judge(attacker->referee->context, row, (LearnBytes) {text->written, text->size}, &allowed);
+		if (!allowed || status != DEV_OK)
 			continue;
 		learn_draw_block(&own, target->word.start, bits);
 		target->size = spell((const char *) text->given.bytes + target->word.start, target->word.end - target->word.start, bits[0], number,
@@ -428,13 +438,14 @@ begin_text(LearnTextAttacker *attacker, Text *text, LearnBytes given, LearnBytes
 }
 
 DevStatus
-learn_text_attack(LearnTextAttacker *attacker, int max_words, size_t n, const LearnBytes *given, const LearnBytes *stored,
-				  const float *numbers, const int32_t *codes, uint64_t seed, uint64_t counter, uint8_t *fooled)
+learn_text_attack(LearnTextAttacker *attacker, int max_words, const LearnTextReferee *referee, size_t n, const LearnBytes *given,
+				  const LearnBytes *stored, const float *numbers, const int32_t *codes, uint64_t seed, uint64_t counter, uint8_t *fooled)
 {
 	LearnDraw	draw = {seed, DEV_STREAM_ATTACK, counter};
 	size_t		most = 0;
 	DevStatus	status = DEV_OK;
 
+	attacker->referee = referee;
 	for (size_t row = 0; row < n && status == DEV_OK; row++)
 		status = begin_text(attacker, &attacker->texts[row], given[row], stored[row]);
 	if (status == DEV_OK)

@@ -2,7 +2,7 @@
  * assault_text.c: texts under attack, as the host has them.
  *
  * A model sees pieces; what is misspelled is the text itself. So rows must be known as the host has them, those of no table too: of these the
- * texts alone are kept. A text that its column or its table does not take goes back to what it was.
+ * texts alone are kept. A text that its column or its table does not take is never kept.
  */
 #include "robust.h"
 
@@ -118,29 +118,40 @@ write_text(void *context)
 	writing->value = idla_rewrite_text(writing->assault->rewriter, writing->column, pg_any_to_server(utf8, (int) writing->text.size, PG_UTF8));
 }
 
-/* What became of a row's text, as the host has it, where rows are wanted so; *good: and whether the host takes it. */
-static DevStatus
-settle_text(IdlaAssault *assault, int number, int column, size_t row, bool *good)
+/* One text column under attack. */
+typedef struct Moving
 {
-	size_t		at = row * (size_t) assault->model->learn.n_fields + (size_t) number;
-	Writing		writing = {assault, column, {NULL, 0}, (Datum) 0};
-	ErrorData  *refused;
-	DevStatus	status;
+	IdlaAssault *assault;
+	int			number;			/* of the field */
+	int			column;
+} Moving;
 
-	*good = true;
-	if (!learn_text_attacked(assault->texts[number], row, &writing.text) || assault->rewriter == NULL)
-		return DEV_OK;
-	status = idla_guarded(assault->work, write_text, &writing, &refused);
-	*good = status == DEV_OK && refused == NULL;
+/* Whether the host takes a text of a row: then it is what the row has. */
+static DevStatus
+judge_text(void *context, size_t row, LearnBytes text, bool *allowed)
+{
+	const Moving *moving = context;
+	IdlaAssault *assault = moving->assault;
+	size_t		at = row * (size_t) assault->model->learn.n_fields + (size_t) moving->number;
+	Datum		before = assault->field_values[at];
+	bool		written = assault->field_written[at];
+	Writing		writing = {assault, moving->column, text, (Datum) 0};
+	ErrorData  *refused;
+	DevStatus	status = idla_guarded(assault->work, write_text, &writing, &refused);
+
+	*allowed = status == DEV_OK && refused == NULL;
 	if (refused != NULL)
 		FreeErrorData(refused);
-	if (!*good)
+	if (!*allowed)
 		return status;
 	assault->field_values[at] = writing.value;
 	assault->field_written[at] = true;
 	if (assault->checks != NULL)
-		status = idla_assault_ask(assault, row, assault->changed + row * (size_t) assault->model->learn.n_channels, good);
-	assault->field_written[at] = *good;
+		status = idla_assault_ask(assault, row, assault->changed + row * (size_t) assault->model->learn.n_channels, allowed);
+	if (*allowed && status == DEV_OK)
+		return DEV_OK;
+	assault->field_values[at] = before;
+	assault->field_written[at] = written;
 	return status;
 }
 
@@ -148,26 +159,15 @@ static DevStatus
 move_text(IdlaAssault *assault, int number, const float *epsilons, uint8_t *fooled)
 {
 	const IdlaColumns *columns = &assault->model->columns;
-	int			column = 0;
-	bool		restored = false;
-	DevStatus	status;
+	Moving		moving = {assault, number, 0};
+	LearnTextReferee referee = {.context = &moving, .judge = judge_text};
 
-	while (columns->columns[column].field != number)
-		column++;
+	while (columns->columns[moving.column].field != number)
+		moving.column++;
 	give_texts(assault, number, epsilons);
-	status = learn_text_attack(assault->texts[number], assault->options->max_words, assault->n, assault->given, assault->stored,
-							   assault->numbers, assault->codes, (uint64_t) assault->options->seed + (uint64_t) number, assault->first, fooled);
-	for (size_t row = 0; row < assault->n && status == DEV_OK; row++)
-	{
-		bool		good;
-
-		status = settle_text(assault, number, column, row, &good);
-		if (good)
-			continue;
-		learn_text_restore(assault->texts[number], row);
-		restored = true;
-	}
-	return status == DEV_OK && restored && fooled != NULL ? idla_assault_judge(assault, fooled) : status;
+	return learn_text_attack(assault->texts[number], assault->options->max_words, assault->rewriter == NULL ? NULL : &referee, assault->n,
+							 assault->given, assault->stored, assault->numbers, assault->codes,
+							 (uint64_t) assault->options->seed + (uint64_t) number, assault->first, fooled);
 }
 
 DevStatus
