@@ -45,6 +45,22 @@ moves_field(const LearnAdversary *adversary, const LearnField *fields, int field
 	return learn_field_has_slope(&fields[field]) && (adversary->fixed == NULL || !adversary->fixed[field]);
 }
 
+/* Texts of taggers have no one embedding that could be moved. */
+static bool
+nudges_text(const LearnAdversary *adversary, const LearnField *fields, int field)
+{
+	return fields[field].kind == LEARN_TEXT && !fields[field].tagged && (adversary->fixed == NULL || !adversary->fixed[field]);
+}
+
+bool
+learn_adversary_nudges(const LearnAdversary *adversary, const LearnModel *model)
+{
+	for (int i = 0; i < model->n_fields; i++)
+		if (adversary->method != LEARN_NO_ADVERSARY && nudges_text(adversary, model->fields, i))
+			return true;
+	return false;
+}
+
 static bool
 moves_channel(const LearnAdversary *adversary, const LearnChannel *channels, int channel)
 {
@@ -74,7 +90,7 @@ learn_adversary_check(DevSession *session, const LearnAdversary *adversary, cons
 		any = any || moves_channel(adversary, model->channels, i);
 	for (int i = 0; i < model->n_fields; i++)
 	{
-		any = any || moves_field(adversary, model->fields, i);
+		any = any || moves_field(adversary, model->fields, i) || nudges_text(adversary, model->fields, i);
 		rocket = rocket || model->fields[i].rocket != NULL;
 	}
 	if (learn_fields_windowed(model->fields, model->n_fields))
@@ -85,9 +101,9 @@ learn_adversary_check(DevSession *session, const LearnAdversary *adversary, cons
 		return refuse_rocket(session);
 	if (!any)
 	{
-		dev_fail(session, DEV_INVALID, "there is no number, image, signal or series that an attack could change");
-		dev_detail(session, "In training attacks follow gradients by numbers, pixels, samples and bins; categories, words and statistics of a series stay, "
-				   "and so does what the table does not let change.");
+		dev_fail(session, DEV_INVALID, "there is nothing that an attack could change");
+		dev_detail(session, "In training attacks follow gradients by numbers, pixels, samples, bins and the embedded pieces of texts; categories, a tagger's texts and "
+				   "statistics of a series stay, and so does what the table does not let change.");
 		return DEV_INVALID;
 	}
 	if (!(adversary->epsilon > 0) || !isfinite(adversary->epsilon))
@@ -160,29 +176,72 @@ create_moved(LearnMachine *machine, LearnWorker *worker)
 	return DEV_OK;
 }
 
+static DevStatus
+create_nudges(LearnMachine *machine, LearnWorker *worker)
+{
+	worker->nudges = dev_alloc(machine->session, (size_t) machine->network.n_fields + 1, sizeof(float *));
+	worker->radii = dev_alloc(machine->session, machine->max_rows, sizeof(float));
+	if (worker->nudges == NULL || worker->radii == NULL)
+		return DEV_NO_MEMORY;
+	for (int i = 0; i < machine->network.n_fields; i++)
+	{
+		if (machine->built.nudges[i] == NN_NONE)
+			continue;
+		worker->nudges[i] = dev_alloc(machine->session, machine->max_rows,
+									  nn_shape_size(nn_graph_shape(machine->built.graph, machine->built.nudges[i])) * sizeof(float));
+		if (worker->nudges[i] == NULL)
+			return DEV_NO_MEMORY;
+	}
+	return DEV_OK;
+}
+
+/* Texts of newly loaded rows are where they are. */
+void
+learn_machine_still(LearnMachine *machine, LearnWorker *worker, size_t rows)
+{
+	for (int i = 0; worker->nudges != NULL && i < machine->network.n_fields; i++)
+		if (worker->nudges[i] != NULL)
+			memset(worker->nudges[i], 0, rows * nn_shape_size(nn_graph_shape(machine->built.graph, machine->built.nudges[i])) * sizeof(float));
+}
+
+/* The inputs that attacks change: numbers, fields, and what is added to texts; counted alone where moved is NULL. */
+static int
+list_moved(const LearnMachine *machine, const LearnAdversary *adversary, LearnMoved *moved)
+{
+	const LearnNetwork *network = &machine->network;
+	int			n = 0;
+
+	if (machine->built.numbers != NN_NONE)
+		moved[n++] = (LearnMoved) {machine->built.numbers, -1, network->n_numbers, network->n_numbers, false};
+	for (int i = 0; i < network->n_fields; i++)
+	{
+		bool		nudge = machine->built.nudges[i] != NN_NONE;
+		NnNode		node = nudge ? machine->built.nudges[i] : machine->built.planes[i][0];
+		size_t		size = nn_shape_size(nn_graph_shape(machine->built.graph, node));
+
+		if (nudge ? nudges_text(adversary, network->fields, i) : moves_field(adversary, network->fields, i))
+			moved[n++] = (LearnMoved) {node, i, size, nudge ? size : learn_field_moves(&network->fields[i]), nudge};
+	}
+	return n;
+}
+
 DevStatus
 learn_machine_resist(LearnMachine *machine, const LearnResistance *resistance)
 {
-	const LearnNetwork *network = &machine->network;
 	DevStatus	status = DEV_OK;
 
-	machine->moved = dev_alloc(machine->session, (size_t) network->n_fields + 1, sizeof(LearnMoved));
+	machine->moved = dev_alloc(machine->session, (size_t) machine->network.n_fields + 1, sizeof(LearnMoved));
 	if (machine->moved == NULL)
 		return DEV_NO_MEMORY;
-	if (machine->built.numbers != NN_NONE)
-		machine->moved[machine->n_moved++] = (LearnMoved) {machine->built.numbers, -1, network->n_numbers, network->n_numbers};
-	for (int i = 0; i < network->n_fields; i++)
-		if (moves_field(&resistance->adversary, network->fields, i))
-			machine->moved[machine->n_moved++] = (LearnMoved) {
-				machine->built.planes[i][0], i, nn_shape_size(nn_graph_shape(machine->built.graph, machine->built.planes[i][0])),
-				learn_field_moves(&network->fields[i])
-			};
+	machine->n_moved = list_moved(machine, &resistance->adversary, machine->moved);
 	for (int i = 0; i < machine->n_workers && status == DEV_OK; i++)
 	{
 		LearnWorker *worker = &machine->workers[i];
 
 		worker->moved = dev_alloc(machine->session, (size_t) machine->n_moved + 1, sizeof(float *));
 		status = worker->moved == NULL ? DEV_NO_MEMORY : create_moved(machine, worker);
+		if (status == DEV_OK)
+			status = create_nudges(machine, worker);
 		/* An attack reads gradients of inputs. */
 		if (status == DEV_OK)
 			status = learn_worker_run(machine, worker, NN_RUN_WHOLE);
@@ -196,7 +255,7 @@ learn_machine_resist(LearnMachine *machine, const LearnResistance *resistance)
 static float *
 clean_input(const LearnWorker *worker, const LearnMoved *moved)
 {
-	return moved->field < 0 ? worker->numbers : worker->fields.planes[moved->field][0];
+	return moved->field < 0 ? worker->numbers : moved->nudge ? worker->nudges[moved->field] : worker->fields.planes[moved->field][0];
 }
 
 static void
@@ -205,6 +264,35 @@ field_box(const LearnMachine *machine, LearnWorker *worker, const LearnMoved *mo
 	for (size_t row = 0; row < rows; row++)
 		learn_field_box(&machine->network.fields[moved->field], (size_t) worker->fields.lengths[moved->field][row], epsilon,
 						clean + row * moved->moves, worker->low + row * moved->moves, worker->high + row * moved->moves);
+}
+
+/*
+ * Epsilon of a text is a share of the size of the numbers that its pieces are embedded in, as the network now has them: one that grew could
+ * otherwise make every attack small. The rows' inputs are set.
+ */
+static void
+nudge_box(LearnMachine *machine, LearnWorker *worker, const LearnMoved *moved, size_t rows, double epsilon, bool ball)
+{
+	const float *pieces = nn_run_value(worker->run, machine->built.starts[moved->field][0]);
+	size_t		width = moved->size / machine->network.fields[moved->field].dims[0];
+
+	nn_run_forward(worker->run, machine->built.starts[moved->field][0], NN_INFER, 0, 0, 0);
+	for (size_t row = 0; row < rows; row++)
+	{
+		size_t		n = (size_t) worker->fields.lengths[moved->field][row] * width;
+		double		square = 0;
+		float		reach;
+
+		for (size_t i = 0; i < n; i++)
+			square += (double) pieces[row * moved->size + i] * (double) pieces[row * moved->size + i];
+		worker->radii[row] = (float) (epsilon * sqrt(square));
+		reach = ball ? INFINITY : (float) (epsilon * sqrt(square / (double) (n > 0 ? n : 1)));
+		for (size_t i = 0; i < moved->size; i++)
+		{
+			worker->low[row * moved->size + i] = i < n ? -reach : 0;
+			worker->high[row * moved->size + i] = i < n ? reach : 0;
+		}
+	}
 }
 
 /* ---- One attack ---- */
@@ -310,11 +398,13 @@ attack(LearnMachine *machine, LearnWorker *worker, size_t n, const float *clean,
 		if (moved->field < 0)
 			learn_table_box(resistance->channels, resistance->n_channels, resistance->constraints, epsilon, n, moved->size,
 							worker->numbers, worker->low, worker->high);
+		else if (moved->nudge)
+			nudge_box(machine, worker, moved, n, epsilon, how.norm == LEARN_NORM_L2);
 		else
 			field_box(machine, worker, moved, n, from, how.norm == LEARN_NORM_MAX ? epsilon : INFINITY);
 		how.epsilon = how.norm == LEARN_NORM_MAX ? INFINITY : moved->field < 0 ? epsilon :
 			learn_field_radius(&machine->network.fields[moved->field], epsilon);
-		status = learn_attack(&how, &oracle, &box, n, from, NULL, seed + (uint64_t) i, counter,
+		status = learn_attack(&how, &oracle, &box, n, from, moved->nudge && how.norm == LEARN_NORM_L2 ? worker->radii : NULL, seed + (uint64_t) i, counter,
 							  series ? worker->moved_bins : worker->moved[i], NULL, NULL, worker->attack_scratch);
 		if (series)
 			show_bins(&binned, n, worker->moved_bins, worker->moved[i]);

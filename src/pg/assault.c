@@ -602,7 +602,8 @@ idla_assault_run(IdlaAssault *assault, const LearnAttack *how, const float *epsi
 	for (int i = 0; i < learn->n_fields && status == DEV_OK; i++)
 		if (assault->planes[i] != NULL)
 			status = move_field(assault, i, how, epsilons, fooled);
-	if (status == DEV_OK)
+	/* Noise alone misspells nothing. */
+	if (status == DEV_OK && how->steps > 0)
 		status = idla_assault_texts(assault, epsilons, fooled);
 	if (status == DEV_OK && assault->attacker != NULL)
 		status = learn_table_attack(assault->attacker, &table, &oracle, n, assault->raw, epsilons, (uint64_t) assault->options->seed,

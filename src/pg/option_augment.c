@@ -255,5 +255,6 @@ idla_adversary_settle(LearnAdversary *adversary, const LearnModel *model)
 	if (adversary->method == LEARN_NO_ADVERSARY || adversary->epsilon > 0)
 		return;
 	adversary->epsilon = has_input(model, LEARN_AUGMENT_IMAGE) ? PIXEL_EPSILON :
-		has_input(model, LEARN_AUGMENT_SIGNAL) || has_input(model, LEARN_AUGMENT_SERIES) ? SIGNAL_EPSILON : TABLE_EPSILON;
+		has_input(model, LEARN_AUGMENT_SIGNAL) || has_input(model, LEARN_AUGMENT_SERIES) ||
+		has_input(model, LEARN_AUGMENT_TEXT) ? SIGNAL_EPSILON : TABLE_EPSILON;
 }
