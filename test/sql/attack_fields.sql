@@ -39,6 +39,13 @@ SELECT length(a.note) BETWEEN 27 AND 34 AS there FROM odd o, idla_attack('note_m
 SELECT measure, n FROM idla_robustness('note_model', 'SELECT string_to_array(note, '' '') AS note, age, ill FROM notes', '{0.1}', '{"rows": 8, "max_words": 2, "certify": 0}') WHERE measure = 'robust accuracy';
 SELECT * FROM idla_robustness('note_model', 'notes', '{0.1}', '{"max_words": -1}');
 
+-- training moves what the network makes of pieces: the model is less sure of them
+SELECT version, value > 0.9 AS good FROM idla_train('hard_notes', 'SELECT note, ill FROM notes', 'ill', options => '{"epochs": 20, "seed": 1, "columns": {"note": "text"}, "adversarial": {"epsilon": 1, "share": 1, "steps": 4}}');
+SELECT version, value > 0.9 AS good FROM idla_train('plain_notes', 'SELECT note, ill FROM notes', 'ill', options => '{"epochs": 20, "seed": 1, "columns": {"note": "text"}}');
+SELECT avg(abs(idla_predict('hard_notes', n) - 0.5)) < avg(abs(idla_predict('plain_notes', n) - 0.5)) AS less_sure FROM notes n;
+SELECT version FROM idla_train('m', 'SELECT note, age, ill FROM notes', 'ill', architecture => 'transformer', options => '{"epochs": 1, "depth": 1, "width": 16, "columns": {"note": "text"}, "adversarial": {"method": "trades", "norm": "l2"}}');
+SELECT version FROM idla_train('m', 'SELECT note, ill FROM notes', 'ill', options => '{"columns": {"note": {"kind": "text", "immutable": true}}, "adversarial": "pgd"}');
+
 -- signals under rocket: found by search, written back in their own steps
 CREATE TABLE waves AS SELECT i AS id, i % 2 = 0 AS ill, 20 + (i * 7) % 60 AS age, (SELECT array_agg((50 * sin(t * (1 + i % 2) / 4.0) + (i * t) % 11)::int2 ORDER BY t) FROM generate_series(1, 40 + i % 5) t) AS wave FROM generate_series(1, 160) i;
 SELECT version, value > 0.9 AS good FROM idla_train('rocket_model', 'SELECT wave, age, ill FROM waves', 'ill', architecture => 'rocket', options => '{"seed": 1, "width": 300, "columns": {"wave": "signal"}}');

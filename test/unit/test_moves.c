@@ -1,7 +1,7 @@
 /*
- * test_moves.c: what attacks move of series, and search without gradients.
+ * test_moves.c: what attacks move of series and texts, alone and in training, and search without gradients.
  */
-#include "check.h"
+#include "check_fields.h"
 
 #include "idla/learn_adversarial.h"
 
@@ -233,10 +233,213 @@ test_blind(void)
 	free(scratch);
 }
 
+/* ---- A model of series and texts ---- */
+
+#define N 120
+
+static const char *const notes[2] = {"The patient complains of weakness and fever number", "Routine control without any findings number"};
+
+/* A series whose channel hr tells, and a note that does. */
+typedef struct Ward
+{
+	DevSession *session;
+	LearnDataset *dataset;
+	LearnModel	model;
+	LearnField	fields[2];
+	LearnSeriesChannel channels[CHANNELS];
+	LearnSeriesPlan plan;
+	float		stored[N][(BINS + 2) * CHANNELS];
+	char		texts[N][80];
+	LearnSplit	split;
+	LearnNotes	told;
+} Ward;
+
+static LearnBytes
+ward_text(Ward *ward, size_t row)
+{
+	snprintf(ward->texts[row], sizeof(ward->texts[row]), "%s %zu", notes[row % 2], row);
+	return (LearnBytes) {ward->texts[row], strlen(ward->texts[row])};
+}
+
+static Ward *
+open_ward(void)
+{
+	Ward	   *ward = calloc(1, sizeof(Ward));
+	LearnFit	fit = {.task = LEARN_BINARY, .max_categories = 10, .min_count = 1};
+
+	CHECK_OR_STOP(ward != NULL && dev_session_open(NULL, 3, &ward->session) == DEV_OK, "a session opens");
+	memcpy(ward->channels, channels, sizeof(channels));
+	ward->plan = plan;
+	ward->plan.channels = ward->channels;
+	ward->fields[0] = series_field();
+	ward->fields[0].name = (char *) "series";
+	ward->fields[0].series = &ward->plan;
+	ward->fields[1] = (LearnField) {.name = (char *) "note", .kind = LEARN_TEXT, .lowercase = true};
+	ward->model = (LearnModel) {.task = LEARN_BINARY, .n_columns = 2, .fields = ward->fields, .n_fields = 2, .n_targets = 1, .positive = 1,
+	.temperature = 1, .n_classes = 2};
+	ward->split = (LearnSplit) {.validation = 0.2, .test = 0.2, .task = LEARN_BINARY, .seed = 5};
+	CHECK_OR_STOP(learn_dataset_create(ward->session, NULL, 0, 1, 1 << 24, NULL, &ward->dataset) == DEV_OK, "a data set");
+	CHECK_OR_STOP(learn_dataset_add_fields(ward->dataset, ward->fields, 2, 1 << 24, NULL) == DEV_OK, "with two fields");
+	for (size_t row = 0; row < N; row++)
+	{
+		float		target = (float) (row % 2);
+		LearnBytes	values[2] = {{ward->stored[row], sizeof(ward->stored[row])}, ward_text(ward, row)};
+		LearnRow	given = {.targets = &target, .fields = values, .part = LEARN_UNASSIGNED};
+
+		for (size_t i = 0; i < (BINS + 2) * CHANNELS; i++)
+			ward->stored[row][i] = i % CHANNELS == 2 || dev_random_uniform(5, 1, row * 64 + i) < 0.3 ? NAN :
+				(float) (80 + 5 * (double) target + 3 * dev_random_normal(5, 2, row * 64 + i));
+		if (row == 7)
+			values[0] = (LearnBytes) {NULL, 0};
+		if (row == 9)
+			values[1] = (LearnBytes) {NULL, 0};
+		CHECK_OR_STOP(learn_dataset_append(ward->dataset, &given) == DEV_OK, "a row");
+	}
+	CHECK_OR_STOP(learn_split(ward->dataset, &ward->split, &ward->told) == DEV_OK, "parts");
+	CHECK_OR_STOP(learn_fit(ward->dataset, &fit, &ward->told, &ward->model.n_numbers, &ward->model.n_codes) == DEV_OK, "statistics");
+	CHECK_OR_STOP(learn_dataset_encode(ward->dataset) == DEV_OK, "encoded");
+	return ward;
+}
+
+static void
+train_ward(Ward *ward, LearnAdversary adversary, LearnOutcome *outcome)
+{
+	LearnTraining training = field_training(6, 2);
+	LearnNetwork network = {.architecture = LEARN_GRU, .depth = 1, .width = 8, .activation = -1, .n_fields = 2, .fields = ward->fields};
+
+	training.word_dropout = 0;
+	training.adversary = adversary;
+	CHECK_STATUS(ward->session, learn_train(ward->session, ward->dataset, &ward->model, &network, &training, &ward->split, field_listen, NULL,
+											&ward->told, outcome), DEV_OK, "series and texts are trained");
+}
+
+static void
+close_ward(Ward *ward)
+{
+	dev_session_close(ward->session);
+	free(ward);
+}
+
+static void
+test_training(void)
+{
+	static const LearnAdversaryMethod methods[] = {LEARN_FGSM, LEARN_PGD, LEARN_TRADES};
+	LearnOutcome plain;
+
+	for (int i = 0; i < 3; i++)
+	{
+		Ward	   *ward = open_ward();
+		LearnAdversary adversary = {
+			.method = methods[i], .norm = i == 1 ? LEARN_NORM_L2 : LEARN_NORM_MAX, .epsilon = 0.7, .steps = 3, .restarts = 1, .share = 1, .beta = 2
+		};
+		bool		fixed[2] = {true, true};
+		LearnOutcome outcome;
+
+		train_ward(ward, (LearnAdversary) {.method = LEARN_NO_ADVERSARY}, &plain);
+		train_ward(ward, adversary, &outcome);
+		CHECK(isfinite(outcome.validation_loss) && outcome.validation_loss > plain.validation_loss * 1.05,
+			  "under attack by %s it is harder: %g after %g", learn_adversary_names[methods[i]], outcome.validation_loss, plain.validation_loss);
+		/* Either alone is attacked as well, and together they are worse. */
+		for (int left = 0; left < 2 && methods[i] == LEARN_PGD; left++)
+		{
+			fixed[0] = left == 0;
+			fixed[1] = left == 1;
+			adversary.fixed = fixed;
+			train_ward(ward, adversary, &outcome);
+			CHECK(outcome.validation_loss > plain.validation_loss * 1.01, "field %d alone is attacked: %g after %g", 1 - left, outcome.validation_loss,
+				  plain.validation_loss);
+		}
+		close_ward(ward);
+	}
+}
+
+/* ---- Texts ---- */
+
+static DevStatus
+refuse_long(void *context, size_t row, LearnBytes text, bool *allowed)
+{
+	size_t	   *most = context;
+
+	*allowed = text.size <= *most && row != 3;
+	return DEV_OK;
+}
+
+static void
+test_texts(void)
+{
+	enum { ROWS_OF_TEXT = 20 };
+	Ward	   *ward = open_ward();
+	LearnPredictor *predictor;
+	LearnPredictorOracle *oracle;
+	LearnTextAttacker *attacker;
+	LearnOutcome outcome;
+	LearnBytes	fields[ROWS_OF_TEXT][2];
+	LearnBytes	given[ROWS_OF_TEXT];
+	LearnBytes	stored[ROWS_OF_TEXT];
+	float		labels[ROWS_OF_TEXT];
+	size_t		most;
+	LearnTextReferee referee = {.context = &most, .judge = refuse_long};
+	uint8_t		fooled[ROWS_OF_TEXT];
+	LearnTrouble trouble;
+	size_t		n_changed = 0;
+
+	train_ward(ward, (LearnAdversary) {.method = LEARN_NO_ADVERSARY}, &outcome);
+	CHECK_OR_STOP(learn_predictor_create(ward->session, &ward->model, ROWS_OF_TEXT, &predictor) == DEV_OK, "a predictor");
+	CHECK_OR_STOP(learn_predictor_oracle_create(predictor, 0, &oracle) == DEV_OK, "an oracle");
+	CHECK_OR_STOP(learn_text_attacker_create(ward->session, oracle, &ward->fields[1], 1, ROWS_OF_TEXT, &attacker) == DEV_OK, "an attacker");
+	for (size_t row = 0; row < ROWS_OF_TEXT; row++)
+	{
+		void	   *taken = NULL;
+
+		labels[row] = (float) (row % 2);
+		given[row] = row == 5 ? (LearnBytes) {NULL, 0} : ward_text(ward, row);
+		stored[row] = (LearnBytes) {NULL, 0};
+		if (row != 5)
+			CHECK_OR_STOP(learn_field_take_text(&ward->fields[1], given[row].bytes, given[row].size, true, &taken, &stored[row].size, &trouble),
+						  "a text is taken");
+		stored[row].bytes = taken;
+		fields[row][0] = (LearnBytes) {ward->stored[row], sizeof(ward->stored[row])};
+		fields[row][1] = stored[row];
+	}
+	learn_predictor_oracle_set(oracle, labels);
+	learn_predictor_oracle_fields(oracle, fields[0]);
+	for (int turn = 0; turn < 3; turn++)
+	{
+		most = turn == 1 ? 0 : 1000;
+		n_changed = 0;
+		CHECK_STATUS(ward->session, learn_text_attack(attacker, turn == 2 ? 0 : 2, turn == 1 ? &referee : NULL, ROWS_OF_TEXT, given, stored, NULL,
+													  NULL, 1, 0, turn == 0 ? NULL : fooled), DEV_OK, "texts are attacked");
+		for (size_t row = 0; row < ROWS_OF_TEXT; row++)
+		{
+			LearnBytes	text;
+			size_t		differs = 0;
+
+			if (!learn_text_attacked(attacker, row, &text))
+				continue;
+			n_changed++;
+			/* Words are as many as they were, of at most two other letters. */
+			for (size_t i = 0; i < text.size; i++)
+				differs += ((const char *) text.bytes)[i] == ' ';
+			for (size_t i = 0; i < given[row].size; i++)
+				differs -= ((const char *) given[row].bytes)[i] == ' ';
+			CHECK(differs == 0 && text.size + 2 >= given[row].size && text.size <= given[row].size + 2, "row %zu: %.*s", row, (int) text.size,
+				  (const char *) text.bytes);
+			learn_text_restore(attacker, row);
+			CHECK(!learn_text_attacked(attacker, row, &text), "and is what it was");
+		}
+		CHECK(turn == 0 ? n_changed > ROWS_OF_TEXT / 2 : n_changed == 0, "attack %d changes %zu texts", turn, n_changed);
+	}
+	for (size_t row = 0; row < ROWS_OF_TEXT; row++)
+		free((void *) (uintptr_t) stored[row].bytes);
+	close_ward(ward);
+}
+
 int
 main(void)
 {
 	test_bins();
 	test_blind();
+	test_training();
+	test_texts();
 	return check_done();
 }
