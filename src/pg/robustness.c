@@ -59,6 +59,7 @@ typedef struct Robustness
 	size_t		n_certified;
 	uint64_t   *certified;		/* (n_epsilons): of the certified rows, right with so large a radius */
 	size_t		n_abstained;
+	double		radii;			/* of the certified rows whose certified answer is right, their sum */
 	char	   *smoothed;		/* the units of what is certified, or NULL */
 } Robustness;
 
@@ -404,6 +405,7 @@ certify_rows(Robustness *run)
 		voter = learn_noise_voter(&noise);
 		idla_check(work, learn_certify(&how, &voter, counts, &certificate));
 		run->n_abstained += certificate.class < 0;
+		run->radii += certificate.class == (int) run->labels[row] ? certificate.radius : 0;
 		for (int k = 0; k < run->n_epsilons && certificate.class == (int) run->labels[row]; k++)
 			run->certified[k] += certificate.radius >= run->epsilons[k];
 		CHECK_FOR_INTERRUPTS();
@@ -521,6 +523,9 @@ put_certificates(FunctionCallInfo fcinfo, const Robustness *run)
 					  has_kind(learn, LEARN_TEXT) ? " It holds for the texts as they are: changes of words are not certified." : "");
 	for (int k = 0; k < run->n_epsilons; k++)
 		put_share(fcinfo, "certified accuracy", run->epsilons[k], run->certified[k], run->n_certified, k > 0 ? NULL : detail);
+	put(fcinfo, "mean certified radius", NAN, run->radii / (double) run->n_certified, NAN, NAN, run->n_certified,
+		psprintf("Within it the smoothed model's answer is certain to be right; 0 where that is wrong or abstains. Each radius holds with a confidence of %g.",
+				 1 - CERTIFY_ALPHA));
 }
 
 static void
