@@ -58,9 +58,11 @@ fill(size_t n, double value, float *dst)
 
 DevStatus
 learn_robust_counts(const LearnAttacker *attacker, const LearnAttack *how, size_t n, size_t n_epsilons,
-					const double *epsilons, uint64_t *right, float *scratch, uint8_t *fooled, uint8_t *once)
+					const double *epsilons, uint64_t *right, double *distances, float *scratch, uint8_t *fooled, uint8_t *once)
 {
 	memset(once, 0, n);
+	for (size_t row = 0; row < n && distances != NULL; row++)
+		distances[row] = INFINITY;
 	for (size_t k = 0; k < n_epsilons; k++)
 	{
 		/* Within nothing there is nothing to search. */
@@ -74,6 +76,8 @@ learn_robust_counts(const LearnAttacker *attacker, const LearnAttack *how, size_
 			return status;
 		for (size_t row = 0; row < n; row++)
 		{
+			if (fooled[row] && !once[row] && distances != NULL)
+				distances[row] = epsilons[k];
 			once[row] |= fooled[row] != 0;
 			right[k] += once[row] == 0;
 		}
@@ -91,15 +95,13 @@ learn_minimal_perturbations(const LearnAttacker *attacker, const LearnAttack *ho
 	float	   *tried = scratch + n;
 
 	fill(n, 0, low);
-	for (size_t row = 0; row < n; row++)
-		distances[row] = INFINITY;
-	/* The row itself, the farthest, then what lies half-way between the two ends. */
+	/* The row itself, the farthest where nothing nearer is known, then what lies half-way between the two ends. */
 	for (int i = 0; i < halvings + 2; i++)
 	{
 		DevStatus	status;
 
 		for (size_t row = 0; row < n; row++)
-			tried[row] = i == 0 || distances[row] == 0 ? 0 : i == 1 ? (float) largest
+			tried[row] = i == 0 || distances[row] == 0 ? 0 : i == 1 && isinf(distances[row]) ? (float) largest
 				: (float) (((double) low[row] + fmin(distances[row], largest)) / 2);
 		status = attacker->attack(attacker->context, how, n, tried, fooled);
 		if (status != DEV_OK)

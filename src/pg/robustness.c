@@ -293,7 +293,7 @@ attack_all(Robustness *run)
 						  judging->fields + first * (size_t) judging->learn->n_fields, run->labels + first * run->n_labels,
 						  run->values, run->nulls);
 		idla_check(judging->work, learn_robust_counts(&attacker, &run->how, n, (size_t) run->n_epsilons, run->epsilons,
-													  run->right, scratch, fooled, once));
+													  run->right, run->distances + first, scratch, fooled, once));
 		if (largest > 0)
 			idla_check(judging->work, learn_minimal_perturbations(&attacker, &quick, n, 2 * largest, HALVINGS,
 																  run->distances + first, scratch, fooled));
