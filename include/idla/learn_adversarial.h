@@ -304,8 +304,8 @@ typedef struct LearnTextReferee
 	DevStatus	(*judge) (void *context, size_t row, LearnBytes text, bool *allowed);
 } LearnTextReferee;
 
-extern DevStatus learn_text_attack(LearnTextAttacker *attacker, int max_words, const LearnTextReferee *referee, size_t n, const LearnBytes *given, const LearnBytes *stored,
-								   const float *numbers, const int32_t *codes, uint64_t seed, uint64_t counter, uint8_t *fooled);
+extern DevStatus learn_text_attack(LearnTextAttacker *attacker, int max_words, const LearnTextReferee *referee, size_t n,
+								   const LearnBytes *given, const LearnBytes *stored, const float *numbers, const int32_t *codes, uint64_t seed, uint64_t counter, uint8_t *fooled);
 /* The text of a row as it is changed, good until the next call; false where it is as it was. */
 extern bool learn_text_attacked(LearnTextAttacker *attacker, size_t row, LearnBytes *text);
 /* A row's text is as it was, for the oracle too. */

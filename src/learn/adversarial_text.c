@@ -245,8 +245,8 @@ compare_gains(const void *a, const void *b)
 }
 
 /*
- * The text with all that is spelled differently, and word `other` (none: SIZE_MAX) as `spelling` of `size` bytes. Words are few, so that the next one in the
- * text is looked for each time.
+ * The text with all that is spelled differently, and word `other` (none: SIZE_MAX) as `spelling` of `size` bytes. Words are few, so that
+ * the next one in the text is looked for each time.
  */
 static void
 write_text(Text *text, size_t other, const char *spelling, size_t size)

@@ -72,7 +72,8 @@ static DevStatus
 refuse_rocket(DevSession *session)
 {
 	dev_fail(session, DEV_INVALID, "a signal under rocket cannot be trained against an attacker");
-	dev_detail(session, "Its features count how often the signal rises above a bias: they have no gradient that an attack could follow in each step.");
+	dev_detail(session, "Its features count how often the signal rises above a bias: they have no gradient that an attack could follow "
+			   "in each step.");
 	dev_hint(session, "Take architecture fcn, lstm, gru, cnn or transformer, or measure what random search finds with idla_robustness.");
 	return DEV_INVALID;
 }
@@ -102,8 +103,8 @@ learn_adversary_check(DevSession *session, const LearnAdversary *adversary, cons
 	if (!any)
 	{
 		dev_fail(session, DEV_INVALID, "there is nothing that an attack could change");
-		dev_detail(session, "In training attacks follow gradients by numbers, pixels, samples, bins and the embedded pieces of texts; categories, a tagger's texts and "
-				   "statistics of a series stay, and so does what the table does not let change.");
+		dev_detail(session, "In training attacks follow gradients by numbers, pixels, samples, bins and the embedded pieces of texts; categories, a "
+				   "tagger's texts and statistics of a series stay, and so does what the table does not let change.");
 		return DEV_INVALID;
 	}
 	if (!(adversary->epsilon > 0) || !isfinite(adversary->epsilon))

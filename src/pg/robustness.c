@@ -524,7 +524,8 @@ put_certificates(FunctionCallInfo fcinfo, const Robustness *run)
 	for (int k = 0; k < run->n_epsilons; k++)
 		put_share(fcinfo, "certified accuracy", run->epsilons[k], run->certified[k], run->n_certified, k > 0 ? NULL : detail);
 	put(fcinfo, "mean certified radius", NAN, run->radii / (double) run->n_certified, NAN, NAN, run->n_certified,
-		psprintf("Within it the smoothed model's answer is certain to be right; 0 where that is wrong or abstains. Each radius holds with a confidence of %g.",
+		psprintf("Within it the smoothed model's answer is certain to be right; 0 where that is wrong or abstains. "
+				 "Each radius holds with a confidence of %g.",
 				 1 - CERTIFY_ALPHA));
 }
 
