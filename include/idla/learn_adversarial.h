@@ -292,20 +292,22 @@ extern LearnRowOracle learn_predictor_oracle(LearnPredictorOracle *oracle);
 typedef struct LearnTextAttacker LearnTextAttacker;
 extern DevStatus learn_text_attacker_create(DevSession *session, LearnPredictorOracle *oracle, const LearnField *field, int number, size_t max_rows,
 											LearnTextAttacker **attacker);
-/*
- * Changes at most max_words words in each of the n texts of the oracle's batch: the loss rises with each. given (n): UTF-8, and what
- * is stored of it; both borrowed until the next attack; NULL bytes: stays. The rows' encoded numbers and codes, borrowed for the call. fooled (n)
- * may be NULL; else a row is done when its answer is wrong, and fooled tells. The oracle's texts are the changed ones afterwards. referee, which
- * may be NULL, is asked about each text that would be kept; the last one that it allows is.
- */
+/* Whether the host takes a text for a row of the batch. */
 typedef struct LearnTextReferee
 {
 	void	   *context;
 	DevStatus	(*judge) (void *context, size_t row, LearnBytes text, bool *allowed);
 } LearnTextReferee;
 
+/*
+ * Changes at most max_words words in each of the n texts of the oracle's batch: the loss rises with each. given (n): UTF-8, and what
+ * is stored of it; both borrowed until the next attack; NULL bytes: stays. The rows' encoded numbers and codes, borrowed for the call. fooled (n)
+ * may be NULL; else a row is done when its answer is wrong, and fooled tells. The oracle's texts are the changed ones afterwards. referee, which
+ * may be NULL, is asked about each text that would be kept; the last one that it allows is.
+ */
 extern DevStatus learn_text_attack(LearnTextAttacker *attacker, int max_words, const LearnTextReferee *referee, size_t n,
-								   const LearnBytes *given, const LearnBytes *stored, const float *numbers, const int32_t *codes, uint64_t seed, uint64_t counter, uint8_t *fooled);
+								   const LearnBytes *given, const LearnBytes *stored, const float *numbers, const int32_t *codes,
+								   uint64_t seed, uint64_t counter, uint8_t *fooled);
 /* The text of a row as it is changed, good until the next call; false where it is as it was. */
 extern bool learn_text_attacked(LearnTextAttacker *attacker, size_t row, LearnBytes *text);
 /* A row's text is as it was, for the oracle too. */
