@@ -33,6 +33,8 @@ CREATE TABLE measured AS
 SELECT 'plain' AS model, r.* FROM idla_robustness('plain', 'patients', '{0.5, 1}', '{"rows": 100, "steps": 10, "restarts": 1, "certify": 10, "samples": 100}') r
 UNION ALL SELECT 'hard', r.* FROM idla_robustness('hard', 'patients', '{0.5, 1}', '{"rows": 100, "steps": 10, "restarts": 1, "certify": 10, "samples": 100}') r;
 SELECT model, measure, epsilon, n, low <= value AND value <= high AS within, detail IS NOT NULL AS says_more FROM measured ORDER BY model DESC, measure, epsilon;
+-- a radius is at most what 100 noisy copies that all agree prove, and no less than the shares at each epsilon say
+SELECT r.model, r.n, r.value BETWEEN 0.5 * (SELECT sum(value) FROM measured a WHERE a.model = r.model AND a.measure = 'certified accuracy' AND epsilon > 0) - 1e-9 AND 0.5 * 1.5 AS bounded, r.detail LIKE '%confidence of 0.999.' AS says FROM measured r WHERE r.measure = 'mean certified radius' ORDER BY 1;
 SELECT p.value - h.value > 0.2 AS worth_it FROM measured h, measured p WHERE p.model = 'hard' AND h.model = 'plain' AND p.measure = 'robust accuracy' AND h.measure = p.measure AND p.epsilon = 1 AND h.epsilon = 1;
 SELECT bool_and(a.value >= b.value) AS falls FROM measured a JOIN measured b USING (model, measure) WHERE a.epsilon < b.epsilon AND measure IN ('robust accuracy', 'certified accuracy');
 SELECT measure, epsilon, value BETWEEN 0 AND 1 AS share FROM idla_robustness('weights', 'SELECT * FROM patients LIMIT 40', '{0.5}', '{"steps": 5, "restarts": 1, "norm": "l2", "tolerance": 1}') WHERE measure LIKE '%accuracy';
