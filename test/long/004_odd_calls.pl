@@ -12,7 +12,7 @@ my $folder = dirname(abs_path(__FILE__)) . '/../t';
 my $node = start_node('odd', 'fsync = off', 'max_parallel_workers_per_gather = 2', 'idla.threads = 2', split /;/, $ENV{IDLA_ODD_SETTINGS} // '');
 cmp_ok(prepare_odd_calls($node, $folder), '>', 60, 'there is something to call');
 open $OddCalls::log, '>', $ENV{IDLA_ODD_LOG} or die $! if $ENV{IDLA_ODD_LOG};
-run_odd_calls($node, $ENV{IDLA_ODD_SEED} || int(time) % 1_000_000 * 1000, 40, $ENV{IDLA_ODD_SECONDS} || 600, $ENV{IDLA_ODD_SEEDS});
+run_odd_calls($node, $ENV{IDLA_ODD_SEED} || int(time) % 1_000_000 * 1000, 40, $ENV{IDLA_ODD_SECONDS} || 600, $ENV{IDLA_ODD_SESSIONS} || 2, $ENV{IDLA_ODD_SEEDS});
 is($node->safe_psql('postgres', 'SELECT count(idla_predict(\'m_mlp\', p)) FROM patients p'), '200', 'models answer as before');
 $node->stop;
 done_testing();

@@ -116,6 +116,7 @@ sub prepare_odd_calls
 SELECT p.oid::regproc, p.prokind, p.pronargs - p.pronargdefaults, p.proretset, p.provolatile = 'v', coalesce(array_to_string(p.proargnames[1:p.pronargs], ','), ''),
 	(SELECT string_agg(format_type(t, NULL), ',' ORDER BY n) FROM unnest(p.proargtypes) WITH ORDINALITY u (t, n)), p.provariadic <> 0
 FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'idla'
+WHERE NOT 'internal'::regtype = ANY (p.proargtypes)
 ORDER BY p.proname, p.proargtypes::text
 END
 	{
@@ -253,16 +254,34 @@ sub row_source
 	return one_of('o_dropped r', 'o_nested r', 'o_none r', '(SELECT) r', '(SELECT NULL::patients AS r) x', '(SELECT NULL::record AS r) x', '(SELECT ROW(1, 2) AS r) x', "(VALUES (1, 'f'), (NULL, 'm')) r (age, sex)", '(SELECT p::o_patient AS r FROM patients p) x',
 		'patients p LEFT JOIN patients r ON r.id = p.id + 100', '(SELECT CASE WHEN id % 2 = 0 THEN p END AS r FROM patients p) x', '(SELECT * FROM patients UNION ALL SELECT * FROM patients) r', 'jsonb_populate_recordset(NULL::patients, \'[{"age": 5}, null, {"age": null, "sex": "f"}]\') r',
 		'pg_class r', 'm_mlp r', 'generate_series(1, 3) r', '(SELECT 1 AS age, 2 AS age, \'f\'::text AS sex) r', "json_to_recordset('[{\"age\": 1}]') r (age int, sex text, pressure numeric)", '(SELECT ROW(age, sex, pressure)::o_type AS r FROM patients) x', '(SELECT DISTINCT r FROM patients r) x') if chance(0.15);
+	return '(' . changed_select($table) . ') r';
+}
+
+# The table's rows with other values in some columns, in some rows or all.
+sub changed_select
+{
+	my ($table) = @_;
+	my $often = one_of(0.03, 0.15, 0.4);
 	my @targets;
+
 	for my $column (@{ $columns{$table} })
 	{
 		my ($name, $type) = @$column;
 		next if chance(0.01);
-		push @targets, chance(0.15) ? column_value(@$column) . " AS \"$name\"" : "s.\"$name\"";
+		if (!chance($often))
+		{
+			push @targets, "s.\"$name\"";
+			next;
+		}
+		my $value = column_value(@$column);
+		my $key = $columns{$table}[0][0];
+		my ($to) = $value =~ /::([\w\[\]]+)$/;
+		$value = "CASE WHEN s.$key % " . one_of(2, 7, 50) . " = 1 THEN $value ELSE s.\"$name\" END" if $to && chance(0.5) && ($to eq $type || "$to $type" =~ /^(?:float4|float8|int|numeric) (?:double precision|real|integer|numeric)$|^float[48]\[\] real\[\]$/);
+		push @targets, "$value AS \"$name\"";
 		push @targets, "1 AS \"$name\"" if chance(0.003);
 	}
 	@targets = reverse @targets if chance(0.1);
-	return '(SELECT ' . join(', ', @targets) . " FROM $table s" . one_of('', ' OFFSET 0', ' LIMIT 3', ' ORDER BY 1 DESC') . ') r';
+	return 'SELECT ' . join(', ', @targets) . " FROM $table s" . one_of('', '', '', ' OFFSET 0', ' LIMIT 3', ' LIMIT 40', ' ORDER BY 1 DESC', ' WHERE false');
 }
 
 sub any_value
@@ -300,7 +319,7 @@ sub argument
 	{
 		return one_of('1', '1', 'NULL') if $name eq 'version';
 		return @outputs ? quoted(one_of(@outputs)) : 'NULL' if $name eq 'output';
-		return quoted($source) if $name eq 'source';
+		return quoted(chance(0.5) ? $source : changed_select($table)) if $name eq 'source';
 		return quoted('Case 7 had asthma and took heparin.') if $name eq 'input' && $type eq 'text';
 		return "ARRAY['Case', '7', 'had', 'asthma', '.']" if $name eq 'tokens';
 		return "'{\"epochs\": 1, \"width\": 4}'::jsonb" if $name eq 'options';
@@ -341,7 +360,9 @@ sub call
 		my ($name, $type) = ($names[$at] // '', $types[$at]);
 		if ($callable->{variadic} && $at == $#types)
 		{
-			push @arguments, chance(0.5) ? map { 'r.' . $_->[0] } @{ $columns{ $models{$model}[0] } } : map { any_value() } 1 .. 1 + int rand 12;
+			my @given = map { chance(0.05) ? any_value() : "r.\"$_->[0]\"" } @{ $columns{ $models{$model}[0] } };
+			push @given, any_value() if chance(0.05);
+			push @arguments, chance(0.9) ? @given : chance(0.5) ? 'VARIADIC ' . one_of('NULL::text[]', "'{}'::int[]", "'{1,2}'::float8[]", "'{{1},{2}}'::float8[]", '5') : map { any_value() } 1 .. 1 + int rand 12;
 			last;
 		}
 		if ($at >= $callable->{required})
@@ -353,7 +374,7 @@ sub call
 			}
 		}
 		my $value = argument($name, $type, $model, chance($fits));
-		$value .= "::$type" if $type ne 'any' && $type !~ /^any|"any"|record/ && chance(0.8) && $value !~ /^r\b/;
+		$value .= "::$type" if $type !~ /^any|"any"|record|internal/ && chance(0.8) && $value !~ /^r\b/;
 		push @arguments, $named ? "\"$name\" => $value" : $value;
 	}
 	return "$arguments[0] OPERATOR(public.$callable->{name}) $arguments[1]" if $callable->{kind} eq 'o';
@@ -362,12 +383,68 @@ sub call
 	return $made;
 }
 
+# Targets of the tables, with what options each needs.
+my %targets = (
+	patients => [ [ 'sick', '' ], [ 'risk', '' ], [ 'stay', '' ], [ 'stay,days', '' ], [ 'sick,tired', '' ], [ 'days,died', '"task": "survival"' ], [ 'days', '"time": "days", "event": "died"' ], [ 'grade', '' ], [ 'age', '' ], [ 'pressure', '"group_by": "sex"' ], [ 'sick', '"order_by": "admitted"' ], [ 'admitted', '' ], [ 'values', '' ] ],
+	pictures => [ [ 'sick', '' ], [ 'age', '' ], [ 'sick,age', '' ], [ 'wave', '' ] ],
+	xrays => [ [ 'pneumonia', '"part": "part"' ], [ 'pneumonia', '"columns": {"image": {"height": 8, "width": 8}}' ], [ 'image', '' ] ],
+	notes => [ [ 'ill', '' ], [ 'tags', '"columns": {"note": "ignore"}' ], [ 'tags', '' ], [ 'id', '"columns": {"note": {"kind": "text", "pieces": 40}}' ] ],
+	events => [ [ 'died', '"entity": "patient", "time": "hour", "label_at": "decision"' ], [ 'died', '"entity": "patient", "time": "hour"' ], [ 'age', '"entity": "patient", "time": "hour", "series": {"bins": 3}' ] ],
+	pairs => [ [ 'died', '"entity": "patient", "time": "hour", "series": {"name": "what", "value": "value", "bins": 3}' ], [ 'value', '"entity": "patient", "time": "hour"' ] ]);
+
+# A training of a few rows in which little is wrong.
+sub training
+{
+	my $table = one_of(sort keys %targets);
+	my ($target, $options) = @{ one_of(@{ $targets{$table} }) };
+	my $task = $options =~ s/"task": "(\w+)"// ? quoted($1) : chance(0.1) ? text() : 'NULL';
+	my $architecture = chance(0.5) ? "'auto'" : chance(0.1) ? text()
+		: quoted(one_of(qw(linear mlp resnet tabm nam cnn resnet20 fcn lstm gru rocket bag transformer bilstm_crf), 'conv(2) global_mean', 'dense(4) relu dropout(0.5)', 'flatten join dense(2)', 'bigru(2) last', 'attention(1) global_max', 'mirror global_mean', 'learned_positions lstm(2) crf'));
+	my @more = map { s/^\{(.*)\}$/$1/sr } grep { /^\{/ } map { document(0) } 1 .. one_of(0, 1, 1, 2);
+	my $document = '{' . join(', ', '"epochs": ' . one_of(1, 1, 2), '"seed": 1', one_of('"folds": 1', '"width": 8'), grep { length } $options, @more) . '}';
+	my $source = chance(0.3) ? $table : changed_select($table);
+	return 'SELECT * FROM idla_augment_preview(' . quoted($source) . ', ' . quoted($document) . '::jsonb, 2, ' . one_of('NULL', quoted($target)) . ')' if chance(0.15);
+	return "SELECT * FROM idla_train('" . one_of('new', 'm_mlp') . "', " . quoted($source) . ', ' . quoted($target) . ", $task, $architecture, " . quoted($document) . '::jsonb)';
+}
+
+# One model, or what becomes of it, through things that happen to models, with questions between; its name, version and place change.
+sub story
+{
+	my $like = one_of(@models);
+	my $table = $models{$like}[0];
+	# Most stories are undone; some are of a model of their own, and stay until the next begins.
+	my $stays = chance(0.3);
+	my $model = $stays ? 'odd_story' : $like;
+	my $question = sub { my $call = one_of("idla_predict('$model', r)", "idla_predict('$model', r, version => 1)", "idla_classify('$model', r)", "idla_embed('$model', r)", "idla_predict_series('$model', r)", "idla_predict_series('$model'::regclass, r, 'true'::text, 1)", "idla_predict_json('$model', to_jsonb(r))");
+		return "SELECT " . ($call =~ /_series/ ? $call : "count($call)") . " FROM $table r" };
+	my @made = ('BEGIN', "PREPARE asked AS " . $question->());
+
+	for (1 .. 3 + int rand 8)
+	{
+		push @made, one_of($question, $question, sub { 'EXECUTE asked' }, sub { 'EXECUTE asked' },
+			sub { 'SAVEPOINT s' . int rand 3 }, sub { 'ROLLBACK TO s' . int rand 3 }, sub { 'RELEASE s' . int rand 3 },
+			sub { "SELECT idla_deploy('$model', " . one_of('NULL', 1, 2) . ')' }, sub { "SELECT idla_deploy('$model', 2, " . one_of('share => 0.5', 'shadow => true') . ')' },
+			sub { "SELECT idla_copy('$model', 'odd_copy', 1)" }, sub { "SELECT idla_copy('$model', '$model', 1, " . one_of('true', 'false') . ')' },
+			sub { "SELECT idla_import('$model', idla_export('$model'))" }, sub { "SELECT idla_log('$model', " . one_of('1', 'NULL', '0.5') . ", 'id')" }, sub { 'SELECT idla_log_flush()' },
+			sub { "SELECT idla_deploy('$model', 1, weights => '" . one_of('int8', 'bfloat16') . "', source => " . quoted($models{$model}[1]) . ')' },
+			sub { "ALTER TABLE $model RENAME TO odd_name" }, sub { "ALTER TABLE odd_name RENAME TO $model" }, sub { "ALTER TABLE $model SET SCHEMA hostile" }, sub { "DROP TABLE $model" }, sub { "TRUNCATE $model" },
+			sub { "ALTER TABLE $table ADD COLUMN later int" }, sub { "ALTER TABLE $table DROP COLUMN " . one_of(@{ $columns{$table} })->[0] }, sub { my $c = one_of(@{ $columns{$table} })->[0]; "ALTER TABLE $table ALTER $c TYPE text USING NULL" },
+			sub { "CLUSTER $model USING ${model}_pkey" }, sub { "LOCK TABLE $model" }, sub { "SELECT idla_evict('$model')" }, sub { 'SELECT idla_evict()' }, sub { "SELECT idla_prewarm('$model')" }, sub { 'SELECT count(*) FROM idla_cache' },
+			sub { 'SELECT idla_stat_reset()' }, sub { 'SELECT count(*) FROM idla_stat_models' }, sub { "SET LOCAL idla.model_cache = '64kB'" }, sub { 'SET LOCAL idla.share_from = ' . one_of("'1kB'", "'4MB'") }, sub { 'DISCARD PLANS' },
+			sub { "DECLARE c" . int(rand 9) . " CURSOR FOR SELECT " . one_of("idla_predict('$model', r)", "idla_embed('$model', r)") . " FROM $table r" }, sub { 'FETCH 3 FROM c' . int rand 9 }, sub { 'FETCH 3 FROM c' . int rand 9 }, sub { changes($like, $model) })->();
+	}
+	return join('; ', @made) . '; ROLLBACK; DEALLOCATE ALL;' if !$stays;
+	shift @made;
+	return "DROP TABLE IF EXISTS odd_story; SELECT idla_copy('$like', 'odd_story', 1); " . join('; ', grep { !/TABLE $table|SET LOCAL|^DECLARE|^FETCH/ } @made) . '; DEALLOCATE ALL;';
+}
+
 sub query
 {
-	my ($model) = @_;
-	$model //= one_of(@models);
+	return training() if chance(0.08);
 	my $callable = one_of(@callables);
-	$callable = one_of(@callables) if $callable->{name} =~ /train|distil|robust|import|augment/ && chance(0.5);
+	# What only the server calls, the few lines of metrics, and what takes long, less often.
+	$callable = one_of(@callables) if $callable->{name} =~ /_list$|idla_series_|_add$|metric|support|distil|robust/ && chance(0.7);
+	my $model = model_for($callable->{name});
 	my $made = call($callable, $model);
 	my $from = $made =~ /\br\b/ ? row_source($models{$model}[0]) : '';
 
@@ -397,6 +474,22 @@ sub query
 		sub { "SELECT max(($made)::text) FROM $from" })->();
 }
 
+# The models that a function is for, all for most; now and then any.
+sub model_for
+{
+	my ($name) = @_;
+
+	return one_of(@models) if chance(0.15);
+	return one_of(qw(m_series m_pairs)) if $name =~ /series/;
+	return 'm_tagger' if $name =~ /tag/;
+	return 'm_survival' if $name =~ /survival/;
+	return one_of(qw(m_nam m_two m_nam)) if $name =~ /interval/;
+	return one_of(qw(m_scan m_xray)) if $name =~ /explain_image/;
+	return one_of(qw(m_scan m_xray m_wave m_window m_rocket m_words m_note m_transformer)) if $name =~ /parts/;
+	return one_of(qw(m_robust m_robust m_mlp m_scan m_wave m_labels m_tabm m_rocket m_words)) if $name =~ /attack|robust/;
+	return one_of(grep { !/tagger|series|pairs/ } @models);
+}
+
 # One or more statements that are done and undone.
 sub statements
 {
@@ -412,7 +505,7 @@ sub statements
 		sub { "BEGIN READ ONLY; $made; ROLLBACK;" },
 		sub { "BEGIN ISOLATION LEVEL SERIALIZABLE; $made; ROLLBACK;" },
 		sub { 'BEGIN; SET LOCAL ROLE ' . one_of('odd_nobody', 'odd_owner') . "; $made; ROLLBACK;" },
-		sub { "BEGIN; SET LOCAL search_path = hostile, pg_catalog, public; $made; ROLLBACK;" },
+		sub { $made =~ /[^=:]=[^>]|[%<]| > |\|\||sealed|flipped|cut/ ? "BEGIN; $made; ROLLBACK;" : "BEGIN; SET LOCAL search_path = hostile, pg_catalog, public; $made; ROLLBACK;" },
 		sub { my $there = $made =~ s/\b(idla_\w+)(?=\()/public.$1/gr; "BEGIN; SET LOCAL search_path = ''; $there; ROLLBACK;" },
 		sub { "BEGIN; SELECT set_config(name, '" . one_of('on', 'regress') . "', true) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query'); SET LOCAL min_parallel_table_scan_size = 0; SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0; $made; ROLLBACK;" },
 		sub { "BEGIN; SET LOCAL idla.batch_predict = off; $made; ROLLBACK;" },
@@ -428,14 +521,15 @@ sub statements
 		sub { "BEGIN; CREATE MATERIALIZED VIEW o_new AS $made; REFRESH MATERIALIZED VIEW o_new; ROLLBACK;" },
 		sub { "BEGIN; SET LOCAL log_min_messages = debug5; SET LOCAL client_min_messages = debug5; $made; ROLLBACK;" },
 		sub { "COPY ($made) TO STDOUT;" },
-		\&attack, \&attack, \&attack, \&attack)->();
+		\&attack, \&attack, \&attack, \&attack, \&story, \&story, \&story)->();
 }
 
 # ---- models whose rows their owner has changed ----
 
+# A change of the rows of a model, itself or one that has $like's manifest.
 sub changes
 {
-	my ($model) = @_;
+	my ($like, $model) = (@_, @_);
 
 	return one_of(
 		"UPDATE $model SET weights = flipped(weights, " . rand() . ', ' . int(rand 8) . '), manifest = sealed(manifest, flipped(weights, 0, 0))',
@@ -450,7 +544,7 @@ sub changes
 	my $manifest = 'manifest';
 	for (1 .. one_of(1, 1, 1, 2, 3))
 	{
-		my $path = quoted('{' . one_of(@{ $paths{$model} }) . '}');
+		my $path = quoted('{' . one_of(@{ $paths{$like} }) . '}');
 		my $sum = one_of(1, -1, 1000000);
 		$manifest = one_of(
 			sub { "jsonb_set($manifest, $path, " . quoted(one_of(@json_values)) . ')' },
@@ -459,7 +553,7 @@ sub changes
 			# Numbers that are near, and arrays that are longer or shorter.
 			sub { "jsonb_set($manifest, $path, CASE jsonb_typeof($manifest #> $path) WHEN 'number' THEN to_jsonb(($manifest #>> $path)::numeric + $sum) WHEN 'array' THEN ($manifest #> $path) || ($manifest #> $path) WHEN 'string' THEN to_jsonb(($manifest #>> $path) || ' 1') ELSE '{}' END)" },
 			sub { "jsonb_set($manifest, $path, CASE jsonb_typeof($manifest #> $path) WHEN 'number' THEN to_jsonb(-($manifest #>> $path)::numeric) WHEN 'array' THEN ($manifest #> $path) - 0 WHEN 'string' THEN to_jsonb(reverse($manifest #>> $path)) ELSE '[]' END)" },
-			sub { "jsonb_set($manifest, $path, coalesce($manifest #> " . quoted('{' . one_of(@{ $paths{$model} }) . '}') . ", 'null'))" })->();
+			sub { "jsonb_set($manifest, $path, coalesce($manifest #> " . quoted('{' . one_of(@{ $paths{$like} }) . '}') . ", 'null'))" })->();
 	}
 	my $weights = chance(0.1) ? sprintf('flipped(weights, %.5f, %d)', rand, int rand 8) : chance(0.05) ? sprintf('cut(weights, %.3f)', rand) : 'weights';
 	return "UPDATE $model SET weights = $weights, manifest = sealed($manifest, $weights) WHERE chunk = 0";
@@ -493,29 +587,40 @@ sub attack
 # What a backend is left with: its memory in contexts of idla's, locks, threads, statements and cursors.
 my $rest = q{SELECT 'rest', (SELECT coalesce(sum(total_bytes), 0) FROM pg_backend_memory_contexts WHERE name LIKE 'idla%'), (SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype IN ('advisory', 'object')), (SELECT count(*) FROM pg_ls_dir('/proc/self/task')), (SELECT count(*) FROM pg_prepared_statements) + (SELECT count(*) FROM pg_cursors WHERE name = 'c')};
 
-# Runs the statements of one seed in one session; undef, or what is wrong.
-sub run_seed
+# A session that runs the statements of one seed.
+sub start_seed
 {
-	my ($node, $seed, $n, $counts) = @_;
+	my ($node, $seed, $n) = @_;
+	my %session = (seed => $seed, n => $n, out => '', err => '');
+
 	srand $seed;
 	my @made = map { statements() } 1 .. $n;
-	my $script = "SET statement_timeout = '4s';\nSET client_min_messages = error;\nSET idla.progress = off;\nSET idla.threads = 2;\nCREATE TEMP TABLE temporary AS SELECT * FROM m_mlp;\n\\warn \@begin\n";
+	my $script = '\set ON_ERROR_ROLLBACK ' . one_of('on', 'off') . "\n" . join(";\n", "SET statement_timeout = '4s'", "SET lock_timeout = '200ms'", 'SET client_min_messages = error', 'SET idla.progress = off',
+		'SET idla.threads = 2', 'CREATE TEMP TABLE temporary AS SELECT * FROM m_mlp') . ";\n\\warn \@begin\n";
 
 	for my $at (0 .. $#made)
 	{
-		(my $line = $made[$at]) =~ s/\n/\\n/g;
-		$made[$at] = $line;
-		$script .= "\\warn \@$at\n$line\n";
+		$made[$at] =~ s/\n/\\n/g;
+		$script .= "\\warn \@$at\n$made[$at]\n";
 	}
-	$script .= "\\warn \@end\nROLLBACK;\nRESET ALL;\nSELECT idla_evict() IS NOT NULL;\n$rest;\nSELECT 'alive';\n";
-	my ($out, $err) = ('', '');
-	my $start = time;
-	my $run = IPC::Run::start([ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres'), '-f', '-' ], '<', \$script, '>', \$out, '2>', \$err, IPC::Run::timeout(300));
-	eval { IPC::Run::finish($run); 1 } or do
+	$session{script} = "$script\\warn \@end\nROLLBACK;\nRESET ALL;\nSELECT idla_evict() IS NOT NULL;\n$rest;\nSELECT 'alive';\n";
+	$session{made} = \@made;
+	$session{run} = IPC::Run::start([ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres'), '-f', '-' ], '<', \$session{script}, '>', \$session{out}, '2>', \$session{err}, IPC::Run::timeout(300));
+	return \%session;
+}
+
+# Its end: '', or what is wrong.
+sub finish_seed
+{
+	my ($session, $counts) = @_;
+	my ($seed, $n, @made) = ($session->{seed}, $session->{n}, @{ $session->{made} });
+
+	eval { IPC::Run::finish($session->{run}); 1 } or do
 	{
-		$run->kill_kill;
-		return "seed $seed did not end in 300 s: $err";
+		$session->{run}->kill_kill;
+		return "seed $seed did not end in 300 s: $session->{err}";
 	};
+	my ($out, $err) = @$session{qw(out err)};
 	my $at = 'begin';
 	my @bad;
 	for (split /\n/, $err . "\n" . join("\n", map { s/^/  answer: /r } grep { /^[0-9A-Z]{5}: / } split /\n/, $out))
@@ -545,10 +650,10 @@ sub run_seed
 	return '';
 }
 
-# Seeds from $seed on, so many statements in each session, for so many seconds or seeds. Three tests.
+# Seeds from $seed on, so many statements in each session and sessions at once, for so many seconds or seeds. Three tests.
 sub run_odd_calls
 {
-	my ($node, $seed, $per_session, $seconds, $seeds) = @_;
+	my ($node, $seed, $per_session, $seconds, $at_once, $seeds) = @_;
 	my $end = time + $seconds;
 	my %counts;
 	my @bad;
@@ -557,10 +662,11 @@ sub run_odd_calls
 	note "seeds from $seed on";
 	while (time < $end && (!$seeds || $n < $seeds) && @bad < 20)
 	{
-		my $wrong = run_seed($node, $seed + $n++, $per_session, \%counts);
-		next if $wrong eq '';
-		push @bad, $wrong;
-		diag $wrong;
+		my @sessions = map { start_seed($node, $seed + $n++, $per_session) } 1 .. $at_once;
+		my @wrong = grep { $_ ne '' } map { finish_seed($_, \%counts) } @sessions;
+		next if !@wrong;
+		push @bad, @wrong;
+		diag $_ for @wrong;
 		# A server that is starting again says nothing of others.
 		for (1 .. 100)
 		{

@@ -86,10 +86,19 @@ CREATE TABLE "Odd.Name"."m ""quoted"" é" (LIKE m_mlp INCLUDING ALL);
 INSERT INTO "Odd.Name"."m ""quoted"" é" SELECT * FROM m_mlp;
 -- somebody's operators, functions and tables before the system's
 CREATE SCHEMA hostile;
-CREATE FUNCTION hostile.wrong(anyelement, anyelement) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE 'the hostile operator was called'; END $$;
-CREATE OPERATOR hostile.= (LEFTARG = anyelement, RIGHTARG = anyelement, FUNCTION = hostile.wrong);
-CREATE OPERATOR hostile.> (LEFTARG = anyelement, RIGHTARG = anyelement, FUNCTION = hostile.wrong);
-CREATE FUNCTION hostile.sha256(bytea) RETURNS bytea LANGUAGE plpgsql AS $$ BEGIN RAISE 'the hostile function was called'; END $$;
+DO $do$
+DECLARE t text; o text;
+BEGIN
+	FOREACH t IN ARRAY ARRAY['int', 'bigint', 'text', 'name', 'oid', 'regclass', 'bool', '"char"', 'float8', 'jsonb', 'bytea'] LOOP
+		EXECUTE format('CREATE FUNCTION hostile.wrong(%1$s, %1$s) RETURNS bool LANGUAGE plpgsql AS $$BEGIN RAISE ''a hostile operator was called''; END$$', t);
+		FOREACH o IN ARRAY ARRAY['=', '<>', '<', '>', '+', '||'] LOOP
+			EXECUTE format('CREATE OPERATOR hostile.%2$s (LEFTARG = %1$s, RIGHTARG = %1$s, FUNCTION = hostile.wrong)', t, o);
+		END LOOP;
+	END LOOP;
+	FOREACH t IN ARRAY ARRAY['sha256(bytea)', 'lower(text)', 'has_table_privilege(oid, text)', 'has_table_privilege(regclass, text)', 'to_jsonb(anyelement)', 'format(text, text)'] LOOP
+		EXECUTE format('CREATE FUNCTION hostile.%s RETURNS text LANGUAGE plpgsql AS $$BEGIN RAISE ''a hostile function was called''; END$$', t);
+	END LOOP;
+END $do$;
 CREATE TABLE hostile.pg_class (oid int);
 CREATE TABLE hostile.patients AS SELECT 1 AS id, 'old' AS age;
 CREATE ROLE odd_nobody;
