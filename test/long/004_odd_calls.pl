@@ -9,7 +9,10 @@ use OddCalls;
 use Test::More;
 
 my $folder = dirname(abs_path(__FILE__)) . '/../t';
-my $node = start_node('odd', 'fsync = off', 'max_parallel_workers_per_gather = 2', 'idla.threads = 2', split /;/, $ENV{IDLA_ODD_SETTINGS} // '');
+# For a library built with sanitizers, theirs comes first.
+local $ENV{LD_PRELOAD} = $ENV{IDLA_ODD_PRELOAD} if $ENV{IDLA_ODD_PRELOAD};
+my $node = start_node('odd', 'fsync = off', 'max_parallel_workers_per_gather = 2', 'idla.threads = 2', 'restart_after_crash = on', split /;/, $ENV{IDLA_ODD_SETTINGS} // '');
+delete $ENV{LD_PRELOAD};
 cmp_ok(prepare_odd_calls($node, $folder), '>', 60, 'there is something to call');
 open $OddCalls::log, '>', $ENV{IDLA_ODD_LOG} or die $! if $ENV{IDLA_ODD_LOG};
 run_odd_calls($node, $ENV{IDLA_ODD_SEED} || int(time) % 1_000_000 * 1000, 40, $ENV{IDLA_ODD_SECONDS} || 600, $ENV{IDLA_ODD_SESSIONS} || 2, $ENV{IDLA_ODD_SEEDS});

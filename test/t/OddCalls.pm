@@ -505,7 +505,7 @@ sub statements
 		sub { "BEGIN READ ONLY; $made; ROLLBACK;" },
 		sub { "BEGIN ISOLATION LEVEL SERIALIZABLE; $made; ROLLBACK;" },
 		sub { 'BEGIN; SET LOCAL ROLE ' . one_of('odd_nobody', 'odd_owner') . "; $made; ROLLBACK;" },
-		sub { $made =~ /[^=:]=[^>]|[%<]| > |\|\||sealed|flipped|cut/ ? "BEGIN; $made; ROLLBACK;" : "BEGIN; SET LOCAL search_path = hostile, pg_catalog, public; $made; ROLLBACK;" },
+		sub { $made =~ /[^=:]=[^>]|[%<]| > |\|\||sealed|flipped|cut|to_jsonb/ ? "BEGIN; $made; ROLLBACK;" : "BEGIN; SET LOCAL search_path = hostile, pg_catalog, public; $made; ROLLBACK;" },
 		sub { my $there = $made =~ s/\b(idla_\w+)(?=\()/public.$1/gr; "BEGIN; SET LOCAL search_path = ''; $there; ROLLBACK;" },
 		sub { "BEGIN; SELECT set_config(name, '" . one_of('on', 'regress') . "', true) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query'); SET LOCAL min_parallel_table_scan_size = 0; SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0; $made; ROLLBACK;" },
 		sub { "BEGIN; SET LOCAL idla.batch_predict = off; $made; ROLLBACK;" },
