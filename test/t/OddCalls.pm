@@ -74,7 +74,7 @@ my %pool = (
 
 my @json_values = ('null', 'true', 'false', '0', '-1', '1', '2', '3', '1.5', '0.5', '1e300', '-1e-300', '1e999', '2147483648', '9223372036854775808', '99999999999999999999999999', '""', '"x"', '"age"', '"sick"', '"patient"', '"auto"', '"linear"', '"mlp"', '"error"', '"skip"', '"off"', '"pgd"', '"m_mlp"', '"m_tagger"', '"patients"',
 	'"1"', '"NaN"', '[]', '{}', '[[]]', '[0]', '[null]', '{"x": 1}', '{"age": "ignore"}', '{"age": null}', '{"age": {"kind": "image"}}', '{"scan": {"kind": "signal", "length": 4}}', '{"wave": {"window": 3, "stride": 9}}', '{"note": {"kind": "text", "pieces": 16}}', '{"sex": {"kind": "text", "vocabulary": "[UNK]\na\na"}}', '{"age": {"low": 5, "high": 1}}',
-	'{"age": {"immutable": 1, "step": -1}}', '{"wave": {"rate": 1e-6, "to_rate": 1e9}}', '{"image": {"height": 65536, "width": 65536}}', '{"image": {"height": 1, "width": 1, "crop": 1}}', '"\u0001"', '"\ud83d\ude00"', '"' . 'x' x 3000 . '"', '[' x 300 . ']' x 300, '{"a":' x 200 . '1' . '}' x 200, '[' . join(',', (1) x 3000) . ']');
+	'{"age": {"immutable": 1, "step": -1}}', '{"wave": {"rate": 1e-6, "to_rate": 1e9}}', '{"image": {"height": 65536, "width": 65536}}', '{"image": {"height": 1, "width": 1, "crop": 1}}', '"\u0001"', '"\ud83d\ude00"', '"' . 'x' x 3000 . '"', '[' x 300 . ']' x 300, '{"a":' x 200 . '1' . '}' x 200, '[' . join(',', (1) x 3000) . ']', '{"a": [' x 800 . ']}' x 800);
 
 my @bytes = ('NULL', "''", "'\\x00'", "'\\xffffffffffffffff'", "'\\x0800000000000000'", "'\\x0100000000000000'", "'\\x02000000000000007b7d'", "decode(repeat('00', 5000), 'hex')", "decode(repeat('ff', 300), 'hex')", "decode(md5('a') || md5('b') || md5('c'), 'hex')",
 	"convert_to(repeat('[', 100000), 'UTF8')", "'\\x89504e470d0a1a0a'", "'\\xffd8ffe0'", "decode(repeat('00', 128) || '4449434d', 'hex')");
@@ -205,6 +205,46 @@ sub json
 	return quoted($made) . '::jsonb';
 }
 
+# What an aggregate has gathered, as bytes, or what nearly is such.
+sub state_bytes
+{
+	my @adding = grep { ($_->{names}[0] // '') eq 'state' && $_->{name} =~ /_add$/ } @callables;
+	my $state = 'NULL';
+
+	for (1 .. 1 + int rand 3)
+	{
+		my $add = one_of(@adding);
+		my @types = @{ $add->{types} };
+		my @given = map { /bool/ ? one_of('true', 'false') : /int/ ? one_of('10', '3') : /any/ ? one_of("'a'::text", "'b'::text") : one_of('0.5', '0.9', '0.1') . '::float8' } @types[1 .. $#types];
+		$state = "$add->{name}(" . ($state eq 'NULL' || chance(0.2) ? 'NULL' : $state =~ /^\Q$add->{name}\E/ || chance(0.3) ? $state : 'NULL') . ', ' . join(', ', @given) . ')';
+	}
+	$state = sprintf('flipped(%s, %.4f, %d)', $state, rand, int rand 8) for 1 .. one_of(0, 1, 1, 2);
+	$state = sprintf('cut(%s, %.3f)', $state, rand) if chance(0.1);
+	$state = "($state || $state)" if chance(0.05);
+	return $state;
+}
+
+# A file of another program's, imported by a mapping in which something is changed, and asked.
+sub importing
+{
+	my $mapping = q{{"task": "binary", "target": "sick", "classes": ["false", "true"], "architecture": "linear", "columns": [{"name": "age", "scaling": "standard", "center": 50, "scale": 0.1},
+		{"name": "pressure", "scaling": "robust", "center": 40, "scale": 0.05, "fill": 30, "indicator": true}, {"name": "sex", "categories": ["f", "m"]}], "tensors": {"head.weights": "fc.weight", "head.bias": "fc.bias"}, "temperature": 2, "offset": 0.125}};
+	my @paths = paths_of(JSON::PP->new->decode($mapping), '');
+	my $document = quoted($mapping =~ s/\s+/ /gr) . '::jsonb';
+
+	for (1 .. one_of(0, 1, 1, 2))
+	{
+		my $path = quoted('{' . one_of(@paths, 'width', 'depth', 'target_mean', 'embedding', 'members', 'activation') . '}');
+		$document = one_of("jsonb_set($document, $path, " . quoted(one_of(@json_values)) . ')', "($document #- $path)", "jsonb_set($document, $path, coalesce($document #> " . quoted('{' . one_of(@paths) . '}') . ", 'null'))");
+	}
+	my $header = '{"fc.weight": {"dtype": "F32", "shape": [1, 5], "data_offsets": [0, 20]}, "fc.bias": {"dtype": "F32", "shape": [1], "data_offsets": [20, 24]}}';
+	my ($from, $to) = @{ one_of([ '', '' ], [ '', '' ], [ 'F32', 'F16' ], [ 'F32', 'BF16' ], [ 'F32', 'F64' ], [ 'F32', 'I8' ], [ '1, 5', '5, 1' ], [ '1, 5', '5' ], [ '1, 5', '1, 5, 0' ], [ '1, 5', '4294967296, 4294967296' ], [ '0, 20', '20, 0' ], [ '20, 24', '0, 4' ], [ '24', '18446744073709551616' ], [ '24', '-4' ], [ 'fc.bias', 'fc.weight' ], [ '{', '[' ], [ '"F32"', '1' ]) };
+	$header =~ s/\Q$from\E/$to/ if length $from;
+	my $bytes = pack('Q<', length $header) . $header . pack('f<6', 1, -1, one_of(0.5, 'inf', 'nan', 1e38), 2, 3, 4);
+	substr($bytes, int rand length $bytes, 1) = chr int rand 256 if chance(0.1);
+	return "SELECT idla_import('odd_given', '\\x" . unpack('H*', $bytes) . "'::bytea, $document); SELECT idla_predict('odd_given', r) FROM (SELECT age, sex, pressure FROM patients) r LIMIT 3; SELECT * FROM idla_explain('odd_given', (SELECT r FROM patients r LIMIT 1)); SELECT idla_evaluate('odd_given', 'patients')";
+}
+
 sub bytes
 {
 	my ($name) = @_;
@@ -253,7 +293,7 @@ sub row_source
 	return "$table r" if chance(0.4);
 	return one_of('o_dropped r', 'o_nested r', 'o_none r', '(SELECT) r', '(SELECT NULL::patients AS r) x', '(SELECT NULL::record AS r) x', '(SELECT ROW(1, 2) AS r) x', "(VALUES (1, 'f'), (NULL, 'm')) r (age, sex)", '(SELECT p::o_patient AS r FROM patients p) x',
 		'patients p LEFT JOIN patients r ON r.id = p.id + 100', '(SELECT CASE WHEN id % 2 = 0 THEN p END AS r FROM patients p) x', '(SELECT * FROM patients UNION ALL SELECT * FROM patients) r', 'jsonb_populate_recordset(NULL::patients, \'[{"age": 5}, null, {"age": null, "sex": "f"}]\') r',
-		'pg_class r', 'm_mlp r', 'generate_series(1, 3) r', '(SELECT 1 AS age, 2 AS age, \'f\'::text AS sex) r', "json_to_recordset('[{\"age\": 1}]') r (age int, sex text, pressure numeric)", '(SELECT ROW(age, sex, pressure)::o_type AS r FROM patients) x', '(SELECT DISTINCT r FROM patients r) x') if chance(0.15);
+		'pg_class r', 'm_mlp r', 'generate_series(1, 3) r', '(SELECT 1 AS age, 2 AS age, \'f\'::text AS sex) r', "json_to_recordset('[{\"age\": 1}]') r (age int, sex text, pressure numeric)", '(SELECT ROW(age, sex, pressure)::o_type AS r FROM patients) x', '(SELECT DISTINCT r FROM patients r) x') if chance(0.08);
 	return '(' . changed_select($table) . ') r';
 }
 
@@ -338,7 +378,7 @@ sub argument
 		return '(SELECT to_jsonb(r) || ' . quoted('{' . join(', ', map { '"' . one_of(@{ $columns{$table} })->[0] . '": ' . one_of(@json_values) } 1 .. 2) . '}') . "::jsonb FROM $table r LIMIT 1)" if $name eq 'document' && chance(0.8);
 		return json();
 	}
-	return bytes() if $type eq 'bytea';
+	return $name =~ /^(state|other)$/ && chance(0.8) ? state_bytes() : bytes() if $type eq 'bytea';
 	return one_of(@{ $pool{$type} }) if $pool{$type};
 	return "NULL::$type";
 }
@@ -440,7 +480,7 @@ sub story
 
 sub query
 {
-	return training() if chance(0.08);
+	return training() if chance(0.15);
 	my $callable = one_of(@callables);
 	# What only the server calls, the few lines of metrics, and what takes long, less often.
 	$callable = one_of(@callables) if $callable->{name} =~ /_list$|idla_series_|_add$|metric|support|distil|robust/ && chance(0.7);
@@ -499,6 +539,7 @@ sub statements
 		sub { "BEGIN; $made; ROLLBACK;" },
 		sub { "BEGIN; $made; ROLLBACK;" },
 		sub { "BEGIN; $made; ROLLBACK;" },
+		sub { 'BEGIN; ' . importing() . '; ROLLBACK;' },
 		sub { "BEGIN; EXPLAIN (ANALYZE, VERBOSE, COSTS OFF) $made; ROLLBACK;" },
 		sub { 'BEGIN; ' . join(' ', map { "SAVEPOINT s; " . query() . '; ROLLBACK TO s;' } 1 .. 6) . ' ROLLBACK;' },
 		sub { 'BEGIN; SELECT * FROM run_each(ARRAY[' . join(', ', map { quoted(query()) } 1 .. 8) . ']); ROLLBACK;' },
