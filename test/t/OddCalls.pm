@@ -530,6 +530,26 @@ sub model_for
 	return one_of(grep { !/tagger|series|pairs/ } @models);
 }
 
+# A question in whose rows something is done to the model.
+sub nasty_question
+{
+	my $callable;
+	do { $callable = one_of(@callables) } until ($callable->{types}[0] // '') eq 'regclass' && $callable->{name} !~ /distil|robust|deploy/;
+	my $model = model_for($callable->{name});
+	my ($table, $source) = @{ $models{$model} };
+	my $call = call($callable, $model);
+	my $nasty = one_of('nasty', 'quietly_nasty') . '(' . int(rand 10) . ", '$model')";
+	my $key = $columns{$table}[0][0];
+	my $when = "CASE WHEN r.$key % " . one_of(2, 3, 17) . " = 1 THEN $nasty END";
+
+	return "SELECT * FROM $callable->{name}('$model', " . quoted("SELECT *, CASE WHEN $key % 5 = 3 THEN $nasty END AS done FROM ($source) s") . ')' if ($callable->{names}[1] // '') eq 'source' && $source =~ /^SELECT/;
+	return "SELECT * FROM $callable->{name}('$model', " . quoted("SELECT *, CASE WHEN $key % 5 = 3 THEN $nasty END AS done FROM $source") . ')' if ($callable->{names}[1] // '') eq 'source';
+	return "SELECT $call, max($when) FROM $table r" . one_of('', " GROUP BY r.$key") if $callable->{kind} eq 'a';
+	return "SELECT x, $when FROM $table r, LATERAL (SELECT $call AS x) y LIMIT 6" if $callable->{set} || $callable->{volatile} || $call =~ /explain/;
+	return one_of("SELECT $call, $when FROM $table r", "SELECT $when, $call FROM $table r", "SELECT $call FROM (SELECT *, $when FROM $table r OFFSET 0) r", "SELECT $call FROM $table r WHERE coalesce($when, 0) < 2", "SELECT $call, ($call)::text, $when FROM $table r ORDER BY 2 LIMIT 30",
+		"SELECT (SELECT $call), $nasty FROM $table r", "SELECT $call FROM $table r LEFT JOIN LATERAL (SELECT $when AS x) y ON true");
+}
+
 # One or more statements that are done and undone.
 sub statements
 {
@@ -540,6 +560,10 @@ sub statements
 		sub { "BEGIN; $made; ROLLBACK;" },
 		sub { "BEGIN; $made; ROLLBACK;" },
 		sub { 'BEGIN; ' . importing() . '; ROLLBACK;' },
+		sub { 'BEGIN; ' . nasty_question() . '; ROLLBACK;' },
+		sub { 'BEGIN; ' . nasty_question() . '; ROLLBACK;' },
+		sub { 'BEGIN; DECLARE c CURSOR FOR ' . nasty_question() . "; FETCH 1 FROM c; SAVEPOINT s; FETCH 3 FROM c; ROLLBACK TO s; FETCH 20 FROM c; ROLLBACK;" },
+		sub { 'BEGIN; SELECT count(*) FROM generate_series(1, 40), run_each(ARRAY[' . join(', ', map { quoted($_) } grep { !/train|distil|robust|importance|evaluate|explain|drift|report|preview/ } map { query() } 1 .. 12) . "]::text[]); ROLLBACK;" },
 		sub { "BEGIN; EXPLAIN (ANALYZE, VERBOSE, COSTS OFF) $made; ROLLBACK;" },
 		sub { 'BEGIN; ' . join(' ', map { "SAVEPOINT s; " . query() . '; ROLLBACK TO s;' } 1 .. 6) . ' ROLLBACK;' },
 		sub { 'BEGIN; SELECT * FROM run_each(ARRAY[' . join(', ', map { quoted(query()) } 1 .. 8) . ']); ROLLBACK;' },

@@ -129,6 +129,28 @@ END $$;
 CREATE TABLE o_fired (i int);
 CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE current_setting('odd.statement'); RETURN new; END $$;
 CREATE TRIGGER fire BEFORE INSERT ON o_fired FOR EACH ROW EXECUTE FUNCTION fire();
+-- What a query may do between its rows: the models that it asks are let go, loaded beside others, changed, dropped and brought back.
+CREATE FUNCTION nasty(what int, model regclass) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN
+		CASE what
+			WHEN 0 THEN PERFORM idla_evict();
+			WHEN 1 THEN PERFORM set_config('idla.model_cache', '64kB', true), idla_prewarm(m) FROM unnest('{m_mlp,m_scan,m_note,m_tabm}'::regclass[]) m;
+			WHEN 2 THEN EXECUTE format('UPDATE %s SET card = card || ''{"threshold": 0.25}'' WHERE chunk = 0', model);
+			WHEN 3 THEN EXECUTE format('DROP TABLE %s', model);
+			WHEN 4 THEN PERFORM idla_deploy(model, NULL);
+			WHEN 5 THEN EXECUTE format('UPDATE %s SET weights = NULL', model); RAISE 'undone';
+			WHEN 6 THEN PERFORM idla_evict(model), idla_predict(model, p) FROM patients p LIMIT 1;
+			WHEN 7 THEN EXECUTE format('TRUNCATE %s', model);
+			WHEN 8 THEN PERFORM idla_copy(model, 'odd_nasty'), idla_predict('odd_nasty', p) FROM patients p LIMIT 1; RAISE 'undone';
+			ELSE PERFORM set_config('idla.batch_rows', '1', true), set_config('idla.batch_predict', 'off', true), set_config('search_path', '', true);
+		END CASE;
+	EXCEPTION WHEN OTHERS THEN
+		RETURN 1;
+	END;
+	RETURN 0;
+END $$;
+CREATE FUNCTION quietly_nasty(what int, model regclass) RETURNS int LANGUAGE sql STABLE AS 'SELECT public.nasty(what, model)';
 -- Bytes of which one has another bit, none are left after a place, or some are twice.
 CREATE FUNCTION flipped(b bytea, at float8, n int) RETURNS bytea LANGUAGE sql IMMUTABLE AS
 $$ SELECT CASE WHEN length(b) > 0 THEN set_byte(b, (at * (length(b) - 1))::int, get_byte(b, (at * (length(b) - 1))::int) # (1 << n)) ELSE b END $$;
