@@ -4,14 +4,24 @@ use warnings;
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use lib dirname(abs_path(__FILE__)) . '/../t';
-use IdlaNode;
 use OddCalls;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $folder = dirname(abs_path(__FILE__)) . '/../t';
 # For a library built with sanitizers, theirs comes first.
 local $ENV{LD_PRELOAD} = $ENV{IDLA_ODD_PRELOAD} if $ENV{IDLA_ODD_PRELOAD};
-my $node = start_node('odd', 'fsync = off', 'max_parallel_workers_per_gather = 2', 'idla.threads = 2', 'restart_after_crash = on', split /;/, $ENV{IDLA_ODD_SETTINGS} // '');
+my $node = PostgreSQL::Test::Cluster->new('odd');
+# Words for initdb: another encoding, '--encoding=SQL_ASCII --locale=C'.
+$node->init(extra => [ split ' ', $ENV{IDLA_ODD_INITDB} // '' ]);
+$node->append_conf('postgresql.conf', <<'END');
+shared_preload_libraries = 'idla'
+max_worker_processes = 16
+fsync = off
+restart_after_crash = on
+END
+$node->start;
 delete $ENV{LD_PRELOAD};
 cmp_ok(prepare_odd_calls($node, $folder), '>', 60, 'there is something to call');
 open $OddCalls::log, '>', $ENV{IDLA_ODD_LOG} or die $! if $ENV{IDLA_ODD_LOG};

@@ -176,6 +176,8 @@ sub text
 {
 	return 'NULL' if chance(0.07);
 	return one_of(@huge) if chance(0.05);
+	# No character of UTF-8, but of other encodings.
+	return "E'\\xe9\\xff a'" if chance(0.01);
 	return quoted(one_of(@words));
 }
 
