@@ -38,6 +38,9 @@ SELECT architecture FROM idla_train('unseen', $$SELECT patient, 0 AS hour, 'hr' 
 SELECT count(*) AS answers FROM (SELECT idla_predict_series('unseen', e) FROM (SELECT patient, 0 AS hour, 'hr' AS name, 'infinity'::numeric AS value FROM events) e GROUP BY patient) a;
 SET client_min_messages = notice;
 
+-- an aggregate's rows need not say whose they are
+SELECT idla_predict_series('icu', e) FROM (SELECT age, sex, hour, hr, ph, decision FROM events WHERE patient < 3) e;
+
 -- the order of rows, and who reads them, changes no bit
 CREATE VIEW answers AS SELECT patient, idla_predict_series('icu', e) AS p FROM events e GROUP BY patient;
 CREATE TABLE first AS SELECT * FROM answers;
