@@ -690,6 +690,7 @@ sub finish_seed
 	my ($out, $err) = @$session{qw(out err)};
 	my $at = 'begin';
 	my @bad;
+	# What a subtransaction caught is told in the answers, with its statement: the whole is found by it.
 	for (split /\n/, $err . "\n" . join("\n", map { s/^/  answer: /r } grep { /^[0-9A-Z]{5}: / } split /\n/, $out))
 	{
 		$at = $1 if /^\@(\w+)$/;
@@ -701,7 +702,9 @@ sub finish_seed
 		next if $state !~ /^XX|server|^P0001|^42883$/ || $state eq 'XX001';
 		next if $state eq '42883' && $message !~ /hostile|operator/ || $state eq 'P0001' && $message !~ /hostile/;
 		next if $state eq '42883';
-		push @bad, "seed $seed: $state: $message\n" . ($at =~ /^\d+$/ ? substr($made[$at], 0, 6000) : $at);
+		my ($caught) = $message =~ / <- (.*)/;
+		my ($whole) = defined $caught ? grep { index($_, $caught =~ s/'/''/gr) >= 0 } @made : $at =~ /^\d+$/ ? $made[$at] : $at;
+		push @bad, "seed $seed: $state: $message\n" . substr($whole // '', 0, 6000);
 		last if $state =~ /server/;
 	}
 	$counts->{calls} += $n;
