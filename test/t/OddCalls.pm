@@ -445,7 +445,9 @@ sub training
 	my @more = map { s/^\{(.*)\}$/$1/sr } grep { /^\{/ } map { document(0) } 1 .. one_of(0, 1, 1, 2);
 	my $document = '{' . join(', ', '"epochs": ' . one_of(1, 1, 2), '"seed": 1', one_of('"folds": 1', '"width": 8'), grep { length } $options, @more) . '}';
 	my $source = chance(0.3) ? $table : changed_select($table);
-	return 'SELECT * FROM idla_augment_preview(' . quoted($source) . ', ' . quoted($document) . '::jsonb, 2, ' . one_of('NULL', quoted($target)) . ')' if chance(0.15);
+	return 'SELECT * FROM idla_augment_preview(' . quoted($source) . ', ' . quoted($document) . '::jsonb, 2, ' . one_of('NULL', quoted($target)) . ', '
+		. one_of($task, $task, map { quoted($_) } qw(binary multiclass multilabel regression survival tagging)) . ')' if chance(0.15);
+	$task = quoted(one_of(qw(binary multiclass multilabel regression survival tagging))) if chance(0.1);
 	return "SELECT * FROM idla_train('" . one_of('new', 'm_mlp') . "', " . quoted($source) . ', ' . quoted($target) . ", $task, $architecture, " . quoted($document) . '::jsonb)';
 }
 
