@@ -309,8 +309,13 @@ retire(const char *table, Snapshot snapshot)
 	int			result = plan == NULL ? SPI_result :
 		SPI_execute_snapshot(plan, NULL, NULL, snapshot, InvalidSnapshot, false, true, 0);
 
-	if (result != SPI_OK_UPDATE)
+	if (result < 0)
 		elog(ERROR, "retiring the version in service failed: %s", SPI_result_code_string(result));
+	if (result != SPI_OK_UPDATE)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("the version in service was not retired"),
+				 errdetail("A rule on the model's table made something else of the update.")));
 }
 
 static void
@@ -331,6 +336,7 @@ insert_rows(const char *table, int version, bool in_service, Jsonb *card, Jsonb 
 		Size		part = Min(size - written, (Size) IDLA_CHUNK_SIZE);
 		Datum		values[6];
 		char		nulls[7] = "      ";
+		int			result;
 
 		CHECK_FOR_INTERRUPTS();
 		memcpy(VARDATA(bytes), weights + written, part);
@@ -343,8 +349,14 @@ insert_rows(const char *table, int version, bool in_service, Jsonb *card, Jsonb 
 		values[5] = PointerGetDatum(bytes);
 		if (chunk > 0)
 			nulls[3] = nulls[4] = 'n';
-		if (SPI_execute_plan(plan, values, nulls, false, 0) != SPI_OK_INSERT)
-			elog(ERROR, "writing a version failed: %s", SPI_result_code_string(SPI_result));
+		result = SPI_execute_plan(plan, values, nulls, false, 0);
+		if (result < 0)
+			elog(ERROR, "writing a version failed: %s", SPI_result_code_string(result));
+		if (result != SPI_OK_INSERT || SPI_processed != 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+					 errmsg("version %d was not written", version),
+					 errdetail("A trigger or rule on the model's table suppressed a row of it.")));
 		written += part;
 		chunk++;
 	} while (written < size);

@@ -65,6 +65,15 @@ SELECT measure, epsilon, value BETWEEN 0 AND 1 AS share, n FROM idla_robustness(
 SELECT i.format, i.width, i.height, (a).ward = ward AS kept, (a).photo <> photo AS moved
 FROM (SELECT p.*, idla_attack('photo_model', p, 0.05, '{"columns": {"ward": {"immutable": true}}}') AS a FROM photos p WHERE id = 1) s, idla_image_info((a).photo) i;
 
+-- a type that a column had in training, and that is gone since, as in a database that imported the model
+CREATE DOMAIN whole AS int;
+CREATE TABLE counted AS SELECT ARRAY[i % 7, i % 5]::whole[] AS counts, i % 7 > 3 AS sick FROM generate_series(1, 100) i;
+SELECT rows_used FROM idla_train('counts', 'counted', 'sick', architecture => 'mlp', options => '{"epochs": 1, "width": 4, "folds": 1}');
+ALTER DOMAIN whole RENAME TO natural_number;
+SELECT count(*) > 5 AS measured FROM idla_robustness('counts', 'SELECT counts::int[] AS counts, sick FROM counted');
+CREATE TABLE counted_since AS SELECT counts::int[] AS counts FROM counted LIMIT 1;
+SELECT cardinality((idla_attack('counts', c, 0.5)).counts) FROM counted_since c;
+
 -- what cannot be
 SELECT idla_train('m', 'patients', 'sick', options => '{"adversarial": "pdg"}');
 SELECT idla_train('m', 'patients', 'sick', options => '{"adversarial": {"epsilon": -1}}');
