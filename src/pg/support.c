@@ -19,6 +19,7 @@
 #include "nodes/supportnodes.h"
 #include "optimizer/planmain.h"
 #include "parser/parse_func.h"
+#include "parser/parse_relation.h"
 #include "parser/parsetree.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -243,11 +244,37 @@ expand_cte(const Var *row, const RangeTblEntry *entry, Columns *columns)
 				   strVal(lfirst(name)));
 }
 
-/* The columns of a table or subquery whose whole row is passed. */
+/* The columns of what functions in FROM return: by the names of their type, or as the query calls those of a record. */
+static bool
+expand_function(const Var *row, RangeTblEntry *entry, Columns *columns)
+{
+	TupleDesc	desc = row->vartype == RECORDOID ? NULL : lookup_rowtype_tupdesc_domain(row->vartype, row->vartypmod, true);
+	List	   *names;
+	List	   *variables;
+	ListCell   *name;
+	ListCell   *variable;
+	bool		known = row->vartype == RECORDOID || desc != NULL;
+
+	idla_compat_expand(entry, (int) row->varno, &names, &variables);
+	forboth(name, names, variable, variables)
+	{
+		const Var  *column = lfirst(variable);
+
+		known = known && (desc == NULL || column->varattno <= desc->natts);
+		if (known)
+			add_column(columns, lfirst(variable), desc == NULL ? strVal(lfirst(name)) :
+					   NameStr(TupleDescAttr(desc, column->varattno - 1)->attname));
+	}
+	if (desc != NULL)
+		ReleaseTupleDesc(desc);
+	return known;
+}
+
+/* The columns of a table, subquery or function whose whole row is passed. */
 static bool
 expand_whole_row(PlannerInfo *root, const Var *row, Columns *columns)
 {
-	const RangeTblEntry *entry;
+	RangeTblEntry *entry;
 
 	if (row->varattno != InvalidAttrNumber || row->varlevelsup != 0 || !idla_compat_is_current(row) ||
 		IS_SPECIAL_VARNO(row->varno))
@@ -267,6 +294,8 @@ expand_whole_row(PlannerInfo *root, const Var *row, Columns *columns)
 				return false;
 			expand_cte(row, entry, columns);
 			return true;
+		case RTE_FUNCTION:
+			return expand_function(row, entry, columns);
 		default:
 			return false;
 	}

@@ -54,6 +54,28 @@ SELECT compare($$SELECT idla_predict('grade', q, output => 'mild') FROM (SELECT 
 SELECT compare($$SELECT id, k, idla_predict('grade', q, output => 'mild') FROM patients p, LATERAL (SELECT p.age + k AS age, p.sex, p.pressure, k FROM generate_series(1, 3) k) q$$);
 SELECT compare($$SELECT id, risk FROM patients p, idla_predict('sick', p) AS risk$$);
 SELECT compare($$SELECT idla_predict('grade', v, output => 'mild') FROM (VALUES (1, 50.0::float8, 'f', 120::numeric), (2, 30, 'm', 100)) v(id, age, sex, pressure)$$);
+-- rows that functions in FROM return: of a named type, with its names and not those of the query; records, with those of the query; NULL as a row
+CREATE FUNCTION of_ward(w int) RETURNS SETOF patients LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN QUERY SELECT * FROM patients WHERE ward = w; END $$;
+CREATE FUNCTION parts_of(w int, OUT age float8, OUT sex text, OUT pressure numeric) RETURNS SETOF record LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN QUERY SELECT p.age, p.sex, p.pressure FROM patients p WHERE ward = w; END $$;
+CREATE FUNCTION noisy(w int) RETURNS SETOF patients LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY SELECT * FROM patients WHERE ward = w; END $$;
+CREATE DOMAIN somebody AS patients CHECK ((VALUE).id > 0);
+CREATE FUNCTION somebodies(w int) RETURNS SETOF somebody LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN QUERY SELECT * FROM patients WHERE ward = w; END $$;
+SELECT compare($$SELECT g.id, idla_classify('grade', g) FROM of_ward(3) g$$);
+SELECT compare($$SELECT w.floor, g.id, idla_classify('grade', g) FROM wards w, of_ward(w.ward) g$$);
+SELECT compare($$SELECT w.floor, g.id, idla_classify('grade', g) FROM wards w LEFT JOIN of_ward(w.ward + 2) g ON true$$);
+SELECT compare($$SELECT idla_classify('grade', g) FROM of_ward(3) AS g(age, id, pressure, sex)$$);
+SELECT compare($$SELECT idla_classify('grade', g), n FROM of_ward(3) WITH ORDINALITY AS g(i, age, sex, pressure, a, b, c, d, n)$$);
+SELECT compare($$SELECT idla_classify('grade', g) FROM parts_of(4) g$$);
+SELECT compare($$SELECT idla_classify('grade', g) FROM somebodies(4) g$$);
+SELECT compare($$SELECT idla_classify('grade', g) FROM noisy(4) g$$);
+SELECT compare($$SELECT idla_classify('grade', g) FROM ROWS FROM (of_ward(3), generate_series(1, 200)) AS g$$);
+SELECT compare($$SELECT idla_classify('grade', g) FROM ROWS FROM (unnest(ARRAY[50, 60]::float8[]), unnest(ARRAY['f', 'm']), unnest(ARRAY[100, NULL]::numeric[])) AS g(age, sex, pressure)$$);
+SELECT compare($$SELECT u.id, u IS NULL AS missing, idla_classify('grade', u) FROM unnest(ARRAY[NULL::patients, (SELECT p FROM patients p WHERE id = 3), NULL]) u$$);
+SELECT compare($$SELECT idla_classify('grade', j) FROM jsonb_populate_recordset(NULL::patients, (SELECT jsonb_agg(p) FROM patients p)) j$$);
+SELECT compare($$SELECT idla_classify('grade', j) FROM jsonb_to_recordset((SELECT jsonb_agg(p) FROM patients p)) AS j(age float8, sex text, pressure numeric)$$);
+ALTER TABLE patients ADD passing int;
+ALTER TABLE patients DROP passing;
+SELECT compare($$SELECT g.grade, idla_classify('grade', g) FROM of_ward(3) g$$);
 -- loops that start the node over, with parameters of the row outside
 SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off;
 SELECT compare($$SELECT a.id, b.risk FROM patients a JOIN (SELECT id, ward, idla_predict('sick', p) AS risk FROM patients p) b ON a.id = b.id$$);
@@ -186,6 +208,14 @@ SELECT count(*) FROM analyzed($$SELECT count(idla_classify('grade', p)) FROM pat
 RESET max_parallel_workers_per_gather; RESET parallel_setup_cost; RESET parallel_tuple_cost; RESET min_parallel_table_scan_size; RESET parallel_leader_participation;
 SET max_parallel_workers_per_gather = 0;
 DROP TABLE passing;
+
+-- two columns of one name: neither is meant, wherever they stand; unless the model reads neither
+SELECT idla_classify('grade', x) FROM (SELECT p.*, q.age FROM patients p JOIN patients q USING (id)) x;
+SELECT idla_classify('grade', x) FROM (SELECT age, age, sex, pressure FROM patients OFFSET 0) x;
+SELECT count(idla_classify('grade', x)) FROM (SELECT p.*, q.ward FROM patients p JOIN patients q USING (id)) x;
+SET idla.batch_predict = off;
+SELECT idla_classify('grade', x) FROM (SELECT p.*, q.age FROM patients p JOIN patients q USING (id)) x;
+RESET idla.batch_predict;
 
 -- whose turn it was, also where rows come one by one
 CREATE TABLE odd AS SELECT id, age, sex, pressure, CASE WHEN id = 20 THEN ARRAY[1.0::real] ELSE labs END AS labs FROM patients ORDER BY id LIMIT 100;
