@@ -505,6 +505,10 @@ reads_quietly(const Splicing *splicing, Plan *plan)
 			if (is_noisy(splicing, (Node *) ((FunctionScan *) plan)->functions))
 				return false;
 			break;
+		case T_TableFuncScan:
+			if (is_noisy(splicing, (Node *) ((TableFuncScan *) plan)->tablefunc))
+				return false;
+			break;
 		case T_SubqueryScan:
 			if (!reads_quietly(splicing, ((SubqueryScan *) plan)->subplan))
 				return false;
@@ -555,6 +559,7 @@ evaluates(const Plan *plan)
 		case T_TidRangeScan:
 		case T_SubqueryScan:
 		case T_FunctionScan:
+		case T_TableFuncScan:
 		case T_ValuesScan:
 		case T_CteScan:
 		case T_NamedTuplestoreScan:

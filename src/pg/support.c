@@ -244,7 +244,7 @@ expand_cte(const Var *row, const RangeTblEntry *entry, Columns *columns)
 				   strVal(lfirst(name)));
 }
 
-/* The columns of what functions in FROM return: by the names of their type, or as the query calls those of a record. */
+/* The columns of what functions in FROM return, and of a trigger's rows: by the names of their type, or as the query calls those of a record. */
 static bool
 expand_function(const Var *row, RangeTblEntry *entry, Columns *columns)
 {
@@ -270,7 +270,7 @@ expand_function(const Var *row, RangeTblEntry *entry, Columns *columns)
 	return known;
 }
 
-/* The columns of a table, subquery or function whose whole row is passed. */
+/* The columns of whatever the whole row is passed of. */
 static bool
 expand_whole_row(PlannerInfo *root, const Var *row, Columns *columns)
 {
@@ -295,6 +295,8 @@ expand_whole_row(PlannerInfo *root, const Var *row, Columns *columns)
 			expand_cte(row, entry, columns);
 			return true;
 		case RTE_FUNCTION:
+		case RTE_TABLEFUNC:
+		case RTE_NAMEDTUPLESTORE:
 			return expand_function(row, entry, columns);
 		default:
 			return false;

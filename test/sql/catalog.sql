@@ -13,7 +13,7 @@ CREATE FUNCTION answers() RETURNS text LANGUAGE sql AS $$
 $$;
 SELECT answers();
 \d m
-SELECT pg_get_viewdef('risk');
+SELECT substring(pg_get_viewdef('risk') FROM 'idla_predict[^)]*\) AS risk_1') AS shown;
 
 -- maintenance
 REINDEX TABLE m;

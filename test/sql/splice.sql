@@ -73,6 +73,7 @@ SELECT compare($$SELECT idla_classify('grade', g) FROM ROWS FROM (unnest(ARRAY[5
 SELECT compare($$SELECT u.id, u IS NULL AS missing, idla_classify('grade', u) FROM unnest(ARRAY[NULL::patients, (SELECT p FROM patients p WHERE id = 3), NULL]) u$$);
 SELECT compare($$SELECT idla_classify('grade', j) FROM jsonb_populate_recordset(NULL::patients, (SELECT jsonb_agg(p) FROM patients p)) j$$);
 SELECT compare($$SELECT idla_classify('grade', j) FROM jsonb_to_recordset((SELECT jsonb_agg(p) FROM patients p)) AS j(age float8, sex text, pressure numeric)$$);
+SELECT compare($$SELECT p.id, x.n, idla_classify('grade', x) FROM patients p, xmltable('/p' PASSING xmlelement(name p, xmlattributes(p.age, p.sex, p.pressure)) COLUMNS n FOR ORDINALITY, age float8 PATH '@age', sex text PATH '@sex', pressure numeric PATH '@pressure') x WHERE p.id < 50$$);
 ALTER TABLE patients ADD passing int;
 ALTER TABLE patients DROP passing;
 SELECT compare($$SELECT g.grade, idla_classify('grade', g) FROM of_ward(3) g$$);
@@ -269,14 +270,21 @@ WITH i AS (INSERT INTO target SELECT id + 10000, age, sex, pressure, idla_predic
 CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.risk := idla_predict('grade', NEW, output => 'mild'); RETURN NEW; END $$;
 CREATE TRIGGER fill BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION fill();
 CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE n int;
+DECLARE
+	n int;
+	line text;
 BEGIN
 	SELECT count(*) INTO n FROM fresh f WHERE risk = idla_predict('grade', f, output => 'mild');
-	RAISE WARNING '% rows', n;
+	FOR line IN EXPLAIN (COSTS OFF) SELECT idla_predict('grade', f, output => 'mild') FROM fresh f LOOP
+		CONTINUE WHEN line NOT LIKE '%IDLA Batch Predict%';
+		RAISE WARNING '% rows, in batches', n;
+	END LOOP;
 	RETURN NULL;
 END $$;
 CREATE TRIGGER tell AFTER INSERT ON target REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION tell();
 INSERT INTO target (id, age, sex, pressure) SELECT id + 20000, age, sex, pressure FROM patients WHERE id <= 20;
+ALTER TABLE target DROP age, ADD age int;
+INSERT INTO target (id, age, sex, pressure) SELECT id + 30000, age, sex, pressure FROM patients WHERE id <= 30;
 ALTER TABLE target ADD CONSTRAINT possible CHECK (idla_predict('grade', target, output => 'mild') BETWEEN 0 AND 1);
 CREATE VIEW targets AS SELECT id, age, idla_predict('grade', t, output => 'mild') AS risk FROM target t;
 UPDATE targets SET age = 44 WHERE id = 20003 AND risk >= 0 RETURNING id, age;
