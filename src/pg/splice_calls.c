@@ -241,7 +241,9 @@ idla_call_input(Node *call, List *columns)
 static bool
 is_temporary(Oid type, Datum value, bool isnull)
 {
-	return type == REGCLASSOID && !isnull && get_rel_persistence(DatumGetObjectId(value)) == RELPERSISTENCE_TEMP;
+	/* A regclass may be of nothing; only a relation that is there has a persistence. */
+	return type == REGCLASSOID && !isnull && get_rel_relkind(DatumGetObjectId(value)) == RELKIND_RELATION &&
+		get_rel_persistence(DatumGetObjectId(value)) == RELPERSISTENCE_TEMP;
 }
 
 static bool
