@@ -204,13 +204,13 @@ BEGIN
 	SELECT count(*) INTO n FROM patients p WHERE idla_classify(model, p) = idla_classify('grade', p);
 	RAISE WARNING '% rows', n;
 END $$;
--- a regclass of nothing is no model
-SELECT '0'::regclass AS none, 999999999::regclass AS nothing;
-SELECT idla_predict(999999999, p) FROM patients p;
 -- others still go to workers
 SELECT count(*) FROM analyzed($$SELECT count(idla_classify('grade', p)) FROM patients p$$) line WHERE line LIKE '%Workers Launched: %';
 RESET max_parallel_workers_per_gather; RESET parallel_setup_cost; RESET parallel_tuple_cost; RESET min_parallel_table_scan_size; RESET parallel_leader_participation;
 SET max_parallel_workers_per_gather = 0;
+-- a regclass of nothing is no model
+SELECT '0'::regclass AS none, 999999999::regclass AS nothing;
+SELECT idla_predict(999999999, p) FROM patients p;
 DROP TABLE passing;
 
 -- two columns of one name: neither is meant, wherever they stand; unless the model reads neither
