@@ -74,6 +74,9 @@
 #define idla_compat_is_current(var) (true)
 #endif
 
+/* From 16 on a variable that no join has marked is never NULL as a whole; before, the joins have to be looked at. */
+#define idla_compat_marks_nullable() (PG_VERSION_NUM >= 160000)
+
 /* The columns of a table of the query, as variables, without those that were dropped; needs parser/parse_relation.h. */
 #if PG_VERSION_NUM >= 180000
 #define idla_compat_expand(entry, number, names, variables) \

@@ -148,9 +148,32 @@ is_below(Node *node, int number)
 	return false;
 }
 
-/* On the nullable side of an outer join a row may be NULL as a whole, which its columns do not tell. */
+/* Are all tables below that part of the joins among those? */
 static bool
-is_nullable(Node *node, int number)
+is_within(Node *node, const Bitmapset *numbers)
+{
+	ListCell   *cell;
+
+	if (node == NULL)
+		return true;
+	if (IsA(node, RangeTblRef))
+		return bms_is_member(((RangeTblRef *) node)->rtindex, numbers);
+	if (IsA(node, JoinExpr))
+		return is_within(((JoinExpr *) node)->larg, numbers) && is_within(((JoinExpr *) node)->rarg, numbers);
+	foreach(cell, ((FromExpr *) node)->fromlist)
+	{
+		if (!is_within(lfirst(cell), numbers))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * On the nullable side of an outer join a row may be NULL as a whole, which its columns do not tell. `numbers`: only joins of these
+ * tables alone are looked at; NULL: all.
+ */
+static bool
+is_nullable(Node *node, int number, const Bitmapset *numbers)
 {
 	ListCell   *cell;
 
@@ -159,21 +182,56 @@ is_nullable(Node *node, int number)
 	if (IsA(node, JoinExpr))
 	{
 		JoinExpr   *join = (JoinExpr *) node;
+		bool		counts = numbers == NULL || is_within(node, numbers);
 
-		if ((join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL || join->jointype == JOIN_ANTI) && is_below(join->rarg, number))
+		if (counts && (join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL || join->jointype == JOIN_ANTI) && is_below(join->rarg, number))
 			return true;
-		if ((join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL) && is_below(join->larg, number))
+		if (counts && (join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL) && is_below(join->larg, number))
 			return true;
-		return is_nullable(join->larg, number) || is_nullable(join->rarg, number);
+		return is_nullable(join->larg, number, numbers) || is_nullable(join->rarg, number, numbers);
 	}
 	if (!IsA(node, FromExpr))
 		return false;
 	foreach(cell, ((FromExpr *) node)->fromlist)
 	{
-		if (is_nullable(lfirst(cell), number))
+		if (is_nullable(lfirst(cell), number, numbers))
 			return true;
 	}
 	return false;
+}
+
+typedef struct Standing
+{
+	Node	   *joins;
+	int			number;
+} Standing;
+
+/*
+ * Does a whole row of the table stand where a join may have made it NULL? What a view below an outer join has computed is in a PlaceHolderVar by
+ * now, which is evaluated where the view's own tables are joined.
+ */
+static bool
+stands_above(Node *node, Standing *standing)
+{
+	if (node == NULL || IsA(node, Query))
+		return false;
+	if (IsA(node, PlaceHolderVar) && ((PlaceHolderVar *) node)->phlevelsup == 0 &&
+		bms_is_member(standing->number, ((PlaceHolderVar *) node)->phrels) &&
+		!is_nullable(standing->joins, standing->number, ((PlaceHolderVar *) node)->phrels))
+		return false;
+	if (IsA(node, Var))
+		return ((Var *) node)->varno == standing->number && ((Var *) node)->varattno == InvalidAttrNumber && ((Var *) node)->varlevelsup == 0;
+	return expression_tree_walker(node, stands_above, standing);
+}
+
+/* May a whole row that a call is given be NULL? */
+static bool
+may_be_missing(PlannerInfo *root, const Var *row)
+{
+	Standing	standing = {.joins = (Node *) root->parse->jointree,.number = (int) row->varno};
+
+	return !idla_compat_marks_nullable() && is_nullable(standing.joins, standing.number, NULL) &&
+		query_tree_walker(root->parse, stands_above, &standing, QTW_IGNORE_CTE_SUBQUERIES | QTW_IGNORE_RT_SUBQUERIES | QTW_IGNORE_JOINALIASES);
 }
 
 static void
@@ -280,7 +338,7 @@ expand_whole_row(PlannerInfo *root, const Var *row, Columns *columns)
 		IS_SPECIAL_VARNO(row->varno))
 		return false;
 	entry = rt_fetch(row->varno, root->parse->rtable);
-	if (is_nullable((Node *) root->parse->jointree, row->varno))
+	if (may_be_missing(root, row))
 		return false;
 	switch (entry->rtekind)
 	{

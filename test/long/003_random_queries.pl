@@ -76,7 +76,7 @@ sub call
 sub number
 {
 	my $level = shift // 0;
-	my @simple = (\&call, \&call, sub { 'r.a' }, sub { 'r.c::float8' }, sub { 'coalesce(r.b, 0)::float8' }, sub { sprintf '%.2f::float8', rand });
+	my @simple = (\&call, \&call, sub { 'r.a' }, sub { 'r.c::float8' }, sub { 'coalesce(r.b, 0)::float8' }, sub { 'coalesce(r.e, 1)::float8' }, sub { sprintf '%.2f::float8', rand });
 	return one_of(@simple)->() if $level > 2 || chance(0.5);
 	return one_of(
 		sub { '(' . number($level + 1) . one_of(' + ', ' - ', ' * ') . number($level + 1) . ')' },
@@ -105,7 +105,7 @@ sub source
 	$depth++;
 	my @simple = ('p r', 'q r', 'v r', 'p r JOIN k USING (c)', 'k JOIN q r ON k.c = r.c', 'p r LEFT JOIN k ON k.c = r.c AND k.g > 1',
 		'k LEFT JOIN p r ON r.id = k.c * 60', 'k, LATERAL (SELECT * FROM p WHERE p.c = k.c LIMIT 5) r',
-		'parent r', 'far r', 'scored r', 'far r JOIN k USING (c)', '(SELECT *, class AS d2 FROM scored WHERE risk > 0.4) r', 'p r TABLESAMPLE system (60) REPEATABLE (1)');
+		'parent r', 'far r', 'scored r', 'k LEFT JOIN scored r ON r.c = k.c AND r.id < 90', 'k LEFT JOIN (SELECT r.*, k.g FROM scored r JOIN k USING (c)) r ON r.c = k.c + 2 AND r.id < 90', 'far r JOIN k USING (c)', '(SELECT *, class AS d2 FROM scored WHERE risk > 0.4) r', 'p r TABLESAMPLE system (60) REPEATABLE (1)');
 	my $made = $depth > 2 || chance(0.6) ? one_of(@simple) : one_of(
 		sub { '(SELECT r.a, r.b, r.c, r.d, r.e, r.f FROM ' . source() . ' WHERE ' . condition(1) . ') r' },
 		sub { '(SELECT ' . number(2) . ' AS a, r.b, r.c, r.d, r.e, r.f FROM ' . source() . ') r' },

@@ -109,6 +109,25 @@ SELECT compare($$SELECT ward, jsonb_agg(x ORDER BY id) FROM (SELECT id, ward, id
 SELECT compare($$SELECT idla_predict('grade', p, output => p.grade) FROM patients p$$);
 SELECT compare($$SELECT idla_classify((ARRAY['sick', 'grade'])[1 + ward % 2]::regclass, p) FROM patients p$$);
 SELECT compare($$SELECT idla_predict('sick', p, version => CASE WHEN ward >= 0 THEN 1 END) FROM patients p$$);
+-- a view on the far side of an outer join has its answers in batches, since its rows are there where it asks; a table's row may be missing
+CREATE VIEW risks AS SELECT p.*, idla_predict('sick', p) AS risk FROM patients p;
+CREATE VIEW risks_of_floors AS SELECT p.id, p.ward, w.floor, idla_predict('sick', p) AS risk FROM patients p JOIN wards w USING (ward);
+CREATE VIEW risks_of_wards AS SELECT w.ward, p.id, idla_predict('sick', p) AS risk FROM wards w LEFT JOIN patients p ON p.id = w.ward * 99;
+CREATE VIEW thirds AS SELECT ward * 3 AS ward FROM wards;
+SELECT compare($$SELECT t.ward, r.id, r.sex, r.risk FROM thirds t LEFT JOIN risks r ON r.ward = t.ward AND r.id < 50$$);
+SELECT compare($$SELECT t.ward, r.id, r.risk FROM risks r RIGHT JOIN thirds t ON r.ward = t.ward AND r.id < 50$$);
+SELECT compare($$SELECT a.id, b.id AS other, a.risk, b.risk AS other_risk FROM (SELECT * FROM risks WHERE ward < 4) a FULL JOIN (SELECT * FROM risks WHERE ward > 2) b USING (id)$$);
+SELECT compare($$SELECT t.ward FROM thirds t LEFT JOIN risks r ON r.ward = t.ward WHERE r.risk IS NULL$$);
+SELECT compare($$SELECT t.ward, count(r.risk), max(coalesce(r.risk, -1)) AS most FROM thirds t LEFT JOIN risks r ON r.ward = t.ward GROUP BY t.ward$$);
+SELECT compare($$SELECT t.ward, r.id, r.risk, r.floor FROM thirds t LEFT JOIN risks_of_floors r ON r.ward = t.ward AND r.id < 50$$);
+SELECT compare($$SELECT t.ward, r.risk FROM thirds t LEFT JOIN LATERAL (SELECT idla_predict('sick', p) AS risk FROM patients p WHERE p.id = t.ward * 10) r ON true$$);
+SELECT compare($$SELECT t.ward, r.id, r.risk, idla_classify('grade', p) FROM thirds t LEFT JOIN risks r ON r.ward = t.ward AND r.id < 50 LEFT JOIN patients p ON p.id = r.id + 580$$);
+SELECT compare($$SELECT a.ward, b.risk FROM wards a LEFT JOIN (SELECT w.ward, r.risk FROM wards w LEFT JOIN risks r ON r.ward = w.ward + 4 AND r.id < 300) b ON b.ward = a.ward - 1$$);
+SELECT compare($$SELECT t.ward, p.id, idla_predict('sick', p) FROM thirds t LEFT JOIN patients p ON p.ward = t.ward AND p.id < 50$$);
+SELECT compare($$SELECT * FROM risks_of_wards$$);
+SELECT compare($$SELECT t.ward, r.id, r.risk FROM thirds t LEFT JOIN risks_of_wards r ON r.ward = t.ward$$);
+SELECT compare($$SELECT t.ward, risk FROM (SELECT ward * 150 AS ward FROM wards) t LEFT JOIN patients p ON p.id = t.ward, LATERAL idla_predict('sick', p) AS risk$$);
+SELECT compare($$SELECT t.ward, (SELECT idla_predict('sick', p)) AS risk FROM (SELECT ward * 150 AS ward FROM wards) t LEFT JOIN patients p ON p.id = t.ward$$);
 -- both sides may be missing
 SELECT compare($$SELECT p.id AS a, q.id AS b, idla_predict('sick', p) AS c, idla_predict('sick', q) AS d FROM (SELECT * FROM patients WHERE ward < 5) p FULL JOIN (SELECT * FROM patients WHERE ward > 3) q USING (id)$$);
 
