@@ -32,6 +32,7 @@
 typedef struct SharedCounters
 {
 	slock_t		mutex;
+	bool		asked;			/* some process has had a row, and counts the call */
 	IdlaBatchCounters counters;
 } SharedCounters;
 
@@ -140,6 +141,21 @@ most_rows(const IdlaBatchState *state)
 	return most;
 }
 
+/* The first process that has a row counts the call: others, the leader among them, may never have one. */
+static IdlaUseCount
+who_counts(IdlaBatchState *state)
+{
+	SharedCounters *shared = state->shared;
+
+	if (shared == NULL || state->use_counts != IDLA_COUNTS_LEADER)
+		return state->use_counts;
+	SpinLockAcquire(&shared->mutex);
+	state->use_counts = shared->asked ? IDLA_COUNTS_ELSEWHERE : IDLA_COUNTS_HERE;
+	shared->asked = true;
+	SpinLockRelease(&shared->mutex);
+	return state->use_counts;
+}
+
 static void
 prepare(IdlaBatchState *state)
 {
@@ -155,6 +171,7 @@ prepare(IdlaBatchState *state)
 		idla_pass_prepare(state, pass);
 		if (!pass->no_model && !OidIsValid(pass->use.relid))
 			idla_use_start(&pass->use, state->scan.ss.ps.state->es_query_cxt, pass->served.loaded->relid, pass->served.loaded->version);
+		pass->use.counts = who_counts(state);
 	}
 	state->counters.load += seconds_since(start);
 	state->wanted = Min(state->wanted, most_rows(state));
@@ -429,12 +446,15 @@ estimate_shared(CustomScanState *node, ParallelContext *context)
 static void
 create_shared(CustomScanState *node, ParallelContext *context, void *coordinate)
 {
+	IdlaBatchState *state = (IdlaBatchState *) node;
 	SharedCounters *shared = coordinate;
 
 	(void) context;
 	memset(shared, 0, sizeof(*shared));
 	SpinLockInit(&shared->mutex);
-	((IdlaBatchState *) node)->shared = shared;
+	/* Not for the first time, where workers are started again. */
+	shared->asked = state->use_counts != IDLA_COUNTS_LEADER || state->counters.batches > 0;
+	state->shared = shared;
 }
 
 static void

@@ -91,7 +91,8 @@ typedef struct IdlaBatchState
 	bool		done;
 	uint64		handed_on;
 	IdlaBatchCounters	counters;
-	struct SharedCounters *shared;
+	struct SharedCounters *shared;	/* NULL: no worker executes the node */
+	IdlaUseCount use_counts;	/* with shared: of the passes' uses, once a row has come */
 } IdlaBatchState;
 
 /* ---- batch_pass.c ---- */

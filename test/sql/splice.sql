@@ -86,6 +86,20 @@ SELECT compare($$SELECT a.id, b.risk FROM patients a JOIN LATERAL (SELECT idla_p
 RESET enable_hashjoin; RESET enable_mergejoin; RESET enable_material;
 SELECT compare($$SELECT id, (SELECT sum(idla_predict('sick', q)) FROM patients q WHERE q.ward = p.ward AND q.id BETWEEN p.id - 3 AND p.id + 3) FROM patients p$$);
 SELECT compare($$SELECT id FROM patients p WHERE round(idla_predict('sick', p)::numeric, 2) IN (SELECT round(idla_predict('sick', q)::numeric, 2) FROM patients q WHERE ward = 2)$$);
+-- a parameter in the columns that are asked about: nothing above keeps what it had for another one
+SELECT compare($$SELECT w.ward, y.* FROM wards w, LATERAL (SELECT sex, sum(idla_predict('grade', x, output => 'mild')) AS s, count(*) FROM (SELECT age + w.ward AS age, sex, pressure FROM patients WHERE id < 100) x GROUP BY sex) y$$);
+SET enable_hashagg = off;
+SELECT compare($$SELECT w.ward, y.* FROM wards w, LATERAL (SELECT sex, sum(idla_predict('grade', x, output => 'mild')) AS s, count(*) FROM (SELECT age + w.ward AS age, sex, pressure FROM patients WHERE id < 100) x GROUP BY sex) y$$);
+RESET enable_hashagg;
+SELECT compare($$SELECT w.ward, y.* FROM wards w, LATERAL (SELECT id, idla_predict('grade', x, output => 'mild') AS s FROM (SELECT id, age + w.ward AS age, sex, pressure FROM patients WHERE id < 100) x ORDER BY s, id LIMIT 3) y$$);
+SELECT compare($$SELECT w.ward, y.* FROM wards w, LATERAL (SELECT id, max(idla_predict('grade', x, output => 'mild')) OVER (PARTITION BY sex) AS s FROM (SELECT id, age + w.ward AS age, sex, pressure FROM patients WHERE id < 100) x) y$$);
+SELECT compare($$SELECT w.ward, y.* FROM wards w, LATERAL (WITH c AS MATERIALIZED (SELECT id, idla_predict('grade', x, output => 'mild') AS s FROM (SELECT id, age + w.ward AS age, sex, pressure FROM patients WHERE id < 50) x)
+	SELECT a.id, a.s + b.s AS s FROM c a JOIN c b USING (id)) y$$);
+SELECT compare($$SELECT id FROM patients WHERE id NOT IN (SELECT id FROM patients p WHERE idla_predict('sick', p) > 0.4)$$);
+SET enable_hashjoin = off; SET enable_nestloop = off;
+SELECT compare($$SELECT a.id, a.r, b.r AS other FROM (SELECT id, ward, idla_predict('sick', p) AS r FROM patients p) a JOIN (SELECT ward, id, idla_predict('sick', p) AS r FROM patients p WHERE id < 90) b ON a.ward = b.ward$$);
+SELECT compare($$SELECT a.id, b.id AS other FROM (SELECT id, round(idla_predict('sick', p)::numeric, 2) AS r FROM patients p WHERE id < 200) a JOIN (SELECT id, round(idla_predict('sick', p)::numeric, 2) AS r FROM patients p WHERE id > 400) b ON a.r = b.r$$);
+RESET enable_hashjoin; RESET enable_nestloop;
 -- aggregates that sort, windows with frames, sets, ties
 SELECT compare($$SELECT ward, string_agg(id::text, ',' ORDER BY idla_predict('sick', p), id), percentile_cont(0.5) WITHIN GROUP (ORDER BY idla_predict('sick', p)), array_agg(DISTINCT idla_classify('grade', p)) FROM patients p GROUP BY ward$$);
 SELECT compare($$SELECT rank(0.5) WITHIN GROUP (ORDER BY idla_predict('sick', p)) FROM patients p$$);
