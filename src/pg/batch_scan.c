@@ -31,6 +31,7 @@
 typedef struct SharedCounters
 {
 	slock_t		mutex;
+	bool		asked;			/* some process has had a row, and counts the call */
 	IdlaBatchCounters counters;
 } SharedCounters;
 
@@ -108,6 +109,21 @@ most_rows(const IdlaBatchState *state)
 	return most;
 }
 
+/* The first process that has a row counts the call: others, the leader among them, may never have one. */
+static IdlaUseCount
+who_counts(IdlaBatchState *state)
+{
+	SharedCounters *shared = state->shared;
+
+	if (shared == NULL || state->use_counts != IDLA_COUNTS_LEADER)
+		return state->use_counts;
+	SpinLockAcquire(&shared->mutex);
+	state->use_counts = shared->asked ? IDLA_COUNTS_ELSEWHERE : IDLA_COUNTS_HERE;
+	shared->asked = true;
+	SpinLockRelease(&shared->mutex);
+	return state->use_counts;
+}
+
 static void
 prepare(IdlaBatchState *state)
 {
@@ -123,17 +139,12 @@ prepare(IdlaBatchState *state)
 		idla_pass_prepare(state, pass);
 		if (!pass->no_model && !OidIsValid(pass->use.relid))
 			idla_use_start(&pass->use, state->scan.ss.ps.state->es_query_cxt, pass->served.loaded->relid, pass->served.loaded->version);
+		pass->use.counts = who_counts(state);
 	}
 	state->counters.load += seconds_since(start);
 	state->wanted = Min(state->wanted, most_rows(state));
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(state->row_context);
-}
-
-static void
-row_context_callback(void *argument)
-{
-	errcontext("prediction for row " UINT64_FORMAT " of its input", *(uint64 *) argument);
 }
 
 /* The next row for all passes; false when it is bad, and not the batch's first. */
@@ -142,7 +153,7 @@ take(IdlaBatchState *state, TupleTableSlot *slot)
 {
 	bool		nulls = idla_on_bad_input == IDLA_BAD_INPUT_NULL;
 	uint64		number = state->handed_on + (uint64) state->n + 1;
-	ErrorContextCallback callback = {.previous = error_context_stack,.callback = row_context_callback,.arg = &number};
+	ErrorContextCallback callback = {.previous = error_context_stack,.callback = idla_row_context_callback,.arg = &number};
 	MemoryContext caller = MemoryContextSwitchTo(state->row_context);
 	bool		good = true;
 	ListCell   *cell;
@@ -182,7 +193,7 @@ answer_all(IdlaBatchState *state)
 {
 	MemoryContext caller = MemoryContextSwitchTo(state->rows_context);
 	uint64		number = state->handed_on + 1;
-	ErrorContextCallback callback = {.previous = error_context_stack,.callback = row_context_callback,.arg = &number};
+	ErrorContextCallback callback = {.previous = error_context_stack,.callback = idla_row_context_callback,.arg = &number};
 	instr_time	start;
 	ListCell   *cell;
 
@@ -205,7 +216,7 @@ answer_all(IdlaBatchState *state)
 	MemoryContextSwitchTo(caller);
 }
 
-/* The next batch; false when there are no more rows. */
+/* The next batch; false when there are no more rows. Without rows no model is asked, so that none need be there, or be loaded. */
 static bool
 fill(IdlaBatchState *state)
 {
@@ -215,7 +226,6 @@ fill(IdlaBatchState *state)
 	MemoryContextReset(state->rows_context);
 	if (state->done)
 		return false;
-	prepare(state);
 	while (state->n < state->wanted)
 	{
 		TupleTableSlot *slot = state->waiting != NULL ? state->waiting : ExecProcNode(below);
@@ -226,6 +236,8 @@ fill(IdlaBatchState *state)
 			state->done = true;
 			break;
 		}
+		if (state->n == 0)
+			prepare(state);
 		if (!take(state, slot))
 		{
 			state->waiting = slot;
@@ -250,7 +262,7 @@ static void
 raise_bad(IdlaBatchState *state)
 {
 	uint64		number = state->handed_on + 1;
-	ErrorContextCallback callback = {.previous = error_context_stack,.callback = row_context_callback,.arg = &number};
+	ErrorContextCallback callback = {.previous = error_context_stack,.callback = idla_row_context_callback,.arg = &number};
 	ListCell   *cell;
 
 	error_context_stack = &callback;
@@ -365,12 +377,15 @@ estimate_shared(CustomScanState *node, ParallelContext *context)
 static void
 create_shared(CustomScanState *node, ParallelContext *context, void *coordinate)
 {
+	IdlaBatchState *state = (IdlaBatchState *) node;
 	SharedCounters *shared = coordinate;
 
 	(void) context;
 	memset(shared, 0, sizeof(*shared));
 	SpinLockInit(&shared->mutex);
-	((IdlaBatchState *) node)->shared = shared;
+	/* Not for the first time, where workers are started again. */
+	shared->asked = state->use_counts != IDLA_COUNTS_LEADER || state->counters.batches > 0;
+	state->shared = shared;
 }
 
 static void
@@ -423,15 +438,37 @@ shut_down(CustomScanState *node)
 
 /* ---- explain ---- */
 
+/* The model of a pass that a query that was run has not asked: its name. */
+static void
+explain_unasked(IdlaPass *pass, ExplainState *es)
+{
+	const Const *model = (const Const *) pass->parts.model;
+
+	if (!IsA(model, Const) || model->constisnull)
+		return;
+	ExplainOpenGroup("Model", NULL, true, es);
+	ExplainPropertyText("Model", idla_model_name(DatumGetObjectId(model->constvalue)), es);
+	ExplainCloseGroup("Model", NULL, true, es);
+}
+
+/*
+ * What was asked is known. Of what was not, the version is looked up for EXPLAIN alone, as it is for queries; after a query that had no need
+ * of it (auto_explain tells of those too), a model that is out of service or not for this role must not become an error. What workers have
+ * asked, all may ask.
+ */
 static void
 explain_pass(IdlaBatchState *state, IdlaPass *pass, ExplainState *es)
 {
-	const IdlaLoaded *loaded = idla_pass_tell(state, pass);
+	bool		known = (state->scan.ss.ps.state->es_top_eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 || state->counters.batches > 0;
+	const IdlaLoaded *loaded = known ? idla_pass_tell(state, pass) : pass->served.loaded;
 	const IdlaModel *model;
 	List	   *columns = NIL;
 
 	if (loaded == NULL)
+	{
+		explain_unasked(pass, es);
 		return;
+	}
 	model = loaded->model;
 	for (int i = 0; i < model->columns.n; i++)
 		if (idla_column_used(&model->columns, i))

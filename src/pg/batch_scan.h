@@ -105,7 +105,8 @@ typedef struct IdlaBatchState
 	bool		done;
 	uint64		handed_on;
 	IdlaBatchCounters	counters;
-	struct SharedCounters *shared;
+	struct SharedCounters *shared;	/* NULL: no worker executes the node */
+	IdlaUseCount use_counts;	/* with shared: of the passes' uses, once a row has come */
 } IdlaBatchState;
 
 /* As MemoryContextReset, for contexts that mostly are empty. */

@@ -277,17 +277,23 @@ lock_or_create(const char *name)
 
 /* ---- writing ---- */
 
+/* A number is not given again while there is a trace of the version that had it: a trial would be taken for the new one's. */
 static int
 next_version(Oid relid, Snapshot snapshot, bool *first, int *in_service)
 {
 	IdlaTable	table;
 	IdlaVersion *versions;
+	IdlaDeployment *deployments;
 	int			n;
+	int			n_deployments;
 	int			last;
 
 	idla_table_open(&table, relid, NoLock, false);
 	versions = idla_table_versions(&table, snapshot, false, &n);
+	deployments = idla_table_deployments(&table, snapshot, &n_deployments);
 	last = n > 0 ? versions[n - 1].version : 0;
+	for (int i = 0; i < n_deployments; i++)
+		last = Max(last, deployments[i].version);
 	*in_service = 0;
 	for (int i = 0; i < n; i++)
 		if (versions[i].in_service)
