@@ -24,7 +24,10 @@ typedef enum NnOnnxType
 	NN_ONNX_DOUBLE = 11
 } NnOnnxType;
 
-extern DevStatus nn_onnx_create(DevSession *session, NnOnnx **onnx);
+/* most: bytes of a file. Of one with more bytes are counted and not kept. */
+extern DevStatus nn_onnx_create(DevSession *session, size_t most, NnOnnx **onnx);
+/* No value that is made is called so. Before the first value; of names with 255 slashes or fewer before the rest. */
+extern void nn_onnx_avoid(NnOnnx *onnx, const char *name);
 /* Everything the object holds; the bytes that were written too. */
 extern void nn_onnx_free(NnOnnx *onnx);
 extern DevSession *nn_onnx_session(const NnOnnx *onnx);
@@ -73,7 +76,7 @@ extern void nn_onnx_body_end(NnOnnx *onnx);
 
 /* One pair for the model's metadata. */
 extern void nn_onnx_note(NnOnnx *onnx, const char *key, const char *value);
-/* The first failure of all, or the file: its bytes belong to onnx. */
+/* The first failure of all, or the file: its bytes belong to onnx, and are NULL where the size is more than may be. */
 extern DevStatus nn_onnx_write(NnOnnx *onnx, const char *name, const char *note, const void **bytes, size_t *size);
 /* Records a failure, as dev_fail does, unless there is one already; returns NN_NONE. */
 extern NnOnnxValue nn_onnx_fail(NnOnnx *onnx, DevStatus status, const char *format,...) DEV_PRINTF(3, 4);

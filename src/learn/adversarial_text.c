@@ -294,7 +294,8 @@ store_text(LearnTextAttacker *attacker, Text *text)
 		memcpy(text->stored, taken, size);
 	text->stored_size = taken != NULL ? size : 0;
 	free(taken);
-	return DEV_OK;
+	/* Cutting a long text takes a while, and there are many before answers are asked for. */
+	return dev_poll(attacker->session);
 }
 
 /* ---- Passes ---- */

@@ -302,15 +302,20 @@ write_notes(LearnOnnxWriter *writer, const char *target)
 }
 
 DevStatus
-learn_onnx_write(DevSession *session, const LearnModel *model, const char *name, const char *target, LearnOnnx *file)
+learn_onnx_write(DevSession *session, const LearnModel *model, const char *name, const char *target, size_t most, LearnOnnx *file)
 {
 	LearnOnnxWriter writer = {.session = session,.model = model,.numbers = NN_NONE,.codes = NN_NONE,.n_windows = NN_NONE,.most_windows = NN_NONE};
 	DevStatus	status = check_model(session, model);
 
 	if (status == DEV_OK)
-		status = nn_onnx_create(session, &writer.onnx);
+		status = nn_onnx_create(session, most, &writer.onnx);
 	if (status != DEV_OK)
 		return status;
+	/* Columns keep their names, and what belongs to fields begins like these. */
+	for (int i = 0; i < model->n_columns; i++)
+		nn_onnx_avoid(writer.onnx, model->columns[i]);
+	for (int i = 0; i < model->n_fields; i++)
+		nn_onnx_avoid(writer.onnx, model->fields[i].name);
 	writer.channels = dev_alloc(session, (size_t) model->n_channels + 1, sizeof(NnOnnxValue));
 	writer.parts = dev_alloc(session, (size_t) model->n_channels + 2, sizeof(NnOnnxValue));
 	writer.planes = dev_alloc(session, (size_t) model->n_fields + 1, sizeof(*writer.planes));

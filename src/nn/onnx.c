@@ -15,6 +15,8 @@
 #define IR_VERSION 8
 #define CONVERTED_AT_ONCE 512	/* numbers */
 #define DOMAIN_ML "ai.onnx.ml"
+#define MADE "idla/"			/* behind slashes: names of values of our making */
+#define MOST_SLASHES 256
 
 typedef struct Buffer
 {
@@ -27,6 +29,9 @@ struct NnOnnx
 {
 	DevSession *session;
 	DevStatus	status;			/* of the first failure */
+	size_t		most;			/* bytes of the file */
+	bool		counting;		/* that is too few: bytes are counted from now on, and not kept */
+	int			slashes;		/* that names of our making begin with */
 	char	  **names;			/* of values */
 	int			n_values;
 	int			max_values;
@@ -55,10 +60,39 @@ enum
 /* ---- bytes ---- */
 
 static void
+give_back(NnOnnx *onnx, Buffer *buffer)
+{
+	dev_release(onnx->session, buffer->bytes);
+	buffer->bytes = NULL;
+	buffer->room = 0;
+}
+
+static void
+give_all_back(NnOnnx *onnx)
+{
+	Buffer	   *buffers[] = {&onnx->nodes, &onnx->constants, &onnx->inputs, &onnx->outputs, &onnx->attributes, &onnx->metadata,
+		&onnx->outside[0], &onnx->outside[1], &onnx->outside[2], &onnx->spare[0], &onnx->spare[1], &onnx->spare[2], &onnx->file};
+
+	for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++)
+		give_back(onnx, buffers[i]);
+}
+
+/* Whatever is put anywhere ends in the file, so that a buffer larger than that may be is the end of keeping bytes. */
+static void
 put_bytes(NnOnnx *onnx, Buffer *buffer, const void *bytes, size_t n)
 {
 	if (onnx->status != DEV_OK || n == 0)
 		return;
+	if (!onnx->counting && n > onnx->most - buffer->n)
+	{
+		onnx->counting = true;
+		give_all_back(onnx);
+	}
+	if (onnx->counting)
+	{
+		buffer->n += n;
+		return;
+	}
 	if (n > buffer->room - buffer->n)
 	{
 		size_t		room = buffer->room > 0 ? buffer->room : 256;
@@ -66,6 +100,7 @@ put_bytes(NnOnnx *onnx, Buffer *buffer, const void *bytes, size_t n)
 
 		while (room - buffer->n < n && room <= SIZE_MAX / 4)
 			room *= 2;
+		room = room < onnx->most ? room : onnx->most;
 		larger = dev_alloc(onnx->session, room, 1);
 		if (larger == NULL)
 		{
@@ -143,23 +178,30 @@ little_endian(const void *value, size_t size, unsigned char *bytes)
 /* ---- the object ---- */
 
 DevStatus
-nn_onnx_create(DevSession *session, NnOnnx **onnx)
+nn_onnx_create(DevSession *session, size_t most, NnOnnx **onnx)
 {
 	*onnx = dev_alloc(session, 1, sizeof(NnOnnx));
 	if (*onnx == NULL)
 		return DEV_NO_MEMORY;
 	(*onnx)->session = session;
+	(*onnx)->most = most;
+	(*onnx)->slashes = 1;
 	return DEV_OK;
+}
+
+void
+nn_onnx_avoid(NnOnnx *onnx, const char *name)
+{
+	int			n = (int) strspn(name, "/");
+
+	if (n >= onnx->slashes && n < MOST_SLASHES && strncmp(name + n, MADE, sizeof(MADE) - 1) == 0)
+		onnx->slashes = n + 1;
 }
 
 void
 nn_onnx_free(NnOnnx *onnx)
 {
-	Buffer	   *buffers[] = {&onnx->nodes, &onnx->constants, &onnx->inputs, &onnx->outputs, &onnx->attributes, &onnx->metadata,
-		&onnx->outside[0], &onnx->outside[1], &onnx->outside[2], &onnx->spare[0], &onnx->spare[1], &onnx->spare[2], &onnx->file};
-
-	for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++)
-		dev_release(onnx->session, buffers[i]->bytes);
+	give_all_back(onnx);
 	for (int i = 0; i < onnx->n_values; i++)
 		dev_release(onnx->session, onnx->names[i]);
 	dev_release(onnx->session, onnx->names);
@@ -193,11 +235,11 @@ nn_onnx_fail(NnOnnx *onnx, DevStatus status, const char *format,...)
 	return NN_NONE;
 }
 
-/* A value of that name, or of one of its own. Names of our making begin with a slash. */
+/* A value of that name, or of one of its own. */
 static NnOnnxValue
 new_value(NnOnnx *onnx, const char *name)
 {
-	char		own[32];
+	char		own[MOST_SLASHES + 32];
 
 	if (onnx->status != DEV_OK)
 		return NN_NONE;
@@ -217,7 +259,8 @@ new_value(NnOnnx *onnx, const char *name)
 		onnx->names = larger;
 		onnx->max_values = most;
 	}
-	snprintf(own, sizeof(own), "/idla/%d", onnx->n_values);
+	memset(own, '/', (size_t) onnx->slashes);
+	snprintf(own + onnx->slashes, sizeof(own) - (size_t) onnx->slashes, MADE "%d", onnx->n_values);
 	onnx->names[onnx->n_values] = dev_strdup(onnx->session, name != NULL ? name : own);
 	if (onnx->names[onnx->n_values] == NULL)
 	{
@@ -389,6 +432,8 @@ new_constant(NnOnnx *onnx, NnOnnxType type, int rank, const size_t *dims, const 
 		for (; some < CONVERTED_AT_ONCE && i < n; some++, i++)
 			little_endian((const char *) values + i * size, size, bytes + some * size);
 		put_bytes(onnx, tensor, bytes, some * size);
+		if (dev_poll(onnx->session) != DEV_OK)
+			return nn_onnx_fail(onnx, DEV_CANCELLED, "cancelled while writing ONNX");
 	}
 	put_message(onnx, &onnx->constants, 5, tensor);
 	return made;
@@ -584,9 +629,11 @@ nn_onnx_write(NnOnnx *onnx, const char *name, const char *note, const void **byt
 	put_bytes(onnx, graph, onnx->nodes.bytes, onnx->nodes.n);
 	put_text(onnx, graph, 2, name);
 	put_bytes(onnx, graph, onnx->constants.bytes, onnx->constants.n);
+	give_back(onnx, &onnx->constants);	/* nearly the whole file: it is there twice at most */
 	put_bytes(onnx, graph, onnx->inputs.bytes, onnx->inputs.n);
 	put_bytes(onnx, graph, onnx->outputs.bytes, onnx->outputs.n);
 	put_message(onnx, &onnx->file, 7, graph);
+	give_back(onnx, graph);
 	put_bytes(onnx, &onnx->file, onnx->metadata.bytes, onnx->metadata.n);
 	*bytes = onnx->file.bytes;
 	*size = onnx->file.n;

@@ -8,6 +8,7 @@
 
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -100,22 +101,25 @@ give_texts(IdlaAssault *assault, int number, const float *epsilons)
 	}
 }
 
-/* A changed text on its way into its column. */
+/* A changed text on its way into its column, in memory of its own: a thousand of a megabyte each are tried of a row, and one is kept. */
 typedef struct Writing
 {
 	IdlaAssault *assault;
 	int			column;
 	LearnBytes	text;
 	Datum		value;
+	MemoryContext memory;
 } Writing;
 
 static void
 write_text(void *context)
 {
 	Writing    *writing = context;
+	MemoryContext caller = MemoryContextSwitchTo(writing->memory);
 	char	   *utf8 = pnstrdup(writing->text.bytes, writing->text.size);
 
 	writing->value = idla_rewrite_text(writing->assault->rewriter, writing->column, pg_any_to_server(utf8, (int) writing->text.size, PG_UTF8));
+	MemoryContextSwitchTo(caller);
 }
 
 /* One text column under attack. */
@@ -124,6 +128,7 @@ typedef struct Moving
 	IdlaAssault *assault;
 	int			number;			/* of the field */
 	int			column;
+	MemoryContext memory;		/* of a text that is tried */
 } Moving;
 
 /* Whether the host takes a text of a row: then it is what the row has. */
@@ -135,10 +140,12 @@ judge_text(void *context, size_t row, LearnBytes text, bool *allowed)
 	size_t		at = row * (size_t) assault->model->learn.n_fields + (size_t) moving->number;
 	Datum		before = assault->field_values[at];
 	bool		written = assault->field_written[at];
-	Writing		writing = {assault, moving->column, text, (Datum) 0};
+	Writing		writing = {assault, moving->column, text, (Datum) 0, moving->memory};
 	ErrorData  *refused;
-	DevStatus	status = idla_guarded(assault->work, write_text, &writing, &refused);
+	DevStatus	status;
 
+	MemoryContextReset(moving->memory);
+	status = idla_guarded(assault->work, write_text, &writing, &refused);
 	*allowed = status == DEV_OK && refused == NULL;
 	if (refused != NULL)
 		FreeErrorData(refused);
@@ -148,26 +155,34 @@ judge_text(void *context, size_t row, LearnBytes text, bool *allowed)
 	assault->field_written[at] = true;
 	if (assault->checks != NULL)
 		status = idla_assault_ask(assault, row, assault->changed + row * (size_t) assault->model->learn.n_channels, allowed);
-	if (*allowed && status == DEV_OK)
-		return DEV_OK;
 	assault->field_values[at] = before;
 	assault->field_written[at] = written;
-	return status;
+	if (!*allowed || status != DEV_OK)
+		return status;
+	if (written)
+		pfree(DatumGetPointer(before));
+	assault->field_values[at] = datumCopy(writing.value, false, -1);
+	assault->field_written[at] = true;
+	return DEV_OK;
 }
 
 static DevStatus
 move_text(IdlaAssault *assault, int number, const float *epsilons, uint8_t *fooled)
 {
 	const IdlaColumns *columns = &assault->model->columns;
-	Moving		moving = {assault, number, 0};
+	Moving		moving = {assault, number, 0, NULL};
 	LearnTextReferee referee = {.context = &moving, .judge = judge_text};
+	DevStatus	status;
 
+	moving.memory = AllocSetContextCreate(assault->batch, "idla misspelled text", ALLOCSET_DEFAULT_SIZES);
 	while (columns->columns[moving.column].field != number)
 		moving.column++;
 	give_texts(assault, number, epsilons);
-	return learn_text_attack(assault->texts[number], assault->options->max_words, assault->rewriter == NULL ? NULL : &referee, assault->n,
-							 assault->given, assault->stored, assault->numbers, assault->codes,
-							 (uint64_t) assault->options->seed + (uint64_t) number, assault->first, fooled);
+	status = learn_text_attack(assault->texts[number], assault->options->max_words, assault->rewriter == NULL ? NULL : &referee, assault->n,
+							   assault->given, assault->stored, assault->numbers, assault->codes,
+							   (uint64_t) assault->options->seed + (uint64_t) number, assault->first, fooled);
+	MemoryContextDelete(moving.memory);
+	return status;
 }
 
 DevStatus

@@ -202,7 +202,7 @@ export_onnx(const IdlaModel *model, const char *name)
 	bytea	   *value;
 
 	translated = model_in_utf8(&model->learn);
-	idla_check(scratch, learn_onnx_write(scratch->session, &translated, in_utf8(name), in_utf8(model->target), &file));
+	idla_check(scratch, learn_onnx_write(scratch->session, &translated, in_utf8(name), in_utf8(model->target), MOST_BYTES, &file));
 	refuse_size(name, file.size);
 	value = as_bytea(file.bytes, file.size);
 	idla_work_close(scratch);

@@ -179,7 +179,7 @@ test_model(const ModelSpec *spec, bool quantiles, const char *what)
 	MUST(make_model(session, spec, &model) == DEV_OK);
 	name_columns(session, model);
 	dress(session, model, quantiles);
-	CHECK_STATUS(session, learn_onnx_write(session, model, "model", "target", &file), DEV_OK, "%s is written", what);
+	CHECK_STATUS(session, learn_onnx_write(session, model, "model", "target", SIZE_MAX / 2, &file), DEV_OK, "%s is written", what);
 	give_rows(&onnx, model, &rows);
 	if (model->n_fields > 0)
 		give_images(&onnx, model, &rows);
@@ -286,10 +286,10 @@ test_refusals(void)
 	MUST(make_model(session, &spec, &model) == DEV_OK);
 	name_columns(session, model);
 	model->n_views = 4;
-	CHECK(learn_onnx_write(session, model, "model", NULL, &file) == DEV_INVALID && strstr(dev_message_text(session), "changed rows") != NULL,
+	CHECK(learn_onnx_write(session, model, "model", NULL, SIZE_MAX / 2, &file) == DEV_INVALID && strstr(dev_message_text(session), "changed rows") != NULL,
 		  "averaged views are refused");
 
-	MUST(nn_graph_create(session, &graph) == DEV_OK && nn_onnx_create(session, &onnx) == DEV_OK);
+	MUST(nn_graph_create(session, &graph) == DEV_OK && nn_onnx_create(session, SIZE_MAX / 2, &onnx) == DEV_OK);
 	input = nn_input(graph, "values", &shape);
 	last = nn_huber(graph, input, input, 1);
 	nn_graph_keep(graph, last);
@@ -321,11 +321,74 @@ test_names(void)
 	MUST(make_model(session, &spec, &model) == DEV_OK);
 	name_columns(session, model);
 	model->columns[0] = (char *) "prediction";
-	MUST(learn_onnx_write(session, model, "model", NULL, &file) == DEV_OK);
+	MUST(learn_onnx_write(session, model, "model", NULL, SIZE_MAX / 2, &file) == DEV_OK);
 	give_rows(&onnx, model, &rows);
 	run_onnx(&onnx, file.bytes, file.size);
 	CHECK(find_value(&onnx, "prediction_")->size == N_ROWS, "a column called like an output keeps its name");
 	forget_onnx(&onnx);
+	dev_session_close(session);
+}
+
+/* A column called like a value of the file's own making keeps its name and is another. */
+static void
+test_own_names(void)
+{
+	static const char *const names[] = {"plain", "/idla/4", "/idla/7", "/idla/9", "//idla/7", "/idla/x"};
+	static Onnx onnx;
+	static Rows rows;
+	DevHost		host = {0};
+	DevSession *session;
+	ModelSpec	spec = {.architecture = LEARN_LINEAR,.task = LEARN_BINARY,.n_columns = 1,.numbers_only = true,.n_nets = 1,.n_outputs = 1,
+		.activation = -1,.seed = 5};
+	LearnModel *model;
+	LearnOnnx	file;
+	double		plain[N_ROWS];
+
+	MUST(dev_session_open(&host, 3, &session) == DEV_OK);
+	MUST(make_model(session, &spec, &model) == DEV_OK);
+	name_columns(session, model);
+	dress(session, model, false);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	{
+		const Tensor *found;
+
+		model->columns[0] = (char *) names[i];
+		MUST(learn_onnx_write(session, model, "model", NULL, SIZE_MAX / 2, &file) == DEV_OK);
+		give_rows(&onnx, model, &rows);
+		run_onnx(&onnx, file.bytes, file.size);
+		found = find_value(&onnx, "prediction");
+		MUST(found->size == N_ROWS);
+		if (i == 0)
+			memcpy(plain, found->values, sizeof(plain));
+		CHECK(memcmp(plain, found->values, sizeof(plain)) == 0, "a column called \"%s\" is answered alike", names[i]);
+		forget_onnx(&onnx);
+	}
+	dev_session_close(session);
+}
+
+/* A file that would be larger than it may be is counted to its last byte, and not kept. */
+static void
+test_size(void)
+{
+	DevHost		host = {0};
+	DevSession *session;
+	ModelSpec	spec = {.architecture = LEARN_MLP,.task = LEARN_BINARY,.n_columns = 4,.n_nets = 2,.n_outputs = 1,.depth = 1,.width = 16,
+		.activation = DEV_MAP_RELU,.seed = 5};
+	LearnModel *model;
+	LearnOnnx	whole;
+	LearnOnnx	file;
+
+	MUST(dev_session_open(&host, 3, &session) == DEV_OK);
+	MUST(make_model(session, &spec, &model) == DEV_OK);
+	name_columns(session, model);
+	MUST(learn_onnx_write(session, model, "model", "target", SIZE_MAX / 2, &whole) == DEV_OK);
+	CHECK_STATUS(session, learn_onnx_write(session, model, "model", "target", whole.size, &file), DEV_OK, "a file as large as it may be is written");
+	CHECK(file.size == whole.size && memcmp(file.bytes, whole.bytes, whole.size) == 0, "with the same bytes");
+	for (size_t most = 1; most < whole.size; most = most < 4096 ? 2 * most : whole.size - most > 2 ? whole.size - 1 : whole.size)
+	{
+		CHECK_STATUS(session, learn_onnx_write(session, model, "model", "target", most, &file), DEV_OK, "%zu bytes are not enough", most);
+		CHECK(file.bytes == NULL && file.size == whole.size, "of %zu bytes %zu are told", whole.size, file.size);
+	}
 	dev_session_close(session);
 }
 
@@ -367,7 +430,7 @@ test_memory(void)
 		MUST(make_model(session, &spec, &model) == DEV_OK);
 		name_columns(session, model);
 		left = most;
-		status = learn_onnx_write(session, model, "model", NULL, &file);
+		status = learn_onnx_write(session, model, "model", NULL, SIZE_MAX / 2, &file);
 		told = told && (status == DEV_OK || (status == DEV_NO_MEMORY && dev_status(session) == DEV_NO_MEMORY));
 		dev_session_close(session);
 	}
@@ -381,6 +444,8 @@ main(void)
 	test_images();
 	test_refusals();
 	test_names();
+	test_own_names();
+	test_size();
 	test_memory();
 	return check_done();
 }

@@ -321,7 +321,7 @@ test_model(const ModelSpec *spec, const char *what)
 		printf("# %s\n", dev_message_text(session));
 	MUST(model != NULL);
 	name_columns(session, model);
-	CHECK_STATUS(session, learn_onnx_write(session, model, "model", "target", &file), DEV_OK, "%s is written", what);
+	CHECK_STATUS(session, learn_onnx_write(session, model, "model", "target", SIZE_MAX / 2, &file), DEV_OK, "%s is written", what);
 	give_rows(&onnx, model, &rows);
 	run_onnx(&onnx, file.bytes, file.size);
 	MUST(learn_predictor_create(session, model, 4, &predictor) == DEV_OK);
@@ -503,7 +503,7 @@ test_series(void)
 	test_layers(&field, 2, "conv(4) relu flatten dense(6) relu", "a series by a layer text");
 	MUST(make_model(session, &spec, &model) == DEV_OK);
 	name_columns(session, model);
-	MUST(learn_onnx_write(session, model, "model", NULL, &file) == DEV_OK);
+	MUST(learn_onnx_write(session, model, "model", NULL, SIZE_MAX / 2, &file) == DEV_OK);
 	CHECK(mentions(&file, "stay.channels") && mentions(&file, "[\"hr\",\"ph\",\"never\"]"), "its channels are told in order");
 	dev_session_close(session);
 }
@@ -541,7 +541,7 @@ test_texts(void)
 	test_model(&spec, "a text beside a signal");
 	MUST(make_model(session, &spec, &model) == DEV_OK);
 	name_columns(session, model);
-	MUST(learn_onnx_write(session, model, "model", NULL, &file) == DEV_OK);
+	MUST(learn_onnx_write(session, model, "model", NULL, SIZE_MAX / 2, &file) == DEV_OK);
 	CHECK(mentions(&file, "note.vocabulary") && mentions(&file, "heart\n##ache\n\xc3\xa9t\xc3\xa9\n") && mentions(&file, "\"lowercase\":true") &&
 		  mentions(&file, "\"max_tokens\":16,\"keep\":\"tail\""), "a reader finds the vocabulary, and how it is used");
 	dev_session_close(session);
@@ -587,7 +587,7 @@ test_tagger(const ModelSpec *spec, const char *what)
 		printf("# %s\n", dev_message_text(session));
 	MUST(model != NULL);
 	name_columns(session, model);
-	CHECK_STATUS(session, learn_onnx_write(session, model, "model", "tags", &file), DEV_OK, "%s is written", what);
+	CHECK_STATUS(session, learn_onnx_write(session, model, "model", "tags", SIZE_MAX / 2, &file), DEV_OK, "%s is written", what);
 	give_rows(&onnx, model, &rows);
 	run_onnx(&onnx, file.bytes, file.size);
 	MUST(learn_predictor_create(session, model, 4, &predictor) == DEV_OK);
@@ -649,7 +649,7 @@ test_refusals(void)
 	field.to_rate = 1e-6;
 	MUST(make_model(session, &spec, &model) == DEV_OK);
 	name_columns(session, model);
-	CHECK(learn_onnx_write(session, model, "model", NULL, &file) == DEV_INVALID && strstr(dev_message_text(session), "input \"wave\"") != NULL,
+	CHECK(learn_onnx_write(session, model, "model", NULL, SIZE_MAX / 2, &file) == DEV_INVALID && strstr(dev_message_text(session), "input \"wave\"") != NULL,
 		  "a rate that is too low is refused before memory is taken");
 	dev_session_close(session);
 }
@@ -667,7 +667,7 @@ test_names(void)
 	fields[1].name = (char *) "wave.length";
 	MUST(make_model(session, &spec, &model) == DEV_OK);
 	name_columns(session, model);
-	MUST(learn_onnx_write(session, model, "model", NULL, &file) == DEV_OK);
+	MUST(learn_onnx_write(session, model, "model", NULL, SIZE_MAX / 2, &file) == DEV_OK);
 	CHECK(mentions(&file, "wave.length_") && mentions(&file, "wave.length.length"), "a column called like what belongs to another keeps its name");
 	dev_session_close(session);
 }
@@ -734,7 +734,7 @@ test_memory(void)
 		MUST(make_model(session, &spec, &model) == DEV_OK);
 		name_columns(session, model);
 		left = most;
-		status = learn_onnx_write(session, model, "model", NULL, &file);
+		status = learn_onnx_write(session, model, "model", NULL, SIZE_MAX / 2, &file);
 		told = told && (status == DEV_OK || (status == DEV_NO_MEMORY && dev_status(session) == DEV_NO_MEMORY));
 		dev_session_close(session);
 	}
