@@ -11,6 +11,7 @@
 #include "idla/learn_text.h"
 
 #include "augment.h"
+#include "text.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -104,32 +105,34 @@ learn_text_attacker_create(DevSession *session, LearnPredictorOracle *oracle, co
 
 /* ---- Words ---- */
 
-/* Bytes of the letter that begins there: what ASCII calls one, and all beyond it. 0: none. */
+/* Bytes of the letter that begins there, with what belongs to it. 0: none. */
 static size_t
 letter_at(const char *text, size_t size)
 {
-	unsigned char first = (unsigned char) text[0];
-	size_t		n = 1;
+	size_t		n = 0;
 
-	if (size == 0 || (first < 0x80 && !((first >= 'a' && first <= 'z') || (first >= 'A' && first <= 'Z'))))
+	if (size == 0 || learn_character_letter(learn_character_read(text, size, &n)) != LEARN_A_LETTER)
 		return 0;
-	while (n < size && ((unsigned char) text[n] & 0xc0) == 0x80)
-		n++;
+	for (size_t next = n; n < size; n = next)
+		if (learn_character_letter(learn_character_read(text, size, &next)) != LEARN_PART_OF_LETTER)
+			break;
 	return n;
 }
 
-/* Where the letters of a word begin, and its end; 0 when it is none of at most LONGEST letters. */
+/* Where the letters of a word begin, and its end; 0 when it is none of at most LONGEST letters, or has more accents than anybody reads. */
 static size_t
 find_letters(const char *text, size_t size, size_t begins[LONGEST + 1])
 {
 	size_t		n = 0;
 	size_t		at = 0;
 
+	if (size > LONGEST * 4)
+		return 0;
 	while (at < size)
 	{
 		size_t		letter = letter_at(text + at, size - at);
 
-		if (letter == 0 || letter > 4 || n == LONGEST)
+		if (letter == 0 || letter > SPARE || n == LONGEST)
 			return 0;
 		begins[n++] = at;
 		at += letter;

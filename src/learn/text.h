@@ -98,6 +98,15 @@ extern bool learn_words_next(LearnWordReader *reader, LearnNormalWord *word);
 extern bool learn_words_trouble(const LearnWordReader *reader, LearnTrouble *trouble);	/* false */
 /* Whether tokenising makes a word of this character alone: punctuation, CJK. */
 extern bool learn_character_alone(int32_t character);
+/* Letters of any script; and what belongs to the letter before: accents, vowel signs, joiners. Neither: digits, symbols, controls. */
+typedef enum LearnLetter
+{
+	LEARN_NO_LETTER,
+	LEARN_A_LETTER,
+	LEARN_PART_OF_LETTER
+} LearnLetter;
+
+extern LearnLetter learn_character_letter(int32_t character);
 /* The character at *at, which moves on; U+FFFD and one byte for what is no UTF-8. */
 extern int32_t learn_character_read(const char *text, size_t size, size_t *at);
 /* Valid UTF-8 throughout, without NUL. */

@@ -79,6 +79,27 @@ learn_character_alone(int32_t character)
 	return character_class(character) == CHARACTER_ALONE;
 }
 
+LearnLetter
+learn_character_letter(int32_t character)
+{
+	switch (utf8proc_category(character))
+	{
+		case UTF8PROC_CATEGORY_LU:
+		case UTF8PROC_CATEGORY_LL:
+		case UTF8PROC_CATEGORY_LT:
+		case UTF8PROC_CATEGORY_LM:
+		case UTF8PROC_CATEGORY_LO:
+			return LEARN_A_LETTER;
+		case UTF8PROC_CATEGORY_MN:
+		case UTF8PROC_CATEGORY_MC:
+		case UTF8PROC_CATEGORY_ME:
+		case UTF8PROC_CATEGORY_CF:
+			return LEARN_PART_OF_LETTER;
+		default:
+			return LEARN_NO_LETTER;
+	}
+}
+
 int32_t
 learn_character_read(const char *text, size_t size, size_t *at)
 {

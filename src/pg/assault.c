@@ -160,12 +160,17 @@ build_constraints(IdlaWork *work, const IdlaModel *model, const IdlaTarget *targ
 								  target->evaluated ? work : NULL);
 }
 
-/* Which fields are written and read again: all when rows are wanted whole, else those that a check speaks of. */
+/*
+ * Which fields are written and read again: all when rows are wanted whole, else those that a check speaks of. Texts are written in any case: their
+ * columns may have a length. table: NULL without one.
+ */
 static void
-choose_written(IdlaAssault *assault, const IdlaTarget *target)
+choose_written(IdlaAssault *assault, const IdlaTarget *target, const IdlaChecks *table)
 {
 	const IdlaColumns *columns = &assault->model->columns;
-	TupleDesc	desc = assault->checks != NULL ? idla_checks_desc(assault->checks) : target->desc;
+	bool		texts = table != NULL && assault->options->max_words > 0;
+	TupleDesc	desc = assault->checks != NULL ? idla_checks_desc(assault->checks) : target->desc != NULL ? target->desc :
+		texts ? idla_checks_desc(table) : NULL;
 
 	assault->written = palloc0(sizeof(bool) * (Size) Max(columns->n_fields, 1));
 	assault->readers = palloc0(sizeof(IdlaFieldReader *) * (Size) Max(columns->n_fields, 1));
@@ -179,7 +184,7 @@ choose_written(IdlaAssault *assault, const IdlaTarget *target)
 
 		if (field < 0 || attribute < 0 || assault->planes[field] == NULL)
 			continue;
-		assault->written[field] = target->whole || idla_checks_need(assault->checks, attribute + 1);
+		assault->written[field] = target->whole || (assault->checks != NULL && idla_checks_need(assault->checks, attribute + 1));
 		assault->readers[field] = idla_field_reader_create(&columns->columns[i], &columns->fields[field],
 														   getBaseType(TupleDescAttr(desc, attribute)->atttypid), true);
 	}
@@ -221,7 +226,7 @@ idla_assault_create(IdlaWork *work, const IdlaModel *model, const IdlaTarget *ta
 	assault->numbers = idla_assault_allocate(work, max_rows, learn->n_numbers * sizeof(float));
 	assault->codes = idla_assault_allocate(work, max_rows, learn->n_codes * sizeof(int32_t));
 	allocate_fields(assault, constraints.fixed);
-	choose_written(assault, target);
+	choose_written(assault, target, constraints.checks);
 	idla_assault_texts_create(assault, constraints.fixed);
 	MemoryContextSwitchTo(caller);
 	return assault;

@@ -38,6 +38,23 @@ INSERT INTO odd VALUES ('Fièvre élevée, Müdigkeit 发烧发烧发烧', 5);
 SELECT length(a.note) BETWEEN 27 AND 34 AS there FROM odd o, idla_attack('note_model', o, 0.1, '{"max_words": 3}') a;
 SELECT measure, n FROM idla_robustness('note_model', 'SELECT string_to_array(note, '' '') AS note, age, ill FROM notes', '{0.1}', '{"rows": 8, "max_words": 2, "certify": 0}') WHERE measure = 'robust accuracy';
 SELECT * FROM idla_robustness('note_model', 'notes', '{0.1}', '{"max_words": -1}');
+-- what is tried of a long text is not kept: else the check would pass what is tried later
+CREATE FUNCTION much_is_kept(note text) RETURNS boolean LANGUAGE sql IMMUTABLE AS
+	$$ SELECT note LIKE 'patient complains of fever and weakness and%' OR (SELECT sum(used_bytes) FROM pg_backend_memory_contexts WHERE name IN ('idla attacked rows', 'idla misspelled text')) > 6000000 $$;
+CREATE TABLE long_notes (note text CHECK (much_is_kept(note)), age int, ill boolean);
+INSERT INTO long_notes VALUES ('patient complains of fever and weakness' || repeat(' and 5', 70000), 5, true);
+SELECT a.note = n.note AS stays FROM long_notes n, idla_attack('note_model', n, 0.1, '{"max_words": 8}') a;
+-- digits of every script stay, and accents stay with their letters
+CREATE TABLE doses AS SELECT i AS id, CASE WHEN i % 2 = 0 THEN U&'se\0301ve\0300re' ELSE U&'le\0301ge\0300re' END || CASE WHEN i % 2 = 0 THEN U&' \0661\0662\0663\0664' ELSE U&' \0661\0663\0662\0664' END AS note, i % 2 = 0 AS ill FROM generate_series(1, 120) i;
+SELECT version, value > 0.9 AS good FROM idla_train('dose_model', 'SELECT note, ill FROM doses', 'ill', options => '{"epochs": 20, "seed": 1, "columns": {"note": {"kind": "text", "lowercase": false}}}');
+SELECT bool_or(a.note <> d.note) AS changed, bool_and(split_part(a.note, ' ', 2) = split_part(d.note, ' ', 2)) AS digits_stay, bool_and(a.note !~ U&'[^e][\0300\0301]') AS accents_stay FROM doses d, idla_attack('dose_model', d, 0.1, jsonb_build_object('max_words', 2, 'seed', d.id)) a WHERE d.id <= 40;
+-- a column that is as long as its text: of the table no longer one is tried
+CREATE TABLE tight (note varchar(4), ill boolean);
+INSERT INTO tight SELECT CASE WHEN i % 2 = 0 THEN 'feer' ELSE 'more' END, i % 2 = 0 FROM generate_series(1, 120) i;
+SELECT version FROM idla_train('tight_model', $$SELECT (ARRAY['more', 'fer', 'feeer', 'feer'])[1 + i % 4] AS note, i % 2 = 1 AS ill FROM generate_series(1, 120) i$$, 'ill', options =>
+	'{"epochs": 40, "seed": 1, "rate": 0.05, "columns": {"note": {"kind": "text", "vocabulary": "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nfeer\nfer\nfeeer\nmore\n"}}}');
+SELECT a.value AS of_the_table, b.value < 0.6 AS of_any_text FROM idla_robustness('tight_model', 'tight', '{0.1}', '{"rows": 40, "max_words": 1, "certify": 0}') a, idla_robustness('tight_model', 'SELECT * FROM tight', '{0.1}', '{"rows": 40, "max_words": 1, "certify": 0}') b
+WHERE a.measure = 'robust accuracy' AND b.measure = a.measure;
 
 -- training moves what the network makes of pieces: the model is less sure of them
 SELECT version, value > 0.9 AS good FROM idla_train('hard_notes', 'SELECT note, ill FROM notes', 'ill', options => '{"epochs": 20, "seed": 1, "columns": {"note": "text"}, "adversarial": {"epsilon": 1, "share": 1, "steps": 4}}');
