@@ -68,6 +68,31 @@ label_class(const IdlaSite *site, Attacking *attacking)
 	attacking->labels[0] = (float) (learn->task == LEARN_BINARY ? class == learn->positive : class);
 }
 
+/* The number that the row's target says, NaN when it has none that the model could answer. */
+static double
+own_value(const IdlaSite *site, const char *name)
+{
+	int			attribute = idla_attribute_find(site->desc, name);
+	Oid			type = attribute < 0 ? InvalidOid : getBaseType(TupleDescAttr(site->desc, attribute)->atttypid);
+	IdlaFamily	family;
+	double		value;
+
+	if (attribute < 0)
+		return NAN;
+	family = idla_type_family(type);
+	if (family != IDLA_FAMILY_NUMBER && family != IDLA_FAMILY_BOOLEAN && family != IDLA_FAMILY_INTERVAL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("target \"%s\" is of type %s, which is not a number", name, format_type_be(type)),
+				 errhint("Leave it out of the row: the attack then leads away from the model's own answer.")));
+	if (site->isnull[attribute])
+		return NAN;
+	value = idla_datum_to_double(site->values[attribute], type);
+	if (!isfinite(value) || (site->model->learn.task == LEARN_MULTILABEL && value != 0 && value != 1))
+		return NAN;
+	return value;
+}
+
 static void
 label_values(const IdlaSite *site, Attacking *attacking)
 {
@@ -76,12 +101,11 @@ label_values(const IdlaSite *site, Attacking *attacking)
 
 	for (int i = 0; i < learn->n_targets; i++)
 	{
-		int			attribute = idla_attribute_find(site->desc, names != NULL ? names[i] : site->model->target);
+		double		value = own_value(site, names != NULL ? names[i] : site->model->target);
 
-		attacking->labels[i] = learn->task == LEARN_MULTILABEL ? (float) (site->scores[i] > 0) : (float) site->scores[i];
-		if (attribute >= 0 && !site->isnull[attribute])
-			attacking->labels[i] = (float) idla_datum_to_double(site->values[attribute],
-																getBaseType(TupleDescAttr(site->desc, attribute)->atttypid));
+		if (isnan(value))
+			value = learn->task == LEARN_MULTILABEL ? site->scores[i] > 0 : site->scores[i];
+		attacking->labels[i] = (float) value;
 	}
 }
 

@@ -92,4 +92,10 @@ SELECT version FROM idla_train('labelled', 'SELECT x, y, rare, even FROM few', '
 SELECT abs(r.value - e.accuracy) < 1e-6 AS all_right, r.detail FROM idla_robustness('labelled', 'few', '{0.5}', '{"rows": 300, "steps": 2, "restarts": 1, "certify": 0}') r,
 	(SELECT avg((((p ->> 'rare')::float8 >= 0.5) = rare AND ((p ->> 'even')::float8 >= 0.5) = even)::int)::float8 AS accuracy FROM few f, idla_probabilities('labelled', f) p) e WHERE measure = 'clean accuracy';
 SELECT bool_or(a.x <> f.x) AS moved FROM few f, idla_attack('labelled', f, 0.5) a WHERE f.id <= 5;
+-- a target that is no label or no number is none, and the row's own answer counts; one of a type without numbers is an error
+CREATE TABLE odd_labels AS SELECT id, x, y, 'NaN'::float8 AS rare, 7 AS even FROM few WHERE id <= 5;
+CREATE TABLE no_labels AS SELECT id, x, y, NULL::boolean AS rare FROM few WHERE id <= 5;
+SELECT bool_and(a.x <> f.x) AS moved, bool_and(a.x = b.x AND a.y = b.y) AS alike FROM odd_labels f JOIN no_labels g USING (id), idla_attack('labelled', f, 0.5) a, idla_attack('labelled', g, 0.5) b;
+ALTER TABLE odd_labels ALTER rare TYPE text;
+SELECT idla_attack('labelled', f, 0.5) FROM odd_labels f WHERE id = 1;
 DROP SCHEMA attack_fields CASCADE;
