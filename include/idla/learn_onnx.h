@@ -22,7 +22,8 @@ typedef struct LearnOnnx
  * models; "probabilities" (rows, classes or labels) of those that have them; and "embedding", float. Of taggers "tags" (rows, length), int64, and
  * "certainty".
  * A column of such a name keeps it, and the output gets "_" behind its own; so does what belongs to a field. Names, classes, categories and channels of
- * series are UTF-8. A file of more bytes than `most` is not written, and what size it would have is told. DEV_INVALID for what cannot be said in ONNX: views, operators without such a form, rates that fall too far.
+ * series are UTF-8. A file of more bytes than `most` is not written, and what size it would have is told.
+ * DEV_INVALID for what cannot be said in ONNX: views, operators without such a form, rates that fall too far.
  */
 #define LEARN_ONNX_MISSING "\\N"	/* as COPY writes NULL */
 extern DevStatus learn_onnx_write(DevSession *session, const LearnModel *model, const char *name, const char *target, size_t most,

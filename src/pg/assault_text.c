@@ -39,6 +39,23 @@ describe_texts(const IdlaAssault *assault)
 	return desc;
 }
 
+static void
+tell_text_stays(const char *column)
+{
+	ereport(NOTICE,
+			(errmsg("texts of column \"%s\" stay as they are under attack", column),
+			 errdetail("Only values of type text, varchar and char are written anew.")));
+}
+
+void
+idla_assault_text_stays(IdlaAssault *assault, int attribute)
+{
+	for (int i = 0; i < assault->model->learn.n_fields; i++)
+		if (assault->texts[i] != NULL && assault->text_attributes[i] == attribute)
+			assault->texts[i] = NULL;
+	tell_text_stays(NameStr(TupleDescAttr(idla_assault_desc(assault), attribute)->attname));
+}
+
 void
 idla_assault_texts_create(IdlaAssault *assault, const bool *fixed)
 {
@@ -59,8 +76,13 @@ idla_assault_texts_create(IdlaAssault *assault, const bool *fixed)
 		if (assault->rewriter == NULL && assault->text_desc == NULL)
 			assault->text_desc = describe_texts(assault);
 		attribute = idla_attribute_find(idla_assault_desc(assault), columns->columns[i].name);
-		if (attribute < 0 || !idla_assault_takes_text(TupleDescAttr(idla_assault_desc(assault), attribute)->atttypid))
+		if (attribute < 0)
 			continue;
+		if (!idla_assault_takes_text(TupleDescAttr(idla_assault_desc(assault), attribute)->atttypid))
+		{
+			tell_text_stays(columns->columns[i].name);
+			continue;
+		}
 		assault->text_attributes[field] = attribute;
 		idla_check(assault->work, learn_text_attacker_create(assault->work->session, assault->oracle, &columns->fields[field], field,
 															 assault->max_rows, &assault->texts[field]));

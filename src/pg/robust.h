@@ -131,6 +131,8 @@ extern bool idla_assault_takes_text(Oid type);
 extern void idla_assault_texts_create(IdlaAssault *assault, const bool *fixed);
 /* Whether a text under attack is in this column, from 0 on, of idla_assault_desc. */
 extern bool idla_assault_needs_text(const IdlaAssault *assault, int attribute);
+/* What comes for this column is none of these: it is not under attack, and the user is told. */
+extern void idla_assault_text_stays(IdlaAssault *assault, int attribute);
 /* Misspells the batch's texts of rows whose epsilon is above 0; fooled as in learn_text_attack. */
 extern DevStatus idla_assault_texts(IdlaAssault *assault, const float *epsilons, uint8_t *fooled);
 extern bool idla_assault_text_changed(const IdlaAssault *assault, size_t row);

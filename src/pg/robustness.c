@@ -159,9 +159,7 @@ begin_keeping(void *context, TupleDesc source)
 				strcmp(NameStr(TupleDescAttr(source, j)->attname), NameStr(attribute->attname)) == 0)
 				run->sources[i] = j;
 		if (run->sources[i] < 0 && idla_assault_needs_text(run->assault, i))
-			ereport(NOTICE,
-					(errmsg("texts of column \"%s\" stay as they are under attack", NameStr(attribute->attname)),
-					 errdetail("Only values of type text, varchar and char are written anew.")));
+			idla_assault_text_stays(run->assault, i);
 	}
 }
 
@@ -463,6 +461,7 @@ attack_words(const Robustness *run)
 		appendStringInfo(&words, "Right is the class named at the model's threshold, %g.", run->judging->threshold);
 	if (has_kind(learn, LEARN_TEXT))
 		appendStringInfo(&words, changes_texts(run) ? "%sUp to %d words of a text are misspelled, whatever epsilon is."
+						 : run->options->max_words > 0 ? "%sTexts stay as they are under attack."
 						 : "%sTexts stay as they are under attack: option max_words has them misspelled.", words.len > 0 ? " " : "",
 						 run->options->max_words);
 	for (int i = 0; i < columns->n; i++)

@@ -37,6 +37,12 @@ TRUNCATE odd;
 INSERT INTO odd VALUES ('Fièvre élevée, Müdigkeit 发烧发烧发烧', 5);
 SELECT length(a.note) BETWEEN 27 AND 34 AS there FROM odd o, idla_attack('note_model', o, 0.1, '{"max_words": 3}') a;
 SELECT measure, n FROM idla_robustness('note_model', 'SELECT string_to_array(note, '' '') AS note, age, ill FROM notes', '{0.1}', '{"rows": 8, "max_words": 2, "certify": 0}') WHERE measure = 'robust accuracy';
+CREATE TABLE token_notes AS SELECT string_to_array(note, ' ') AS note, age, ill FROM notes;
+SET client_min_messages = notice;
+SELECT measure, n, detail FROM idla_robustness('note_model', 'token_notes', '{0.1}', '{"rows": 8, "max_words": 2, "certify": 0}') WHERE measure = 'robust accuracy';
+SELECT measure, n, detail FROM idla_robustness('note_model', 'SELECT * FROM token_notes', '{0.1}', '{"rows": 8, "max_words": 2, "certify": 0}') WHERE measure = 'robust accuracy';
+SELECT a.note = t.note AS stays FROM token_notes t, idla_attack('note_model', t, 0.1, '{"max_words": 2}') a LIMIT 1;
+SET client_min_messages = error;
 SELECT * FROM idla_robustness('note_model', 'notes', '{0.1}', '{"max_words": -1}');
 -- what is tried of a long text is not kept: else the check would pass what is tried later
 CREATE FUNCTION much_is_kept(note text) RETURNS boolean LANGUAGE sql IMMUTABLE AS

@@ -649,7 +649,8 @@ test_refusals(void)
 	field.to_rate = 1e-6;
 	MUST(make_model(session, &spec, &model) == DEV_OK);
 	name_columns(session, model);
-	CHECK(learn_onnx_write(session, model, "model", NULL, SIZE_MAX / 2, &file) == DEV_INVALID && strstr(dev_message_text(session), "input \"wave\"") != NULL,
+	CHECK(learn_onnx_write(session, model, "model", NULL, SIZE_MAX / 2, &file) == DEV_INVALID &&
+		  strstr(dev_message_text(session), "input \"wave\"") != NULL,
 		  "a rate that is too low is refused before memory is taken");
 	dev_session_close(session);
 }
