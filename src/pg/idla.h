@@ -210,7 +210,6 @@ extern void idla_model_require(Oid relid, IdlaRight right);
 typedef struct IdlaTable
 {
 	Relation	relation;
-	Oid			index;			/* its primary key, InvalidOid when it has none that fits */
 	AttrNumber	version;
 	AttrNumber	chunk;
 	AttrNumber	in_service;

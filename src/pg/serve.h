@@ -184,7 +184,7 @@ extern void idla_support_forget(void);
 extern bool idla_again_expects(Query *query);
 /* Leaves the query, as it was before it was planned, in its plan, so that it can be planned again where the plan's columns no longer do. */
 extern void idla_again_keep(PlannedStmt *statement, Query *query, const IdlaPlanning *planning, int cursor_options);
-/* Puts the executor's hook in place. */
+/* Puts the executor's hooks in place. */
 extern void idla_again_start(void);
 
 /* ---- splice.c, batch_scan.c ---- */

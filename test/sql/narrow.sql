@@ -167,6 +167,30 @@ UPDATE m SET in_service = true WHERE version = 2 AND chunk = 0;
 SELECT * FROM back_and_forth();
 ROLLBACK;
 SELECT * FROM back_and_forth();
+-- a long statement, during which another version begins to answer, has each of its own planned for both from then on
+CREATE FUNCTION by_hand(wanted int) RETURNS void LANGUAGE plpgsql AS $$ BEGIN UPDATE m SET in_service = false WHERE in_service; UPDATE m SET in_service = true WHERE version = wanted AND chunk = 0; END $$;
+CREATE FUNCTION planned() RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE WARNING 'planned'; RETURN 1; END $$;
+DO $$
+DECLARE
+	n int;
+BEGIN
+	FOR i IN 1..6 LOOP
+		IF i = 3 THEN
+			PERFORM by_hand(2);
+		END IF;
+		SELECT count(*) FILTER (WHERE x.q = CASE WHEN i < 3 THEN v1 ELSE v2 END) INTO n FROM (SELECT id, idla_predict('m', r) AS q FROM rows r WHERE planned() = 1) x JOIN answers USING (id);
+		RAISE WARNING 'run %: %', i, n;
+	END LOOP;
+END $$;
+SELECT idla_deploy('m', 1);
+-- a function in SQL keeps the plan that it began with: what is planned for each call goes with the call
+CREATE FUNCTION asked(i int) RETURNS float8 LANGUAGE sql VOLATILE AS $$ SELECT idla_predict('m', r) FROM rows r WHERE id = i $$;
+CREATE FUNCTION switched(i int) RETURNS int LANGUAGE plpgsql VOLATILE AS $$ BEGIN IF i = 2 THEN PERFORM by_hand(2); END IF; RETURN i; END $$;
+CREATE FUNCTION memory() RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT sum(total_bytes) FROM pg_backend_memory_contexts $$;
+BEGIN;
+SELECT count(*) FILTER (WHERE q = v1) AS v1, count(*) FILTER (WHERE q = v2) AS v2, max(bytes) - min(bytes) < 4000000 AS let_go
+FROM (SELECT id, asked(switched(id)) AS q, CASE WHEN id IN (3, 400) THEN memory() END AS bytes FROM rows ORDER BY id OFFSET 0) x JOIN answers USING (id);
+ROLLBACK;
 -- and in workers
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
