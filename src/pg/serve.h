@@ -16,11 +16,13 @@
 /* ---- served.c ---- */
 
 /*
- * Equal values mean the same rows seen: transactions below xmax only ever finish, so with xmax
- * the same, equal counts are equal sets. A rolled back savepoint shows in the subtransaction.
+ * Equal values mean the same rows seen: transactions below xmax only ever finish, so with xmax the same, equal counts would be equal sets, were
+ * it not that one which is being prepared counts twice as long as a standby is waited for. Hence the sum. A rolled back savepoint shows in
+ * the subtransaction.
  */
 typedef struct IdlaSnapshotIdentity
 {
+	uint64		running;		/* a sum over those that do */
 	TransactionId xmin;
 	TransactionId xmax;
 	uint32		xcnt;
