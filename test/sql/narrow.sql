@@ -234,6 +234,41 @@ RESET ROLE;
 DROP OWNED BY narrow_reader;
 DROP ROLE narrow_reader;
 
+-- what is planned again is asked for the caller's rights, and shows the rows that he may see
+CREATE ROLE narrow_some;
+CREATE ROLE narrow_no_rows;
+CREATE ROLE narrow_no_model;
+GRANT USAGE ON SCHEMA narrow TO narrow_some, narrow_no_rows, narrow_no_model;
+GRANT SELECT ON answers TO narrow_some, narrow_no_rows, narrow_no_model;
+GRANT SELECT ON rows TO narrow_some, narrow_no_model;
+GRANT SELECT ON m TO narrow_some, narrow_no_rows;
+PREPARE seen_rows AS SELECT count(*) FILTER (WHERE q = v1) AS v1, count(*) FILTER (WHERE q = v2) AS v2 FROM answers JOIN (SELECT id, idla_predict('m', r) AS q FROM rows r) x USING (id);
+EXECUTE seen_rows;
+BEGIN;
+SELECT by_hand(2);
+SAVEPOINT before;
+SET LOCAL ROLE narrow_no_rows;
+EXECUTE seen_rows;
+ROLLBACK TO before;
+SET LOCAL ROLE narrow_no_model;
+EXECUTE seen_rows;
+ROLLBACK;
+BEGIN;
+ALTER TABLE rows ENABLE ROW LEVEL SECURITY;
+CREATE POLICY first_ten ON rows TO narrow_some USING (id <= 10);
+SET LOCAL ROLE narrow_some;
+EXECUTE seen_rows;
+RESET ROLE;
+SELECT by_hand(2);
+SET LOCAL ROLE narrow_some;
+EXECUTE seen_rows;
+RESET ROLE;
+EXECUTE seen_rows;
+ROLLBACK;
+EXECUTE seen_rows;
+DROP OWNED BY narrow_some, narrow_no_rows, narrow_no_model;
+DROP ROLE narrow_some, narrow_no_rows, narrow_no_model;
+
 -- what else reads the row: subgroups, references of dates
 CREATE TABLE stays AS SELECT i AS id, ('2026-01-01'::date + i % 50) AS admitted, ('2026-01-01'::date + i % 50 + i % 9) AS released, i % 5 AS x, CASE WHEN i % 2 = 0 THEN 'f' ELSE 'm' END AS sex,
 	repeat('y', 30) AS note, i % 9 + i % 5 AS y FROM generate_series(1, 600) i;
