@@ -21,6 +21,7 @@
 #include "nodes/extensible.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "storage/proc.h"
 #include "storage/sinval.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -170,17 +171,31 @@ find_keeper(const PlannedStmt *statement)
 
 /* ---- before a statement runs ---- */
 
-/* This session's kept plans that ask the model are made anew when they are next wanted. */
+/*
+ * This session's kept plans that ask the model are made anew when they are next wanted. Once for a version and transaction: a plan that comes a second
+ * time is not one of them, such as that of a function in SQL, and they would be made anew for nothing with each of its calls.
+ */
 static void
-forget_plans(Oid relid)
+forget_plans(Oid relid, uint64 identity)
 {
+	static struct
+	{
+		Oid			relid;
+		uint64		identity;
+		LocalTransactionId transaction;
+	}			last;
 	SharedInvalidationMessage message;
 
+	if (identity != 0 && last.relid == relid && last.identity == identity && last.transaction == idla_compat_lxid())
+		return;
 	memset(&message, 0, sizeof(message));
 	message.rc.id = SHAREDINVALRELCACHE_ID;
 	message.rc.dbId = MyDatabaseId;
 	message.rc.relId = relid;
 	LocalExecuteInvalidationMessage(&message);
+	last.relid = relid;
+	last.identity = identity;
+	last.transaction = idla_compat_lxid();
 }
 
 static bool
@@ -194,10 +209,11 @@ is_outdated(const CustomScan *keeper, Snapshot snapshot)
 		List	   *model = lfirst(cell);
 		Oid			relid = linitial_oid(linitial(model));
 		List	   *key = lfourth(model);
+		uint64		identity;
 
-		if (idla_needs_met(relid, linitial_int(lsecond(model)), snapshot, lthird(model), key != NIL ? strVal(linitial(key)) : NULL))
+		if (idla_needs_met(relid, linitial_int(lsecond(model)), snapshot, lthird(model), key != NIL ? strVal(linitial(key)) : NULL, &identity))
 			continue;
-		forget_plans(relid);
+		forget_plans(relid, identity);
 		outdated = true;
 	}
 	return outdated;

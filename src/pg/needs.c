@@ -323,7 +323,7 @@ are_among(const List *names, const List *others)
 }
 
 bool
-idla_needs_met(Oid relid, int version, Snapshot snapshot, const List *names, const char *key)
+idla_needs_met(Oid relid, int version, Snapshot snapshot, const List *names, const char *key, uint64 *identity)
 {
 	MemoryContext caller;
 	MemoryContext scratch;
@@ -341,6 +341,7 @@ idla_needs_met(Oid relid, int version, Snapshot snapshot, const List *names, con
 		met = needs.serving == NIL ||
 			(are_among(needs.serving, names) && are_among(needs.candidate, names) &&
 			 (!logs_key(&needs) || (key != NULL && strcmp(key, needs.service.log_key) == 0)));
+		*identity = needs.service.identity;
 	}
 	idla_table_close(&table);
 	MemoryContextSwitchTo(caller);

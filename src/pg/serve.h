@@ -127,8 +127,11 @@ extern Datum idla_answer_columns(FunctionCallInfo fcinfo, IdlaAnswerKind kind);
  * would have, or NULL. version as in idla_load.
  */
 extern List *idla_needs_find(Oid relid, int version, Snapshot snapshot, char **key);
-/* Are all of them among these, Strings in order, and is the log's key this one? True where it is not known. Whoever asks: nothing is told. */
-extern bool idla_needs_met(Oid relid, int version, Snapshot snapshot, const List *names, const char *key);
+/*
+ * Are all of them among these, Strings in order, and is the log's key this one? True where it is not known. Whoever asks: nothing is told.
+ * *identity: idla_table_identity of the version that answers, when they are not.
+ */
+extern bool idla_needs_met(Oid relid, int version, Snapshot snapshot, const List *names, const char *key, uint64 *identity);
 
 /* ---- support.c ---- */
 

@@ -191,6 +191,12 @@ BEGIN;
 SELECT count(*) FILTER (WHERE q = v1) AS v1, count(*) FILTER (WHERE q = v2) AS v2, max(bytes) - min(bytes) < 4000000 AS let_go
 FROM (SELECT id, asked(switched(id)) AS q, CASE WHEN id IN (3, 400) THEN memory() END AS bytes FROM rows ORDER BY id OFFSET 0) x JOIN answers USING (id);
 ROLLBACK;
+-- nor is what others keep made anew with each of its calls
+CREATE FUNCTION also_asked(i int) RETURNS float8 LANGUAGE plpgsql VOLATILE AS $$ BEGIN RETURN (SELECT idla_predict('m', r) FROM rows r WHERE id = i AND planned() = 1); END $$;
+BEGIN;
+SELECT count(*) FILTER (WHERE q = v1 AND p = v1) AS v1, count(*) FILTER (WHERE q = v2 AND p = v2) AS v2
+FROM (SELECT id, asked(switched(id)) AS q, also_asked(id) AS p FROM rows WHERE id <= 6 ORDER BY id OFFSET 0) x JOIN answers USING (id);
+ROLLBACK;
 -- and in workers
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
