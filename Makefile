@@ -121,6 +121,7 @@ bench-rounding:
 # Exported models beside onnxruntime and PyTorch, to 1e-5
 check-onnx:
 	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/check_onnx.py
+	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/check_onnx_fields.py
 
 bench-speed-tables:
 	PG_CONFIG='$(PG_CONFIG)' scripts/cluster $(BENCH_PYTHON) test/bench/speed.py $(BENCH_ARGS)

@@ -183,12 +183,12 @@ typedef struct DevPrimitives
 							   const float *b, size_t ldb, size_t stride_b,
 							   float beta, float *c, size_t ldc, size_t stride_c);
 	/*
-	 * C = A B + bias, A (m, k), B (k, n), bias (n) or NULL: for inference. Every
-	 * element is one chain of fused multiply-adds over k in ascending order that
-	 * starts at the bias, so its bits depend neither on m nor on the CPU.
+	 * C = A B + bias, A (m, k), B (k, n), bias (n) or NULL, and then its relu where that is wanted: for inference. Every
+	 * element is one chain of fused multiply-adds over k in ascending order, to whose end the bias is
+	 * added, so its bits depend neither on m nor on the CPU, and are those of the three one after another.
 	 */
 	void		(*product) (DevQueue *queue, size_t m, size_t n, size_t k, const float *a, size_t lda,
-							const float *b, size_t ldb, const float *bias, float *c, size_t ldc);
+							const float *b, size_t ldb, const float *bias, bool relu, float *c, size_t ldc);
 
 	/* Elementwise */
 	void		(*map) (DevQueue *queue, DevMap function, size_t n, const float *x, float parameter, float *y);

@@ -199,19 +199,47 @@ extern DevStatus learn_table_attack(LearnTableAttacker *attacker, const LearnTab
 									const LearnRowOracle *oracle, size_t n, const float *raw, const float *epsilons,
 									uint64_t seed, uint64_t counter, float *changed, float *losses, uint8_t *fooled);
 
-/* ---- Images and signals (src/learn/adversarial_field.c) ---- */
+/* ---- Search without gradients ---- */
 
-/* Whether attacks change a field's values: images, and signals but for those that a network sees as fixed features. */
-extern bool learn_field_is_attacked(const LearnField *field);
 /*
- * low and high of one loaded plane (as learn_field_load gives it): epsilon in [0, 1] pixel units, and pixels stay in [0, 1];
- * for arrays and signals in the scaled values, where padding beyond length stays. INFINITY leaves the range alone as the bound.
+ * As learn_attack with the best point kept, for an oracle that has no gradients to give (diff is never asked for): random search by
+ * stretches of positions that jump to the ends of ball and box (linf) or are lifted within the ball (l2), ever shorter ones, each kept where the
+ * loss rises (the square attack of Andriushchenko et al. 2020, along one dimension). The row itself, then steps * restarts points. A row has
+ * `positions` by `depth` inputs, of which lengths[row] positions are moved; lengths NULL: all. steps 0: random points, as of learn_attack.
+ */
+extern DevStatus learn_attack_blind(const LearnAttack *how, const LearnOracle *oracle, const LearnBox *box, size_t n, size_t positions,
+									size_t depth, const int32_t *lengths, const float *clean, const float *epsilons, uint64_t seed,
+									uint64_t counter, float *perturbed, float *losses, uint8_t *fooled, float *scratch);
+
+/* ---- Images, signals and series (src/learn/adversarial_moves.c, adversarial_field.c) ---- */
+
+/*
+ * What an attack moves of a field: pixels and samples, centred and scaled, as the network sees them; samples, too, where the network sees
+ * rocket's features of them; of a series (n_bins, n_channels) bins in deviations of their channel, NaN where nothing was observed, which stays so.
+ */
+extern bool learn_field_is_attacked(const LearnField *field);	/* all but texts */
+extern bool learn_field_has_slope(const LearnField *field);	/* not of rocket: learn_attack_blind */
+extern size_t learn_field_moves(const LearnField *field);	/* how many floats that is */
+extern size_t learn_field_moved_positions(const LearnField *field, LearnBytes stored);	/* how many positions of a stored value are no padding */
+extern void learn_field_moves_load(const LearnField *field, LearnBytes stored, float *moves, int32_t *length);
+/*
+ * The network's plane of moves. plane: of a series as loaded from what is stored, to be changed; else overwritten. length: of the signal;
+ * scratch: learn_field_scratch floats.
+ */
+extern void learn_field_moves_show(const LearnField *field, const float *moves, size_t length, float *scratch, float *plane);
+/* Of a series alone: bins of a loaded plane, the plane of bins, and from gradients by the plane (n_bins, 3 n_channels) those by the bins. */
+extern void learn_series_bins(const LearnField *field, const float *plane, float *moves);
+extern void learn_series_show(const LearnField *field, const float *moves, float *plane);
+extern void learn_series_slope(const LearnField *field, const float *moves, const float *by_plane, float *by_moves);
+/*
+ * low and high of what moves of one value: epsilon in [0, 1] pixel units, and pixels stay in [0, 1]; for arrays and signals
+ * in the scaled values, where padding beyond length stays; for bins in deviations. INFINITY leaves the range alone as the bound.
  */
 extern void learn_field_box(const LearnField *field, size_t length, double epsilon, const float *plane, float *low, float *high);
 /* What one unit of epsilon is in the stored values of channel d: 1 for pixels, which are stored in [0, 1]; 1 / scale for numbers of arrays. */
 extern double learn_field_unit(const LearnField *field, size_t d);
 /*
- * The steps in which what is stored of a field can change: the loaded values of n rows are brought to the nearest ones that lie in
+ * The steps in which what is stored of a field can change: what moves of n rows is brought to the nearest ones that lie in
  * the box and the ball, as placing a row on the steps of its columns does. Whatever is on a step already stays.
  */
 typedef struct LearnFieldSteps
@@ -230,24 +258,59 @@ extern double learn_field_radius(const LearnField *field, double epsilon);
 /* ---- A predictor as the oracle (src/learn/adversarial_predict.c) ---- */
 
 /*
- * A model's calibrated answer. Loss: log loss; regression: squared error in units of the targets' scale, mean over targets.
+ * A model's calibrated answer. Loss: the log of the odds against the right class, of several labels that of the least sure one; regression: squared
+ * error in units of the targets' scale, mean over targets.
  * Wrong: another class than the label is likelier (binary: the probability of the positive class is on the other side of one
- * half); regression: a target is off by more than tolerance scales. labels (n): class codes, for binary 0 and 1;
- * regression (n, n_outputs) in the target's unit. DEV_INVALID for survival, which has no wrong answer.
+ * half, or of the threshold); one label of several is; regression: a target is off by more than tolerance scales. labels (n): class codes, for binary
+ * 0 and 1; several labels (n, n_outputs) 0 and 1; regression (n, n_outputs) in the target's unit. DEV_INVALID for survival, which has no wrong answer.
  */
 typedef struct LearnPredictorOracle LearnPredictorOracle;
 extern DevStatus learn_predictor_oracle_create(LearnPredictor *predictor, double tolerance, LearnPredictorOracle **oracle);
+/* Binary: the positive class is named from this probability on, above 0 and below 1. */
+extern void learn_predictor_oracle_threshold(LearnPredictorOracle *oracle, double threshold);
 extern void learn_predictor_oracle_set(LearnPredictorOracle *oracle, const float *labels);	/* borrowed, for the next batch */
 /* Stored fields of the next batch's rows (n, n_fields), borrowed; needed by a model that has fields. */
 extern void learn_predictor_oracle_fields(LearnPredictorOracle *oracle, const LearnBytes *fields);
-/* From now on, and until the next batch's fields, a field's loaded first plane is this (n, size), borrowed; NULL: as stored. */
+/* From now on, and until the next batch's fields, what moves of a field is this (n, learn_field_moves), borrowed; NULL: as stored. */
 extern void learn_predictor_oracle_moved(LearnPredictorOracle *oracle, int field, const float *planes);
 /*
- * The oracle over the first plane of one field; the rows' encoded numbers and codes are borrowed for the batch. steps, borrowed, or NULL: planes
- * are judged as learn_field_round makes them, in rounded (n, size).
+ * The oracle over what moves of one field (learn_field_moves floats a row); the rows' encoded numbers and codes are borrowed for the batch.
+ * steps, borrowed, or NULL: moves are judged as learn_field_round makes them, in rounded (n, size). Gradients are zeros where there is no slope.
  */
 extern LearnOracle learn_predictor_field_oracle(LearnPredictorOracle *oracle, int field, const float *numbers,
 												const int32_t *codes, const LearnFieldSteps *steps, float *rounded);
+/* From now on, and until the next batch's fields, a text is stored so (n), borrowed; NULL: as in the fields. */
+extern void learn_predictor_oracle_texts(LearnPredictorOracle *oracle, int field, const LearnBytes *stored);
 extern LearnRowOracle learn_predictor_oracle(LearnPredictorOracle *oracle);
+
+/* ---- Texts (src/learn/adversarial_text.c) ---- */
+
+/*
+ * Misspells words of texts, field `number` of the oracle's model. Words are of four letters or more; first and last letter stay. Takes all memory
+ * but that for the texts themselves, of which those of more than 1 MB stay as they are. One that is token array (a tagger's) is not for this.
+ */
+typedef struct LearnTextAttacker LearnTextAttacker;
+extern DevStatus learn_text_attacker_create(DevSession *session, LearnPredictorOracle *oracle, const LearnField *field, int number, size_t max_rows,
+											LearnTextAttacker **attacker);
+/* Whether the host takes a text for a row of the batch. */
+typedef struct LearnTextReferee
+{
+	void	   *context;
+	DevStatus	(*judge) (void *context, size_t row, LearnBytes text, bool *allowed);
+} LearnTextReferee;
+
+/*
+ * Changes at most max_words words in each of the n texts of the oracle's batch: the loss rises with each. given (n): UTF-8, and what
+ * is stored of it; both borrowed until the next attack; NULL bytes: stays. The rows' encoded numbers and codes, borrowed for the call. fooled (n)
+ * may be NULL; else a row is done when its answer is wrong, and fooled tells. The oracle's texts are the changed ones afterwards. referee, which
+ * may be NULL, is asked about each text that would be kept; the last one that it allows is.
+ */
+extern DevStatus learn_text_attack(LearnTextAttacker *attacker, int max_words, const LearnTextReferee *referee, size_t n,
+								   const LearnBytes *given, const LearnBytes *stored, const float *numbers, const int32_t *codes,
+								   uint64_t seed, uint64_t counter, uint8_t *fooled);
+/* The text of a row as it is changed, good until the next call; false where it is as it was. */
+extern bool learn_text_attacked(LearnTextAttacker *attacker, size_t row, LearnBytes *text);
+/* A row's text is as it was, for the oracle too. */
+extern void learn_text_restore(LearnTextAttacker *attacker, size_t row);
 
 #endif							/* IDLA_LEARN_ADVERSARIAL_H */

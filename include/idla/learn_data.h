@@ -145,7 +145,7 @@ extern bool learn_field_take_series(const LearnField *field, size_t n, const flo
  */
 extern bool learn_field_changes(const LearnField *field, const size_t dims[3], const float *src, const float *clean, const float *moved,
 								double *changes, LearnTrouble *trouble);
-/* Whether loaded values are the array's or file's own numbers but for centre and scale (and an image's resizing). */
+/* Whether loaded pixels or samples are the array's or file's own numbers but for centre and scale (and an image's resizing). */
 extern bool learn_field_is_direct(const LearnField *field);
 /* The first of a whole signal's n stored samples that the network sees. */
 extern size_t learn_field_first(const LearnField *field, size_t n);

@@ -309,6 +309,7 @@ typedef struct LearnGraph
 	NnNode	  (*starts)[LEARN_MAX_PLANES];	/* (n_fields): where explanations start: a plane of floats itself, or what its codes
 								 * are embedded as; NN_NONE where a plane is none or has none */
 	NnNode	   *lengths;		/* (n_fields): codes (1), NN_NONE for images */
+	NnNode	   *nudges;			/* (n_fields), with a loss that says so: input that is added to a text's embedded pieces; else NN_NONE */
 	NnNode		embedded;		/* what the heads multiply, of LEARN_NAM what they add up: (width), (members, width) or (n_parts, outputs).
 								 * NN_NONE for taggers. With a loss it has no value after a pass but under LEARN_LINEAR and LEARN_ROCKET. */
 	NnNode	   *maps;			/* (n_fields): (positions, channels) that the last convolution gives, or that the mean is of which
@@ -333,6 +334,7 @@ typedef struct LearnLoss
 	float		smoothing;
 	bool		soft;			/* classes: the target is a share of each, an input of (classes) */
 	float		huber;			/* regression: delta, 0 for squared error */
+	bool		nudged;			/* embedded texts can be moved: adversarial training */
 } LearnLoss;
 
 /* Fills defaults by task, shape and n_rows; LEARN_AUTO becomes a named architecture. DEV_INVALID for what cannot be. */

@@ -21,15 +21,17 @@ typedef struct LearnAttacker
 
 /*
  * Adds to right[k] how many of the n rows no attack within epsilons[k] or less fools. epsilons (n_epsilons) ascend; 0 gives
- * the clean accuracy. scratch: n floats; fooled, once: (n) bytes.
+ * the clean accuracy. distances (n), or NULL: the first epsilon that fools each row, INFINITY when none does. scratch: n floats; fooled, once:
+ * (n) bytes.
  */
 extern DevStatus learn_robust_counts(const LearnAttacker *attacker, const LearnAttack *how, size_t n, size_t n_epsilons,
-									 const double *epsilons, uint64_t *right, float *scratch, uint8_t *fooled, uint8_t *once);
+									 const double *epsilons, uint64_t *right, double *distances, float *scratch, uint8_t *fooled,
+									 uint8_t *once);
 
 /*
  * The smallest epsilon at which the attack fools each row, found by halving the interval up to `largest` `halvings` times:
- * distances (n), 0 for rows wrong by themselves, INFINITY for those that `largest` does not fool. An upper bound of the true
- * one, since no attack finds everything. scratch: 2 n floats; fooled (n).
+ * distances (n), 0 for rows wrong by themselves, INFINITY for those that `largest` does not fool. They come with what is known to
+ * fool each row, INFINITY for nothing, and never grow. An upper bound of the true one, since no attack finds everything. scratch: 2 n floats; fooled (n).
  */
 extern DevStatus learn_minimal_perturbations(const LearnAttacker *attacker, const LearnAttack *how, size_t n, double largest,
 											 int halvings, double *distances, float *scratch, uint8_t *fooled);
@@ -154,6 +156,8 @@ typedef struct LearnRowClassifier LearnRowClassifier;
 /* Takes all memory; constraints (n_channels) are borrowed. */
 extern DevStatus learn_row_classifier_create(LearnPredictor *predictor, const LearnConstraint *constraints,
 											 LearnRowClassifier **row);
+/* Binary: the positive class is named from this probability on, above 0 and below 1, in place of one half. */
+extern void learn_row_classifier_threshold(LearnRowClassifier *row, double threshold);
 /* Inputs of any row at most; 0: nothing of a row can have noise. */
 extern size_t learn_row_classifier_inputs(const LearnRowClassifier *row);
 /* The row: raw (n_channels), fields (n_fields) stored, both borrowed as long as the classifier is asked. */

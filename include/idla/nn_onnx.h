@@ -17,6 +17,7 @@ typedef int NnOnnxValue;		/* number of a value, NN_NONE after a failure */
 typedef enum NnOnnxType
 {
 	NN_ONNX_FLOAT = 1,
+	NN_ONNX_INT32 = 6,
 	NN_ONNX_INT64 = 7,
 	NN_ONNX_STRING = 8,
 	NN_ONNX_BOOL = 9,
@@ -31,6 +32,9 @@ extern DevStatus nn_onnx_status(const NnOnnx *onnx);	/* of the first failure, or
 
 /* (rows, dims ...) from outside. note: what a reader of the file should know of it. */
 extern NnOnnxValue nn_onnx_input(NnOnnx *onnx, const char *name, NnOnnxType type, int rank, const size_t *dims, const char *note);
+/* The same with dimensions that may be of any size, those that are 0 in dims; all are as large as each other, and as all of that name. */
+extern NnOnnxValue nn_onnx_input_open(NnOnnx *onnx, const char *name, NnOnnxType type, int rank, const size_t *dims, const char *open,
+									  const char *note);
 /* Gives the value (rows, width) a name and to the outside. */
 extern void nn_onnx_output(NnOnnx *onnx, NnOnnxValue value, const char *name, NnOnnxType type, size_t width, const char *note);
 /* Numbers that are part of the model: rank 0 to NN_MAX_RANK. */
@@ -43,17 +47,29 @@ extern NnOnnxValue nn_onnx_integer(NnOnnx *onnx, int64_t value);
 /* One dimension of one or more integers: axes, shapes, indexes. */
 extern NnOnnxValue nn_onnx_list(NnOnnx *onnx, size_t n, const int64_t *values);
 
-/* Attributes of the next operator. */
+/* Attributes of the next operator that is applied: they come right before it, after all that makes its sources. */
 extern void nn_onnx_set_integer(NnOnnx *onnx, const char *name, int64_t value);
 extern void nn_onnx_set_integers(NnOnnx *onnx, const char *name, size_t n, const int64_t *values);
 extern void nn_onnx_set_float(NnOnnx *onnx, const char *name, float value);
+extern void nn_onnx_set_string(NnOnnx *onnx, const char *name, const char *value);
 extern void nn_onnx_set_strings(NnOnnx *onnx, const char *name, size_t n, const char *const *values);
 /* What the operator makes of its sources. One whose name begins with "ml." is of the domain ai.onnx.ml. */
 extern NnOnnxValue nn_onnx_apply(NnOnnx *onnx, const char *operator, const NnOnnxValue *src, int n_src);
 extern NnOnnxValue nn_onnx_apply1(NnOnnx *onnx, const char *operator, NnOnnxValue a);
 extern NnOnnxValue nn_onnx_apply2(NnOnnx *onnx, const char *operator, NnOnnxValue a, NnOnnxValue b);
 extern NnOnnxValue nn_onnx_apply3(NnOnnx *onnx, const char *operator, NnOnnxValue a, NnOnnxValue b, NnOnnxValue c);
+/* One that makes several values, four at most; those of a failure are NN_NONE. */
+extern void nn_onnx_apply_several(NnOnnx *onnx, const char *operator, const NnOnnxValue *src, int n_src, NnOnnxValue *made, int n_made);
 extern NnOnnxValue nn_onnx_cast(NnOnnx *onnx, NnOnnxValue value, NnOnnxType type);
+
+/*
+ * A graph inside the graph, the attribute "body" of the next operator, Scan: between the two calls operators, inputs and outputs are its own,
+ * which may read the values made before. There is none inside another.
+ */
+extern void nn_onnx_body_begin(NnOnnx *onnx);
+extern NnOnnxValue nn_onnx_body_input(NnOnnx *onnx, NnOnnxType type);
+extern void nn_onnx_body_output(NnOnnx *onnx, NnOnnxValue value, NnOnnxType type);
+extern void nn_onnx_body_end(NnOnnx *onnx);
 
 /* One pair for the model's metadata. */
 extern void nn_onnx_note(NnOnnx *onnx, const char *key, const char *value);
@@ -64,7 +80,8 @@ extern NnOnnxValue nn_onnx_fail(NnOnnx *onnx, DevStatus status, const char *form
 
 /*
  * Writes what makes `wanted` of the inputs of a compiled graph, as it is computed without training. given[i] stands for the graph's node
- * nodes[i]. weights are on the host. Fails with DEV_INVALID for an operator that has no form in ONNX, naming it. (src/nn/onnx_graph.c)
+ * nodes[i]; codes and lengths are int64. weights are on the host. Fails with DEV_INVALID for an operator that has no form in ONNX, naming it.
+ * (src/nn/onnx_graph.c)
  */
 extern NnOnnxValue nn_graph_onnx(NnOnnx *onnx, const NnGraph *graph, const float *weights, NnNode wanted, const NnNode *nodes,
 								 const NnOnnxValue *given, int n);

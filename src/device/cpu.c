@@ -177,7 +177,7 @@ cpu_gemm(DevQueue *queue, bool transpose_a, bool transpose_b, size_t m, size_t n
 		else
 			device->kernels->multiply(false, part, n, k, alpha, a_part, step_a, transpose_a ? lda : 1,
 									  b, transpose_b ? 1 : ldb, transpose_b ? ldb : 1,
-									  beta, NULL, c + i * ldc, ldc, ((CpuQueue *) queue)->pack);
+									  beta, NULL, false, c + i * ldc, ldc, ((CpuQueue *) queue)->pack);
 	}
 }
 
@@ -193,13 +193,13 @@ cpu_gemm_batch(DevQueue *queue, size_t count, bool transpose_a, bool transpose_b
 
 static void
 cpu_product(DevQueue *queue, size_t m, size_t n, size_t k, const float *a, size_t lda,
-			const float *b, size_t ldb, const float *bias, float *c, size_t ldc)
+			const float *b, size_t ldb, const float *bias, bool relu, float *c, size_t ldc)
 {
 	size_t		rows = part_rows(m, n, k);
 
 	for (size_t i = 0; i < m && !dev_queue_stopped(queue); i += rows)
 		kernels_of(queue)->multiply(true, m - i < rows ? m - i : rows, n, k, 1.0f, a + i * lda, lda, 1,
-									b, ldb, 1, 0.0f, bias, c + i * ldc, ldc, ((CpuQueue *) queue)->pack);
+									b, ldb, 1, 0.0f, bias, relu, c + i * ldc, ldc, ((CpuQueue *) queue)->pack);
 }
 
 /* ---- Elementwise work and sums ---- */

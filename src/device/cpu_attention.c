@@ -89,7 +89,7 @@ add_product(const Head *head, bool transpose_b, size_t m, size_t n, size_t k, co
 
 	if (head->how->exact)
 		dev_cpu_kernels(queue)->multiply(true, m, n, k, 1.0f, a, lda, 1, b, transpose_b ? 1 : ldb, transpose_b ? ldb : 1,
-										 beta, NULL, c, ldc, dev_cpu_pack(queue));
+										 beta, NULL, false, c, ldc, dev_cpu_pack(queue));
 	else
 		queue->primitives->gemm(queue, false, transpose_b, m, n, k, 1.0f, a, lda, b, ldb, beta, c, ldc);
 }

@@ -271,7 +271,7 @@ lowered_forward(DevQueue *queue, const DevWindow *w, size_t batch, bool chained,
 			float	   *to = dst + first * w->out_channels + g * out;
 
 			if (chained)
-				p->product(queue, n, out, window_size(w), rows, ld, weights + g * out, w->out_channels, NULL, to, w->out_channels);
+				p->product(queue, n, out, window_size(w), rows, ld, weights + g * out, w->out_channels, NULL, false, to, w->out_channels);
 			else
 				p->gemm(queue, false, false, n, out, window_size(w), 1.0f, rows, ld, weights + g * out, w->out_channels,
 						0.0f, to, w->out_channels);

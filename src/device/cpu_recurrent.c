@@ -137,7 +137,7 @@ multiply_states(Walk *walk, size_t n)
 	const DevPrimitives *p = walk->queue->primitives;
 
 	if (n <= FEW && how->chained)
-		p->product(walk->queue, n, walk->summed, how->hidden, walk->state, how->hidden, how->weights, walk->summed, NULL,
+		p->product(walk->queue, n, walk->summed, how->hidden, walk->state, how->hidden, how->weights, walk->summed, NULL, false,
 				   walk->product, walk->summed);
 	else if (n <= FEW)
 		p->gemm(walk->queue, false, false, n, walk->summed, how->hidden, 1.0f, walk->state, how->hidden,

@@ -93,7 +93,7 @@ dev_cpu_sequence_sum(DevQueue *queue, size_t batch, size_t length, size_t width,
 		size_t		n = sequence_length(lengths, b, length);
 
 		queue->primitives->product(queue, 1, width, n, weights + b * length, length, src + b * length * width, width,
-								   NULL, dst + b * width, width);
+								   NULL, false, dst + b * width, width);
 	}
 }
 

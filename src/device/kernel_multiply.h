@@ -25,7 +25,6 @@
 typedef enum Start
 {
 	START_ZERO,
-	START_BIAS,
 	START_C
 } Start;
 
@@ -37,7 +36,8 @@ typedef struct Strip
 	size_t		col_a;
 	const float *b;
 	size_t		step;			/* from one row of the strip to the next */
-	const float *bias;			/* of its first column */
+	const float *bias;			/* of its first column, added to the ends of the chains; or NULL */
+	bool		relu;			/* follows */
 	Start		start;
 } Strip;
 
@@ -58,9 +58,7 @@ tile(const bool chained, const size_t rows, const size_t vectors, const Strip *s
 	{
 #pragma GCC unroll 16
 		for (size_t v = 0; v < vectors; v++)
-			sum[i][v] = strip->start == START_ZERO ? vf_zero() :
-				strip->start == START_BIAS ? vf_load(strip->bias + v * VF_WIDTH) :
-				vf_load(c + i * ldc + v * VF_WIDTH);
+			sum[i][v] = strip->start == START_ZERO ? vf_zero() : vf_load(c + i * ldc + v * VF_WIDTH);
 	}
 	for (size_t p = 0; p < strip->k; p++)
 	{
@@ -82,6 +80,25 @@ tile(const bool chained, const size_t rows, const size_t vectors, const Strip *s
 		if (rows > TILE_ROWS)
 			below += col_a;
 		b += step;
+	}
+	for (size_t v = 0; v < vectors && strip->bias != NULL; v++)
+	{
+		Vf			bias = vf_load(strip->bias + v * VF_WIDTH);
+
+#pragma GCC unroll 16
+		for (size_t i = 0; i < rows; i++)
+			sum[i][v] = vf_add(sum[i][v], bias);
+	}
+	/* In this order what is no number stays none. */
+	if (strip->relu)
+	{
+#pragma GCC unroll 16
+		for (size_t i = 0; i < rows; i++)
+		{
+#pragma GCC unroll 16
+			for (size_t v = 0; v < vectors; v++)
+				sum[i][v] = vf_max(vf_zero(), sum[i][v]);
+		}
 	}
 #pragma GCC unroll 16
 	for (size_t i = 0; i < rows; i++)
@@ -222,9 +239,9 @@ strip_width(size_t cols)
 
 typedef float Eight __attribute__((__vector_size__(32)));
 
-/* dst row p = alpha * column p of the 8 rows of src, p < 8. */
+/* turned[p] = column p of the 8 rows of src, p < 8. */
 static ALWAYS_INLINE void
-transpose_eight(float alpha, const float *src, size_t ld_src, float *dst, size_t ld_dst)
+turn_eight(const float *src, size_t ld_src, Eight *turned)
 {
 	Eight		rows[8];
 	Eight		pairs[8];
@@ -250,11 +267,23 @@ transpose_eight(float alpha, const float *src, size_t ld_src, float *dst, size_t
 #pragma GCC unroll 4
 	for (size_t i = 0; i < 4; i++)
 	{
-		Eight		low = alpha * __builtin_shufflevector(fours[i], fours[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
-		Eight		high = alpha * __builtin_shufflevector(fours[i], fours[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+		turned[i] = __builtin_shufflevector(fours[i], fours[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+		turned[i + 4] = __builtin_shufflevector(fours[i], fours[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+	}
+}
 
-		__builtin_memcpy(dst + i * ld_dst, &low, sizeof(Eight));
-		__builtin_memcpy(dst + (i + 4) * ld_dst, &high, sizeof(Eight));
+/* dst row p = alpha * column p of the 8 rows of src, p < 8. */
+static ALWAYS_INLINE void
+transpose_eight(float alpha, const float *src, size_t ld_src, float *dst, size_t ld_dst)
+{
+	Eight		turned[8];
+
+	turn_eight(src, ld_src, turned);
+#pragma GCC unroll 8
+	for (size_t i = 0; i < 8; i++)
+	{
+		turned[i] = alpha * turned[i];
+		__builtin_memcpy(dst + i * ld_dst, &turned[i], sizeof(Eight));
 	}
 }
 
@@ -401,7 +430,8 @@ multiply_block(bool chained, size_t m, size_t n, const Strip *block, const float
 
 		strip.b = strips + j * strip.k;
 		strip.step = width;
-		if (strip.start == START_BIAS)
+		strip.bias = bias == NULL ? NULL : bias + j;
+		if (bias != NULL && cols < width)
 		{
 			for (size_t v = 0; v < width; v++)
 				padded[v] = v < cols ? bias[j + v] : 0.0f;
@@ -448,41 +478,114 @@ multiply_column(size_t m, size_t k, float alpha, const float *a, size_t row_a, c
 	}
 }
 
+/*
+ * One column, rows of A contiguous, chains: a tile would leave all lanes but one idle, so that here every lane is a row of A, which is turned on
+ * its way, eight by eight. Where multiply-adds are no instruction, turning is worth nothing.
+ */
+#if VF_FUSED
+typedef struct Column
+{
+	size_t		k;
+	size_t		row_a;
+	const float *b;
+	size_t		row_b;
+	float		bias;
+	bool		relu;
+	size_t		ldc;
+} Column;
+
+static ALWAYS_INLINE void
+column_eight(const Column *column, const float *a, float *c)
+{
+	__m256		sum = _mm256_setzero_ps();
+	float		values[8];
+	size_t		p = 0;
+
+	for (; p + 8 <= column->k; p += 8)
+	{
+		Eight		turned[8];
+
+		turn_eight(a + p, column->row_a, turned);
+#pragma GCC unroll 8
+		for (size_t q = 0; q < 8; q++)
+			sum = _mm256_fmadd_ps((__m256) turned[q], _mm256_set1_ps(column->b[(p + q) * column->row_b]), sum);
+	}
+	for (; p < column->k; p++)
+	{
+		for (size_t i = 0; i < 8; i++)
+			values[i] = a[i * column->row_a + p];
+		sum = _mm256_fmadd_ps(_mm256_loadu_ps(values), _mm256_set1_ps(column->b[p * column->row_b]), sum);
+	}
+	_mm256_storeu_ps(values, sum);
+	for (size_t i = 0; i < 8; i++)
+	{
+		float		value = values[i] + column->bias;
+
+		c[i * column->ldc] = column->relu && value < 0.0f ? 0.0f : value;
+	}
+}
+
+/* As many rows as make whole eights; returns how many. */
+static size_t
+multiply_column_chained(size_t m, const Column *column, const float *a, float *c)
+{
+	size_t		i = 0;
+
+	for (; i + 8 <= m; i += 8)
+		column_eight(column, a + i * column->row_a, c + i * column->ldc);
+	return i;
+}
+#endif
+
 static void
 multiply(bool chained, size_t m, size_t n, size_t k, float alpha,
 		 const float *a, size_t row_a, size_t col_a, const float *b, size_t row_b, size_t col_b,
-		 float beta, const float *bias, float *c, size_t ldc, float *pack)
+		 float beta, const float *bias, bool relu, float *c, size_t ldc, float *pack)
 {
-	Start		start = bias != NULL ? START_BIAS : beta == 0.0f ? START_ZERO : START_C;
+	Start		start = beta == 0.0f ? START_ZERO : START_C;
 
-	if (n == 1 && !chained && bias == NULL && col_a == 1 && row_b == 1)
+	if (n == 1 && !chained && bias == NULL && !relu && col_a == 1 && row_b == 1)
 	{
 		multiply_column(m, k, alpha, a, row_a, b, beta, c, ldc);
 		return;
 	}
-	if (n == 1 && bias == NULL && row_a == 1 && ldc == 1)
+	if (n == 1 && bias == NULL && !relu && row_a == 1 && ldc == 1)
 	{
 		/* c' = b' A', whose rows are contiguous */
-		multiply(chained, 1, m, k, alpha, b, 0, row_b, a, col_a, 1, beta, NULL, c, m, pack);
+		multiply(chained, 1, m, k, alpha, b, 0, row_b, a, col_a, 1, beta, NULL, false, c, m, pack);
 		return;
 	}
 	if (k == 0 && bias != NULL)
 	{
 		for (size_t i = 0; i < m; i++)
 			for (size_t j = 0; j < n; j++)
-				c[i * ldc + j] = bias[j];
+				c[i * ldc + j] = relu && bias[j] < 0.0f ? 0.0f : bias[j];
 		return;
 	}
 	if (k == 0 || (beta != 0.0f && beta != 1.0f))
 		scale_matrix(m, n, beta, c, ldc);
+#if VF_FUSED
+	if (n == 1 && chained && col_a == 1 && alpha == 1.0f && beta == 0.0f)
+	{
+		Column		column = {k, row_a, b, row_b, bias == NULL ? -0.0f : bias[0], relu, ldc};
+		size_t		done = multiply_column_chained(m, &column, a, c);
+
+		a += done * row_a;
+		c += done * ldc;
+		m -= done;
+	}
+#endif
+	if (m == 0)
+		return;
 
 	for (size_t p = 0; p < k; p += KERNEL_DEPTH)
 	{
-		Strip		slab = {k - p < KERNEL_DEPTH ? k - p : KERNEL_DEPTH, a + p * col_a, row_a, col_a, NULL, row_b, NULL, start};
+		bool		last = k - p <= KERNEL_DEPTH;
+		Strip		slab = {last ? k - p : KERNEL_DEPTH, a + p * col_a, row_a, col_a, NULL, row_b, NULL, last && relu, start};
 
 		for (size_t j = 0; j < n; j += KERNEL_COLS)
 			multiply_slab(chained, m, n - j < KERNEL_COLS ? n - j : KERNEL_COLS, alpha, &slab, b + p * row_b + j * col_b,
-						  row_b, col_b, bias == NULL ? NULL : bias + j, c + j, ldc, pack);
+						  row_b, col_b, bias == NULL || !last ? NULL : bias + j, c + j, ldc, pack);
 		start = START_C;
 	}
 }
@@ -510,7 +613,7 @@ static void
 multiply_small(bool chained, size_t m, size_t n, size_t k, const float *a, size_t row_a, size_t col_a,
 			   const float *b, size_t ldb, bool accumulate, float *c, size_t ldc)
 {
-	Strip		strip = {k, a, row_a, col_a, b, ldb, NULL, accumulate ? START_C : START_ZERO};
+	Strip		strip = {k, a, row_a, col_a, b, ldb, NULL, false, accumulate ? START_C : START_ZERO};
 
 	for (size_t j = 0; j < n; j += PANEL)
 	{
@@ -549,7 +652,7 @@ multiply_packed(bool chained, size_t m, size_t n, size_t k, const float *a, size
 
 	for (size_t p = 0; p < k; p += KERNEL_DEPTH)
 	{
-		Strip		slab = {k - p < KERNEL_DEPTH ? k - p : KERNEL_DEPTH, a + p, lda, 1, NULL, 0, NULL, start};
+		Strip		slab = {k - p < KERNEL_DEPTH ? k - p : KERNEL_DEPTH, a + p, lda, 1, NULL, 0, NULL, false, start};
 
 		for (size_t i = 0; i < m; i += KERNEL_ROWS)
 		{

@@ -33,13 +33,13 @@ typedef struct Kernels
 	size_t		small;			/* products with a side below this are no slower than OpenBLAS's, often faster; SIZE_MAX: all are */
 
 	/*
-	 * C = alpha * A B + beta * C, or with bias (which needs alpha 1 and beta 0) C = A B + bias. Element (i, p) of A lies
-	 * at a[i * row_a + p * col_a], likewise of B. chained: every element is one chain of fused multiply-adds over p
-	 * in ascending order that starts at the bias.
+	 * C = alpha * A B + beta * C, or with bias (which needs alpha 1 and beta 0) C = A B + bias, and then its relu where that is wanted. Element (i, p)
+	 * of A lies at a[i * row_a + p * col_a], likewise of B. chained: every element is one chain of fused multiply-adds over p
+	 * in ascending order, to whose end the bias is added.
 	 */
 	void		(*multiply) (bool chained, size_t m, size_t n, size_t k, float alpha,
 							 const float *a, size_t row_a, size_t col_a, const float *b, size_t row_b, size_t col_b,
-							 float beta, const float *bias, float *c, size_t ldc, float *pack);
+							 float beta, const float *bias, bool relu, float *c, size_t ldc, float *pack);
 
 	/*
 	 * The same product with a B that is used again and again. pack: B (k, n) into kernel_packed_size(k, n) floats, which

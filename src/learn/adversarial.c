@@ -390,3 +390,120 @@ learn_attack(const LearnAttack *how, const LearnOracle *oracle, const LearnBox *
 		memcpy(losses, kept ? search.best : search.losses, n * sizeof(float));
 	return status;
 }
+
+/* ---- Without gradients ---- */
+
+#define LONGEST_SHARE 0.5		/* of a row's positions, of the first stretch that is tried */
+#define HALVINGS 6				/* of that, until the last one */
+#define FIRST_STRETCHES 16		/* of alternating fortune, that the first point has */
+
+/* Positions from `begin` to `end` of one channel of a row's candidate go a share of the way up or down. */
+static void
+lift(const Search *search, size_t row, size_t depth, size_t channel, size_t begin, size_t end, float share, bool up)
+{
+	const float *clean = search->clean + row * search->n_inputs;
+	float	   *current = search->current + row * search->n_inputs;
+	double		epsilon = epsilon_of(search, row);
+	float		step = share * (float) (epsilon / sqrt((double) (end - begin)));
+
+	for (size_t p = begin; p < end; p++)
+	{
+		size_t		i = p * depth + channel;
+		float		low;
+		float		high;
+		float		value;
+
+		bounds_of(search, row, i, epsilon, &low, &high);
+		value = search->how->norm == LEARN_NORM_L2 ? current[i] + (up ? step : -step) : clean[i] + share * ((up ? high : low) - clean[i]);
+		current[i] = isfinite(value) ? value : current[i];
+	}
+}
+
+/* Candidate `point` of a row, made of the best one so far. */
+static void
+make_candidate(const Search *search, size_t row, size_t positions, size_t depth, size_t point, size_t n_points)
+{
+	LearnDraw	draw = {search->seed, DEV_STREAM_ATTACK, search->counter + row};
+	double		share = LONGEST_SHARE * exp2(-HALVINGS * (double) point / (double) n_points);
+	size_t		length = (size_t) fmax(1, round(share * (double) positions));
+	uint32_t	bits[4];
+
+	memcpy(search->current + row * search->n_inputs, search->perturbed + row * search->n_inputs, search->n_inputs * sizeof(float));
+	for (size_t channel = 0; channel < depth && point > 1; channel++)
+	{
+		size_t		begin;
+		/* All of the way as often as not: in a wide ball the ends alone are too far. */
+		float		way;
+
+		learn_draw_block(&draw, point * depth + channel, bits);
+		way = bits[3] % 4 < 2 ? 1 : learn_unit(bits[2]);
+		begin = (size_t) ((double) learn_unit(bits[0]) * (double) (positions - length + 1));
+		/* Often one channel alone: together they rarely all help. */
+		if (bits[1] % depth == 0 || bits[2] % 2 == 0)
+			lift(search, row, depth, channel, begin, begin + length, way, bits[3] % 2 == 0);
+	}
+	for (size_t i = 0; i < FIRST_STRETCHES * depth && point == 1; i++)
+	{
+		size_t		begin = i / depth * positions / FIRST_STRETCHES;
+		size_t		end = (i / depth + 1) * positions / FIRST_STRETCHES;
+
+		learn_draw_block(&draw, ((uint64_t) 1 << 24) + i, bits);
+		if (end > begin)
+			lift(search, row, depth, i % depth, begin, end, learn_unit(bits[1]), bits[0] % 2 == 0);
+	}
+	project(search, row, epsilon_of(search, row));
+}
+
+static DevStatus
+search_blindly(const Search *search, const LearnOracle *oracle, size_t positions, size_t depth, const int32_t *lengths, size_t n_points)
+{
+	uint8_t    *wrong = search->fooled != NULL ? search->wrong : NULL;
+	DevStatus	status = DEV_OK;
+
+	memcpy(search->current, search->clean, search->n * search->n_inputs * sizeof(float));
+	for (size_t point = 0; point <= n_points && status == DEV_OK && !all_fooled(search); point++)
+	{
+		for (size_t row = 0; row < search->n && point > 0; row++)
+		{
+			size_t		there = lengths == NULL ? positions : (size_t) lengths[row];
+
+			if (there > 0 && (search->fooled == NULL || !search->fooled[row]))
+				make_candidate(search, row, there, depth, point, n_points);
+		}
+		status = oracle->score(oracle->context, search->n, search->current, search->losses, wrong, NULL);
+		if (status == DEV_OK)
+			consider(search);
+	}
+	return status;
+}
+
+DevStatus
+learn_attack_blind(const LearnAttack *how, const LearnOracle *oracle, const LearnBox *box, size_t n, size_t positions, size_t depth,
+				   const int32_t *lengths, const float *clean, const float *epsilons, uint64_t seed, uint64_t counter, float *perturbed,
+				   float *losses, uint8_t *fooled, float *scratch)
+{
+	size_t		size = n * oracle->n_inputs;
+	Search		search = {
+		.how = how, .box = box, .n = n, .n_inputs = oracle->n_inputs, .clean = clean, .epsilons = epsilons, .perturbed = perturbed,
+		.fooled = fooled, .current = scratch, .losses = scratch + 2 * size, .best = scratch + 2 * size + n, .seed = seed,
+		.counter = counter
+	};
+	DevStatus	status;
+
+	if (how->steps == 0)
+		return learn_attack(how, oracle, box, n, clean, epsilons, seed, counter, perturbed, losses, fooled, scratch);
+	if (how->norm == LEARN_NORM_L2 && epsilons == NULL && isinf(how->epsilon))
+		return DEV_INVALID;
+	search.wrong = (uint8_t *) (scratch + 2 * size + 2 * n);
+	for (size_t row = 0; row < n; row++)
+	{
+		search.best[row] = -INFINITY;
+		if (fooled != NULL)
+			fooled[row] = 0;
+	}
+	memcpy(perturbed, clean, size * sizeof(float));
+	status = search_blindly(&search, oracle, positions, depth, lengths, (size_t) how->steps * (size_t) how->restarts);
+	if (losses != NULL)
+		memcpy(losses, search.best, n * sizeof(float));
+	return status;
+}

@@ -13,12 +13,6 @@ has_pixels(const LearnField *field)
 	return field->kind == LEARN_IMAGE && field->sample != LEARN_SAMPLE_F32;
 }
 
-bool
-learn_field_is_attacked(const LearnField *field)
-{
-	return field->kind == LEARN_IMAGE || (field->kind == LEARN_SIGNAL && field->rocket == NULL);
-}
-
 void
 learn_field_box(const LearnField *field, size_t length, double epsilon, const float *plane, float *low, float *high)
 {

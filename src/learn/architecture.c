@@ -453,7 +453,7 @@ keep_results(const LearnGraph *built, int n_fields, bool solved)
 DevStatus
 learn_network_build(DevSession *session, const LearnNetwork *network, const LearnLoss *loss, LearnGraph *built)
 {
-	LearnBuilder builder = {.session = session, .network = network, .features = NN_NONE};
+	LearnBuilder builder = {.session = session, .network = network, .features = NN_NONE, .nudged = loss != NULL && loss->nudged};
 	DevStatus	status;
 
 	memset(built, 0, sizeof(*built));

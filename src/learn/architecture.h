@@ -21,6 +21,7 @@ typedef struct LearnBuilder
 	NnNode		embedded;		/* what the head multiplies; set where that is built */
 	NnNode	   *encoded;		/* (network->n_fields): what an encoder made of each field, (width) */
 	LearnGraph *built;			/* while there are fields: where encoders leave their maps */
+	bool		nudged;			/* see LearnLoss */
 } LearnBuilder;
 
 /* Everything that is set must be in range; what is unset (zero, or negative for dropout and activation) passes. (architecture_resolve.c) */

@@ -120,7 +120,7 @@ build_planes(LearnBuilder *builder, LearnGraph *built, int number)
 		if (!planes[i].codes)
 			built->starts[number][i] = built->planes[number][i];
 	}
-	built->lengths[number] = NN_NONE;
+	built->lengths[number] = built->nudges[number] = NN_NONE;
 	if (learn_field_has_length(field))
 	{
 		snprintf(name, sizeof(name), "field%d.length", number);
@@ -187,10 +187,11 @@ learn_build_fields(LearnBuilder *builder, LearnGraph *built)
 	built->planes = dev_alloc(builder->session, n, sizeof(*built->planes));
 	built->starts = dev_alloc(builder->session, n, sizeof(*built->starts));
 	built->lengths = dev_alloc(builder->session, n, sizeof(NnNode));
+	built->nudges = dev_alloc(builder->session, n, sizeof(NnNode));
 	built->maps = dev_alloc(builder->session, n, sizeof(NnNode));
 	built->map_has_length = dev_alloc(builder->session, n, sizeof(bool));
 	builder->encoded = dev_alloc(builder->session, n, sizeof(NnNode));
-	if (built->planes == NULL || built->starts == NULL || built->lengths == NULL || built->maps == NULL ||
+	if (built->planes == NULL || built->starts == NULL || built->lengths == NULL || built->nudges == NULL || built->maps == NULL ||
 		built->map_has_length == NULL || builder->encoded == NULL)
 		return DEV_NO_MEMORY;
 	builder->built = built;

@@ -83,6 +83,14 @@ learn_build_pieces(LearnBuilder *builder, LearnGraph *built, int number, size_t 
 	built->starts[number][0] = nn_token_embedding(builder->graph, built->planes[number][0],
 												  table(builder, name, "pieces", learn_vocabulary_size(field->vocabulary), width,
 														NN_INIT_NORMAL, deviation, NULL), built->lengths[number]);
+	if (builder->nudged)
+	{
+		NnShape		shape = nn_shape(2, field->dims[0], width, 0, 0);
+
+		snprintf(name, sizeof(name), "field%d.nudge", number);
+		built->nudges[number] = nn_input(builder->graph, name, &shape);
+		return nn_add(builder->graph, built->starts[number][0], built->nudges[number]);
+	}
 	return built->starts[number][0];
 }
 

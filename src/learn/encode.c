@@ -7,6 +7,7 @@
  */
 #include "encode.h"
 #include "field.h"
+#include "wide.h"
 
 #include <float.h>
 
@@ -17,17 +18,6 @@
 #define FEW_CATEGORIES 8		/* compared one by one faster than hashed */
 
 #define WIDE_NUMBERS 8			/* from so many of one kind on */
-
-/*
- * Loops over a row's numbers come in three widths, chosen when the library is loaded. Every operation is an IEEE one by itself, so the
- * bits are the same: it is -ffp-contract=off in engine.mk that keeps the wider ones from fusing a product with a sum. The sanitizers'
- * start comes too late for such a choice.
- */
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_ADDRESS__)
-#define WIDE_LOOPS __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define WIDE_LOOPS
-#endif
 
 static inline float
 cut(float x)
@@ -248,31 +238,39 @@ take_int32(uint64_t bits)
 }
 
 WIDE_LOOPS static void
-take_doubles(size_t n, const uint64_t *restrict bits, float *restrict raw)
+take_wide(LearnBits kind, size_t n, const uint64_t *restrict bits, float *restrict raw)
 {
-	for (size_t i = 0; i < n; i++)
-		raw[i] = take_double(bits[i]);
+	if (kind == LEARN_BITS_DOUBLE)
+		for (size_t i = 0; i < n; i++)
+			raw[i] = take_double(bits[i]);
+	else if (kind == LEARN_BITS_FLOAT)
+		for (size_t i = 0; i < n; i++)
+			raw[i] = take_float(bits[i]);
+	else
+		for (size_t i = 0; i < n; i++)
+			raw[i] = take_int32(bits[i]);
 }
 
-WIDE_LOOPS static void
-take_floats(size_t n, const uint64_t *restrict bits, float *restrict raw)
+/* Of eight at least, eight by eight; the last eight may be among those looked at before. */
+static inline bool
+any_missing(size_t n, const bool *missing)
 {
-	for (size_t i = 0; i < n; i++)
-		raw[i] = take_float(bits[i]);
-}
+	uint64_t	eight;
+	uint64_t	any;
 
-WIDE_LOOPS static void
-take_int32s(size_t n, const uint64_t *restrict bits, float *restrict raw)
-{
-	for (size_t i = 0; i < n; i++)
-		raw[i] = take_int32(bits[i]);
+	_Static_assert(sizeof(bool) == 1, "a bool is a byte");
+	memcpy(&any, missing + n - sizeof(any), sizeof(any));
+	for (size_t i = 0; i + sizeof(eight) < n; i += sizeof(eight))
+	{
+		memcpy(&eight, missing + i, sizeof(eight));
+		any |= eight;
+	}
+	return any != 0;
 }
 
 void
 learn_take_numbers(LearnBits kind, size_t n, const uint64_t *bits, const bool *missing, float *raw)
 {
-	const bool *first;
-
 	/* In tables of many types a wide loop would not pay for its call. */
 	if (n < WIDE_NUMBERS)
 	{
@@ -281,16 +279,11 @@ learn_take_numbers(LearnBits kind, size_t n, const uint64_t *bits, const bool *m
 				take_int32(bits[i]);
 		return;
 	}
-	first = memchr(missing, true, n);
-	if (kind == LEARN_BITS_DOUBLE)
-		take_doubles(n, bits, raw);
-	else if (kind == LEARN_BITS_FLOAT)
-		take_floats(n, bits, raw);
-	else
-		take_int32s(n, bits, raw);
-	for (size_t i = first == NULL ? n : (size_t) (first - missing); i < n; i++)
-		if (missing[i])
-			raw[i] = NAN;
+	take_wide(kind, n, bits, raw);
+	if (any_missing(n, missing))
+		for (size_t i = 0; i < n; i++)
+			if (missing[i])
+				raw[i] = NAN;
 }
 
 /* ---- Rows by the dozen ---- */
@@ -343,23 +336,32 @@ learn_row_encoder_create(DevSession *session, const LearnChannel *channels, int 
 	return DEV_OK;
 }
 
-/* scale_robust and scale_linear are one formula, the latter without a clip: x / sqrt(1) is x. */
+/* A run of n rows. scale_robust and scale_linear are one formula, the latter without a clip: x / sqrt(1) is x. */
 WIDE_LOOPS static void
-scale_run(const LearnRowEncoder *encoder, const LearnRun *run, const float *restrict raw, float *restrict numbers)
+scale_run(const LearnRowEncoder *encoder, const LearnRun *run, size_t n, const float *restrict raw, float *restrict numbers, size_t n_numbers)
 {
 	const float *fill = encoder->fill + run->channel;
 	const float *center = encoder->center + run->channel;
 	const float *scale = encoder->scale + run->channel;
 	const float *clip = encoder->clip + run->channel;
+	const size_t width = (size_t) run->n;
+	const size_t n_channels = (size_t) encoder->n_channels;
 
-	for (int i = 0; i < run->n; i++)
+	raw += run->channel;
+	numbers += run->input;
+	for (size_t row = 0; row < n; row++)
 	{
-		float		here = raw[i];
-		float		instead = fill[i];
-		float		x = scale_linear(fabsf(here) <= FLT_MAX ? here : instead, center[i], scale[i]);
-		float		part = x * clip[i];
+		for (size_t i = 0; i < width; i++)
+		{
+			float		here = raw[i];
+			float		instead = fill[i];
+			float		x = scale_linear(fabsf(here) <= FLT_MAX ? here : instead, center[i], scale[i]);
+			float		part = x * clip[i];
 
-		numbers[i] = x / sqrtf(1.0f + part * part);
+			numbers[i] = x / sqrtf(1.0f + part * part);
+		}
+		raw += n_channels;
+		numbers += n_numbers;
 	}
 }
 
@@ -367,10 +369,10 @@ void
 learn_encode_rows(const LearnRowEncoder *encoder, size_t n, const float *raw, float *numbers, size_t n_numbers, int32_t *codes,
 				  size_t n_codes)
 {
-	for (size_t row = 0; row < n; row++)
+	for (int i = 0; i < encoder->n_runs; i++)
+		scale_run(encoder, &encoder->runs[i], n, raw, numbers, n_numbers);
+	for (size_t row = 0; row < n && encoder->n_others > 0; row++)
 	{
-		for (int i = 0; i < encoder->n_runs; i++)
-			scale_run(encoder, &encoder->runs[i], raw + encoder->runs[i].channel, numbers + encoder->runs[i].input);
 		for (int i = 0; i < encoder->n_others; i++)
 			encode_value(&encoder->channels[encoder->others[i]], raw[encoder->others[i]], numbers, codes);
 		raw += encoder->n_channels;

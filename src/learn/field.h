@@ -38,5 +38,7 @@ extern DevStatus learn_field_fit_rocket(LearnDataset *dataset, int number, const
 extern size_t learn_field_rocket_scratch(const LearnField *field);
 /* Centred and scaled features, zeros when missing. */
 extern void learn_field_load_rocket(const LearnField *field, LearnBytes stored, float *scratch, float *dst);
+/* The same of samples as the convolutions see them, n_samples of them, with which scratch begins. */
+extern void learn_rocket_features(const LearnField *field, size_t n_samples, float *scratch, float *dst);
 
 #endif							/* IDLA_LEARN_FIELD_H */

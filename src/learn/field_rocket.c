@@ -23,21 +23,31 @@ learn_field_rocket_scratch(const LearnField *field)
 	return field->dims[0] * field->dims[1] + learn_rocket_scratch(field->rocket, field->dims[0]);
 }
 
-/* Raw features into dst; false for a missing signal. */
+/* Raw features of the n samples that scratch begins with into dst; false for a missing signal. */
+static bool
+transform_samples(const LearnField *field, size_t n, float *scratch, float *dst)
+{
+	return n > 0 && learn_rocket_transform(field->rocket, n, scratch, scratch + field->dims[0] * field->dims[1], dst, NULL);
+}
+
 static bool
 transform(const LearnField *field, LearnBytes stored, float *scratch, float *dst)
 {
-	size_t		n = learn_field_load_samples(field, stored, scratch);
-
-	return n > 0 && learn_rocket_transform(field->rocket, n, scratch, scratch + field->dims[0] * field->dims[1], dst, NULL);
+	return transform_samples(field, learn_field_load_samples(field, stored, scratch), scratch, dst);
 }
 
 void
 learn_field_load_rocket(const LearnField *field, LearnBytes stored, float *scratch, float *dst)
 {
+	learn_rocket_features(field, learn_field_load_samples(field, stored, scratch), scratch, dst);
+}
+
+void
+learn_rocket_features(const LearnField *field, size_t n_samples, float *scratch, float *dst)
+{
 	size_t		n = field->rocket->n_features;
 
-	if (!transform(field, stored, scratch, dst))
+	if (!transform_samples(field, n_samples, scratch, dst))
 	{
 		memset(dst, 0, n * sizeof(float));
 		return;

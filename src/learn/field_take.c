@@ -274,7 +274,7 @@ learn_field_is_direct(const LearnField *field)
 {
 	if (field->kind == LEARN_IMAGE)
 		return field->crop[0] == 0 && field->crop[1] == 0;
-	return field->kind == LEARN_SIGNAL && field->rocket == NULL && !scaled_by_signal(field) &&
+	return field->kind == LEARN_SIGNAL && !scaled_by_signal(field) &&
 		!(field->rate > 0 && field->rate != field->to_rate);
 }
 
@@ -344,7 +344,7 @@ learn_field_changes(const LearnField *field, const size_t dims[3], const float *
 					double *changes, LearnTrouble *trouble)
 {
 	memset(trouble, 0, sizeof(*trouble));
-	if (field->kind == LEARN_SIGNAL && field->rocket == NULL && dims[1] == field->dims[1] && dims[0] > 0)
+	if (field->kind == LEARN_SIGNAL && dims[1] == field->dims[1] && dims[0] > 0)
 		return find_signal_changes(field, dims[0], src, clean, moved, changes, trouble);
 	if (field->kind != LEARN_IMAGE || !learn_field_is_direct(field) || dims[0] != field->dims[0] || dims[1] != field->dims[1] ||
 		dims[2] != field->dims[2])

@@ -1,388 +1,22 @@
 /*
- * onnx.c: a model of ordinary columns and images as an ONNX file.
+ * onnx.c: a model as an ONNX file.
  *
- * The same steps as predicting, in the operators of ONNX: raw channels side by side, missing ones filled, scaled by one formula for all
- * (encode.c); codes by a table of texts; each network by its graph; the mean over networks, temperature, offset and link in
- * double precision, as predict.c does it.
+ * The same steps as predicting, in the operators of ONNX: columns and fields become what the networks take; each network by its graph; the mean over
+ * networks, temperature, offset and link in double precision, as predict.c does it. What a sequence's network computes beyond its length is
+ * computed here too: networks see no padding, whatever it holds.
  */
-#include "idla/learn_onnx.h"
+#include "onnx.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "idla/nn_onnx.h"
-
-#include "architecture.h"
 #include "predict.h"
-
-#define FARTHEST 1e9f			/* as in encode.c */
-#define LONGEST_NOTE 1000
-
-typedef struct Writer
-{
-	DevSession *session;
-	const LearnModel *model;
-	NnOnnx	   *onnx;
-	NnOnnxValue *channels;		/* (n_channels): each (rows, 1), NN_NONE where it is not used */
-	NnOnnxValue *parts;			/* (n_channels + 2): what is put side by side */
-	NnOnnxValue numbers;		/* (rows, n_numbers) */
-	NnOnnxValue codes;			/* (rows, n_codes) */
-	NnOnnxValue *fields;		/* (n_fields): scaled images, (rows, height, width, depth) */
-	NnOnnxValue *embedded;		/* (n_nets): parts of an embedding, */
-	int			n_embedded;
-	size_t		n_embedding;	/* which has so many numbers */
-} Writer;
-
-static NnOnnxValue
-beside(Writer *writer, NnOnnxValue *parts, int n)
-{
-	nn_onnx_set_integer(writer->onnx, "axis", 1);
-	return nn_onnx_apply(writer->onnx, "Concat", parts, n);
-}
-
-static bool
-is_used(const LearnChannel *channel)
-{
-	return channel->number_input != NN_NONE || channel->code_input != NN_NONE;
-}
-
-/* ---- what comes in ---- */
-
-static void
-describe(const LearnModel *model, int first, int n, char *note)
-{
-	size_t		used;
-
-	if (model->channels[first].kind == LEARN_CATEGORY)
-	{
-		snprintf(note, LONGEST_NOTE, "text; \"%s\" stands for NULL", LEARN_ONNX_MISSING);
-		return;
-	}
-	used = (size_t) snprintf(note, LONGEST_NOTE, "number; NaN stands for NULL%s", n > 1 ? "; in this order:" : "");
-	for (int i = 0; i < n && n > 1 && used < LONGEST_NOTE; i++)
-		used += (size_t) snprintf(note + used, LONGEST_NOTE - used, " %s", model->channels[first + i].name);
-}
-
-/* One column's channels, those from `first` on. */
-static void
-write_input(Writer *writer, int first, int n)
-{
-	const LearnModel *model = writer->model;
-	bool		category = model->channels[first].kind == LEARN_CATEGORY;
-	const size_t width = (size_t) n;
-	char		note[LONGEST_NOTE];
-	NnOnnxValue input;
-
-	describe(model, first, n, note);
-	input = nn_onnx_input(writer->onnx, model->columns[model->channels[first].column], category ? NN_ONNX_STRING : NN_ONNX_FLOAT, 1, &width, note);
-	for (int i = 0; i < n; i++)
-	{
-		const int64_t at = i;
-
-		if (!is_used(&model->channels[first + i]))
-			continue;
-		if (n > 1)
-			nn_onnx_set_integer(writer->onnx, "axis", 1);
-		writer->channels[first + i] = n == 1 ? input : nn_onnx_apply2(writer->onnx, "Gather", input, nn_onnx_list(writer->onnx, 1, &at));
-	}
-}
-
-static void
-write_inputs(Writer *writer)
-{
-	const LearnModel *model = writer->model;
-	int			n;
-
-	for (int first = 0; first < model->n_channels; first += n)
-	{
-		bool		used = false;
-
-		for (n = 0; first + n < model->n_channels && model->channels[first + n].column == model->channels[first].column; n++)
-		{
-			writer->channels[first + n] = NN_NONE;
-			used = used || is_used(&model->channels[first + n]);
-		}
-		if (used)
-			write_input(writer, first, n);
-	}
-}
-
-/* Pixels as they are stored, (value - center) * scale, one each a channel; what is missing is nothing after that. */
-static void
-write_image(Writer *writer, int number)
-{
-	const LearnField *field = &writer->model->fields[number];
-	NnOnnx	   *onnx = writer->onnx;
-	char		note[LONGEST_NOTE];
-	NnOnnxValue input;
-	NnOnnxValue scaled;
-
-	snprintf(note, sizeof(note), "image of %zu x %zu pixels and %zu channels%s; NaN stands for NULL", field->dims[0], field->dims[1], field->dims[2],
-			 field->sample == LEARN_SAMPLE_F32 ? "" : ", black being 0 and white 1");
-	input = nn_onnx_input(onnx, field->name, NN_ONNX_FLOAT, 3, field->dims, note);
-	scaled = nn_onnx_apply2(onnx, "Sub", input, nn_onnx_floats(onnx, 1, &field->dims[2], field->center));
-	scaled = nn_onnx_apply2(onnx, "Mul", scaled, nn_onnx_floats(onnx, 1, &field->dims[2], field->scale));
-	writer->fields[number] = nn_onnx_apply3(onnx, "Where", nn_onnx_apply1(onnx, "IsNaN", input), nn_onnx_float(onnx, 0), scaled);
-}
-
-/* ---- numbers ---- */
-
-/* One value a used number channel, (numbers). */
-typedef enum Fitted
-{
-	FITTED_FILL,
-	FITTED_CENTER,
-	FITTED_SCALE,
-	FITTED_CLIP,
-	N_FITTED
-} Fitted;
-
-static float
-fitted_value(const LearnChannel *channel, Fitted which)
-{
-	switch (which)
-	{
-		case FITTED_FILL:
-			return channel->fill;
-		case FITTED_CENTER:
-			return channel->center;
-		case FITTED_SCALE:
-			return channel->scale;
-		default:
-			return channel->scaling == LEARN_ROBUST ? 1.0f / 3.0f : 0.0f;
-	}
-}
-
-static NnOnnxValue
-fitted(Writer *writer, Fitted which)
-{
-	const LearnModel *model = writer->model;
-	float	   *values = dev_alloc(writer->session, (size_t) model->n_channels, sizeof(float));
-	size_t		n = 0;
-	NnOnnxValue made;
-
-	if (values == NULL)
-		return nn_onnx_fail(writer->onnx, DEV_NO_MEMORY, "no memory for %d channels", model->n_channels);
-	for (int i = 0; i < model->n_channels; i++)
-		if (model->channels[i].number_input != NN_NONE)
-			values[n++] = fitted_value(&model->channels[i], which);
-	made = nn_onnx_floats(writer->onnx, 1, &n, values);
-	dev_release(writer->session, values);
-	return made;
-}
-
-/* x / sqrt(1 + (x clip)^2), x = (raw - center) * scale: the one formula of scale_run. */
-static NnOnnxValue
-scale_all(Writer *writer, NnOnnxValue filled)
-{
-	NnOnnx	   *onnx = writer->onnx;
-	NnOnnxValue x = nn_onnx_apply2(onnx, "Mul", nn_onnx_apply2(onnx, "Sub", filled, fitted(writer, FITTED_CENTER)),
-								   fitted(writer, FITTED_SCALE));
-	NnOnnxValue part;
-
-	x = nn_onnx_apply3(onnx, "Clip", x, nn_onnx_float(onnx, -FARTHEST), nn_onnx_float(onnx, FARTHEST));
-	part = nn_onnx_apply2(onnx, "Mul", x, fitted(writer, FITTED_CLIP));
-	part = nn_onnx_apply2(onnx, "Add", nn_onnx_float(onnx, 1), nn_onnx_apply2(onnx, "Mul", part, part));
-	return nn_onnx_apply2(onnx, "Div", x, nn_onnx_apply1(onnx, "Sqrt", part));
-}
-
-/* sum of coefficients[i] x^(n - 1 - i), by Horner's rule */
-static NnOnnxValue
-polynomial(Writer *writer, NnOnnxValue x, const double *coefficients, int n)
-{
-	NnOnnxValue sum = nn_onnx_double(writer->onnx, coefficients[0]);
-
-	for (int i = 1; i < n; i++)
-		sum = nn_onnx_apply2(writer->onnx, "Add", nn_onnx_apply2(writer->onnx, "Mul", sum, x),
-							 nn_onnx_double(writer->onnx, coefficients[i]));
-	return sum;
-}
-
-/*
- * PPND7 as in encode.c. Its third part, for probabilities below 1e-11, is for none that half a step of the quantiles leaves.
- */
-static NnOnnxValue
-normal_quantile(Writer *writer, NnOnnxValue p)
-{
-	static const double middle[2][4] = {
-		{59.109374720, 159.29113202, 50.434271938, 3.3871327179}, {67.187563600, 78.757757664, 17.895169469, 1.0}
-	};
-	static const double tail[2][4] = {
-		{0.17023821103, 1.3067284816, 2.7568153900, 1.4234372777}, {0, 0.12021132975, 0.73700164250, 1.0}
-	};
-	NnOnnx	   *onnx = writer->onnx;
-	NnOnnxValue zero = nn_onnx_double(onnx, 0);
-	NnOnnxValue q = nn_onnx_apply2(onnx, "Sub", p, nn_onnx_double(onnx, 0.5));
-	NnOnnxValue below = nn_onnx_apply2(onnx, "Less", q, zero);
-	NnOnnxValue r = nn_onnx_apply2(onnx, "Sub", nn_onnx_double(onnx, 0.180625), nn_onnx_apply2(onnx, "Mul", q, q));
-	NnOnnxValue near = nn_onnx_apply2(onnx, "Div", polynomial(writer, r, middle[0], 4), polynomial(writer, r, middle[1], 4));
-	NnOnnxValue far = nn_onnx_apply3(onnx, "Where", below, p, nn_onnx_apply2(onnx, "Sub", nn_onnx_double(onnx, 1), p));
-	NnOnnxValue central = nn_onnx_apply2(onnx, "LessOrEqual", nn_onnx_apply1(onnx, "Abs", q), nn_onnx_double(onnx, 0.425));
-
-	near = nn_onnx_apply2(onnx, "Mul", q, near);
-	r = nn_onnx_apply1(onnx, "Sqrt", nn_onnx_apply1(onnx, "Neg", nn_onnx_apply1(onnx, "Log", far)));
-	r = nn_onnx_apply2(onnx, "Sub", r, nn_onnx_double(onnx, 1.6));
-	far = nn_onnx_apply2(onnx, "Div", polynomial(writer, r, tail[0], 4), polynomial(writer, r, tail[1], 4));
-	far = nn_onnx_apply3(onnx, "Where", below, nn_onnx_apply1(onnx, "Neg", far), far);
-	return nn_onnx_apply3(onnx, "Where", central, near, far);
-}
-
-/* How many quantiles compare so with the value, (rows, 1), as a double. */
-static NnOnnxValue
-count(Writer *writer, const char *comparison, NnOnnxValue quantiles, NnOnnxValue value)
-{
-	NnOnnxValue each = nn_onnx_cast(writer->onnx, nn_onnx_apply2(writer->onnx, comparison, quantiles, value), NN_ONNX_DOUBLE);
-	const int64_t axis = 1;
-
-	return nn_onnx_apply2(writer->onnx, "ReduceSum", each, nn_onnx_list(writer->onnx, 1, &axis));
-}
-
-static NnOnnxValue
-pick(Writer *writer, NnOnnxValue quantiles, NnOnnxValue number)
-{
-	return nn_onnx_apply2(writer->onnx, "Gather", quantiles, nn_onnx_cast(writer->onnx, number, NN_ONNX_INT64));
-}
-
-/* scale_by_quantiles of encode.c: value (rows, 1), float. */
-static NnOnnxValue
-scale_by_quantiles(Writer *writer, const LearnChannel *channel, NnOnnxValue value)
-{
-	NnOnnx	   *onnx = writer->onnx;
-	size_t		n = (size_t) channel->n_quantiles;
-	NnOnnxValue quantiles = nn_onnx_floats(onnx, 1, &n, channel->quantiles);
-	NnOnnxValue low = count(writer, "Less", quantiles, value);
-	NnOnnxValue high = count(writer, "LessOrEqual", quantiles, value);
-	NnOnnxValue zero = nn_onnx_double(onnx, 0);
-	NnOnnxValue one = nn_onnx_double(onnx, 1);
-	NnOnnxValue last = nn_onnx_double(onnx, (double) n - 1);
-	NnOnnxValue exact = nn_onnx_cast(onnx, quantiles, NN_ONNX_DOUBLE);
-	NnOnnxValue upper = nn_onnx_apply3(onnx, "Clip", low, one, last);
-	NnOnnxValue before = pick(writer, exact, nn_onnx_apply2(onnx, "Sub", upper, one));
-	NnOnnxValue step = nn_onnx_apply2(onnx, "Sub", pick(writer, exact, upper), before);
-	NnOnnxValue place;
-	NnOnnxValue equal;
-	NnOnnxValue half;
-
-	step = nn_onnx_apply3(onnx, "Where", nn_onnx_apply2(onnx, "Equal", step, zero), one, step);
-	place = nn_onnx_apply2(onnx, "Div", nn_onnx_apply2(onnx, "Sub", nn_onnx_cast(onnx, value, NN_ONNX_DOUBLE), before), step);
-	place = nn_onnx_apply2(onnx, "Add", nn_onnx_apply2(onnx, "Sub", low, one), place);
-	place = nn_onnx_apply3(onnx, "Where", nn_onnx_apply2(onnx, "Greater", low, last), last, place);
-	place = nn_onnx_apply3(onnx, "Where", nn_onnx_apply2(onnx, "Less", low, one), zero, place);
-	equal = nn_onnx_apply2(onnx, "Sub", nn_onnx_apply2(onnx, "Add", low, high), one);
-	equal = nn_onnx_apply2(onnx, "Div", equal, nn_onnx_double(onnx, 2));
-	place = nn_onnx_apply3(onnx, "Where", nn_onnx_apply2(onnx, "Greater", high, low), equal, place);
-	place = nn_onnx_apply2(onnx, "Div", place, last);
-	half = nn_onnx_double(onnx, 0.5 / (double) n);
-	place = nn_onnx_apply3(onnx, "Clip", place, half, nn_onnx_double(onnx, 1 - 0.5 / (double) n));
-	return nn_onnx_cast(onnx, normal_quantile(writer, place), NN_ONNX_FLOAT);
-}
-
-static NnOnnxValue
-column_of(Writer *writer, NnOnnxValue matrix, int64_t column)
-{
-	nn_onnx_set_integer(writer->onnx, "axis", 1);
-	return nn_onnx_apply2(writer->onnx, "Gather", matrix, nn_onnx_list(writer->onnx, 1, &column));
-}
-
-/*
- * Scaled numbers beside indicators, in the order of the channels; then one gathering puts each where the network expects it. Numbers
- * scaled by quantiles come after all these.
- */
-static void
-write_numbers(Writer *writer)
-{
-	const LearnModel *model = writer->model;
-	NnOnnx	   *onnx = writer->onnx;
-	int64_t    *places = dev_alloc(writer->session, model->n_numbers + 1, sizeof(int64_t));
-	int64_t		n = 0;
-	int			n_parts = 2;
-	int64_t		at = 0;
-	NnOnnxValue raw;
-	NnOnnxValue missing;
-
-	if (places == NULL)
-	{
-		nn_onnx_fail(onnx, DEV_NO_MEMORY, "no memory for %zu numbers", model->n_numbers);
-		return;
-	}
-	for (int i = 0; i < model->n_channels; i++)
-		if (model->channels[i].number_input != NN_NONE)
-			writer->parts[n++] = writer->channels[i];
-	raw = beside(writer, writer->parts, (int) n);
-	missing = nn_onnx_apply2(onnx, "Or", nn_onnx_apply1(onnx, "IsNaN", raw), nn_onnx_apply1(onnx, "IsInf", raw));
-	raw = nn_onnx_apply3(onnx, "Where", missing, fitted(writer, FITTED_FILL), raw);
-	writer->parts[0] = scale_all(writer, raw);
-	writer->parts[1] = nn_onnx_cast(onnx, missing, NN_ONNX_FLOAT);
-	for (int i = 0; i < model->n_channels; i++)
-	{
-		const LearnChannel *channel = &model->channels[i];
-
-		if (channel->number_input == NN_NONE)
-			continue;
-		places[channel->number_input] = at;
-		if (channel->indicator_input != NN_NONE)
-			places[channel->indicator_input] = n + at;
-		if (channel->scaling == LEARN_QUANTILE)
-		{
-			places[channel->number_input] = 2 * n + n_parts - 2;
-			writer->parts[n_parts++] = scale_by_quantiles(writer, channel, column_of(writer, raw, at));
-		}
-		at++;
-	}
-	raw = beside(writer, writer->parts, n_parts);
-	nn_onnx_set_integer(onnx, "axis", 1);
-	writer->numbers = nn_onnx_apply2(onnx, "Gather", raw, nn_onnx_list(onnx, model->n_numbers, places));
-	dev_release(writer->session, places);
-}
-
-/* ---- codes ---- */
-
-/* Texts to codes; the rest is the pooled category, or none. A category of that name is no NULL. */
-static NnOnnxValue
-write_code(Writer *writer, const LearnChannel *channel, NnOnnxValue text)
-{
-	size_t		n = (size_t) channel->n_categories;
-	const char **keys = dev_alloc(writer->session, n + 1, sizeof(char *));
-	int64_t    *codes = dev_alloc(writer->session, n + 1, sizeof(int64_t));
-	bool		missing = true;
-
-	if (keys == NULL || codes == NULL)
-		return nn_onnx_fail(writer->onnx, DEV_NO_MEMORY, "no memory for %zu categories", n);
-	for (size_t i = 0; i < n; i++)
-	{
-		keys[i] = channel->categories[i];
-		codes[i] = (int64_t) i;
-		missing = missing && strcmp(keys[i], LEARN_ONNX_MISSING) != 0;
-	}
-	if (missing)
-	{
-		keys[n] = LEARN_ONNX_MISSING;
-		codes[n++] = channel->has_missing ? channel->n_categories + channel->has_other : -1;
-	}
-	nn_onnx_set_strings(writer->onnx, "keys_strings", n, keys);
-	nn_onnx_set_integers(writer->onnx, "values_int64s", n, codes);
-	nn_onnx_set_integer(writer->onnx, "default_int64", channel->has_other ? channel->n_categories : -1);
-	dev_release(writer->session, keys);
-	dev_release(writer->session, codes);
-	return nn_onnx_apply1(writer->onnx, "ml.LabelEncoder", text);
-}
-
-static void
-write_codes(Writer *writer)
-{
-	const LearnModel *model = writer->model;
-
-	for (int i = 0; i < model->n_channels; i++)
-		if (model->channels[i].code_input != NN_NONE)
-			writer->parts[model->channels[i].code_input] = write_code(writer, &model->channels[i], writer->channels[i]);
-	writer->codes = beside(writer, writer->parts, (int) model->n_codes);
-}
 
 /* ---- networks and answers ---- */
 
 /* A network's part of an embedding, of what its heads multiply. */
 static void
-write_part(Writer *writer, const LearnNetwork *network, const LearnGraph *built, NnOnnxValue embedded)
+write_part(LearnOnnxWriter *writer, const LearnNetwork *network, const LearnGraph *built, NnOnnxValue embedded)
 {
 	const int64_t members = 1;
 	int64_t		flat[2] = {-1, (int64_t) (nn_shape_size(nn_graph_shape(built->graph, built->embedded)) / learn_network_members(network))};
@@ -397,43 +31,82 @@ write_part(Writer *writer, const LearnNetwork *network, const LearnGraph *built,
 	writer->n_embedding += (size_t) flat[1];
 }
 
+/* The network's graph with the nodes that stand for what was made of the columns; room for one more. */
+typedef struct Given
+{
+	LearnGraph	built;
+	NnNode	   *nodes;
+	NnOnnxValue *values;
+	int			n;
+} Given;
+
+static void
+give(Given *given, NnNode node, NnOnnxValue value)
+{
+	given->nodes[given->n] = node;
+	given->values[given->n++] = value;
+}
+
+static bool
+build_given(LearnOnnxWriter *writer, const LearnNetwork *network, Given *given)
+{
+	size_t		most = (size_t) network->n_fields * (LEARN_MAX_PLANES + 1) + 3;
+	DevStatus	status = learn_network_build(writer->session, network, NULL, &given->built);
+
+	given->n = 0;
+	given->nodes = dev_alloc(writer->session, most, sizeof(NnNode));
+	given->values = dev_alloc(writer->session, most, sizeof(NnOnnxValue));
+	if (status != DEV_OK || given->nodes == NULL || given->values == NULL)
+	{
+		nn_onnx_fail(writer->onnx, status != DEV_OK ? status : DEV_NO_MEMORY, "%s", dev_message_text(writer->session));
+		return false;
+	}
+	give(given, given->built.numbers, writer->numbers);
+	give(given, given->built.codes, writer->codes);
+	for (int i = 0; i < network->n_fields; i++)
+	{
+		for (int plane = 0; plane < LEARN_MAX_PLANES; plane++)
+			give(given, given->built.planes[i][plane], writer->planes[i][plane]);
+		give(given, given->built.lengths[i], writer->lengths[i]);
+	}
+	return true;
+}
+
 static NnOnnxValue
-write_net(Writer *writer, int number)
+write_node(LearnOnnxWriter *writer, const LearnNet *net, const Given *given, NnNode wanted)
+{
+	return nn_graph_onnx(writer->onnx, given->built.graph, net->weights, wanted, given->nodes, given->values, given->n);
+}
+
+static void
+forget_given(LearnOnnxWriter *writer, Given *given)
+{
+	nn_graph_free(given->built.graph);
+	dev_release(writer->session, given->nodes);
+	dev_release(writer->session, given->values);
+}
+
+static NnOnnxValue
+write_net(LearnOnnxWriter *writer, int number)
 {
 	const LearnNet *net = &writer->model->nets[number];
-	int			n_fields = net->network.n_fields;
-	NnOnnxValue *given = dev_alloc(writer->session, (size_t) n_fields + 3, sizeof(NnOnnxValue));
-	NnNode	   *nodes = dev_alloc(writer->session, (size_t) n_fields + 3, sizeof(NnNode));
-	NnOnnxValue value = NN_NONE;
-	LearnGraph	built;
+	NnOnnxValue value;
+	Given		given;
 
-	if (given == NULL || nodes == NULL)
-		return nn_onnx_fail(writer->onnx, DEV_NO_MEMORY, "no memory for %d fields", n_fields);
-
-	if (learn_network_build(writer->session, &net->network, NULL, &built) != DEV_OK)
-		return nn_onnx_fail(writer->onnx, dev_status(writer->session), "%s", dev_message_text(writer->session));
-	given[0] = writer->numbers;
-	nodes[0] = built.numbers;
-	given[1] = writer->codes;
-	nodes[1] = built.codes;
-	for (int i = 0; i < n_fields; i++)
-	{
-		given[i + 2] = writer->fields[i];
-		nodes[i + 2] = built.planes[i][0];
-	}
-	nodes[n_fields + 2] = built.embedded;
-	given[n_fields + 2] = nn_graph_onnx(writer->onnx, built.graph, net->weights, built.embedded, nodes, given, n_fields + 2);
-	if (!learn_embedding_repeats(writer->model, number, built.graph))
-		write_part(writer, &net->network, &built, given[n_fields + 2]);
-	value = nn_graph_onnx(writer->onnx, built.graph, net->weights, built.output, nodes, given, n_fields + 3);
-	dev_release(writer->session, given);
-	dev_release(writer->session, nodes);
-	return nn_onnx_cast(writer->onnx, value, NN_ONNX_DOUBLE);
+	if (!build_given(writer, &net->network, &given))
+		return NN_NONE;
+	value = write_node(writer, net, &given, given.built.embedded);
+	give(&given, given.built.embedded, value);
+	if (!learn_embedding_repeats(writer->model, number, given.built.graph))
+		write_part(writer, &net->network, &given.built, value);
+	value = nn_onnx_cast(writer->onnx, write_node(writer, net, &given, given.built.output), NN_ONNX_DOUBLE);
+	forget_given(writer, &given);
+	return value;
 }
 
 /* What learn_predict_scores gives, but for the normalising of several classes. */
 static NnOnnxValue
-write_scores(Writer *writer)
+write_scores(LearnOnnxWriter *writer)
 {
 	const LearnModel *model = writer->model;
 	NnOnnx	   *onnx = writer->onnx;
@@ -447,6 +120,8 @@ write_scores(Writer *writer)
 		sum = i == 0 ? one : nn_onnx_apply2(onnx, "Add", sum, one);
 	}
 	sum = nn_onnx_apply2(onnx, "Div", sum, nn_onnx_double(onnx, model->n_nets));
+	if (writer->n_windows != NN_NONE)
+		sum = learn_onnx_window_outputs(writer, sum);
 	if (model->task == LEARN_REGRESSION)
 		return nn_onnx_apply2(onnx, "Add", nn_onnx_apply2(onnx, "Mul", sum, nn_onnx_doubles(onnx, 1, &n, model->target_scale)),
 							  nn_onnx_doubles(onnx, 1, &n, model->target_mean));
@@ -454,24 +129,74 @@ write_scores(Writer *writer)
 	return model->offset == NULL ? sum : nn_onnx_apply2(onnx, "Add", sum, nn_onnx_doubles(onnx, 1, &n, model->offset));
 }
 
-/* A column's name is what the user knows it by; an output of the same name gives way. */
 static void
-write_output(Writer *writer, NnOnnxValue value, const char *name, NnOnnxType type, size_t width, const char *note)
+write_embedding(LearnOnnxWriter *writer)
 {
-	char		free[64];
+	NnOnnxValue all = learn_onnx_beside(writer, writer->embedded, writer->n_embedded);
+	char		name[LEARN_ONNX_NAME];
 
-	snprintf(free, sizeof(free), "%s", name);
-	for (int i = 0; i < writer->model->n_columns; i++)
-		if (strcmp(writer->model->columns[i], free) == 0 && strlen(free) + 2 < sizeof(free))
+	if (writer->n_windows != NN_NONE)
+		all = learn_onnx_window_mean(writer, all, NN_ONNX_FLOAT, writer->n_embedding);
+	nn_onnx_output(writer->onnx, all, learn_onnx_name(writer, "embedding", "", name), NN_ONNX_FLOAT, writer->n_embedding,
+				   "what the networks know before their last layers decide");
+}
+
+/* Means over the networks of what they say of each token, and the chain that decides. */
+static void
+write_tags(LearnOnnxWriter *writer)
+{
+	const LearnModel *model = writer->model;
+	NnOnnx	   *onnx = writer->onnx;
+	size_t		n_tags = learn_model_outputs(model);
+	const float **weights = dev_alloc(writer->session, (size_t) model->n_nets, sizeof(float *));
+	NnOnnxValue emissions = NN_NONE;
+	NnOnnxValue shares = NN_NONE;
+	LearnChain	chain;
+
+	if (weights == NULL || learn_chain_create(writer->session, n_tags, 1, &chain) != DEV_OK)
+	{
+		nn_onnx_fail(onnx, DEV_NO_MEMORY, "no memory for %zu tags", n_tags);
+		return;
+	}
+	for (int i = 0; i < model->n_nets && nn_onnx_status(onnx) == DEV_OK; i++)
+	{
+		const LearnNet *net = &model->nets[i];
+		NnOnnxValue one;
+		Given		given;
+
+		if (!build_given(writer, &net->network, &given))
+			break;
+		one = write_node(writer, net, &given, given.built.output);
+		emissions = i == 0 ? one : nn_onnx_apply2(onnx, "Add", emissions, one);
+		if (given.built.shares != NN_NONE)
 		{
-			strcat(free, "_");
-			i = -1;
+			nn_onnx_set_integer(onnx, "axis", -1);
+			one = nn_onnx_apply1(onnx, "Softmax", one);
+			shares = i == 0 ? one : nn_onnx_apply2(onnx, "Add", shares, one);
 		}
-	nn_onnx_output(writer->onnx, value, free, type, width, note);
+		weights[i] = net->weights;
+		if (i == model->n_nets - 1)
+			learn_chain_set(&chain, &given.built, model->n_nets, weights);
+		forget_given(writer, &given);
+	}
+	emissions = nn_onnx_apply2(onnx, "Div", emissions, nn_onnx_float(onnx, (float) model->n_nets));
+	if (shares != NN_NONE)
+		shares = nn_onnx_apply2(onnx, "Div", shares, nn_onnx_float(onnx, (float) model->n_nets));
+	learn_onnx_tags(writer, &chain, emissions, shares);
+	learn_chain_free(writer->session, &chain);
+	dev_release(writer->session, weights);
 }
 
 static void
-write_answers(Writer *writer, NnOnnxValue scores)
+write_output(LearnOnnxWriter *writer, NnOnnxValue value, const char *name, NnOnnxType type, size_t width, const char *note)
+{
+	char		free[LEARN_ONNX_NAME];
+
+	nn_onnx_output(writer->onnx, value, learn_onnx_name(writer, name, "", free), type, width, note);
+}
+
+static void
+write_answers(LearnOnnxWriter *writer, NnOnnxValue scores)
 {
 	const LearnModel *model = writer->model;
 	NnOnnx	   *onnx = writer->onnx;
@@ -485,7 +210,7 @@ write_answers(Writer *writer, NnOnnxValue scores)
 			write_output(writer, scores, "prediction", NN_ONNX_DOUBLE, 1, "probability of the positive class");
 			both[model->positive] = scores;
 			both[1 - model->positive] = nn_onnx_apply2(onnx, "Sub", nn_onnx_double(onnx, 1), scores);
-			write_output(writer, beside(writer, both, 2), "probabilities", NN_ONNX_DOUBLE, 2, "of the classes, in the order of the metadata");
+			write_output(writer, learn_onnx_beside(writer, both, 2), "probabilities", NN_ONNX_DOUBLE, 2, "of the classes, in the order of the metadata");
 			break;
 		case LEARN_MULTICLASS:
 			nn_onnx_set_integer(onnx, "axis", -1);
@@ -511,26 +236,55 @@ write_answers(Writer *writer, NnOnnxValue scores)
 static DevStatus
 check_model(DevSession *session, const LearnModel *model)
 {
-	for (int i = 0; i < model->n_fields; i++)
-	{
-		if (model->fields[i].kind == LEARN_IMAGE)
-			continue;
-		dev_fail(session, DEV_INVALID, "input \"%s\" has no form in ONNX", model->fields[i].name);
-		dev_detail(session, "Signals, series and texts are prepared by idla itself.");
-		dev_hint(session, "Export the model as \"safetensors\".");
-		return DEV_INVALID;
-	}
-	if (model->n_views > 1)
-	{
-		dev_fail(session, DEV_INVALID, "answers that are means over changed rows have no form in ONNX");
-		dev_hint(session, "Train without option \"augment_predict\", or export the model as \"safetensors\".");
-		return DEV_INVALID;
-	}
-	return DEV_OK;
+	if (model->n_views < 2)
+		return DEV_OK;
+	dev_fail(session, DEV_INVALID, "answers that are means over changed rows have no form in ONNX");
+	dev_detail(session, "Rows are changed at random, by a generator of numbers that ONNX does not have.");
+	dev_hint(session, "Train without option \"augment_predict\", or export the model as \"safetensors\".");
+	return DEV_INVALID;
 }
 
 static void
-write_notes(Writer *writer, const char *target)
+write_fields(LearnOnnxWriter *writer)
+{
+	const LearnModel *model = writer->model;
+	LearnOnnxWave *waves = dev_alloc(writer->session, (size_t) model->n_fields + 1, sizeof(LearnOnnxWave));
+
+	if (waves == NULL)
+	{
+		nn_onnx_fail(writer->onnx, DEV_NO_MEMORY, "no memory for %d fields", model->n_fields);
+		return;
+	}
+	for (int i = 0; i < model->n_fields; i++)
+	{
+		const LearnField *field = &model->fields[i];
+
+		writer->lengths[i] = NN_NONE;
+		for (int plane = 0; plane < LEARN_MAX_PLANES; plane++)
+			writer->planes[i][plane] = NN_NONE;
+		if (field->kind == LEARN_IMAGE)
+			learn_onnx_image(writer, i);
+		else if (field->kind == LEARN_SERIES)
+			learn_onnx_series(writer, i);
+		else if (field->tagged)
+			learn_onnx_tokens(writer, i);
+		else if (field->kind == LEARN_TEXT)
+			learn_onnx_text(writer, i);
+		else
+			waves[i] = learn_onnx_signal(writer, i);
+	}
+	if (writer->n_windows != NN_NONE)
+		learn_onnx_windows(writer);
+	for (int i = 0; i < model->n_fields; i++)
+		if (model->fields[i].kind == LEARN_SIGNAL)
+			learn_onnx_signal_cut(writer, i, &waves[i]);
+	if (writer->n_windows != NN_NONE)
+		learn_onnx_repeat_inputs(writer);
+	dev_release(writer->session, waves);
+}
+
+static void
+write_notes(LearnOnnxWriter *writer, const char *target)
 {
 	const LearnModel *model = writer->model;
 	char		key[32];
@@ -550,7 +304,7 @@ write_notes(Writer *writer, const char *target)
 DevStatus
 learn_onnx_write(DevSession *session, const LearnModel *model, const char *name, const char *target, LearnOnnx *file)
 {
-	Writer		writer = {.session = session, .model = model, .numbers = NN_NONE, .codes = NN_NONE};
+	LearnOnnxWriter writer = {.session = session,.model = model,.numbers = NN_NONE,.codes = NN_NONE,.n_windows = NN_NONE,.most_windows = NN_NONE};
 	DevStatus	status = check_model(session, model);
 
 	if (status == DEV_OK)
@@ -559,23 +313,24 @@ learn_onnx_write(DevSession *session, const LearnModel *model, const char *name,
 		return status;
 	writer.channels = dev_alloc(session, (size_t) model->n_channels + 1, sizeof(NnOnnxValue));
 	writer.parts = dev_alloc(session, (size_t) model->n_channels + 2, sizeof(NnOnnxValue));
-	writer.fields = dev_alloc(session, (size_t) model->n_fields + 1, sizeof(NnOnnxValue));
+	writer.planes = dev_alloc(session, (size_t) model->n_fields + 1, sizeof(*writer.planes));
+	writer.lengths = dev_alloc(session, (size_t) model->n_fields + 1, sizeof(NnOnnxValue));
 	writer.embedded = dev_alloc(session, (size_t) model->n_nets, sizeof(NnOnnxValue));
-	if (writer.channels == NULL || writer.parts == NULL || writer.fields == NULL || writer.embedded == NULL)
+	if (writer.channels == NULL || writer.parts == NULL || writer.planes == NULL || writer.lengths == NULL || writer.embedded == NULL)
 		return DEV_NO_MEMORY;
-	write_inputs(&writer);
-	for (int i = 0; i < model->n_fields; i++)
-		write_image(&writer, i);
-	if (model->n_numbers > 0)
-		write_numbers(&writer);
-	if (model->n_codes > 0)
-		write_codes(&writer);
-	write_answers(&writer, write_scores(&writer));
-	write_output(&writer, beside(&writer, writer.embedded, writer.n_embedded), "embedding", NN_ONNX_FLOAT, writer.n_embedding,
-				 "what the networks know before their last layers decide");
+	learn_onnx_columns(&writer);
+	write_fields(&writer);
+	if (model->task == LEARN_TAGGING)
+		write_tags(&writer);
+	else
+	{
+		write_answers(&writer, write_scores(&writer));
+		write_embedding(&writer);
+	}
 	write_notes(&writer, target);
 	dev_release(session, writer.embedded);
-	dev_release(session, writer.fields);
+	dev_release(session, writer.lengths);
+	dev_release(session, writer.planes);
 	dev_release(session, writer.channels);
 	dev_release(session, writer.parts);
 	return nn_onnx_write(writer.onnx, name, "A model of idla: one input a column, preprocessing and calibration included.", &file->bytes, &file->size);

@@ -522,7 +522,10 @@ next_pass(LearnPredictor *predictor, const LearnRows *rows, size_t first, size_t
 	DevStatus	status = DEV_OK;
 
 	*count = 0;
-	while (first + *count < n && status == DEV_OK)
+	/* All rows are alike where none brings a text. */
+	if (model->n_fields == 0 || stretches->n <= 1)
+		*count = n - first < stretch_rows(predictor, 0) ? n - first : stretch_rows(predictor, 0);
+	while (first + *count < n && stretches->n > 1 && model->n_fields > 0 && status == DEV_OK)
 	{
 		int			stretch = needed;
 
@@ -849,13 +852,11 @@ learn_scores_to_answers(const LearnModel *model, size_t n, double *scores)
 {
 	size_t		n_values = n * learn_model_outputs(model);
 
-	for (size_t i = 0; i < n_values; i++)
-	{
-		if (model->task == LEARN_BINARY || model->task == LEARN_MULTILABEL)
-			scores[i] = learn_logistic(scores[i]);
-		else if (model->task != LEARN_REGRESSION)
+	if (model->task == LEARN_BINARY || model->task == LEARN_MULTILABEL)
+		learn_logistic_all(n_values, scores);
+	else if (model->task != LEARN_REGRESSION)
+		for (size_t i = 0; i < n_values; i++)
 			scores[i] = exp(scores[i]);
-	}
 }
 
 double

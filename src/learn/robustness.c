@@ -11,6 +11,42 @@
 #define FAR_FACTOR 4
 #define MANY_MORE 0.05			/* of the rows */
 
+/* ---- The attack and its variants ---- */
+
+static LearnAttack
+make_probe(const LearnAttack *how, LearnProbe probe)
+{
+	LearnAttack attack = *how;
+
+	switch (probe)
+	{
+		case LEARN_PROBE_CLEAN:
+			attack = learn_attack_fgsm(how->norm, 0);
+			attack.keep_best = true;
+			break;
+		case LEARN_PROBE_NOISE:
+			attack.restarts = how->steps * how->restarts < MOST_POINTS ? how->steps * how->restarts : MOST_POINTS;
+			attack.restarts = attack.restarts > 0 ? attack.restarts : 1;
+			attack.steps = 0;
+			break;
+		case LEARN_PROBE_ONE_STEP:
+			attack = learn_attack_fgsm(how->norm, how->epsilon);
+			break;
+		case LEARN_PROBE_MORE:
+			attack.steps *= STEPS_FACTOR;
+			/* Shorter steps, in the way that the default has it. */
+			attack.rate /= how->rate > 0 ? 2 : 1;
+			break;
+		case LEARN_PROBE_FAR:
+			attack.epsilon *= FAR_FACTOR;
+			break;
+		case LEARN_PROBE_ATTACK:
+		case LEARN_N_PROBES:
+			break;
+	}
+	return attack;
+}
+
 /* ---- Accuracy under attack ---- */
 
 static void
@@ -22,12 +58,15 @@ fill(size_t n, double value, float *dst)
 
 DevStatus
 learn_robust_counts(const LearnAttacker *attacker, const LearnAttack *how, size_t n, size_t n_epsilons,
-					const double *epsilons, uint64_t *right, float *scratch, uint8_t *fooled, uint8_t *once)
+					const double *epsilons, uint64_t *right, double *distances, float *scratch, uint8_t *fooled, uint8_t *once)
 {
 	memset(once, 0, n);
+	for (size_t row = 0; row < n && distances != NULL; row++)
+		distances[row] = INFINITY;
 	for (size_t k = 0; k < n_epsilons; k++)
 	{
-		LearnAttack attack = *how;
+		/* Within nothing there is nothing to search. */
+		LearnAttack attack = epsilons[k] > 0 ? *how : make_probe(how, LEARN_PROBE_CLEAN);
 		DevStatus	status;
 
 		attack.epsilon = epsilons[k];
@@ -37,6 +76,8 @@ learn_robust_counts(const LearnAttacker *attacker, const LearnAttack *how, size_
 			return status;
 		for (size_t row = 0; row < n; row++)
 		{
+			if (fooled[row] && !once[row] && distances != NULL)
+				distances[row] = epsilons[k];
 			once[row] |= fooled[row] != 0;
 			right[k] += once[row] == 0;
 		}
@@ -54,15 +95,13 @@ learn_minimal_perturbations(const LearnAttacker *attacker, const LearnAttack *ho
 	float	   *tried = scratch + n;
 
 	fill(n, 0, low);
-	for (size_t row = 0; row < n; row++)
-		distances[row] = INFINITY;
-	/* The row itself, the farthest, then what lies half-way between the two ends. */
+	/* The row itself, the farthest where nothing nearer is known, then what lies half-way between the two ends. */
 	for (int i = 0; i < halvings + 2; i++)
 	{
 		DevStatus	status;
 
 		for (size_t row = 0; row < n; row++)
-			tried[row] = i == 0 || distances[row] == 0 ? 0 : i == 1 ? (float) largest
+			tried[row] = i == 0 || distances[row] == 0 ? 0 : i == 1 && isinf(distances[row]) ? (float) largest
 				: (float) (((double) low[row] + fmin(distances[row], largest)) / 2);
 		status = attacker->attack(attacker->context, how, n, tried, fooled);
 		if (status != DEV_OK)
@@ -99,40 +138,6 @@ learn_mean_perturbation(size_t n, const double *distances, double largest, size_
 }
 
 /* ---- Masked gradients ---- */
-
-static LearnAttack
-make_probe(const LearnAttack *how, LearnProbe probe)
-{
-	LearnAttack attack = *how;
-
-	switch (probe)
-	{
-		case LEARN_PROBE_CLEAN:
-			attack = learn_attack_fgsm(how->norm, 0);
-			attack.keep_best = true;
-			break;
-		case LEARN_PROBE_NOISE:
-			attack.restarts = how->steps * how->restarts < MOST_POINTS ? how->steps * how->restarts : MOST_POINTS;
-			attack.restarts = attack.restarts > 0 ? attack.restarts : 1;
-			attack.steps = 0;
-			break;
-		case LEARN_PROBE_ONE_STEP:
-			attack = learn_attack_fgsm(how->norm, how->epsilon);
-			break;
-		case LEARN_PROBE_MORE:
-			attack.steps *= STEPS_FACTOR;
-			/* Shorter steps, in the way that the default has it. */
-			attack.rate /= how->rate > 0 ? 2 : 1;
-			break;
-		case LEARN_PROBE_FAR:
-			attack.epsilon *= FAR_FACTOR;
-			break;
-		case LEARN_PROBE_ATTACK:
-		case LEARN_N_PROBES:
-			break;
-	}
-	return attack;
-}
 
 DevStatus
 learn_masking_add(const LearnAttacker *attacker, const LearnAttack *how, size_t n, LearnMasking *masking, float *scratch,

@@ -10,6 +10,7 @@
 
 #include "idla/learn_robust.h"
 
+#include <math.h>
 #include <string.h>
 
 struct LearnRowClassifier
@@ -23,6 +24,7 @@ struct LearnRowClassifier
 	size_t	   *n_inputs;		/* (n_fields) of the row */
 	float	   *noisy;			/* of the largest field */
 	size_t		most;
+	double		shift;			/* binary: the score from which the positive class is named */
 
 	const float *raw;			/* of the row */
 };
@@ -104,6 +106,12 @@ size_t
 learn_row_classifier_inputs(const LearnRowClassifier *row)
 {
 	return row->most;
+}
+
+void
+learn_row_classifier_threshold(LearnRowClassifier *row, double threshold)
+{
+	row->shift = row->predictor->model->task == LEARN_BINARY ? log(threshold) - log1p(-threshold) : 0;
 }
 
 /* ---- One row ---- */
@@ -201,7 +209,7 @@ score(void *context, size_t n, const float *inputs, float *scores)
 			inputs = load_row(row, at, inputs);
 		status = learn_predict_encoded(predictor, count, row->answers);
 		for (size_t i = 0; i < n_values && status == DEV_OK; i++)
-			*scores++ = (float) row->answers[i];
+			*scores++ = (float) (row->answers[i] - row->shift);
 		if (status == DEV_OK)
 			status = dev_poll(predictor->session);
 	}

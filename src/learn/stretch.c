@@ -51,6 +51,8 @@ learn_stretches_create(DevSession *session, const LearnNetwork *network, const L
 	int			most = loss == NULL ? LEARN_MAX_STRETCHES : LEARN_MAX_STRETCHES - 2;
 	DevStatus	status = DEV_OK;
 
+	/* What is added to a text is of one length. */
+	most = loss != NULL && loss->nudged ? 1 : most;
 	memset(stretches, 0, sizeof(*stretches));
 	for (; stretches->n < most - 1 && length < longest && status == DEV_OK; length *= 2)
 		status = create_stretch(session, network, loss, length, &stretches->stretches[stretches->n++]);
@@ -68,6 +70,7 @@ free_stretch(DevSession *session, LearnStretch *stretch)
 	dev_release(session, stretch->built.planes);
 	dev_release(session, stretch->built.starts);
 	dev_release(session, stretch->built.lengths);
+	dev_release(session, stretch->built.nudges);
 	dev_release(session, stretch->built.maps);
 	dev_release(session, stretch->built.map_has_length);
 	nn_graph_free(stretch->built.graph);

@@ -240,7 +240,7 @@ free_worker(LearnMachine *machine, LearnWorker *worker)
 		worker->numbers, worker->codes, worker->targets, worker->classes, worker->shares, worker->number_sums,
 		worker->code_counts, worker->augment_scratch, worker->partner, worker->partner_numbers, worker->partner_codes,
 		worker->partner_targets, worker->partner_shares, worker->low, worker->high, worker->attack_scratch, worker->clean, worker->by_clean,
-		worker->by_moved
+		worker->by_moved, worker->bins, worker->moved_bins, worker->tried, worker->by_tried, worker->radii
 	};
 
 	for (int i = 0; i < LEARN_MAX_STRETCHES; i++)
@@ -255,6 +255,9 @@ free_worker(LearnMachine *machine, LearnWorker *worker)
 		dev_release(session, buffers[i]);
 	for (int i = 0; worker->moved != NULL && i < machine->n_moved; i++)
 		dev_release(session, worker->moved[i]);
+	for (int i = 0; worker->nudges != NULL && i < machine->network.n_fields; i++)
+		dev_release(session, worker->nudges[i]);
+	dev_release(session, worker->nudges);
 	dev_release(session, worker->moved);
 	learn_field_batch_free(session, &worker->fields);
 }
@@ -404,6 +407,7 @@ learn_machine_load(LearnMachine *machine, LearnWorker *worker, size_t first, siz
 	for (int field = 0; field < worker->fields.n_fields; field++)
 		for (size_t row = 0; row < rows; row++)
 			learn_field_batch_load(&worker->fields, field, row, learn_machine_drawn(machine, field, first + row));
+	learn_machine_still(machine, worker, rows);
 	if (!machine->soft)
 		return;
 	memset(worker->shares, 0, rows * machine->n_outputs * sizeof(float));
@@ -434,6 +438,9 @@ learn_machine_set_inputs(LearnMachine *machine, LearnWorker *worker, size_t rows
 	if (machine->built.codes != NN_NONE)
 		nn_run_set_codes(worker->run, machine->built.codes, rows, worker->codes);
 	learn_field_batch_set(&worker->fields, &machine->built, worker->run, rows);
+	for (int i = 0; worker->nudges != NULL && i < machine->network.n_fields; i++)
+		if (worker->nudges[i] != NULL)
+			nn_run_set(worker->run, machine->built.nudges[i], rows, worker->nudges[i]);
 }
 
 void

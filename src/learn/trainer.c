@@ -363,7 +363,8 @@ prepare_machines(Trainer *trainer)
 		.class_weights = trainer->class_weights,
 		.smoothing = (float) trainer->training.smoothing,
 		.soft = learn_augment_mixes(&trainer->training) || trainer->training.lessons > 0,
-		.huber = (float) trainer->training.huber
+		.huber = (float) trainer->training.huber,
+		.nudged = learn_adversary_nudges(&trainer->training.adversary, trainer->model)
 	};
 	size_t		bytes = trainer->network->n_outputs * sizeof(double);
 	size_t		batch = (size_t) trainer->training.batch;

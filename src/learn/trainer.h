@@ -62,7 +62,9 @@ typedef struct LearnMoved
 {
 	NnNode		node;
 	int			field;			/* -1: the numbers */
-	size_t		size;
+	size_t		size;			/* of the input */
+	size_t		moves;			/* of what moves: of a series its bins, see learn_field_moves; else the input */
+	bool		nudge;			/* what is added to the field's embedded pieces */
 } LearnMoved;
 
 struct LearnMachine;
@@ -111,6 +113,12 @@ typedef struct LearnWorker
 	float	   *low;			/* (max_rows, largest size) */
 	float	   *high;
 	float	   *attack_scratch;
+	float	   *bins;			/* of series (max_rows, most moves), as they are and ... */
+	float	   *moved_bins;		/* ... as they are moved */
+	float	   *tried;			/* their planes, (max_rows, size), and ... */
+	float	   *by_tried;		/* ... gradients by these */
+	float	  **nudges;			/* (n_fields): (max_rows, size) added to embedded texts, NULL for others */
+	float	   *radii;			/* (max_rows) of these under l2 */
 	float	   *clean;			/* (max_rows, size of heads), and the like */
 	float	   *by_clean;
 	float	   *by_moved;
@@ -293,6 +301,10 @@ extern void learn_machine_move(LearnMachine *machine, LearnWorker *worker, size_
 extern void learn_machine_trades(LearnMachine *machine, LearnWorker *worker, size_t first, size_t rows);
 /* Answers of the loaded rows, moved, are the run's output afterwards; false when the training is stopped. */
 extern bool learn_machine_judge_moved(LearnMachine *machine, LearnWorker *worker, size_t position, size_t rows);
+/* Nothing is added to the texts of the first rows that are loaded. */
+extern void learn_machine_still(LearnMachine *machine, LearnWorker *worker, size_t rows);
+/* Whether texts are attacked, for which the graph needs an input: LearnLoss. */
+extern bool learn_adversary_nudges(const LearnAdversary *adversary, const LearnModel *model);
 
 /* ---- train_judge.c ---- */
 

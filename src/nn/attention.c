@@ -7,6 +7,8 @@
  */
 #include "sequence.h"
 
+#include <math.h>
+
 typedef struct Options
 {
 	size_t		heads;
@@ -105,13 +107,66 @@ backward(const NnPass *pass)
 								 pass->workspace, nn_diff_dst(pass), pass->scratch, diffs[0], diffs[1], diffs[2]);
 }
 
+/* (rows, n, width) -> (rows, heads, n, width / heads), or with the last two exchanged */
+static NnOnnxValue
+heads_apart(const NnOnnxNode *at, int i, bool keys)
+{
+	const Options *options = at->node->options;
+	const NnShape *shape = nn_src_shape(at->graph, at->node, i);
+	const int64_t dims[] = {-1, (int64_t) shape->dims[0], (int64_t) options->heads, (int64_t) (shape->dims[1] / options->heads)};
+	const int64_t order[] = {0, 2, keys ? 3 : 1, keys ? 1 : 3};
+	NnOnnxValue apart = nn_onnx_apply2(at->onnx, "Reshape", nn_onnx_src(at, i), nn_onnx_list(at->onnx, 4, dims));
+
+	nn_onnx_set_integers(at->onnx, "perm", 4, order);
+	return nn_onnx_apply1(at->onnx, "Transpose", apart);
+}
+
+/* Keys that come after a query are not seen: no less than its own number. */
+static NnOnnxValue
+past_only(const NnOnnxNode *at, NnOnnxValue scores, size_t n_queries, size_t n_keys)
+{
+	NnOnnxValue past = nn_onnx_apply2(at->onnx, "LessOrEqual", positions_numbered(at, n_keys, false), positions_numbered(at, n_queries, true));
+
+	return nn_onnx_apply3(at->onnx, "Where", past, scores, nn_onnx_float(at->onnx, NN_ONNX_NEVER));
+}
+
+/* Queries of padding get something, where forward gives nothing; whoever reads them knows the lengths. */
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	static const int64_t order[] = {0, 2, 1, 3};
+	const Options *options = at->node->options;
+	const NnShape *shape = &at->node->shape;
+	size_t		n_keys = nn_src_shape(at->graph, at->node, 1)->dims[0];
+	const int64_t together[] = {-1, (int64_t) shape->dims[0], (int64_t) shape->dims[1]};
+	NnOnnx	   *file = at->onnx;
+	NnOnnxValue scores = nn_onnx_apply2(file, "MatMul", heads_apart(at, 0, false), heads_apart(at, 1, true));
+
+	scores = nn_onnx_apply2(file, "Mul", scores, nn_onnx_float(file, 1.0f / sqrtf((float) (shape->dims[1] / options->heads))));
+	if (options->causal)
+		scores = past_only(at, scores, shape->dims[0], n_keys);
+	if (at->node->n_src > LENGTHS)
+	{
+		const int64_t dims[] = {-1, 1, 1, (int64_t) n_keys};
+		NnOnnxValue counted = nn_onnx_apply2(file, "Reshape", positions_counted(at, LENGTHS, n_keys, false), nn_onnx_list(file, 4, dims));
+
+		scores = nn_onnx_apply3(file, "Where", counted, scores, nn_onnx_float(file, NN_ONNX_NEVER));
+	}
+	nn_onnx_set_integer(file, "axis", -1);
+	scores = nn_onnx_apply1(file, "Softmax", scores);
+	scores = nn_onnx_apply2(file, "MatMul", scores, heads_apart(at, 2, false));
+	nn_onnx_set_integers(file, "perm", 4, order);
+	return nn_onnx_apply2(file, "Reshape", nn_onnx_apply1(file, "Transpose", scores), nn_onnx_list(file, 3, together));
+}
+
 const NnOperator nn_operator_attention = {
 	.name = "attention",
 	.shape = shape,
 	.forward = forward,
 	.backward = backward,
 	.reads_src = true,
-	.reads_dst = true
+	.reads_dst = true,
+	.onnx = onnx
 };
 
 NnNode

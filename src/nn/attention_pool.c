@@ -60,12 +60,28 @@ backward(const NnPass *pass)
 		   diff_scores, s.length, accumulate);
 }
 
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	size_t		length = nn_src_shape(at->graph, at->node, 0)->dims[0];
+	const int64_t flat[] = {-1, (int64_t) length};
+	NnOnnx	   *file = at->onnx;
+	NnOnnxValue scores = nn_onnx_apply2(file, "Reshape", nn_onnx_src(at, 1), nn_onnx_list(file, 2, flat));
+
+	if (at->node->n_src > 2)
+		scores = nn_onnx_apply3(file, "Where", positions_counted(at, 2, length, false), scores, nn_onnx_float(file, NN_ONNX_NEVER));
+	nn_onnx_set_integer(file, "axis", -1);
+	scores = nn_onnx_along(file, "Unsqueeze", nn_onnx_apply1(file, "Softmax", scores), 2);
+	return positions_summed(at, nn_onnx_apply2(file, "Mul", padding_replaced(at, nn_onnx_src(at, 0), 2, length, 0), scores));
+}
+
 const NnOperator nn_operator_attention_pool = {
 	.name = "attention_pool",
 	.shape = shape,
 	.forward = forward,
 	.backward = backward,
-	.reads_src = true
+	.reads_src = true,
+	.onnx = onnx
 };
 
 NnNode

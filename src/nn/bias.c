@@ -1,7 +1,8 @@
 /*
  * bias.c: adds a bias to the last dimensions, the same at all positions before them.
  *
- * The gradient passes through unchanged; the bias's is its sum over examples and positions.
+ * The gradient passes through unchanged; the bias's is its sum over examples and positions. Outside training the product that alone
+ * is read here adds the bias itself, and does the relu that follows (node->finished).
  */
 #include "operator.h"
 
@@ -43,8 +44,12 @@ bias_forward(const NnPass *pass)
 {
 	size_t		width = width_of(pass);
 
+	if (pass->node->finished && pass->mode != NN_TRAIN)
+		return;
 	pass->device->zip(pass->queue, DEV_ZIP_ADD, DEV_SPREAD_ROW, pass->batch * (pass->node->size / width), width,
 					  nn_src(pass, 0), width, nn_parameter_values(pass, 0), width, nn_dst(pass), width, false);
+	if (pass->node->relu)
+		pass->device->map(pass->queue, DEV_MAP_RELU, pass->batch * pass->node->size, nn_dst(pass), 1.0f, nn_dst(pass));
 }
 
 static void
@@ -99,6 +104,7 @@ const NnOperator nn_operator_bias = {
 	.norms = bias_norms,
 	.in_place = true,
 	.overwritable = true,
+	.relu = NN_RELU_FORWARD,
 	.diff_in_place = true,
 	.onnx = bias_onnx
 };

@@ -89,16 +89,10 @@ norms(const NnPass *pass, float *squared)
 	}
 }
 
-/* (height, width, in, out) -> (out, in, height, width), as ONNX has weights */
 static NnOnnxValue
 onnx(const NnOnnxNode *at)
 {
-	const int64_t order[] = {3, 2, 0, 1};
-
-	if (nn_src_shape(at->graph, at->node, 0)->rank == 3)
-		nn_onnx_set_integers(at->onnx, "perm", 4, order);
-	return window_onnx(at, "Conv", nn_onnx_apply1(at->onnx, nn_src_shape(at->graph, at->node, 0)->rank == 3 ? "Transpose" : "Identity",
-												  nn_onnx_parameter(at, 0)));
+	return window_onnx(at, "Conv", nn_onnx_parameter(at, 0));
 }
 
 const NnOperator nn_operator_convolution = {

@@ -3,6 +3,8 @@
  */
 #include "positions.h"
 
+#include <float.h>
+
 NnNode
 nn_global_max(NnGraph *graph, NnNode src, NnNode lengths)
 {
@@ -24,7 +26,12 @@ backward(const NnPass *pass)
 static NnOnnxValue
 onnx(const NnOnnxNode *at)
 {
-	return positions_onnx(at, "ReduceMax");
+	NnOnnxValue most = positions_onnx(at, "ReduceMax", -FLT_MAX);
+
+	if (at->node->n_src < 2)
+		return most;
+	return nn_onnx_apply3(at->onnx, "Where", nn_onnx_apply2(at->onnx, "Greater", nn_onnx_src(at, 1), nn_onnx_integer(at->onnx, 0)), most,
+						  nn_onnx_float(at->onnx, 0));
 }
 
 const NnOperator nn_operator_global_max = {

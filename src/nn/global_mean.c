@@ -24,7 +24,9 @@ backward(const NnPass *pass)
 static NnOnnxValue
 onnx(const NnOnnxNode *at)
 {
-	return positions_onnx(at, "ReduceMean");
+	if (at->node->n_src > 1)
+		return positions_mean(at, 1, nn_src_shape(at->graph, at->node, 0)->dims[0]);
+	return positions_onnx(at, "ReduceMean", 0);
 }
 
 const NnOperator nn_operator_global_mean = {

@@ -321,6 +321,7 @@ new_node(NnGraph *graph, const NnOperator *op, const NnNode *src, int n_src,
 		memcpy(node->options, options, options_size);
 	node->op = op;
 	node->number = graph->n_nodes;
+	node->finisher = NN_NONE;
 	node->n_src = n_src;
 	node->n_parameters = n_parameters;
 	node->in_place = op->in_place;
@@ -477,6 +478,22 @@ merge_relu(NnNodeData *src, NnNodeData *node)
 	node->done = src->op->relu;
 }
 
+/* A bias whose source is a product with a column for each of its values, and a buffer that is its own. */
+static void
+merge_bias(const NnGraph *graph, NnNodeData *src, NnNodeData *node)
+{
+	size_t		columns = src->size / nn_shape_positions(&src->shape);
+
+	if (!src->op->finishes || node->op != &nn_operator_bias || node->value_owner != src->value_owner)
+		return;
+	if (src->op == &nn_operator_grouped_linear)
+		columns = src->size;
+	if (graph->parameters[node->parameters[0]].size != columns)
+		return;
+	src->finisher = node->number;
+	node->finished = true;
+}
+
 /*
  * Norms are asked for after the pass, so that a node with parameters shares its gradient's buffer only where nobody below
  * writes another gradient over it: with what has a buffer of its own, or shares one on the same condition.
@@ -513,6 +530,7 @@ choose_buffers(const NnGraph *graph, NnNodeData *node)
 	if (node->diff_in_place && !node->gradient_kept && (node->n_parameters == 0 || keeps_gradient(node, maker)))
 		node->diff_owner = src->diff_owner;
 	merge_relu(src, node);
+	merge_bias(graph, src, node);
 }
 
 void

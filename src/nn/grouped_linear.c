@@ -53,6 +53,7 @@ grouped_linear_forward(const NnPass *pass)
 	Sizes		s = sizes_of(pass);
 	const float *src = nn_src(pass, 0);
 	const float *weights = nn_parameter_values(pass, 0);
+	const float *bias = nn_finishing_bias(pass);
 	float	   *dst = nn_dst(pass);
 
 	if (pass->mode == NN_TRAIN)
@@ -62,7 +63,8 @@ grouped_linear_forward(const NnPass *pass)
 	else
 		for (size_t g = 0; g < s.groups; g++)
 			pass->device->product(pass->queue, pass->batch, s.out, s.in, src + g * s.in, s.groups * s.in,
-								  weights + g * s.in * s.out, s.out, NULL, dst + g * s.out, s.groups * s.out);
+								  weights + g * s.in * s.out, s.out, bias == NULL ? NULL : bias + g * s.out, nn_finishing_relu(pass),
+								  dst + g * s.out, s.groups * s.out);
 }
 
 static void
@@ -115,6 +117,7 @@ const NnOperator nn_operator_grouped_linear = {
 	.forward = grouped_linear_forward,
 	.backward = grouped_linear_backward,
 	.norms = grouped_linear_norms,
+	.finishes = true,
 	.overwritable = true,
 	.reads_src = true,
 	.onnx = grouped_linear_onnx

@@ -55,6 +55,15 @@ norms(const NnPass *pass, float *squared)
 	recurrent_norms(pass, &r, squared);
 }
 
+/* ONNX has z before r. */
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	static const size_t order[] = {1, 0, 2};
+
+	return recurrent_onnx(at, "GRU", 3, order);
+}
+
 const NnOperator nn_operator_gru = {
 	.name = "gru",
 	.shape = shape,
@@ -62,7 +71,8 @@ const NnOperator nn_operator_gru = {
 	.backward = backward,
 	.norms = norms,
 	.reads_src = true,
-	.reads_dst = true
+	.reads_dst = true,
+	.onnx = onnx
 };
 
 NnNode

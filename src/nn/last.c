@@ -42,11 +42,33 @@ backward(const NnPass *pass)
 								   nn_diff_dst(pass), diff_src, accumulate);
 }
 
+/* The sum over positions of which one alone is not zero; of an empty sequence none. */
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	const Options *options = at->node->options;
+	size_t		length = nn_src_shape(at->graph, at->node, 0)->dims[0];
+	NnOnnx	   *file = at->onnx;
+	NnOnnxValue number;
+
+	if (at->node->n_src < 2)
+		number = nn_onnx_integer(file, options->first ? 0 : (int64_t) length - 1);
+	else
+	{
+		number = nn_onnx_along(file, "Unsqueeze", nn_onnx_src(at, 1), 2);
+		number = options->first ? nn_onnx_apply2(file, "Min", number, nn_onnx_integer(file, 1)) : number;
+		number = nn_onnx_apply2(file, "Sub", number, nn_onnx_integer(file, 1));
+	}
+	number = nn_onnx_apply2(file, "Equal", positions_numbered(at, length, true), number);
+	return positions_summed(at, nn_onnx_apply3(file, "Where", number, nn_onnx_src(at, 0), nn_onnx_float(file, 0)));
+}
+
 const NnOperator nn_operator_last = {
 	.name = "last",
 	.shape = shape,
 	.forward = forward,
-	.backward = backward
+	.backward = backward,
+	.onnx = onnx
 };
 
 NnNode

@@ -61,7 +61,7 @@ linear_forward(const NnPass *pass)
 						   nn_parameter_values(pass, 0), out, 0.0f, nn_dst(pass), out);
 	else
 		pass->device->product(pass->queue, rows_of(pass), out, in, nn_src(pass, 0), in,
-							  nn_parameter_values(pass, 0), out, NULL, nn_dst(pass), out);
+							  nn_parameter_values(pass, 0), out, nn_finishing_bias(pass), nn_finishing_relu(pass), nn_dst(pass), out);
 }
 
 static void
@@ -136,6 +136,7 @@ const NnOperator nn_operator_linear = {
 	.forward = linear_forward,
 	.backward = linear_backward,
 	.norms = linear_norms,
+	.finishes = true,
 	.overwritable = true,
 	.reads_src = true,
 	.onnx = linear_onnx

@@ -51,6 +51,15 @@ norms(const NnPass *pass, float *squared)
 	recurrent_norms(pass, &r, squared);
 }
 
+/* ONNX has the gates i o f g. */
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	static const size_t order[] = {0, 3, 1, 2};
+
+	return recurrent_onnx(at, "LSTM", 4, order);
+}
+
 const NnOperator nn_operator_lstm = {
 	.name = "lstm",
 	.shape = shape,
@@ -58,7 +67,8 @@ const NnOperator nn_operator_lstm = {
 	.backward = backward,
 	.norms = norms,
 	.reads_src = true,
-	.reads_dst = true
+	.reads_dst = true,
+	.onnx = onnx
 };
 
 NnNode

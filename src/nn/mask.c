@@ -35,13 +35,20 @@ backward(const NnPass *pass)
 									nn_diff_dst(pass), diff_src, accumulate);
 }
 
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	return padding_replaced(at, nn_onnx_src(at, 0), 1, at->node->shape.dims[0], 0);
+}
+
 const NnOperator nn_operator_mask = {
 	.name = "mask",
 	.shape = shape,
 	.forward = forward,
 	.backward = backward,
 	.in_place = true,
-	.diff_in_place = true
+	.diff_in_place = true,
+	.onnx = onnx
 };
 
 NnNode

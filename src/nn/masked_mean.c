@@ -35,11 +35,18 @@ backward(const NnPass *pass)
 	spread_sum(pass, pass->scratch);
 }
 
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	return positions_mean(at, 1, nn_src_shape(at->graph, at->node, 0)->dims[0]);
+}
+
 const NnOperator nn_operator_masked_mean = {
 	.name = "masked_mean",
 	.shape = shape,
 	.forward = forward,
-	.backward = backward
+	.backward = backward,
+	.onnx = onnx
 };
 
 NnNode

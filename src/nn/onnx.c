@@ -35,6 +35,7 @@ struct NnOnnx
 	Buffer		inputs;
 	Buffer		outputs;
 	Buffer		attributes;		/* of the next node */
+	Buffer		outside[3];		/* nodes, inputs and outputs of the graph around the body that is being written */
 	Buffer		metadata;		/* field of the model */
 	Buffer		spare[3];		/* messages being put together, by how deep they lie */
 	Buffer		file;
@@ -45,6 +46,8 @@ enum
 {
 	ATTRIBUTE_FLOAT = 1,
 	ATTRIBUTE_INTEGER = 2,
+	ATTRIBUTE_STRING = 3,
+	ATTRIBUTE_GRAPH = 5,
 	ATTRIBUTE_INTEGERS = 7,
 	ATTRIBUTE_STRINGS = 8
 };
@@ -153,7 +156,7 @@ void
 nn_onnx_free(NnOnnx *onnx)
 {
 	Buffer	   *buffers[] = {&onnx->nodes, &onnx->constants, &onnx->inputs, &onnx->outputs, &onnx->attributes, &onnx->metadata,
-		&onnx->spare[0], &onnx->spare[1], &onnx->spare[2], &onnx->file};
+		&onnx->outside[0], &onnx->outside[1], &onnx->outside[2], &onnx->spare[0], &onnx->spare[1], &onnx->spare[2], &onnx->file};
 
 	for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++)
 		dev_release(onnx->session, buffers[i]->bytes);
@@ -226,24 +229,31 @@ new_value(NnOnnx *onnx, const char *name)
 
 /* ---- values ---- */
 
-/* ValueInfoProto: what comes in or goes out. */
+/* ValueInfoProto: what comes in or goes out, (rows, dims ...); a dimension of size 0 is called `open`. rank below 0: of any shape. */
 static void
 put_value_info(NnOnnx *onnx, Buffer *buffer, unsigned field, const char *name, NnOnnxType type, int rank, const size_t *dims,
-			   const char *note)
+			   const char *open, const char *note)
 {
 	Buffer	   *shape = &onnx->spare[0];
 	Buffer	   *inner = &onnx->spare[1];
 	Buffer	   *outer = &onnx->spare[2];
 
-	put_text(onnx, inner, 2, "rows");	/* dim_param */
-	put_message(onnx, shape, 1, inner);
+	if (rank >= 0)
+	{
+		put_text(onnx, inner, 2, "rows");	/* dim_param */
+		put_message(onnx, shape, 1, inner);
+	}
 	for (int i = 0; i < rank; i++)
 	{
-		put_integer(onnx, inner, 1, (int64_t) dims[i]);	/* dim_value */
+		if (dims[i] == 0)
+			put_text(onnx, inner, 2, open);
+		else
+			put_integer(onnx, inner, 1, (int64_t) dims[i]);	/* dim_value */
 		put_message(onnx, shape, 1, inner);
 	}
 	put_integer(onnx, inner, 1, type);	/* elem_type */
-	put_message(onnx, inner, 2, shape);
+	if (rank >= 0)
+		put_message(onnx, inner, 2, shape);
 	put_message(onnx, outer, 1, inner);	/* tensor_type */
 	put_text(onnx, inner, 1, name);
 	put_message(onnx, inner, 2, outer);
@@ -252,21 +262,28 @@ put_value_info(NnOnnx *onnx, Buffer *buffer, unsigned field, const char *name, N
 }
 
 NnOnnxValue
-nn_onnx_input(NnOnnx *onnx, const char *name, NnOnnxType type, int rank, const size_t *dims, const char *note)
+nn_onnx_input_open(NnOnnx *onnx, const char *name, NnOnnxType type, int rank, const size_t *dims, const char *open, const char *note)
 {
-	put_value_info(onnx, &onnx->inputs, 11, name, type, rank, dims, note);
+	put_value_info(onnx, &onnx->inputs, 11, name, type, rank, dims, open, note);
 	return new_value(onnx, name);
 }
 
+NnOnnxValue
+nn_onnx_input(NnOnnx *onnx, const char *name, NnOnnxType type, int rank, const size_t *dims, const char *note)
+{
+	return nn_onnx_input_open(onnx, name, type, rank, dims, "any", note);
+}
+
 static void
-put_node(NnOnnx *onnx, const char *operator, const NnOnnxValue *src, int n_src, const char *name)
+put_node(NnOnnx *onnx, const char *operator, const NnOnnxValue *src, int n_src, const char *const *names, int n_names)
 {
 	Buffer	   *node = &onnx->spare[2];
 	bool		features = strncmp(operator, "ml.", 3) == 0;
 
 	for (int i = 0; i < n_src; i++)
 		put_text(onnx, node, 1, onnx->names[src[i]]);
-	put_text(onnx, node, 2, name);
+	for (int i = 0; i < n_names; i++)
+		put_text(onnx, node, 2, names[i]);
 	put_text(onnx, node, 4, features ? operator + 3 : operator);
 	put_bytes(onnx, node, onnx->attributes.bytes, onnx->attributes.n);
 	onnx->attributes.n = 0;
@@ -275,17 +292,35 @@ put_node(NnOnnx *onnx, const char *operator, const NnOnnxValue *src, int n_src, 
 	put_message(onnx, &onnx->nodes, 1, node);
 }
 
+#define MOST_MADE 4
+
+void
+nn_onnx_apply_several(NnOnnx *onnx, const char *operator, const NnOnnxValue *src, int n_src, NnOnnxValue *made, int n_made)
+{
+	const char *names[MOST_MADE];
+
+	for (int i = 0; i < n_made; i++)
+		made[i] = new_value(onnx, NULL);
+	for (int i = 0; i < n_src; i++)
+		if (src[i] == NN_NONE)
+			nn_onnx_fail(onnx, DEV_INVALID, "ONNX operator \"%s\" has no source %d", operator, i + 1);
+	for (int i = 0; i < n_made; i++)
+	{
+		if (onnx->status != DEV_OK)
+			made[i] = NN_NONE;
+		else
+			names[i] = onnx->names[made[i]];
+	}
+	if (onnx->status == DEV_OK)
+		put_node(onnx, operator, src, n_src, names, n_made);
+}
+
 NnOnnxValue
 nn_onnx_apply(NnOnnx *onnx, const char *operator, const NnOnnxValue *src, int n_src)
 {
-	NnOnnxValue made = new_value(onnx, NULL);
+	NnOnnxValue made;
 
-	if (made == NN_NONE)
-		return NN_NONE;
-	for (int i = 0; i < n_src; i++)
-		if (src[i] == NN_NONE)
-			return nn_onnx_fail(onnx, DEV_INVALID, "ONNX operator \"%s\" has no source %d", operator, i + 1);
-	put_node(onnx, operator, src, n_src, onnx->names[made]);
+	nn_onnx_apply_several(onnx, operator, src, n_src, &made, 1);
 	return made;
 }
 
@@ -323,8 +358,8 @@ nn_onnx_output(NnOnnx *onnx, NnOnnxValue value, const char *name, NnOnnxType typ
 {
 	if (onnx->status != DEV_OK || value == NN_NONE)
 		return;
-	put_node(onnx, "Identity", &value, 1, name);
-	put_value_info(onnx, &onnx->outputs, 12, name, type, 1, &width, note);
+	put_node(onnx, "Identity", &value, 1, &name, 1);
+	put_value_info(onnx, &onnx->outputs, 12, name, type, 1, &width, "any", note);
 }
 
 /* TensorProto, values as raw bytes. */
@@ -443,11 +478,79 @@ nn_onnx_set_float(NnOnnx *onnx, const char *name, float value)
 }
 
 void
+nn_onnx_set_string(NnOnnx *onnx, const char *name, const char *value)
+{
+	put_text(onnx, &onnx->spare[0], 4, value);
+	put_attribute(onnx, name, ATTRIBUTE_STRING);
+}
+
+void
 nn_onnx_set_strings(NnOnnx *onnx, const char *name, size_t n, const char *const *values)
 {
 	for (size_t i = 0; i < n; i++)
 		put_text(onnx, &onnx->spare[0], 9, values[i]);
 	put_attribute(onnx, name, ATTRIBUTE_STRINGS);
+}
+
+/* ---- a graph inside ---- */
+
+static void
+exchange(Buffer *a, Buffer *b)
+{
+	Buffer		kept = *a;
+
+	*a = *b;
+	*b = kept;
+}
+
+/* What is written goes where nothing has been written yet, or back to where it went before. Constants are all the outer graph's. */
+static void
+change_graph(NnOnnx *onnx)
+{
+	exchange(&onnx->nodes, &onnx->outside[0]);
+	exchange(&onnx->inputs, &onnx->outside[1]);
+	exchange(&onnx->outputs, &onnx->outside[2]);
+}
+
+void
+nn_onnx_body_begin(NnOnnx *onnx)
+{
+	change_graph(onnx);
+}
+
+NnOnnxValue
+nn_onnx_body_input(NnOnnx *onnx, NnOnnxType type)
+{
+	NnOnnxValue made = new_value(onnx, NULL);
+
+	if (made != NN_NONE)
+		put_value_info(onnx, &onnx->inputs, 11, onnx->names[made], type, -1, NULL, "", "");
+	return made;
+}
+
+void
+nn_onnx_body_output(NnOnnx *onnx, NnOnnxValue value, NnOnnxType type)
+{
+	NnOnnxValue made = nn_onnx_apply1(onnx, "Identity", value);
+
+	if (made != NN_NONE)
+		put_value_info(onnx, &onnx->outputs, 12, onnx->names[made], type, -1, NULL, "", "");
+}
+
+/* GraphProto, as a whole graph's in nn_onnx_write. */
+void
+nn_onnx_body_end(NnOnnx *onnx)
+{
+	Buffer	   *graph = &onnx->spare[2];
+
+	put_bytes(onnx, graph, onnx->nodes.bytes, onnx->nodes.n);
+	put_text(onnx, graph, 2, "body");
+	put_bytes(onnx, graph, onnx->inputs.bytes, onnx->inputs.n);
+	put_bytes(onnx, graph, onnx->outputs.bytes, onnx->outputs.n);
+	put_message(onnx, &onnx->spare[0], 6, graph);
+	onnx->nodes.n = onnx->inputs.n = onnx->outputs.n = 0;
+	change_graph(onnx);
+	put_attribute(onnx, "body", ATTRIBUTE_GRAPH);
 }
 
 /* ---- the file ---- */

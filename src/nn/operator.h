@@ -63,6 +63,8 @@ typedef struct NnOperator
 	bool		diff_in_place;
 	/* The node does the next one's relu where node->relu is set. */
 	NnRelu		relu;
+	/* Outside training the node adds the bias of the next one, and does its relu, where node->finisher is set. */
+	bool		finishes;
 	/* What backward or norms read: the values of float sources; the node's own value. */
 	bool		reads_src;
 	bool		reads_dst;
@@ -107,6 +109,8 @@ struct NnNodeData
 	NnNode		diff_owner;		/* likewise for gradients */
 	bool		relu;			/* does the relu of the node that reads it */
 	NnRelu		done;			/* of a relu: what its source has done for it */
+	NnNode		finisher;		/* of a product: the bias that alone reads it and shares its buffer, or NN_NONE; one bias for each of its columns */
+	bool		finished;		/* of that bias */
 };
 
 struct NnGraph
@@ -257,6 +261,21 @@ nn_parameter_values(const NnPass *pass, int i)
 	return parameter < 0 ? NULL : pass->weights + pass->graph->parameters[parameter].offset;
 }
 
+/* What a product outside training adds to its columns for the bias that follows, and whether it does a relu after that. */
+static inline const float *
+nn_finishing_bias(const NnPass *pass)
+{
+	NnNode		bias = pass->node->finisher;
+
+	return bias == NN_NONE ? NULL : pass->weights + pass->graph->parameters[pass->graph->nodes[bias]->parameters[0]].offset;
+}
+
+static inline bool
+nn_finishing_relu(const NnPass *pass)
+{
+	return pass->node->finisher != NN_NONE && pass->graph->nodes[pass->node->finisher]->relu;
+}
+
 /*
  * Gradient of parameter i, to be added to; NULL when none is wanted (no gradients bound, a constant,
  * or a running statistic outside NN_TRAIN: for those the slot gets (running - batch)).
@@ -285,6 +304,9 @@ struct NnOnnxNode
 	const NnOnnxValue *values;	/* by node */
 	const float *weights;
 };
+
+/* A score that a softmax makes nothing of, and not infinite: nothing but such scores would be no numbers. */
+#define NN_ONNX_NEVER (-1e30f)
 
 extern NnOnnxValue nn_onnx_src(const NnOnnxNode *at, int i);
 /* Parameter i as a constant; NN_NONE when the node has none. */

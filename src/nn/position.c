@@ -52,6 +52,15 @@ norms(const NnPass *pass, float *squared)
 		add_squares(pass->queue, pass->batch, pass->node->size, nn_diff_dst(pass), squared);
 }
 
+/* The table may have more rows than the sequence has positions. */
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	const float *table = at->weights + at->graph->parameters[at->node->parameters[0]].offset;
+
+	return nn_onnx_apply2(at->onnx, "Add", nn_onnx_src(at, 0), nn_onnx_floats(at->onnx, 2, at->node->shape.dims, table));
+}
+
 const NnOperator nn_operator_position = {
 	.name = "position",
 	.shape = shape,
@@ -60,7 +69,8 @@ const NnOperator nn_operator_position = {
 	.norms = norms,
 	.in_place = true,
 	.overwritable = true,
-	.diff_in_place = true
+	.diff_in_place = true,
+	.onnx = onnx
 };
 
 NnNode

@@ -6,7 +6,7 @@
 #ifndef IDLA_NN_POSITIONS_H
 #define IDLA_NN_POSITIONS_H
 
-#include "operator.h"
+#include "sequence.h"
 
 static inline NnNode
 add_positions(NnGraph *graph, const NnOperator *op, NnNode src, NnNode lengths)
@@ -54,17 +54,18 @@ positions_backward(const NnPass *pass, DevPool kind)
 										  nn_diff_dst(pass), diff_src, accumulate);
 }
 
-/* Of an image or a whole sequence: all dimensions between the batch and the channels. */
+/* All dimensions between the batch and the channels; of a sequence with a length, those that it does not count are `otherwise`. */
 static inline NnOnnxValue
-positions_onnx(const NnOnnxNode *at, const char *operator)
+positions_onnx(const NnOnnxNode *at, const char *operator, float otherwise)
 {
-	const int64_t axes[] = {1, 2, 3};
+	static const int64_t axes[] = {1, 2, 3};
+	const NnShape *shape = nn_src_shape(at->graph, at->node, 0);
 
-	if (at->node->n_src > 1)
-		return nn_onnx_fail(at->onnx, DEV_INVALID, "operator \"%s\" with lengths has no form in ONNX", at->node->op->name);
-	nn_onnx_set_integers(at->onnx, "axes", (size_t) nn_src_shape(at->graph, at->node, 0)->rank - 1, axes);
+	NnOnnxValue src = padding_replaced(at, nn_onnx_src(at, 0), 1, shape->dims[0], otherwise);
+
+	nn_onnx_set_integers(at->onnx, "axes", (size_t) shape->rank - 1, axes);
 	nn_onnx_set_integer(at->onnx, "keepdims", 0);
-	return nn_onnx_apply1(at->onnx, operator, nn_onnx_src(at, 0));
+	return nn_onnx_apply1(at->onnx, operator, src);
 }
 
 #endif							/* IDLA_NN_POSITIONS_H */

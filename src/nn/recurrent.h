@@ -117,7 +117,7 @@ multiply_inputs(const NnPass *pass, const Recurrent *r)
 						   nn_parameter_values(pass, WEIGHTS_IN), r->summed, 0.0f, pass->workspace, r->columns);
 	else
 		pass->device->product(pass->queue, r->rows, r->summed, r->in, nn_src(pass, 0), r->in,
-							  nn_parameter_values(pass, WEIGHTS_IN), r->summed, NULL, pass->workspace, r->columns);
+							  nn_parameter_values(pass, WEIGHTS_IN), r->summed, NULL, false, pass->workspace, r->columns);
 }
 
 /* No position came before the first one walked: zeros in its rows of diff_gates between low and high. */
@@ -224,6 +224,80 @@ recurrent_norms(const NnPass *pass, const Recurrent *r, float *squared)
 		multiply_hidden(pass, r, b * r->length, (b + 1) * r->length, 0.0f, r->formed);
 		add_squares(queue, 1, r->hidden * r->summed, r->formed, squared + b);
 	}
+}
+
+/* ---- In ONNX ---- */
+
+/* Parameter i, (n, gates hidden), as (1, gates hidden, n) with the gates in another order. */
+static inline NnOnnxValue
+gates_upright(const NnOnnxNode *at, int i, size_t gates, const size_t *order)
+{
+	const NnParameterInfo *info = &at->graph->parameters[at->node->parameters[i]];
+	const float *weights = at->weights + info->offset;
+	size_t		n = info->shape.dims[0];
+	size_t		hidden = info->shape.dims[1] / gates;
+	const size_t dims[] = {1, gates * hidden, n};
+	float	   *upright = dev_alloc(nn_onnx_session(at->onnx), gates * hidden * n, sizeof(float));
+	NnOnnxValue made;
+
+	if (upright == NULL)
+		return nn_onnx_fail(at->onnx, DEV_NO_MEMORY, "no memory for %zu weights", gates * hidden * n);
+	for (size_t gate = 0; gate < gates; gate++)
+		for (size_t h = 0; h < hidden; h++)
+			for (size_t k = 0; k < n; k++)
+				upright[(gate * hidden + h) * n + k] = weights[k * gates * hidden + order[gate] * hidden + h];
+	made = nn_onnx_floats(at->onnx, 3, dims, upright);
+	dev_release(nn_onnx_session(at->onnx), upright);
+	return made;
+}
+
+/* Biases of the input's gates, then of the hidden state's, which are nothing but for the last gate of a gru: (1, 2 gates hidden). */
+static inline NnOnnxValue
+gates_biased(const NnOnnxNode *at, size_t gates, const size_t *order)
+{
+	const NnParameterInfo *info = at->graph->parameters;
+	const float *bias = at->weights + info[at->node->parameters[BIAS]].offset;
+	size_t		hidden = at->node->shape.dims[1];
+	const size_t dims[] = {1, 2 * gates * hidden};
+	float	   *both = dev_alloc(nn_onnx_session(at->onnx), dims[1], sizeof(float));
+	NnOnnxValue made;
+
+	if (both == NULL)
+		return nn_onnx_fail(at->onnx, DEV_NO_MEMORY, "no memory for %zu biases", dims[1]);
+	for (size_t i = 0; i < gates * hidden; i++)
+		both[i] = bias[order[i / hidden] * hidden + i % hidden];
+	for (size_t i = 0; i < hidden && at->node->n_parameters > BIAS_HIDDEN; i++)
+		both[(2 * gates - 1) * hidden + i] = at->weights[info[at->node->parameters[BIAS_HIDDEN]].offset + i];
+	made = nn_onnx_floats(at->onnx, 2, dims, both);
+	dev_release(nn_onnx_session(at->onnx), both);
+	return made;
+}
+
+/* order: which gate of ours is each of theirs. Theirs walk (length, rows, width), and give zeros beyond the lengths too. */
+static inline NnOnnxValue
+recurrent_onnx(const NnOnnxNode *at, const char *operator, size_t gates, const size_t *order)
+{
+	static const int64_t turned[] = {1, 0, 2};
+	const RecurrentOptions *options = at->node->options;
+	NnOnnx	   *file = at->onnx;
+	bool		limited = at->node->n_src > 1;
+	NnOnnxValue src[5];
+	NnOnnxValue made;
+
+	nn_onnx_set_integers(file, "perm", 3, turned);
+	src[0] = nn_onnx_apply1(file, "Transpose", nn_onnx_src(at, 0));
+	src[1] = gates_upright(at, WEIGHTS_IN, gates, order);
+	src[2] = gates_upright(at, WEIGHTS_HIDDEN, gates, order);
+	src[3] = gates_biased(at, gates, order);
+	if (limited)
+		src[4] = nn_onnx_cast(file, nn_onnx_along(file, "Squeeze", nn_onnx_src(at, 1), 1), NN_ONNX_INT32);
+	nn_onnx_set_integer(file, "hidden_size", (int64_t) at->node->shape.dims[1]);
+	nn_onnx_set_string(file, "direction", options->backward ? "reverse" : "forward");
+	if (gates == 3)
+		nn_onnx_set_integer(file, "linear_before_reset", 1);
+	made = nn_onnx_along(file, "Squeeze", nn_onnx_apply(file, operator, src, limited ? 5 : 4), 1);
+	nn_onnx_set_integers(file, "perm", 3, turned);
+	return nn_onnx_apply1(file, "Transpose", made);
 }
 
 #endif							/* IDLA_NN_RECURRENT_H */

@@ -100,4 +100,61 @@ need_sequence(NnGraph *graph, NnNodeData *node, int i)
 	return NULL;
 }
 
+/* ---- In ONNX, where the lengths of source i are (rows, 1), int64 ---- */
+
+/* The numbers of all positions, (length) or, `upright`, (length, 1). */
+static inline NnOnnxValue
+positions_numbered(const NnOnnxNode *at, size_t length, bool upright)
+{
+	const size_t dims[] = {length, 1};
+	int64_t    *numbers = dev_alloc(nn_onnx_session(at->onnx), length, sizeof(int64_t));
+	NnOnnxValue made;
+
+	if (numbers == NULL)
+		return nn_onnx_fail(at->onnx, DEV_NO_MEMORY, "no memory for %zu positions", length);
+	for (size_t p = 0; p < length; p++)
+		numbers[p] = (int64_t) p;
+	made = nn_onnx_integers(at->onnx, upright ? 2 : 1, dims, numbers);
+	dev_release(nn_onnx_session(at->onnx), numbers);
+	return made;
+}
+
+/* Which positions of (length, width) count: (rows, length, 1); of (length), codes: (rows, length). */
+static inline NnOnnxValue
+positions_counted(const NnOnnxNode *at, int i, size_t length, bool upright)
+{
+	NnOnnxValue lengths = nn_onnx_src(at, i);
+
+	if (upright)
+		lengths = nn_onnx_along(at->onnx, "Unsqueeze", lengths, 2);
+	return nn_onnx_apply2(at->onnx, "Less", positions_numbered(at, length, upright), lengths);
+}
+
+/* src (rows, length, width) with `otherwise` where positions do not count; src itself without lengths. */
+static inline NnOnnxValue
+padding_replaced(const NnOnnxNode *at, NnOnnxValue src, int i, size_t length, float otherwise)
+{
+	if (at->node->n_src <= i)
+		return src;
+	return nn_onnx_apply3(at->onnx, "Where", positions_counted(at, i, length, true), src, nn_onnx_float(at->onnx, otherwise));
+}
+
+/* The sum over positions: (rows, width). */
+static inline NnOnnxValue
+positions_summed(const NnOnnxNode *at, NnOnnxValue src)
+{
+	nn_onnx_set_integer(at->onnx, "keepdims", 0);
+	return nn_onnx_along(at->onnx, "ReduceSum", src, 1);
+}
+
+/* The mean over those that count, 0 where none does. */
+static inline NnOnnxValue
+positions_mean(const NnOnnxNode *at, int i, size_t length)
+{
+	NnOnnxValue sum = positions_summed(at, padding_replaced(at, nn_onnx_src(at, 0), i, length, 0));
+	NnOnnxValue n = at->node->n_src > i ? nn_onnx_cast(at->onnx, nn_onnx_src(at, i), NN_ONNX_FLOAT) : nn_onnx_float(at->onnx, (float) length);
+
+	return nn_onnx_apply2(at->onnx, "Div", sum, nn_onnx_apply2(at->onnx, "Max", n, nn_onnx_float(at->onnx, 1)));
+}
+
 #endif							/* IDLA_NN_SEQUENCE_H */

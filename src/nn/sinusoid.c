@@ -50,6 +50,12 @@ backward(const NnPass *pass)
 		pass->device->copy(pass->queue, 1, n, diff, n, diff_src, n, accumulate);
 }
 
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	return nn_onnx_apply2(at->onnx, "Add", nn_onnx_src(at, 0), nn_onnx_floats(at->onnx, 2, at->node->shape.dims, at->node->constants));
+}
+
 const NnOperator nn_operator_sinusoid = {
 	.name = "sinusoid",
 	.shape = shape,
@@ -57,7 +63,8 @@ const NnOperator nn_operator_sinusoid = {
 	.backward = backward,
 	.in_place = true,
 	.overwritable = true,
-	.diff_in_place = true
+	.diff_in_place = true,
+	.onnx = onnx
 };
 
 NnNode

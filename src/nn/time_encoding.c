@@ -143,6 +143,21 @@ norms(const NnPass *pass, float *squared)
 	add_squares(pass->queue, pass->batch, s.half, other, squared);
 }
 
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	const int64_t upright[] = {-1, (int64_t) at->node->shape.dims[0], 1};
+	NnOnnx	   *file = at->onnx;
+	NnOnnxValue angle = nn_onnx_apply2(file, "Reshape", nn_onnx_src(at, 0), nn_onnx_list(file, 3, upright));
+	NnOnnxValue sine;
+
+	angle = nn_onnx_apply2(file, "Mul", angle, nn_onnx_parameter(at, 0));
+	sine = nn_onnx_apply1(file, "Sin", angle);
+	angle = nn_onnx_apply1(file, "Cos", angle);
+	nn_onnx_set_integer(file, "axis", -1);
+	return nn_onnx_apply2(file, "Concat", sine, angle);
+}
+
 const NnOperator nn_operator_time_encoding = {
 	.name = "time_encoding",
 	.shape = shape,
@@ -150,7 +165,8 @@ const NnOperator nn_operator_time_encoding = {
 	.backward = backward,
 	.norms = norms,
 	.reads_src = true,
-	.reads_dst = true
+	.reads_dst = true,
+	.onnx = onnx
 };
 
 NnNode

@@ -86,12 +86,29 @@ norms(const NnPass *pass, float *squared)
 	}
 }
 
+static NnOnnxValue
+onnx(const NnOnnxNode *at)
+{
+	NnOnnx	   *file = at->onnx;
+	NnOnnxValue codes = nn_onnx_src(at, 0);
+	NnOnnxValue first = nn_onnx_integer(file, 0);
+	NnOnnxValue last = nn_onnx_integer(file, (int64_t) at->graph->parameters[at->node->parameters[0]].shape.dims[0] - 1);
+	NnOnnxValue near = nn_onnx_apply3(file, "Clip", codes, first, last);
+	NnOnnxValue known = nn_onnx_apply2(file, "Equal", near, codes);
+
+	if (at->node->n_src > 1)
+		known = nn_onnx_apply2(file, "And", known, positions_counted(at, 1, at->node->shape.dims[0], false));
+	return nn_onnx_apply3(file, "Where", nn_onnx_along(file, "Unsqueeze", known, 2),
+						  nn_onnx_apply2(file, "Gather", nn_onnx_parameter(at, 0), near), nn_onnx_float(file, 0));
+}
+
 const NnOperator nn_operator_token_embedding = {
 	.name = "token_embedding",
 	.shape = shape,
 	.forward = forward,
 	.backward = backward,
-	.norms = norms
+	.norms = norms,
+	.onnx = onnx
 };
 
 NnNode

@@ -127,7 +127,7 @@ find_window(NnGraph *graph, NnNodeData *node)
 }
 
 /*
- * A window over an image in ONNX, which has channels before places. weights: NN_NONE for a pool. A pool of means has no dilation there
+ * A window in ONNX, which has channels before places. weights: as forward reads them, or NN_NONE for a pool. A pool of means has no dilation there
  * before opset 19, and has none here.
  */
 static inline NnOnnxValue
@@ -135,31 +135,38 @@ window_onnx(const NnOnnxNode *at, const char *operator, NnOnnxValue weights)
 {
 	const WindowOptions *options = at->node->options;
 	const DevWindow *w = &options->window;
-	const int64_t there[] = {0, 3, 1, 2};
-	const int64_t back[] = {0, 2, 3, 1};
+	bool		image = nn_src_shape(at->graph, at->node, 0)->rank == 3;
+	size_t		axes = image ? 2 : 1;
+	int			first = image ? 0 : 1;	/* a sequence is the one line of an image */
+	const int64_t there[] = {0, image ? 3 : 2, 1, 2};
+	const int64_t back[] = {0, 2, image ? 3 : 1, 1};
+	const int64_t upright[] = {image ? 3 : 2, image ? 2 : 1, 0, 1};
 	const int64_t kernel[] = {(int64_t) w->kernel[0], (int64_t) w->kernel[1]};
 	const int64_t stride[] = {(int64_t) w->stride[0], (int64_t) w->stride[1]};
 	const int64_t dilation[] = {(int64_t) w->dilation[0], (int64_t) w->dilation[1]};
-	const int64_t pads[] = {(int64_t) w->before[0], (int64_t) w->before[1], (int64_t) options->asked.after[0], (int64_t) options->asked.after[1]};
-	NnOnnxValue value;
+	int64_t		pads[4];
+	NnOnnxValue src[2] = {NN_NONE, NN_NONE};
 
-	if (nn_src_shape(at->graph, at->node, 0)->rank != 3)
-		return nn_onnx_fail(at->onnx, DEV_INVALID, "operator \"%s\" over a sequence has no form in ONNX", at->node->op->name);
-	nn_onnx_set_integers(at->onnx, "perm", 4, there);
-	value = nn_onnx_apply1(at->onnx, "Transpose", nn_onnx_src(at, 0));
-	nn_onnx_set_integers(at->onnx, "kernel_shape", 2, kernel);
-	nn_onnx_set_integers(at->onnx, "strides", 2, stride);
-	nn_onnx_set_integers(at->onnx, "pads", 4, pads);
+	for (size_t i = 0; i < axes; i++)
+	{
+		pads[i] = (int64_t) w->before[(size_t) first + i];
+		pads[axes + i] = (int64_t) options->asked.after[i];
+	}
+	nn_onnx_set_integers(at->onnx, "perm", axes + 2, there);
+	src[0] = nn_onnx_apply1(at->onnx, "Transpose", nn_onnx_src(at, 0));
 	if (weights != NN_NONE)
 	{
-		nn_onnx_set_integers(at->onnx, "dilations", 2, dilation);
+		nn_onnx_set_integers(at->onnx, "perm", axes + 2, upright);
+		src[1] = nn_onnx_apply1(at->onnx, "Transpose", weights);
+		nn_onnx_set_integers(at->onnx, "dilations", axes, dilation + first);
 		nn_onnx_set_integer(at->onnx, "group", (int64_t) w->groups);
-		value = nn_onnx_apply2(at->onnx, operator, value, weights);
 	}
-	else
-		value = nn_onnx_apply1(at->onnx, operator, value);
-	nn_onnx_set_integers(at->onnx, "perm", 4, back);
-	return nn_onnx_apply1(at->onnx, "Transpose", value);
+	nn_onnx_set_integers(at->onnx, "kernel_shape", axes, kernel + first);
+	nn_onnx_set_integers(at->onnx, "strides", axes, stride + first);
+	nn_onnx_set_integers(at->onnx, "pads", 2 * axes, pads);
+	src[0] = nn_onnx_apply(at->onnx, operator, src, weights == NN_NONE ? 1 : 2);
+	nn_onnx_set_integers(at->onnx, "perm", axes + 2, back);
+	return nn_onnx_apply1(at->onnx, "Transpose", src[0]);
 }
 
 #endif							/* IDLA_NN_WINDOW_H */

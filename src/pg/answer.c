@@ -251,6 +251,12 @@ idla_answering_width(IdlaAnswering *answering, TupleDesc desc)
 	return answering->conformal == NULL ? 0 : idla_conformal_width(answering->conformal, desc);
 }
 
+bool
+idla_answering_places(const IdlaAnswering *answering)
+{
+	return answering->conformal != NULL;
+}
+
 int
 idla_answering_place(IdlaAnswering *answering, TupleDesc desc, const Datum *values, const bool *isnull)
 {
@@ -291,6 +297,18 @@ all_answers(const IdlaAnswering *answering, const double *answers)
 			idla_json_push_number(&state, learn->classes[i], answers[i]);
 	}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+bool
+idla_answering_numbers(const IdlaAnswering *answering, Size n, const double *answers, Datum *data)
+{
+	Size		step = learn_model_outputs(&answering->loaded->model->learn);
+
+	if (answering->kind != IDLA_PREDICT)
+		return false;
+	for (Size row = 0; row < n; row++)
+		data[row] = Float8GetDatum(wanted_answer(answering, answers + row * step));
+	return true;
 }
 
 Datum

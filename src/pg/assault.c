@@ -18,7 +18,7 @@
 #define TRIES 5					/* of a written field, each half as far as the last */
 
 static const char *const option_names[] = {
-	"norm", "steps", "restarts", "max_changes", "rows", "certify", "samples", "sigma", "tolerance", "seed", "columns", NULL
+	"norm", "steps", "restarts", "max_changes", "max_words", "rows", "certify", "samples", "sigma", "tolerance", "seed", "columns", NULL
 };
 
 /* ---- options ---- */
@@ -34,6 +34,8 @@ read_option(IdlaRobustOptions *options, const char *name, const JsonbValue *valu
 		options->restarts = (int) idla_option_number(name, value, 1, 1000, true);
 	else if (strcmp(name, "max_changes") == 0)
 		options->max_changes = (int) idla_option_number(name, value, 0, 1000, true);
+	else if (strcmp(name, "max_words") == 0)
+		options->max_words = (int) idla_option_number(name, value, 0, 256, true);
 	else if (strcmp(name, "rows") == 0)
 		options->rows = (int) idla_option_number(name, value, 1, 1000000, true);
 	else if (strcmp(name, "certify") == 0)
@@ -93,12 +95,6 @@ idla_assault_allocate(IdlaWork *work, size_t count, size_t size)
 	return block;
 }
 
-static size_t
-plane_size(const LearnField *field)
-{
-	return field->dims[0] * field->dims[1] * (field->kind == LEARN_IMAGE ? field->dims[2] : 1);
-}
-
 size_t
 idla_assault_room(const LearnModel *learn)
 {
@@ -106,7 +102,7 @@ idla_assault_room(const LearnModel *learn)
 
 	for (int i = 0; i < learn->n_fields; i++)
 		if (learn_field_is_attacked(&learn->fields[i]))
-			size = Max(size, plane_size(&learn->fields[i]));
+			size = Max(size, learn_field_moves(&learn->fields[i]));
 	return Max(Min(PLANE_FLOATS / size, ROOM), 1);
 }
 
@@ -124,8 +120,8 @@ allocate_fields(IdlaAssault *assault, const bool *fixed)
 	{
 		if (!learn_field_is_attacked(&learn->fields[i]) || fixed[i])
 			continue;
-		widest = Max(widest, plane_size(&learn->fields[i]));
-		assault->planes[i] = idla_assault_allocate(assault->work, n, plane_size(&learn->fields[i]) * sizeof(float));
+		widest = Max(widest, learn_field_moves(&learn->fields[i]));
+		assault->planes[i] = idla_assault_allocate(assault->work, n, learn_field_moves(&learn->fields[i]) * sizeof(float));
 	}
 	if (widest == 0)
 		return;
@@ -211,6 +207,7 @@ idla_assault_create(IdlaWork *work, const IdlaModel *model, const IdlaTarget *ta
 	idla_check(work, learn_constraints_check(work->session, learn->channels, learn->n_channels, assault->constraints));
 	idla_check(work, learn_predictor_create(work->session, learn, max_rows, &assault->predictor));
 	idla_check(work, learn_predictor_oracle_create(assault->predictor, options->tolerance, &assault->oracle));
+	learn_predictor_oracle_threshold(assault->oracle, target->threshold);
 	for (int i = 0; i < learn->n_channels; i++)
 		movable = movable || assault->constraints[i].mutable;
 	if (movable)
@@ -225,6 +222,7 @@ idla_assault_create(IdlaWork *work, const IdlaModel *model, const IdlaTarget *ta
 	assault->codes = idla_assault_allocate(work, max_rows, learn->n_codes * sizeof(int32_t));
 	allocate_fields(assault, constraints.fixed);
 	choose_written(assault, target);
+	idla_assault_texts_create(assault, constraints.fixed);
 	MemoryContextSwitchTo(caller);
 	return assault;
 }
@@ -234,7 +232,7 @@ idla_assault_create(IdlaWork *work, const IdlaModel *model, const IdlaTarget *ta
 TupleDesc
 idla_assault_desc(const IdlaAssault *assault)
 {
-	return assault->rewriter == NULL ? NULL : idla_rewriter_desc(assault->rewriter);
+	return assault->rewriter == NULL ? assault->text_desc : idla_rewriter_desc(assault->rewriter);
 }
 
 void
@@ -272,8 +270,8 @@ fill_row(void *context, Datum *values, bool *isnull)
 	idla_assault_row(asked->assault, asked->row, asked->changed, values, isnull);
 }
 
-static DevStatus
-ask_server(IdlaAssault *assault, size_t row, const float *changed, bool *passes)
+DevStatus
+idla_assault_ask(IdlaAssault *assault, size_t row, const float *changed, bool *passes)
 {
 	Asked		asked = {assault, row, changed};
 
@@ -286,7 +284,7 @@ judge_row(void *context, size_t row, const float *changed, bool *allowed)
 	IdlaAssault *assault = context;
 
 	*allowed = false;
-	return assault->stuck[row] ? DEV_OK : ask_server(assault, row, changed, allowed);
+	return assault->stuck[row] ? DEV_OK : idla_assault_ask(assault, row, changed, allowed);
 }
 
 static void
@@ -322,7 +320,7 @@ idla_assault_rows(IdlaAssault *assault, uint64 first, size_t n, const float *raw
 	{
 		bool		passes;
 
-		idla_check(assault->work, ask_server(assault, row, raw + row * (size_t) learn->n_channels, &passes));
+		idla_check(assault->work, idla_assault_ask(assault, row, raw + row * (size_t) learn->n_channels, &passes));
 		assault->stuck[row] = !passes;
 		if (!passes)
 			tell_stuck(assault);
@@ -346,10 +344,8 @@ static void
 load_plane(const IdlaAssault *assault, int field, size_t row, float *plane)
 {
 	const LearnModel *learn = &assault->model->learn;
-	void	   *planes[LEARN_MAX_PLANES] = {plane};
-
-	learn_field_load(&learn->fields[field], assault->fields[row * (size_t) learn->n_fields + (size_t) field], NULL, planes,
-					 &assault->lengths[row]);
+	learn_field_moves_load(&learn->fields[field], assault->fields[row * (size_t) learn->n_fields + (size_t) field], plane,
+						   &assault->lengths[row]);
 }
 
 /* Moves one field of the rows, everything else as it is by now; into planes, and into fooled. */
@@ -368,6 +364,7 @@ attack_field(IdlaAssault *assault, int number, const LearnAttack *how, const flo
 	LearnAttack attack = *how;
 	size_t		size = oracle.n_inputs;
 	bool		largest = how->norm == LEARN_NORM_MAX;
+	uint64_t	seed = (uint64_t) assault->options->seed + (uint64_t) number;
 	DevStatus	status;
 
 	for (size_t row = 0; row < assault->n; row++)
@@ -380,9 +377,12 @@ attack_field(IdlaAssault *assault, int number, const LearnAttack *how, const flo
 						assault->box_low + row * size, assault->box_high + row * size);
 		assault->radii[row] = largest ? INFINITY : (float) learn_field_radius(field, epsilon);
 	}
-	status = learn_attack(&attack, &oracle, &box, assault->n, assault->clean, assault->radii,
-						  (uint64_t) assault->options->seed + (uint64_t) number, assault->first, assault->planes[number], NULL, fooled,
-						  assault->scratch);
+	if (learn_field_has_slope(field))
+		status = learn_attack(&attack, &oracle, &box, assault->n, assault->clean, assault->radii, seed, assault->first,
+							  assault->planes[number], NULL, fooled, assault->scratch);
+	else
+		status = learn_attack_blind(&attack, &oracle, &box, assault->n, field->dims[0], field->dims[1], assault->lengths, assault->clean,
+									assault->radii, seed, assault->first, assault->planes[number], NULL, fooled, assault->scratch);
 	learn_field_round(field, &steps, assault->n, size, assault->planes[number]);
 	return status;
 }
@@ -425,7 +425,7 @@ write_plane(void *context)
 	IdlaAssault *assault = writing->assault;
 	size_t		row = writing->row;
 	const LearnField *field = &assault->model->learn.fields[writing->number];
-	size_t		size = plane_size(field);
+	size_t		size = learn_field_moves(field);
 	const float *clean = assault->clean + row * size;
 	float	   *plane = assault->planes[writing->number] + row * size;
 	size_t		at = row * (size_t) assault->model->learn.n_fields + (size_t) writing->number;
@@ -433,7 +433,6 @@ write_plane(void *context)
 	int			attribute;
 	LearnBytes	bytes;
 	LearnTrouble trouble;
-	void	   *planes[LEARN_MAX_PLANES] = {plane};
 	LearnFieldSteps steps = {
 		.step = idla_rewrite_step(field, column_of(assault, writing->number, &column)->type), .clean = clean,
 		.low = assault->box_low + row * size, .high = assault->box_high + row * size, .radii = assault->radii + row
@@ -450,7 +449,7 @@ write_plane(void *context)
 		return;
 	if (!idla_field_read(assault->readers[writing->number], assault->field_values[at], &bytes, &trouble))
 		return;
-	learn_field_load(field, bytes, NULL, planes, &assault->lengths[row]);
+	learn_field_moves_load(field, bytes, plane, &assault->lengths[row]);
 	writing->good = is_near(assault, row, size, plane);
 }
 
@@ -469,7 +468,7 @@ write_field(IdlaAssault *assault, int number, size_t row, float share, const flo
 	if (!*good || assault->checks == NULL)
 		return status;
 	assault->field_written[at] = true;
-	return ask_server(assault, row, assault->changed + row * (size_t) assault->model->learn.n_channels, good);
+	return idla_assault_ask(assault, row, assault->changed + row * (size_t) assault->model->learn.n_channels, good);
 }
 
 /* The field of a row becomes what its column can hold and its table allows: what moved, half of that and so on, or nothing. */
@@ -477,7 +476,7 @@ static DevStatus
 settle_field(IdlaAssault *assault, int number, size_t row)
 {
 	const LearnModel *learn = &assault->model->learn;
-	size_t		size = plane_size(&learn->fields[number]);
+	size_t		size = learn_field_moves(&learn->fields[number]);
 	size_t		at = row * (size_t) learn->n_fields + (size_t) number;
 	float	   *plane = assault->planes[number] + row * size;
 	float	   *moved = assault->rounded;	/* of no use any more */
@@ -495,9 +494,8 @@ settle_field(IdlaAssault *assault, int number, size_t row)
 	return status;
 }
 
-/* The model's answers for the rows as they are by now: are they wrong? */
-static DevStatus
-judge_again(IdlaAssault *assault, uint8_t *fooled)
+DevStatus
+idla_assault_judge(IdlaAssault *assault, uint8_t *fooled)
 {
 	const LearnModel *learn = &assault->model->learn;
 	LearnRowOracle oracle = learn_predictor_oracle(assault->oracle);
@@ -519,7 +517,7 @@ move_field(IdlaAssault *assault, int number, const LearnAttack *how, const float
 	MemoryContextSwitchTo(caller);
 	learn_predictor_oracle_moved(assault->oracle, number, assault->planes[number]);
 	if (status == DEV_OK && assault->written[number] && fooled != NULL)
-		status = judge_again(assault, fooled);
+		status = idla_assault_judge(assault, fooled);
 	return status;
 }
 
@@ -535,6 +533,8 @@ is_changed(const IdlaAssault *assault, size_t row)
 	for (int i = 0; i < learn->n_fields; i++)
 		if (assault->planes[i] != NULL)
 			return true;
+	if (idla_assault_text_changed(assault, row))
+		return true;
 	return memcmp(assault->changed + first, assault->raw + first, (size_t) learn->n_channels * sizeof(float)) != 0;
 }
 
@@ -545,11 +545,12 @@ restore_row(IdlaAssault *assault, size_t row)
 	size_t		first = row * (size_t) learn->n_channels;
 
 	memcpy(assault->changed + first, assault->raw + first, (size_t) learn->n_channels * sizeof(float));
+	idla_assault_texts_restore(assault, row);
 	for (int i = 0; i < learn->n_fields; i++)
 	{
 		assault->field_written[row * (size_t) learn->n_fields + (size_t) i] = false;
 		if (assault->planes[i] != NULL)
-			load_plane(assault, i, row, assault->planes[i] + row * plane_size(&learn->fields[i]));
+			load_plane(assault, i, row, assault->planes[i] + row * learn_field_moves(&learn->fields[i]));
 	}
 }
 
@@ -566,14 +567,14 @@ verify_rows(IdlaAssault *assault, uint8_t *fooled)
 
 		if ((fooled != NULL && !fooled[row]) || !is_changed(assault, row))
 			continue;
-		status = ask_server(assault, row, assault->changed + row * (size_t) assault->model->learn.n_channels, &passes);
+		status = idla_assault_ask(assault, row, assault->changed + row * (size_t) assault->model->learn.n_channels, &passes);
 		if (passes || status != DEV_OK)
 			continue;
 		restore_row(assault, row);
 		restored = true;
 	}
 	if (restored && fooled != NULL && status == DEV_OK)
-		status = judge_again(assault, fooled);
+		status = idla_assault_judge(assault, fooled);
 	return status;
 }
 
@@ -601,10 +602,13 @@ idla_assault_run(IdlaAssault *assault, const LearnAttack *how, const float *epsi
 	for (int i = 0; i < learn->n_fields && status == DEV_OK; i++)
 		if (assault->planes[i] != NULL)
 			status = move_field(assault, i, how, epsilons, fooled);
+	/* Noise alone misspells nothing. */
+	if (status == DEV_OK && how->steps > 0)
+		status = idla_assault_texts(assault, epsilons, fooled);
 	if (status == DEV_OK && assault->attacker != NULL)
 		status = learn_table_attack(assault->attacker, &table, &oracle, n, assault->raw, epsilons, (uint64_t) assault->options->seed,
 									assault->first, assault->changed, assault->losses, fooled);
 	else if (status == DEV_OK && fooled != NULL)
-		status = judge_again(assault, fooled);
+		status = idla_assault_judge(assault, fooled);
 	return status == DEV_OK ? verify_rows(assault, fooled) : status;
 }

@@ -7,6 +7,7 @@
  */
 #include "judging.h"
 #include "robust.h"
+#include "serve.h"
 
 #include <math.h>
 
@@ -28,6 +29,7 @@ typedef struct Attacking
 	int32		typmod;			/* of the record, which may change from row to row */
 	IdlaRobustOptions *options;
 	IdlaAssault *assault;
+	double		threshold;		/* two classes: from which the positive one is named */
 	float	   *labels;			/* of the row */
 	double	   *scores;
 } Attacking;
@@ -61,7 +63,7 @@ label_class(const IdlaSite *site, Attacking *attacking)
 	{
 		memcpy(attacking->scores, site->scores, sizeof(double) * learn_model_outputs(learn));
 		learn_scores_to_answers(learn, 1, attacking->scores);
-		class = (int) idla_likeliest_class(learn, attacking->scores, 0.5);
+		class = (int) idla_likeliest_class(learn, attacking->scores, attacking->threshold);
 	}
 	attacking->labels[0] = (float) (learn->task == LEARN_BINARY ? class == learn->positive : class);
 }
@@ -76,7 +78,7 @@ label_values(const IdlaSite *site, Attacking *attacking)
 	{
 		int			attribute = idla_attribute_find(site->desc, names != NULL ? names[i] : site->model->target);
 
-		attacking->labels[i] = (float) site->scores[i];
+		attacking->labels[i] = learn->task == LEARN_MULTILABEL ? (float) (site->scores[i] > 0) : (float) site->scores[i];
 		if (attribute >= 0 && !site->isnull[attribute])
 			attacking->labels[i] = (float) idla_datum_to_double(site->values[attribute],
 																getBaseType(TupleDescAttr(site->desc, attribute)->atttypid));
@@ -112,6 +114,7 @@ start(IdlaSite *site, Oid type, Jsonb *json)
 		memcpy(attacking->given, json, VARSIZE(json));
 	}
 	attacking->typmod = site->desc->tdtypmod;
+	attacking->threshold = target.threshold = idla_threshold_of(site->loaded);
 	attacking->options = idla_robust_options_read(json);
 	attacking->assault = idla_assault_create(work, site->model, &target, attacking->options, 1);
 	attacking->labels = palloc0(sizeof(float) * (Size) Max(learn->n_targets, 1));

@@ -27,6 +27,12 @@ read_source(Preview *preview, const char *source, const char *target, int task)
 {
 	IdlaReading *reading = &preview->reading;
 
+	/* What is a text and what is a token is known by the tags. */
+	if (target == NULL && task == LEARN_TAGGING)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("task \"tagging\" needs a target, the column of the tags"),
+				 errhint("Name it: idla_augment_preview(source, options, target => 'column').")));
 	preview->options->no_target = true;
 	reading->source = source;
 	reading->options = preview->options;

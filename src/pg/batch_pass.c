@@ -132,6 +132,7 @@ renew(IdlaBatchState *state, IdlaPass *pass)
 		pass->logged = palloc(sizeof(bool) * most);
 		pass->keys = palloc(sizeof(char *) * most);
 	}
+	pass->quick = pass->direct && pass->served.trial == NULL && pass->logging == NULL && model->learn.n_fields == 0;
 	foreach(cell, pass->calls)
 	{
 		IdlaBatchCall *call = lfirst(cell);
@@ -141,6 +142,7 @@ renew(IdlaBatchState *state, IdlaPass *pass)
 		pass->width = Max(pass->width, idla_answering_width(call->answering, pass->desc));
 		if (call->kind == IDLA_EMBED && pass->embeddings == NULL)
 			make_room(state, pass);
+		pass->quick = pass->quick && !idla_answering_places(call->answering);
 	}
 	MemoryContextSwitchTo(caller);
 }
@@ -248,7 +250,9 @@ idla_pass_decode(IdlaBatchState *state, IdlaPass *pass, TupleTableSlot *slot, bo
 
 	if (pass->direct)
 		slot_getsomeattrs(slot, pass->width);
-	else
+	if (likely(pass->quick))
+		return idla_decode(pass->decoder, values, isnull, raw, fields, soft);
+	if (!pass->direct)
 	{
 		econtext->ecxt_outertuple = slot;
 		for (int i = 0; i < pass->desc->natts; i++)
@@ -368,6 +372,11 @@ idla_pass_answer(IdlaBatchState *state, IdlaPass *pass)
 	{
 		IdlaBatchCall *call = lfirst(cell);
 
+		if (call->trial == NULL && idla_answering_numbers(call->answering, (Size) state->bad, pass->scores, call->answers))
+		{
+			memcpy(call->nulls, pass->missing, sizeof(bool) * (Size) state->bad);
+			continue;
+		}
 		for (int row = 0; row < state->bad; row++)
 		{
 			call->nulls[row] = pass->missing[row];

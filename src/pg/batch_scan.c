@@ -20,7 +20,6 @@
 #include "portability/instr_time.h"
 #include "storage/spin.h"
 #include "utils/acl.h"
-#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -32,6 +31,7 @@
 typedef struct SharedCounters
 {
 	slock_t		mutex;
+	bool		asked;			/* some process has had a row, and counts the call */
 	IdlaBatchCounters counters;
 } SharedCounters;
 
@@ -63,48 +63,17 @@ create_call(IdlaBatchState *state, const TargetEntry *entry, IdlaAnswerKind kind
 }
 
 static void
-create_rows(IdlaBatchState *state, List *carried)
-{
-	ListCell   *cell;
-
-	state->n_carried = list_length(carried);
-	state->carried = palloc(sizeof(int) * (Size) Max(state->n_carried, 1));
-	state->n_carried = 0;
-	foreach(cell, carried)
-	{
-		state->carried[state->n_carried++] = lfirst_int(cell) - 1;
-		state->carried_width = Max(state->carried_width, lfirst_int(cell));
-	}
-	state->most = idla_batch_rows;
-	state->kept = palloc(sizeof(Datum) * (Size) state->most * (Size) Max(state->n_carried, 1));
-	state->kept_null = palloc(sizeof(bool) * (Size) state->most * (Size) Max(state->n_carried, 1));
-	foreach(cell, state->calls)
-	{
-		IdlaBatchCall *call = lfirst(cell);
-
-		call->places = palloc(sizeof(int) * (Size) state->most);
-		call->answers = palloc(sizeof(Datum) * (Size) state->most);
-		call->nulls = palloc(sizeof(bool) * (Size) state->most);
-	}
-	state->rows_context = AllocSetContextCreate(CurrentMemoryContext, "idla batch rows", ALLOCSET_DEFAULT_SIZES);
-	state->row_context = AllocSetContextCreate(CurrentMemoryContext, "idla batch row", ALLOCSET_DEFAULT_SIZES);
-}
-
-static void
 begin(CustomScanState *node, EState *estate, int flags)
 {
 	IdlaBatchState *state = (IdlaBatchState *) node;
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
-	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 
 	outerPlanState(node) = ExecInitNode(outerPlan(plan), estate, flags & ~(EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK));
 	state->n_columns = linitial_int(list_nth(plan->custom_private, IDLA_BATCH_COLUMNS));
 	for (int i = state->n_columns; i < list_length(plan->custom_scan_tlist); i++)
 		create_call(state, list_nth(plan->custom_scan_tlist, i),
 					(IdlaAnswerKind) list_nth_int(list_nth(plan->custom_private, IDLA_BATCH_KINDS), i - state->n_columns));
-	create_rows(state, list_nth(plan->custom_private, IDLA_BATCH_CARRIED));
-	/* What nobody needs above stays NULL. */
-	memset(slot->tts_isnull, true, (Size) slot->tts_tupleDescriptor->natts);
+	idla_rows_create(state, list_nth(plan->custom_private, IDLA_BATCH_CARRIED));
 	state->wanted = FIRST_BATCH;
 }
 
@@ -140,6 +109,21 @@ most_rows(const IdlaBatchState *state)
 	return most;
 }
 
+/* The first process that has a row counts the call: others, the leader among them, may never have one. */
+static IdlaUseCount
+who_counts(IdlaBatchState *state)
+{
+	SharedCounters *shared = state->shared;
+
+	if (shared == NULL || state->use_counts != IDLA_COUNTS_LEADER)
+		return state->use_counts;
+	SpinLockAcquire(&shared->mutex);
+	state->use_counts = shared->asked ? IDLA_COUNTS_ELSEWHERE : IDLA_COUNTS_HERE;
+	shared->asked = true;
+	SpinLockRelease(&shared->mutex);
+	return state->use_counts;
+}
+
 static void
 prepare(IdlaBatchState *state)
 {
@@ -155,17 +139,12 @@ prepare(IdlaBatchState *state)
 		idla_pass_prepare(state, pass);
 		if (!pass->no_model && !OidIsValid(pass->use.relid))
 			idla_use_start(&pass->use, state->scan.ss.ps.state->es_query_cxt, pass->served.loaded->relid, pass->served.loaded->version);
+		pass->use.counts = who_counts(state);
 	}
 	state->counters.load += seconds_since(start);
 	state->wanted = Min(state->wanted, most_rows(state));
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(state->row_context);
-}
-
-static void
-row_context_callback(void *argument)
-{
-	errcontext("prediction for row " UINT64_FORMAT " of its input", *(uint64 *) argument);
 }
 
 /* The next row for all passes; false when it is bad, and not the batch's first. */
@@ -174,7 +153,7 @@ take(IdlaBatchState *state, TupleTableSlot *slot)
 {
 	bool		nulls = idla_on_bad_input == IDLA_BAD_INPUT_NULL;
 	uint64		number = state->handed_on + (uint64) state->n + 1;
-	ErrorContextCallback callback = {.previous = error_context_stack,.callback = row_context_callback,.arg = &number};
+	ErrorContextCallback callback = {.previous = error_context_stack,.callback = idla_row_context_callback,.arg = &number};
 	MemoryContext caller = MemoryContextSwitchTo(state->row_context);
 	bool		good = true;
 	ListCell   *cell;
@@ -205,33 +184,8 @@ take(IdlaBatchState *state, TupleTableSlot *slot)
 	}
 	error_context_stack = callback.previous;
 	MemoryContextSwitchTo(caller);
-	MemoryContextReset(state->row_context);
+	idla_context_empty(state->row_context);
 	return good;
-}
-
-/* Keeps what is needed above of the row below. */
-static void
-carry(IdlaBatchState *state, TupleTableSlot *slot)
-{
-	MemoryContext caller = MemoryContextSwitchTo(state->rows_context);
-	Datum	   *kept = state->kept + state->n * state->n_carried;
-	bool	   *kept_null = state->kept_null + state->n * state->n_carried;
-
-	slot_getsomeattrs(slot, state->carried_width);
-	for (int i = 0; i < state->n_carried; i++)
-	{
-		int			number = state->carried[i];
-		Form_pg_attribute attribute = TupleDescAttr(slot->tts_tupleDescriptor, number);
-
-		kept_null[i] = slot->tts_isnull[number];
-		if (kept_null[i])
-			kept[i] = (Datum) 0;
-		else if (attribute->attbyval)
-			kept[i] = slot->tts_values[number];
-		else
-			kept[i] = datumCopy(slot->tts_values[number], false, attribute->attlen);
-	}
-	MemoryContextSwitchTo(caller);
 }
 
 static void
@@ -239,7 +193,7 @@ answer_all(IdlaBatchState *state)
 {
 	MemoryContext caller = MemoryContextSwitchTo(state->rows_context);
 	uint64		number = state->handed_on + 1;
-	ErrorContextCallback callback = {.previous = error_context_stack,.callback = row_context_callback,.arg = &number};
+	ErrorContextCallback callback = {.previous = error_context_stack,.callback = idla_row_context_callback,.arg = &number};
 	instr_time	start;
 	ListCell   *cell;
 
@@ -262,7 +216,7 @@ answer_all(IdlaBatchState *state)
 	MemoryContextSwitchTo(caller);
 }
 
-/* The next batch; false when there are no more rows. */
+/* The next batch; false when there are no more rows. Without rows no model is asked, so that none need be there, or be loaded. */
 static bool
 fill(IdlaBatchState *state)
 {
@@ -272,7 +226,6 @@ fill(IdlaBatchState *state)
 	MemoryContextReset(state->rows_context);
 	if (state->done)
 		return false;
-	prepare(state);
 	while (state->n < state->wanted)
 	{
 		TupleTableSlot *slot = state->waiting != NULL ? state->waiting : ExecProcNode(below);
@@ -283,13 +236,16 @@ fill(IdlaBatchState *state)
 			state->done = true;
 			break;
 		}
+		if (state->n == 0)
+			prepare(state);
 		if (!take(state, slot))
 		{
 			state->waiting = slot;
 			break;
 		}
 		if (state->n_carried > 0)
-			carry(state, slot);
+			idla_rows_carry(state, slot);
+		idla_rows_look_ahead(state, slot);
 		state->n++;
 	}
 	if (state->n == 0)
@@ -306,7 +262,7 @@ static void
 raise_bad(IdlaBatchState *state)
 {
 	uint64		number = state->handed_on + 1;
-	ErrorContextCallback callback = {.previous = error_context_stack,.callback = row_context_callback,.arg = &number};
+	ErrorContextCallback callback = {.previous = error_context_stack,.callback = idla_row_context_callback,.arg = &number};
 	ListCell   *cell;
 
 	error_context_stack = &callback;
@@ -327,31 +283,16 @@ raise_bad(IdlaBatchState *state)
 	elog(ERROR, "a row without an answer has one");
 }
 
-/* The next row of the batch into the scan slot. */
+/* The next row of the batch, with its answers. */
 static void
 hand_on(IdlaBatchState *state)
 {
-	TupleTableSlot *slot = state->scan.ss.ss_ScanTupleSlot;
-	const Datum *kept = state->kept + state->next * state->n_carried;
-	const bool *kept_null = state->kept_null + state->next * state->n_carried;
 	ListCell   *cell;
 
-	ExecClearTuple(slot);
-	for (int i = 0; i < state->n_carried; i++)
-	{
-		slot->tts_values[state->carried[i]] = kept[i];
-		slot->tts_isnull[state->carried[i]] = kept_null[i];
-	}
-	foreach(cell, state->calls)
-	{
-		const IdlaBatchCall *call = lfirst(cell);
-
-		slot->tts_values[call->position] = call->answers[state->next];
-		slot->tts_isnull[call->position] = call->nulls[state->next];
-	}
-	ExecStoreVirtualTuple(slot);
-	foreach(cell, state->logs ? state->passes : NIL)
-		idla_pass_log(state, lfirst(cell));
+	idla_rows_hand_on(state);
+	if (unlikely(state->logs))
+		foreach(cell, state->passes)
+			idla_pass_log(state, lfirst(cell));
 	state->next++;
 	state->handed_on++;
 }
@@ -365,12 +306,14 @@ execute(CustomScanState *node)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		ResetExprContext(econtext);
+		idla_context_empty(econtext->ecxt_per_tuple_memory);
 		if (state->next == state->n && !fill(state))
-			return ExecClearTuple(node->ss.ps.ps_ProjInfo != NULL ? node->ss.ps.ps_ResultTupleSlot : node->ss.ss_ScanTupleSlot);
+			return ExecClearTuple(node->ss.ps.ps_ProjInfo != NULL ? node->ss.ps.ps_ResultTupleSlot : state->output);
 		if (unlikely(state->next == state->bad))
 			raise_bad(state);
 		hand_on(state);
+		if (state->picks)
+			return state->output;
 		econtext->ecxt_scantuple = node->ss.ss_ScanTupleSlot;
 		if (node->ss.ps.qual != NULL && !ExecQual(node->ss.ps.qual, econtext))
 		{
@@ -397,7 +340,7 @@ start_over(IdlaBatchState *state)
 static void
 rescan(CustomScanState *node)
 {
-	ExecClearTuple(node->ss.ss_ScanTupleSlot);
+	ExecClearTuple(((IdlaBatchState *) node)->output);
 	start_over((IdlaBatchState *) node);
 	if (outerPlanState(node)->chgParam == NULL)
 		ExecReScan(outerPlanState(node));
@@ -417,7 +360,7 @@ end(CustomScanState *node)
 		MemoryContextReset(pass->served.context);
 		idla_use_end(&pass->use);
 	}
-	ExecClearTuple(node->ss.ss_ScanTupleSlot);
+	ExecClearTuple(((IdlaBatchState *) node)->output);
 	ExecEndNode(outerPlanState(node));
 }
 
@@ -434,12 +377,15 @@ estimate_shared(CustomScanState *node, ParallelContext *context)
 static void
 create_shared(CustomScanState *node, ParallelContext *context, void *coordinate)
 {
+	IdlaBatchState *state = (IdlaBatchState *) node;
 	SharedCounters *shared = coordinate;
 
 	(void) context;
 	memset(shared, 0, sizeof(*shared));
 	SpinLockInit(&shared->mutex);
-	((IdlaBatchState *) node)->shared = shared;
+	/* Not for the first time, where workers are started again. */
+	shared->asked = state->use_counts != IDLA_COUNTS_LEADER || state->counters.batches > 0;
+	state->shared = shared;
 }
 
 static void
@@ -492,15 +438,37 @@ shut_down(CustomScanState *node)
 
 /* ---- explain ---- */
 
+/* The model of a pass that a query that was run has not asked: its name. */
+static void
+explain_unasked(IdlaPass *pass, ExplainState *es)
+{
+	const Const *model = (const Const *) pass->parts.model;
+
+	if (!IsA(model, Const) || model->constisnull)
+		return;
+	ExplainOpenGroup("Model", NULL, true, es);
+	ExplainPropertyText("Model", idla_model_name(DatumGetObjectId(model->constvalue)), es);
+	ExplainCloseGroup("Model", NULL, true, es);
+}
+
+/*
+ * What was asked is known. Of what was not, the version is looked up for EXPLAIN alone, as it is for queries; after a query that had no need
+ * of it (auto_explain tells of those too), a model that is out of service or not for this role must not become an error. What workers have
+ * asked, all may ask.
+ */
 static void
 explain_pass(IdlaBatchState *state, IdlaPass *pass, ExplainState *es)
 {
-	const IdlaLoaded *loaded = idla_pass_tell(state, pass);
+	bool		known = (state->scan.ss.ps.state->es_top_eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 || state->counters.batches > 0;
+	const IdlaLoaded *loaded = known ? idla_pass_tell(state, pass) : pass->served.loaded;
 	const IdlaModel *model;
 	List	   *columns = NIL;
 
 	if (loaded == NULL)
+	{
+		explain_unasked(pass, es);
 		return;
+	}
 	model = loaded->model;
 	for (int i = 0; i < model->columns.n; i++)
 		if (idla_column_used(&model->columns, i))

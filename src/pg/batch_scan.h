@@ -1,7 +1,7 @@
 /*
  * batch_scan.h: the state of a batch node, for its parts alone.
  *
- * batch_scan.c is the node: rows in, rows on. batch_pass.c is one pass through a model for the rows of a batch.
+ * batch_scan.c is the node. batch_rows.c is how rows come in and go on, batch_pass.c one pass through a model for the rows of a batch.
  */
 #ifndef IDLA_BATCH_SCAN_H
 #define IDLA_BATCH_SCAN_H
@@ -35,6 +35,7 @@ typedef struct IdlaPass
 	/* The input, by name. Where every column is one of the row below, that row is what is decoded. */
 	TupleDesc	desc;
 	bool		direct;
+	bool		quick;			/* direct, and of a row there is nothing to keep but its channels */
 	ExprState **sources;		/* otherwise: (columns) */
 	Datum	   *values;
 	bool	   *isnull;
@@ -64,6 +65,14 @@ typedef struct IdlaBatchCounters
 	double		compute;
 } IdlaBatchCounters;
 
+/* An attribute of the rows that are handed on: it is one of those carried, or an answer. */
+typedef struct IdlaOutput
+{
+	int			attribute;		/* from 0 */
+	int			carried;		/* number among those; -1: */
+	const IdlaBatchCall *call;
+} IdlaOutput;
+
 struct SharedCounters;
 
 typedef struct IdlaBatchState
@@ -81,6 +90,10 @@ typedef struct IdlaBatchState
 	int			carried_width;
 	Datum	   *kept;			/* (most, n_carried) */
 	bool	   *kept_null;
+	TupleTableSlot *output;		/* in which rows are handed on: of the node's result where its target list only picks, else the scan slot */
+	bool		picks;
+	int			n_outputs;
+	IdlaOutput *outputs;
 	MemoryContext rows_context; /* emptied with every batch */
 	MemoryContext row_context;	/* and with every row decoded */
 
@@ -88,11 +101,32 @@ typedef struct IdlaBatchState
 	int			next;			/* the one to hand on next */
 	int			bad;			/* the first of them without an answer, where that is an error; n: none */
 	TupleTableSlot *waiting;	/* a row below that has been read, but not decoded */
+	uintptr_t	seen_at;		/* where the row read last lies in its page, see look_ahead */
 	bool		done;
 	uint64		handed_on;
 	IdlaBatchCounters	counters;
-	struct SharedCounters *shared;
+	struct SharedCounters *shared;	/* NULL: no worker executes the node */
+	IdlaUseCount use_counts;	/* with shared: of the passes' uses, once a row has come */
 } IdlaBatchState;
+
+/* As MemoryContextReset, for contexts that mostly are empty. */
+static inline void
+idla_context_empty(MemoryContext context)
+{
+	if (!context->isReset || context->firstchild != NULL)
+		MemoryContextReset(context);
+}
+
+/* ---- batch_rows.c ---- */
+
+/* Room for rows of which these attributes (from 1) are needed above; the node's calls are there already. */
+extern void idla_rows_create(IdlaBatchState *state, List *carried);
+/* Keeps of the row below what is needed above, as row state->n. */
+extern void idla_rows_carry(IdlaBatchState *state, TupleTableSlot *slot);
+/* A row of a scan has been read: those to come are asked for from memory. */
+extern void idla_rows_look_ahead(IdlaBatchState *state, TupleTableSlot *slot);
+/* Row state->next into state->output. */
+extern void idla_rows_hand_on(IdlaBatchState *state);
 
 /* ---- batch_pass.c ---- */
 

@@ -295,17 +295,23 @@ lock_or_create(const char *name)
 
 /* ---- writing ---- */
 
+/* A number is not given again while there is a trace of the version that had it: a trial would be taken for the new one's. */
 static int
 next_version(Oid relid, Snapshot snapshot, bool *first, int *in_service)
 {
 	IdlaTable	table;
 	IdlaVersion *versions;
+	IdlaDeployment *deployments;
 	int			n;
+	int			n_deployments;
 	int			last;
 
 	idla_table_open(&table, relid, NoLock, false);
 	versions = idla_table_versions(&table, snapshot, false, &n);
+	deployments = idla_table_deployments(&table, snapshot, &n_deployments);
 	last = n > 0 ? versions[n - 1].version : 0;
+	for (int i = 0; i < n_deployments; i++)
+		last = Max(last, deployments[i].version);
 	*in_service = 0;
 	for (int i = 0; i < n; i++)
 		if (versions[i].in_service)
@@ -327,8 +333,13 @@ retire(const char *table, Snapshot snapshot)
 	int			result = plan == NULL ? SPI_result :
 		SPI_execute_snapshot(plan, NULL, NULL, snapshot, InvalidSnapshot, false, true, 0);
 
-	if (result != SPI_OK_UPDATE)
+	if (result < 0)
 		elog(ERROR, "retiring the version in service failed: %s", SPI_result_code_string(result));
+	if (result != SPI_OK_UPDATE)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("the version in service was not retired"),
+				 errdetail("A rule on the model's table made something else of the update.")));
 }
 
 static void
@@ -349,6 +360,7 @@ insert_rows(const char *table, int version, bool in_service, Jsonb *card, Jsonb 
 		Size		part = Min(size - written, (Size) IDLA_CHUNK_SIZE);
 		Datum		values[6];
 		char		nulls[7] = "      ";
+		int			result;
 
 		CHECK_FOR_INTERRUPTS();
 		memcpy(VARDATA(bytes), weights + written, part);
@@ -361,8 +373,14 @@ insert_rows(const char *table, int version, bool in_service, Jsonb *card, Jsonb 
 		values[5] = PointerGetDatum(bytes);
 		if (chunk > 0)
 			nulls[3] = nulls[4] = 'n';
-		if (SPI_execute_plan(plan, values, nulls, false, 0) != SPI_OK_INSERT)
-			elog(ERROR, "writing a version failed: %s", SPI_result_code_string(SPI_result));
+		result = SPI_execute_plan(plan, values, nulls, false, 0);
+		if (result < 0)
+			elog(ERROR, "writing a version failed: %s", SPI_result_code_string(result));
+		if (result != SPI_OK_INSERT || SPI_processed != 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+					 errmsg("version %d was not written", version),
+					 errdetail("A trigger or rule on the model's table suppressed a row of it.")));
 		written += part;
 		chunk++;
 	} while (written < size);

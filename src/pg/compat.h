@@ -74,6 +74,17 @@
 #define idla_compat_is_current(var) (true)
 #endif
 
+/* From 16 on a variable that no join has marked is never NULL as a whole; before, the joins have to be looked at. */
+#define idla_compat_marks_nullable() (PG_VERSION_NUM >= 160000)
+
+/* The columns of a table of the query, as variables, without those that were dropped; needs parser/parse_relation.h. */
+#if PG_VERSION_NUM >= 180000
+#define idla_compat_expand(entry, number, names, variables) \
+	expandRTE((entry), (number), 0, VAR_RETURNING_DEFAULT, -1, false, (names), (variables))
+#else
+#define idla_compat_expand(entry, number, names, variables) expandRTE((entry), (number), 0, -1, false, (names), (variables))
+#endif
+
 /* May the current user call a function? One check for all kinds of objects came with 16; needs utils/acl.h, catalog/pg_proc.h. */
 #if PG_VERSION_NUM >= 160000
 #define idla_compat_may_execute(function) \

@@ -273,8 +273,12 @@ static double
 type_step(Oid type, int32 typmod)
 {
 	int32		base_typmod = typmod;
-	Oid			base = getBaseTypeAndTypmod(type, &base_typmod);
+	Oid			base;
 
+	/* The type of a column in training may be one that this database does not know. */
+	if (!OidIsValid(type))
+		return 0;
+	base = getBaseTypeAndTypmod(type, &base_typmod);
 	if (base == INT2OID || base == INT4OID || base == INT8OID || base == BOOLOID)
 		return 1;
 	if (base == NUMERICOID && base_typmod >= (int32) VARHDRSZ)

@@ -189,6 +189,21 @@ complain_missing(const IdlaDecoder *decoder, TupleDesc desc, const char *name)
 			 errhint("Columns are matched by name; rename them in a subquery.")));
 }
 
+/* The attribute of that name, or -1. Which of two is meant cannot be known, and the first one would be a guess by their order. */
+static int
+find_only(TupleDesc desc, const char *name)
+{
+	int			found = idla_attribute_find(desc, name);
+
+	for (int i = found + 1; found >= 0 && i < desc->natts; i++)
+		if (!TupleDescAttr(desc, i)->attisdropped && strcmp(NameStr(TupleDescAttr(desc, i)->attname), name) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_AMBIGUOUS_COLUMN),
+					 errmsg("the input has column \"%s\" more than once", name),
+					 errhint("Columns are matched by name; give each a name of its own in a subquery.")));
+	return found;
+}
+
 static void
 complain_retyped(const IdlaColumn *column, Oid actual)
 {
@@ -244,7 +259,7 @@ set_reading(Slot *slot, const IdlaDecoder *decoder, TupleDesc desc)
 				IdlaFamily	family;
 
 				slot->reading = READ_DISTANCE;
-				slot->reference = idla_attribute_find(desc, column->reference);
+				slot->reference = find_only(desc, column->reference);
 				if (slot->reference < 0)
 					complain_missing(decoder, desc, column->reference);
 				slot->reference_type = getBaseType(TupleDescAttr(desc, slot->reference)->atttypid);
@@ -310,7 +325,7 @@ idla_decoder_create(const IdlaColumns *columns, TupleDesc desc, LearnDataset *da
 		slot = &decoder->slots[decoder->n_slots];
 		memset(slot, 0, sizeof(*slot));
 		slot->column = &columns->columns[i];
-		slot->attribute = idla_attribute_find(desc, slot->column->name);
+		slot->attribute = find_only(desc, slot->column->name);
 		if (slot->attribute < 0)
 			complain_missing(decoder, desc, slot->column->name);
 		slot->type = getBaseType(TupleDescAttr(desc, slot->attribute)->atttypid);

@@ -160,7 +160,8 @@ read_array(IdlaFieldReader *reader, Datum value, LearnBytes *bytes, LearnTrouble
 static bool
 read_text(IdlaFieldReader *reader, Datum value, LearnBytes *bytes, LearnTrouble *trouble)
 {
-	struct varlena *text = pg_detoast_datum_packed((struct varlena *) DatumGetPointer(value));
+	Datum		datum = idla_text_datum(reader->type, value);
+	struct varlena *text = pg_detoast_datum_packed((struct varlena *) DatumGetPointer(datum));
 	const char *raw = VARDATA_ANY(text);
 	int			size = VARSIZE_ANY_EXHDR(text);
 	char	   *utf8 = pg_server_to_any(raw, size, PG_UTF8);
@@ -169,8 +170,10 @@ read_text(IdlaFieldReader *reader, Datum value, LearnBytes *bytes, LearnTrouble 
 
 	if (utf8 != raw)
 		pfree(utf8);
-	if ((Pointer) text != DatumGetPointer(value))
+	if ((Pointer) text != DatumGetPointer(datum))
 		pfree(text);
+	if (datum != value)
+		pfree(DatumGetPointer(datum));
 	return good;
 }
 

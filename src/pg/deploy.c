@@ -66,10 +66,10 @@ update(const char *query, int version, Snapshot snapshot)
 	int			result = plan == NULL ? SPI_result :
 		SPI_execute_snapshot(plan, values, NULL, snapshot, InvalidSnapshot, false, true, 0);
 
-	if (result != SPI_OK_UPDATE)
+	if (result < 0)
 		elog(ERROR, "changing the version in service failed: %s", SPI_result_code_string(result));
-	/* A trigger of the table's owner may turn an update into nothing. */
-	if (SPI_processed != 1)
+	/* A trigger or rule of the table's owner may turn an update into nothing, or into something else. */
+	if (result != SPI_OK_UPDATE || SPI_processed != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 				 errmsg("version %d was not changed", version),
@@ -152,13 +152,15 @@ insert_event(const char *table, int version, int64 number, Jsonb *card)
 {
 	Oid			types[] = {INT4OID, INT4OID, JSONBOID};
 	Datum		values[] = {Int32GetDatum(version), Int32GetDatum((int32) -number), JsonbPGetDatum(card)};
+	int			result;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute_with_args(psprintf("INSERT INTO %s (version, chunk, in_service, card) VALUES ($1, $2, false, $3)", table),
-							  3, types, values, NULL, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "recording what is done to a model failed");
-	if (SPI_processed != 1)
+	result = SPI_execute_with_args(psprintf("INSERT INTO %s (version, chunk, in_service, card) VALUES ($1, $2, false, $3)", table),
+								   3, types, values, NULL, false, 0);
+	if (result < 0)
+		elog(ERROR, "recording what is done to a model failed: %s", SPI_result_code_string(result));
+	if (result != SPI_OK_INSERT || SPI_processed != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 				 version > 0 ? errmsg("the deployment of version %d was not recorded", version) :

@@ -151,6 +151,21 @@ all_in_utf8(char *const *texts, int n)
 	return copies;
 }
 
+static LearnSeriesPlan *
+plan_in_utf8(const LearnSeriesPlan *plan)
+{
+	LearnSeriesPlan *copy = palloc(sizeof(LearnSeriesPlan));
+
+	*copy = *plan;
+	copy->channels = palloc(sizeof(LearnSeriesChannel) * (Size) plan->n_channels);
+	for (int i = 0; i < plan->n_channels; i++)
+	{
+		copy->channels[i] = plan->channels[i];
+		copy->channels[i].name = in_utf8(plan->channels[i].name);
+	}
+	return copy;
+}
+
 /* The model with its texts in the file's encoding. */
 static LearnModel
 model_in_utf8(const LearnModel *model)
@@ -166,11 +181,14 @@ model_in_utf8(const LearnModel *model)
 		copy.channels[i].name = in_utf8(model->channels[i].name);
 		copy.channels[i].categories = all_in_utf8(model->channels[i].categories, model->channels[i].n_categories);
 	}
+	/* Pieces of texts, entries of lexicons and labels of tokens are UTF-8 in the engine. */
 	copy.fields = palloc(sizeof(LearnField) * (Size) Max(model->n_fields, 1));
 	for (int i = 0; i < model->n_fields; i++)
 	{
 		copy.fields[i] = model->fields[i];
 		copy.fields[i].name = in_utf8(model->fields[i].name);
+		if (model->fields[i].series != NULL)
+			copy.fields[i].series = plan_in_utf8(model->fields[i].series);
 	}
 	return copy;
 }
@@ -183,13 +201,6 @@ export_onnx(const IdlaModel *model, const char *name)
 	LearnOnnx	file;
 	bytea	   *value;
 
-	/* Numbers like any others to the engine, and no column of them is in any table. */
-	if (model->columns.series != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the series of model \"%s\" have no form in ONNX", name),
-				 errdetail("Signals, series, what is summed up of them, and texts are prepared by idla itself."),
-				 errhint("Export the model as \"safetensors\".")));
 	translated = model_in_utf8(&model->learn);
 	idla_check(scratch, learn_onnx_write(scratch->session, &translated, in_utf8(name), in_utf8(model->target), &file));
 	refuse_size(name, file.size);

@@ -372,6 +372,8 @@ extern IdlaSite *idla_site_row(FunctionCallInfo fcinfo, Oid relid, int version, 
  * The same for a row that comes as arguments: names_argument is a text array, and its names belong to the arguments after it.
  */
 extern IdlaSite *idla_site_arguments(FunctionCallInfo fcinfo, Oid relid, int version, int names_argument, bool soft);
+/* Of an ErrorContextCallback: which row it is about, by a uint64. (The batch node uses it too.) */
+extern void idla_row_context_callback(void *number);
 /* Argument `number` as a version: -1, the one in service, for NULL. */
 extern int	idla_version_argument(FunctionCallInfo fcinfo, int number);
 /* The version, when it may be one; else an ERROR. */

@@ -396,6 +396,14 @@ is_better_shared(const CachedModel *cached, const Wanted *wanted)
 	return wanted->eager && cached->n_pins == 0 && cached->share.number == 0 && idla_shared_wants(idla_floats_size(cached->model));
 }
 
+static void
+load_context_callback(void *argument)
+{
+	const Wanted *wanted = argument;
+
+	errcontext("loading version %d of model \"%s\"", wanted->place.version, RelationGetRelationName(wanted->table->relation));
+}
+
 /* The version's model, pinned: from memory when the rows are known or their digests are, else from the rows. */
 static CachedModel *
 obtain(Pin *pin, const IdlaTable *table, Snapshot snapshot, const IdlaService *service, bool eager)
@@ -406,6 +414,7 @@ obtain(Pin *pin, const IdlaTable *table, Snapshot snapshot, const IdlaService *s
 		.place = {.database = MyDatabaseId,.relid = relid,.version = service->version,.identity = service->identity}
 	};
 	CachedModel *cached = find_by_rows(relid, wanted.place.identity);
+	ErrorContextCallback callback = {.previous = error_context_stack,.callback = load_context_callback,.arg = &wanted};
 	IdlaVersion found;
 
 	if (cached != NULL && is_better_shared(cached, &wanted))
@@ -413,6 +422,7 @@ obtain(Pin *pin, const IdlaTable *table, Snapshot snapshot, const IdlaService *s
 	else if (cached != NULL && take(pin, cached))
 		return cached;
 	read_found(&wanted, &found);
+	error_context_stack = &callback;
 	cached = find_by_digest(wanted.manifest_hash, wanted.card_hash);
 	if (cached != NULL && is_better_shared(cached, &wanted))
 	{
@@ -432,6 +442,7 @@ obtain(Pin *pin, const IdlaTable *table, Snapshot snapshot, const IdlaService *s
 		cached = load(&wanted);
 		take(pin, cached);
 	}
+	error_context_stack = callback.previous;
 	cached->relid = relid;
 	cached->version = service->version;
 	cached->identity = wanted.place.identity;

@@ -12,6 +12,7 @@
 #define MOST_WISHES 64
 #define PIXEL_EPSILON (8.0 / 255)
 #define SIGNAL_EPSILON 0.1
+#define TEXT_EPSILON 0.05
 #define TABLE_EPSILON 0.5
 
 static const char *const adversary_keys[] = {
@@ -255,5 +256,6 @@ idla_adversary_settle(LearnAdversary *adversary, const LearnModel *model)
 	if (adversary->method == LEARN_NO_ADVERSARY || adversary->epsilon > 0)
 		return;
 	adversary->epsilon = has_input(model, LEARN_AUGMENT_IMAGE) ? PIXEL_EPSILON :
-		has_input(model, LEARN_AUGMENT_SIGNAL) ? SIGNAL_EPSILON : TABLE_EPSILON;
+		has_input(model, LEARN_AUGMENT_SIGNAL) || has_input(model, LEARN_AUGMENT_SERIES) ? SIGNAL_EPSILON :
+		has_input(model, LEARN_AUGMENT_TEXT) ? TEXT_EPSILON : TABLE_EPSILON;
 }

@@ -277,6 +277,12 @@ idla_rewrite_field(const IdlaRewriter *rewriter, int column, Datum value, const 
 	return true;
 }
 
+Datum
+idla_rewrite_text(const IdlaRewriter *rewriter, int column, char *text)
+{
+	return write_text(&rewriter->places[column], text);
+}
+
 double
 idla_rewrite_step(const LearnField *field, Oid type)
 {

@@ -26,6 +26,8 @@ extern void idla_rewrite_columns(const IdlaRewriter *rewriter, const float *raw,
  */
 extern bool idla_rewrite_field(const IdlaRewriter *rewriter, int column, Datum value, const float *clean, const float *moved,
 							   Datum *rewritten);
+/* A text in the type of its column, domains looked through. ERROR for what the type does not take. */
+extern Datum idla_rewrite_text(const IdlaRewriter *rewriter, int column, char *text);
 /* The step in which the field's stored values change in the host's type, 0: none. */
 extern double idla_rewrite_step(const LearnField *field, Oid type);
 

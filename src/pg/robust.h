@@ -16,6 +16,7 @@ typedef struct IdlaRobustOptions
 	int			steps;
 	int			restarts;
 	int			max_changes;	/* categories that may change in a row */
+	int			max_words;		/* words that may be misspelled in a text */
 	int			rows;			/* judged at most */
 	int			certify;		/* rows certified at most, 0: none */
 	int			samples;		/* noisy copies of each */
@@ -45,12 +46,19 @@ typedef struct IdlaAssault
 	LearnReferee referee;
 	size_t		max_rows;
 
+	/* Texts, where words may be misspelled; see assault_text.c */
+	LearnTextAttacker **texts;	/* (n_fields), NULL: the field is none, or stays */
+	int		   *text_attributes;	/* (n_fields): where it is in rows as the host has them */
+	TupleDesc	text_desc;		/* these are their texts alone, or NULL */
+	LearnBytes *given;			/* (max_rows) scratch */
+	LearnBytes *stored;
+
 	/* The batch under attack */
 	size_t		n;
 	const float *raw;			/* (n, n_channels) */
 	const LearnBytes *fields;	/* (n, n_fields) */
 	uint64		first;			/* number of its first row, for the draws */
-	const Datum *own_values;	/* (n, natts), of the rewriter's layout, or NULL */
+	const Datum *own_values;	/* (n, natts), of the layout of idla_assault_desc, or NULL */
 	const bool *own_nulls;
 	bool	   *stuck;			/* (max_rows): fails the checks as it is, and stays so */
 	bool		told;			/* the user, of the first of these */
@@ -82,6 +90,7 @@ typedef struct IdlaTarget
 	Oid			relid;			/* the table whose constraints hold, or InvalidOid */
 	TupleDesc	desc;			/* of rows of no table; or NULL */
 	bool		evaluated;		/* the server is asked about rows, whose values must be given */
+	double		threshold;		/* two classes: the probability from which the positive one is named */
 	bool		whole;			/* every field that moves is written as the host has it, and judged as read again */
 } IdlaTarget;
 
@@ -108,5 +117,23 @@ extern void idla_assault_row(const IdlaAssault *assault, size_t row, const float
  * an epsilon of l2 is each one's own. What fails a check of its table went back towards the row until it passed.
  */
 extern DevStatus idla_assault_run(IdlaAssault *assault, const LearnAttack *how, const float *epsilons, bool until_fooled);
+
+/* Whether the row, so changed and with the fields that are written, passes the checks, of which there are some. */
+extern DevStatus idla_assault_ask(IdlaAssault *assault, size_t row, const float *changed, bool *passes);
+/* The model's answers for the rows as they are by now: are they wrong? */
+extern DevStatus idla_assault_judge(IdlaAssault *assault, uint8_t *fooled);
+
+/* ---- assault_text.c ---- */
+
+/* Whether values of this type, or of the one under a domain, are texts that can be written anew. */
+extern bool idla_assault_takes_text(Oid type);
+/* After the rewriter, if there is one, and the oracle. */
+extern void idla_assault_texts_create(IdlaAssault *assault, const bool *fixed);
+/* Whether a text under attack is in this column, from 0 on, of idla_assault_desc. */
+extern bool idla_assault_needs_text(const IdlaAssault *assault, int attribute);
+/* Misspells the batch's texts of rows whose epsilon is above 0; fooled as in learn_text_attack. */
+extern DevStatus idla_assault_texts(IdlaAssault *assault, const float *epsilons, uint8_t *fooled);
+extern bool idla_assault_text_changed(const IdlaAssault *assault, size_t row);
+extern void idla_assault_texts_restore(IdlaAssault *assault, size_t row);
 
 #endif							/* IDLA_ROBUST_H */

@@ -42,9 +42,9 @@ typedef struct Robustness
 	float	   *labels;			/* (n, labels of a row) */
 	size_t		n_labels;
 
-	/* Rows as the host has them, where a check of their table is evaluated */
+	/* Rows as the host has them, where a check of their table is evaluated or texts are changed */
 	Tuplestorestate *store;		/* all that were judged, in their order; NULL: none are needed */
-	TupleDesc	desc;			/* of the table */
+	TupleDesc	desc;			/* of the table, or of its texts */
 	int		   *sources;		/* (natts): where the value is in what is read, -1 when it is not needed */
 	size_t		n_passed;		/* tuples read again so far */
 	TupleTableSlot *slot;
@@ -59,6 +59,7 @@ typedef struct Robustness
 	size_t		n_certified;
 	uint64_t   *certified;		/* (n_epsilons): of the certified rows, right with so large a radius */
 	size_t		n_abstained;
+	double		radii;			/* of the certified rows whose certified answer is right, their sum */
 	char	   *smoothed;		/* the units of what is certified, or NULL */
 } Robustness;
 
@@ -120,7 +121,7 @@ choose_rows(Robustness *run)
 	size_t		n_fields = (size_t) learn->n_fields;
 
 	run->n = Min(judging->n, (size_t) run->options->rows);
-	run->n_labels = learn->task == LEARN_REGRESSION ? (size_t) judging->n_targets : 1;
+	run->n_labels = learn->task == LEARN_REGRESSION || learn->task == LEARN_MULTILABEL ? (size_t) judging->n_targets : 1;
 	run->labels = MemoryContextAllocHuge(judging->work->context, sizeof(float) * run->n * run->n_labels);
 	for (size_t i = 0; i < run->n; i++)
 	{
@@ -135,7 +136,14 @@ choose_rows(Robustness *run)
 
 /* ---- rows as the host has them ---- */
 
-/* Finds what the checks speak of among what is read. */
+/* Whether column i of the rows that are kept is a text under attack, which this column of the source may be. */
+static bool
+takes_text(const Robustness *run, int i, Form_pg_attribute source)
+{
+	return idla_assault_needs_text(run->assault, i) && idla_assault_takes_text(source->atttypid);
+}
+
+/* Finds what checks and attacks on texts need among what is read. */
 static void
 begin_keeping(void *context, TupleDesc source)
 {
@@ -147,9 +155,13 @@ begin_keeping(void *context, TupleDesc source)
 
 		run->sources[i] = -1;
 		for (int j = 0; j < source->natts && !attribute->attisdropped; j++)
-			if (idla_checks_need(run->assault->checks, i + 1) &&
+			if (((run->assault->checks != NULL && idla_checks_need(run->assault->checks, i + 1)) || takes_text(run, i, TupleDescAttr(source, j))) &&
 				strcmp(NameStr(TupleDescAttr(source, j)->attname), NameStr(attribute->attname)) == 0)
 				run->sources[i] = j;
+		if (run->sources[i] < 0 && idla_assault_needs_text(run->assault, i))
+			ereport(NOTICE,
+					(errmsg("texts of column \"%s\" stay as they are under attack", NameStr(attribute->attname)),
+					 errdetail("Only values of type text, varchar and char are written anew.")));
 	}
 }
 
@@ -166,12 +178,21 @@ keep_row(void *context, const Datum *values, const bool *isnull)
 	tuplestore_putvalues(run->store, run->desc, run->values, run->nulls);
 }
 
+static bool
+changes_texts(const Robustness *run)
+{
+	for (int i = 0; i < run->judging->learn->n_fields; i++)
+		if (run->assault->texts[i] != NULL)
+			return true;
+	return false;
+}
+
 static void
 prepare_keeping(Robustness *run, IdlaKeeper *keeper)
 {
 	size_t		natts;
 
-	if (run->assault->checks == NULL)
+	if (run->assault->checks == NULL && !changes_texts(run))
 		return;
 	run->desc = idla_assault_desc(run->assault);
 	natts = (size_t) run->desc->natts;
@@ -228,10 +249,24 @@ attack_batch(void *context, const LearnAttack *how, size_t n, const float *epsil
 	return status;
 }
 
+/* Whether signals are searched at random, which finds little in few steps. */
+static bool
+is_blind(const Robustness *run)
+{
+	const LearnModel *learn = run->judging->learn;
+
+	for (int i = 0; i < learn->n_fields; i++)
+		if (run->assault->planes[i] != NULL && !learn_field_has_slope(&learn->fields[i]))
+			return true;
+	return false;
+}
+
 /* A quarter of the work for the measures that attack many times. */
 static LearnAttack
 quick_attack(const Robustness *run, double epsilon)
 {
+	if (is_blind(run))
+		return learn_attack_judge(run->options->norm, epsilon, run->options->steps, run->options->restarts);
 	return learn_attack_judge(run->options->norm, epsilon, Max(run->options->steps / 4, 1), 1);
 }
 
@@ -258,7 +293,7 @@ attack_all(Robustness *run)
 						  judging->fields + first * (size_t) judging->learn->n_fields, run->labels + first * run->n_labels,
 						  run->values, run->nulls);
 		idla_check(judging->work, learn_robust_counts(&attacker, &run->how, n, (size_t) run->n_epsilons, run->epsilons,
-													  run->right, scratch, fooled, once));
+													  run->right, run->distances + first, scratch, fooled, once));
 		if (largest > 0)
 			idla_check(judging->work, learn_minimal_perturbations(&attacker, &quick, n, 2 * largest, HALVINGS,
 																  run->distances + first, scratch, fooled));
@@ -350,6 +385,7 @@ certify_rows(Robustness *run)
 		return;
 	idla_check(work, learn_smoothing_check(work->session, &how));
 	idla_check(work, learn_row_classifier_create(run->assault->predictor, run->assault->constraints, &smoothed));
+	learn_row_classifier_threshold(smoothed, judging->threshold);
 	most = learn_row_classifier_inputs(smoothed);
 	noise.max_rows = copies_at_once(most);
 	noise.inputs = idla_assault_allocate(work, noise.max_rows, most * sizeof(float));
@@ -369,6 +405,7 @@ certify_rows(Robustness *run)
 		voter = learn_noise_voter(&noise);
 		idla_check(work, learn_certify(&how, &voter, counts, &certificate));
 		run->n_abstained += certificate.class < 0;
+		run->radii += certificate.class == (int) run->labels[row] ? certificate.radius : 0;
 		for (int k = 0; k < run->n_epsilons && certificate.class == (int) run->labels[row]; k++)
 			run->certified[k] += certificate.radius >= run->epsilons[k];
 		CHECK_FOR_INTERRUPTS();
@@ -405,7 +442,7 @@ is_attacked(const Robustness *run)
 	for (int i = 0; i < run->judging->learn->n_fields; i++)
 		if (run->assault->planes[i] != NULL)
 			return true;
-	return run->assault->attacker != NULL;
+	return run->assault->attacker != NULL || changes_texts(run);
 }
 
 /* What right means, and which inputs no attack here changes; NULL when there is nothing to say. */
@@ -413,20 +450,28 @@ static char *
 attack_words(const Robustness *run)
 {
 	const LearnModel *learn = run->judging->learn;
-	bool		rocket = false;
+	const IdlaColumns *columns = &run->judging->loaded->model->columns;
+	bool		statistics = false;
 	StringInfoData words;
 
 	initStringInfo(&words);
 	if (learn->task == LEARN_REGRESSION)
 		appendStringInfo(&words, "Right is a value within %g scales of the target.", run->options->tolerance);
-	for (int i = 0; i < learn->n_fields; i++)
-		rocket |= learn->fields[i].rocket != NULL;
+	if (learn->task == LEARN_MULTILABEL)
+		appendStringInfoString(&words, "Right is a row all of whose labels are.");
+	if (learn->task == LEARN_BINARY && run->judging->threshold != 0.5)
+		appendStringInfo(&words, "Right is the class named at the model's threshold, %g.", run->judging->threshold);
 	if (has_kind(learn, LEARN_TEXT))
-		appendStringInfo(&words, "%sTexts stay as they are under attack.", words.len > 0 ? " " : "");
-	if (has_kind(learn, LEARN_SERIES))
-		appendStringInfo(&words, "%sSeries stay as they are under attack.", words.len > 0 ? " " : "");
-	if (rocket)
-		appendStringInfo(&words, "%sSignals of architecture rocket stay as they are under attack: its features have no gradient.",
+		appendStringInfo(&words, changes_texts(run) ? "%sUp to %d words of a text are misspelled, whatever epsilon is."
+						 : "%sTexts stay as they are under attack: option max_words has them misspelled.", words.len > 0 ? " " : "",
+						 run->options->max_words);
+	for (int i = 0; i < columns->n; i++)
+		statistics |= columns->columns[i].kind == IDLA_SUMMARY;
+	if (statistics)
+		appendStringInfo(&words, "%sStatistics of a series' channels stay as they are under attack%s.", words.len > 0 ? " " : "",
+						 has_kind(learn, LEARN_SERIES) ? ", while its bins move" : "");
+	if (is_blind(run))
+		appendStringInfo(&words, "%sSignals under rocket have no gradient: they are attacked by random search, which more steps make stronger.",
 						 words.len > 0 ? " " : "");
 	return words.len > 0 ? words.data : NULL;
 }
@@ -447,7 +492,7 @@ put_masking(FunctionCallInfo fcinfo, const Robustness *run)
 	initStringInfo(&detail);
 	appendStringInfo(&detail, "%s Wrong of %zu rows: %llu as they are, %llu with noise, %llu after one step, %llu under attack, "
 					 "%llu with four times the steps, %llu at four times the epsilon.",
-					 signs == 0 ? "No sign of it: the attack's gradients can be trusted."
+					 signs == 0 ? (is_blind(run) ? "No sign that the attack is too weak." : "No sign of it: the attack's gradients can be trusted.")
 					 : "Gradients may be masked, and the model less robust than it seems.",
 					 (size_t) run->masking.n, (unsigned long long) fooled[LEARN_PROBE_CLEAN],
 					 (unsigned long long) fooled[LEARN_PROBE_NOISE], (unsigned long long) fooled[LEARN_PROBE_ONE_STEP],
@@ -478,6 +523,10 @@ put_certificates(FunctionCallInfo fcinfo, const Robustness *run)
 					  has_kind(learn, LEARN_TEXT) ? " It holds for the texts as they are: changes of words are not certified." : "");
 	for (int k = 0; k < run->n_epsilons; k++)
 		put_share(fcinfo, "certified accuracy", run->epsilons[k], run->certified[k], run->n_certified, k > 0 ? NULL : detail);
+	put(fcinfo, "mean certified radius", NAN, run->radii / (double) run->n_certified, NAN, NAN, run->n_certified,
+		psprintf("Within it the smoothed model's answer is certain to be right; 0 where that is wrong or abstains. "
+				 "Each radius holds with a confidence of %g.",
+				 1 - CERTIFY_ALPHA));
 }
 
 static void
@@ -521,6 +570,7 @@ idla_robustness(PG_FUNCTION_ARGS)
 	target.relid = idla_rows_relation(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	/* Rows that are gathered are no rows of the table. */
 	target.evaluated = run.judging->loaded->model->columns.series == NULL;
+	target.threshold = run.judging->threshold;
 	room = Min(idla_assault_room(run.judging->learn), BATCH);
 	run.assault = idla_assault_create(run.judging->work, run.judging->loaded->model, &target, run.options, room);
 	prepare_keeping(&run, &keeper);

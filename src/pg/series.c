@@ -220,17 +220,17 @@ idla_events_create(const IdlaGather *gather)
 
 /* ---- rows ---- */
 
-/* What the entity is called, for a message. */
+/* Which entity it is, for a message; where the rows that an aggregate gets do not tell, only that it is one. */
 static char *
-entity_text(const IdlaGather *gather, const IdlaEvents *events)
+entity_words(const IdlaGather *gather, const IdlaEvents *events)
 {
 	Oid			output;
 	bool		is_varlena;
 
 	if (gather->entity.attribute < 0 || events->isnull[gather->n_passed])
-		return "?";
+		return psprintf("one \"%s\"", gather->series->entity);
 	getTypeOutputInfo(gather->entity.type, &output, &is_varlena);
-	return OidOutputFunctionCall(output, events->values[gather->n_passed]);
+	return psprintf("\"%s\" %s", gather->series->entity, OidOutputFunctionCall(output, events->values[gather->n_passed]));
 }
 
 bool
@@ -298,8 +298,7 @@ idla_events_label(const IdlaGather *gather, IdlaEvents *events, double label)
 	if (events->has_label && events->label != label)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("label_at \"%s\" varies within \"%s\" %s", gather->series->label_at, gather->series->entity,
-						entity_text(gather, events)),
+				 errmsg("label_at \"%s\" varies within %s", gather->series->label_at, entity_words(gather, events)),
 				 errhint("Each entity has one prediction time: give several of them different entities, such as patient and day.")));
 	events->has_label = true;
 	events->label = label;
@@ -319,8 +318,8 @@ idla_events_keep(const IdlaGather *gather, IdlaEvents *events, int i, Datum valu
 	else if (!datum_image_eq(events->values[i], value, place->by_value, place->length))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("column \"%s\" varies within \"%s\" %s", NameStr(TupleDescAttr(gather->desc, i)->attname),
-						gather->series->entity, entity_text(gather, events)),
+				 errmsg("column \"%s\" varies within %s", NameStr(TupleDescAttr(gather->desc, i)->attname),
+						entity_words(gather, events)),
 				 errdetail("Only numbers with a time may vary; everything else belongs to the entity as a whole."),
 				 !passed->past ? errhint("Targets, groups and parts are said once for each \"%s\".", gather->series->entity) :
 				 errhint("Leave the column out with the option columns => {\"%s\": \"ignore\"}, or make it constant in the source.",
@@ -349,7 +348,7 @@ idla_events_reserve(const IdlaGather *gather, IdlaEvents *events, Size n)
 	if (events->n + n > MOST_EVENTS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("\"%s\" %s has more than %zu values", gather->series->entity, entity_text(gather, events), MOST_EVENTS),
+				 errmsg("%s has more than %zu values", entity_words(gather, events), MOST_EVENTS),
 				 errhint("Take averages over seconds or minutes in the source.")));
 	while (capacity < events->n + n)
 		capacity *= 2;
@@ -395,7 +394,7 @@ complain_time(const IdlaGather *gather, const IdlaEvents *events, const char *co
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_EXCEPTION),
-			 errmsg("time \"%s\" of \"%s\" %s is NULL or not finite", column, gather->series->entity, entity_text(gather, events)),
+			 errmsg("time \"%s\" of %s is NULL or not finite", column, entity_words(gather, events)),
 			 errhint("Leave such rows out with the option \"on_bad_input\": \"skip\", or with a WHERE in the source.")));
 }
 

@@ -89,6 +89,8 @@ extern double idla_abstain_of(const IdlaLoaded *loaded);
 extern void idla_answering_choose(IdlaAnswering *answering, const NullableDatum *own);
 /* How many attributes of such a row, from the first on, tell its subgroup; 0 when the answer does not ask. ERROR when the column is not there. */
 extern int	idla_answering_width(IdlaAnswering *answering, TupleDesc desc);
+/* Do answers depend on a row's subgroup? */
+extern bool idla_answering_places(const IdlaAnswering *answering);
 /* The subgroup of a row, for idla_answering_datum. */
 extern int	idla_answering_place(IdlaAnswering *answering, TupleDesc desc, const Datum *values, const bool *isnull);
 /*
@@ -96,6 +98,9 @@ extern int	idla_answering_place(IdlaAnswering *answering, TupleDesc desc, const 
  * the model abstains; jsonb and arrays are palloc'd.
  */
 extern Datum idla_answering_datum(const IdlaAnswering *answering, const double *answers, const float *embedding, int place, bool *isnull);
+
+/* The same answers of n rows, where they are numbers: false, and nothing done, where they are not. */
+extern bool idla_answering_numbers(const IdlaAnswering *answering, Size n, const double *answers, Datum *data);
 
 /* ---- conformal.c: the same for IDLA_PREDICT_INTERVAL and IDLA_PREDICT_SET ---- */
 

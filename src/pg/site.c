@@ -26,6 +26,7 @@ typedef struct SiteState
 	IdlaLogging *logging;		/* in site.context; NULL: nothing is logged */
 	MemoryContext context;		/* in which this lies */
 
+	uint64		n_rows;			/* that were asked about, this one included */
 	Oid			type;			/* of the record the decoder reads; ANYOID: of arguments */
 	int32		typmod;
 	uint64		type_identifier;
@@ -195,15 +196,25 @@ find_state(FunctionCallInfo fcinfo, Oid relid, int version)
 	return state;
 }
 
+void
+idla_row_context_callback(void *number)
+{
+	errcontext("prediction for row " UINT64_FORMAT " of its input", *(const uint64 *) number);
+}
+
 static IdlaSite *
 decode(SiteState *state, bool soft)
 {
 	IdlaSite   *site = &state->site;
+	ErrorContextCallback callback = {.previous = error_context_stack,.callback = idla_row_context_callback,.arg = &state->n_rows};
 	bool		good;
 
+	state->n_rows++;
+	error_context_stack = &callback;
 	state->use.inside = true;
 	good = idla_decode(state->decoder, site->values, site->isnull, site->raw, site->fields, soft);
 	state->use.inside = false;
+	error_context_stack = callback.previous;
 	return good ? site : NULL;
 }
 
@@ -257,15 +268,19 @@ idla_site_scores(IdlaSite *site)
 double *
 idla_site_answers(IdlaSite *site, bool soft)
 {
-	IdlaTrial  *trial = ((SiteState *) site)->served.trial;
+	SiteState  *state = (SiteState *) site;
+	IdlaTrial  *trial = state->served.trial;
+	ErrorContextCallback callback = {.previous = error_context_stack,.callback = idla_row_context_callback,.arg = &state->n_rows};
 	DevStatus	status = predict(site);
 
 	if (status == DEV_BAD_DATA && soft)
 	{
-		((SiteState *) site)->use.inside = false;
+		state->use.inside = false;
 		return NULL;
 	}
+	error_context_stack = &callback;
 	idla_check(site->model->work, status);
+	error_context_stack = callback.previous;
 	learn_scores_to_answers(&site->model->learn, 1, site->scores);
 	site->trial_answers = NULL;
 	if (trial != NULL)

@@ -505,6 +505,10 @@ reads_quietly(const Splicing *splicing, Plan *plan)
 			if (is_noisy(splicing, (Node *) ((FunctionScan *) plan)->functions))
 				return false;
 			break;
+		case T_TableFuncScan:
+			if (is_noisy(splicing, (Node *) ((TableFuncScan *) plan)->tablefunc))
+				return false;
+			break;
 		case T_SubqueryScan:
 			if (!reads_quietly(splicing, ((SubqueryScan *) plan)->subplan))
 				return false;
@@ -555,6 +559,7 @@ evaluates(const Plan *plan)
 		case T_TidRangeScan:
 		case T_SubqueryScan:
 		case T_FunctionScan:
+		case T_TableFuncScan:
 		case T_ValuesScan:
 		case T_CteScan:
 		case T_NamedTuplestoreScan:
@@ -614,6 +619,25 @@ visit_list(Splicing *splicing, List *plans, bool restores)
 		lfirst(cell) = visit(splicing, lfirst(cell), restores);
 }
 
+/*
+ * A foreign scan that its Append asks to fetch ahead, while others do too (async_capable), has no rows when it is asked for the next one in the usual
+ * way, as a batch node between them asks. So it is told that nobody does otherwise.
+ */
+static void
+visit_appended(Splicing *splicing, List *plans, bool restores)
+{
+	ListCell   *cell;
+
+	foreach(cell, plans)
+	{
+		Plan	   *plan = lfirst(cell);
+
+		lfirst(cell) = visit(splicing, plan, restores);
+		if (lfirst(cell) != plan)
+			plan->async_capable = false;
+	}
+}
+
 /* restores: the node above goes back to a marked row, which a batch node cannot. */
 static Plan *
 visit(Splicing *splicing, Plan *plan, bool restores)
@@ -626,7 +650,7 @@ visit(Splicing *splicing, Plan *plan, bool restores)
 	switch (nodeTag(plan))
 	{
 		case T_Append:
-			visit_list(splicing, ((Append *) plan)->appendplans, restores);
+			visit_appended(splicing, ((Append *) plan)->appendplans, restores);
 			break;
 		case T_MergeAppend:
 			visit_list(splicing, ((MergeAppend *) plan)->mergeplans, restores);
@@ -738,7 +762,7 @@ splice_statement(PlannedStmt *statement, int cursor_options)
  * outermost, which looks at more than it must then.
  */
 static PlannedStmt *
-plan_statement(Query *query, const char *text, int cursor_options, ParamListInfo parameters)
+plan_and_splice(Query *query, const char *text, int cursor_options, ParamListInfo parameters)
 {
 	static int	depth = 0;
 	PlannedStmt *volatile statement = NULL;
@@ -768,6 +792,15 @@ plan_statement(Query *query, const char *text, int cursor_options, ParamListInfo
 	}
 	PG_END_TRY();
 	return statement;
+}
+
+/* No worker reads the temporary table that a model may be. */
+static PlannedStmt *
+plan_statement(Query *query, const char *text, int cursor_options, ParamListInfo parameters)
+{
+	const bool	alone = (cursor_options & CURSOR_OPT_PARALLEL_OK) != 0 && idla_query_names_temporary(query, parameters);
+
+	return plan_and_splice(query, text, alone ? cursor_options & ~CURSOR_OPT_PARALLEL_OK : cursor_options, parameters);
 }
 
 void

@@ -35,5 +35,10 @@ extern Var *idla_stand_in(int varno, int position, const Node *node);
 extern Node *idla_calls_rewrite(Node *node, IdlaRewriting *rewriting);
 /* A call with its input found in the row below. */
 extern Node *idla_call_input(Node *call, List *columns);
+/*
+ * Does it name, as a regclass, a temporary table? The planner lets no worker read the temporary tables that a query is about, but knows nothing of a model
+ * that is one.
+ */
+extern bool idla_query_names_temporary(Query *query, ParamListInfo parameters);
 
 #endif							/* IDLA_SPLICE_H */

@@ -5,10 +5,14 @@
  */
 #include "splice.h"
 
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
+#include "utils/lsyscache.h"
 
 /* What a node's expressions take from the rows below it, as far as a batch node is concerned. */
 static bool
@@ -230,4 +234,51 @@ idla_call_input(Node *call, List *columns)
 	IdlaRewriting	rewriting = {.columns = columns,.varno = OUTER_VAR};
 
 	return expression_tree_mutator(call, idla_calls_rewrite, &rewriting);
+}
+
+/* ---- models that only this process can read ---- */
+
+static bool
+is_temporary(Oid type, Datum value, bool isnull)
+{
+	/* A regclass may be of nothing; only a relation that is there has a persistence. */
+	return type == REGCLASSOID && !isnull && get_rel_relkind(DatumGetObjectId(value)) == RELKIND_RELATION &&
+		get_rel_persistence(DatumGetObjectId(value)) == RELPERSISTENCE_TEMP;
+}
+
+static bool
+is_temporary_parameter(const Param *node, ParamListInfo parameters)
+{
+	const ParamExternData *parameter;
+	ParamExternData room;
+
+	if (node->paramkind != PARAM_EXTERN || node->paramtype != REGCLASSOID || parameters == NULL || node->paramid > parameters->numParams)
+		return false;
+	parameter = parameters->paramFetch != NULL ? parameters->paramFetch(parameters, node->paramid, true, &room) :
+		&parameters->params[node->paramid - 1];
+	return is_temporary(parameter->ptype, parameter->value, parameter->isnull);
+}
+
+static bool
+names_temporary(Node *node, ParamListInfo parameters)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Const))
+		return is_temporary(((Const *) node)->consttype, ((Const *) node)->constvalue, ((Const *) node)->constisnull);
+	if (IsA(node, Param))
+		return is_temporary_parameter((Param *) node, parameters);
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, names_temporary, parameters, 0);
+	return expression_tree_walker(node, names_temporary, parameters);
+}
+
+bool
+idla_query_names_temporary(Query *query, ParamListInfo parameters)
+{
+	Oid			tables;
+	Oid			toast;
+
+	GetTempNamespaceState(&tables, &toast);
+	return OidIsValid(tables) && names_temporary((Node *) query, parameters);
 }

@@ -95,8 +95,8 @@ idla_statistics_request_memory(void)
 static void
 add_to(Entry *entry, const IdlaUse *use, TimestampTz now)
 {
-	/* Workers of a parallel plan ask for the leader; where the leader leaves all to them, the first one counts. */
-	bool		calls = !IsParallelWorker() || (ParallelWorkerNumber == 0 && !parallel_leader_participation);
+	bool		leader = !IsParallelWorker() || (ParallelWorkerNumber == 0 && !parallel_leader_participation);
+	bool		calls = use->counts == IDLA_COUNTS_HERE || (use->counts == IDLA_COUNTS_LEADER && leader);
 
 	SpinLockAcquire(&entry->mutex);
 	entry->calls += calls;

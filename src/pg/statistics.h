@@ -20,11 +20,20 @@ typedef struct IdlaCompared
 	double		largest;
 } IdlaCompared;
 
+/* Which of the processes that execute a place in a query counts it as a call. */
+typedef enum IdlaUseCount
+{
+	IDLA_COUNTS_LEADER,			/* the leader; where it leaves all to workers, the first of them */
+	IDLA_COUNTS_HERE,
+	IDLA_COUNTS_ELSEWHERE
+} IdlaUseCount;
+
 /* What one place in a query asks of one version. Zeroed before the first use; costs nothing more where nothing is counted. */
 typedef struct IdlaUse
 {
 	Oid			relid;			/* InvalidOid: not under way */
 	int			version;
+	IdlaUseCount counts;
 	uint64		rows;			/* answered */
 	instr_time	time;			/* of computing answers; reading and decoding rows is not in it */
 	bool		inside;			/* the model is being asked: if the query ends now, it is by an error there */

@@ -21,6 +21,7 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/planmain.h"
 #include "parser/parse_func.h"
+#include "parser/parse_relation.h"
 #include "parser/parsetree.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -162,9 +163,32 @@ is_below(Node *node, int number)
 	return false;
 }
 
-/* On the nullable side of an outer join a row may be NULL as a whole, which its columns do not tell. */
+/* Are all tables below that part of the joins among those? */
 static bool
-is_nullable(Node *node, int number)
+is_within(Node *node, const Bitmapset *numbers)
+{
+	ListCell   *cell;
+
+	if (node == NULL)
+		return true;
+	if (IsA(node, RangeTblRef))
+		return bms_is_member(((RangeTblRef *) node)->rtindex, numbers);
+	if (IsA(node, JoinExpr))
+		return is_within(((JoinExpr *) node)->larg, numbers) && is_within(((JoinExpr *) node)->rarg, numbers);
+	foreach(cell, ((FromExpr *) node)->fromlist)
+	{
+		if (!is_within(lfirst(cell), numbers))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * On the nullable side of an outer join a row may be NULL as a whole, which its columns do not tell. `numbers`: only joins of these
+ * tables alone are looked at; NULL: all.
+ */
+static bool
+is_nullable(Node *node, int number, const Bitmapset *numbers)
 {
 	ListCell   *cell;
 
@@ -173,21 +197,56 @@ is_nullable(Node *node, int number)
 	if (IsA(node, JoinExpr))
 	{
 		JoinExpr   *join = (JoinExpr *) node;
+		bool		counts = numbers == NULL || is_within(node, numbers);
 
-		if ((join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL || join->jointype == JOIN_ANTI) && is_below(join->rarg, number))
+		if (counts && (join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL || join->jointype == JOIN_ANTI) && is_below(join->rarg, number))
 			return true;
-		if ((join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL) && is_below(join->larg, number))
+		if (counts && (join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL) && is_below(join->larg, number))
 			return true;
-		return is_nullable(join->larg, number) || is_nullable(join->rarg, number);
+		return is_nullable(join->larg, number, numbers) || is_nullable(join->rarg, number, numbers);
 	}
 	if (!IsA(node, FromExpr))
 		return false;
 	foreach(cell, ((FromExpr *) node)->fromlist)
 	{
-		if (is_nullable(lfirst(cell), number))
+		if (is_nullable(lfirst(cell), number, numbers))
 			return true;
 	}
 	return false;
+}
+
+typedef struct Standing
+{
+	Node	   *joins;
+	int			number;
+} Standing;
+
+/*
+ * Does a whole row of the table stand where a join may have made it NULL? What a view below an outer join has computed is in a PlaceHolderVar by
+ * now, which is evaluated where the view's own tables are joined.
+ */
+static bool
+stands_above(Node *node, Standing *standing)
+{
+	if (node == NULL || IsA(node, Query))
+		return false;
+	if (IsA(node, PlaceHolderVar) && ((PlaceHolderVar *) node)->phlevelsup == 0 &&
+		bms_is_member(standing->number, ((PlaceHolderVar *) node)->phrels) &&
+		!is_nullable(standing->joins, standing->number, ((PlaceHolderVar *) node)->phrels))
+		return false;
+	if (IsA(node, Var))
+		return ((Var *) node)->varno == standing->number && ((Var *) node)->varattno == InvalidAttrNumber && ((Var *) node)->varlevelsup == 0;
+	return expression_tree_walker(node, stands_above, standing);
+}
+
+/* May a whole row that a call is given be NULL? */
+static bool
+may_be_missing(PlannerInfo *root, const Var *row)
+{
+	Standing	standing = {.joins = (Node *) root->parse->jointree,.number = (int) row->varno};
+
+	return !idla_compat_marks_nullable() && is_nullable(standing.joins, standing.number, NULL) &&
+		query_tree_walker(root->parse, stands_above, &standing, QTW_IGNORE_CTE_SUBQUERIES | QTW_IGNORE_RT_SUBQUERIES | QTW_IGNORE_JOINALIASES);
 }
 
 static void
@@ -258,17 +317,43 @@ expand_cte(const Var *row, const RangeTblEntry *entry, Columns *columns)
 				   strVal(lfirst(name)));
 }
 
-/* The columns of a table or subquery whose whole row is passed. */
+/* The columns of what functions in FROM return, and of a trigger's rows: by the names of their type, or as the query calls those of a record. */
+static bool
+expand_function(const Var *row, RangeTblEntry *entry, Columns *columns)
+{
+	TupleDesc	desc = row->vartype == RECORDOID ? NULL : lookup_rowtype_tupdesc_domain(row->vartype, row->vartypmod, true);
+	List	   *names;
+	List	   *variables;
+	ListCell   *name;
+	ListCell   *variable;
+	bool		known = row->vartype == RECORDOID || desc != NULL;
+
+	idla_compat_expand(entry, (int) row->varno, &names, &variables);
+	forboth(name, names, variable, variables)
+	{
+		const Var  *column = lfirst(variable);
+
+		known = known && (desc == NULL || column->varattno <= desc->natts);
+		if (known)
+			add_column(columns, lfirst(variable), desc == NULL ? strVal(lfirst(name)) :
+					   NameStr(TupleDescAttr(desc, column->varattno - 1)->attname));
+	}
+	if (desc != NULL)
+		ReleaseTupleDesc(desc);
+	return known;
+}
+
+/* The columns of whatever the whole row is passed of. */
 static bool
 expand_whole_row(PlannerInfo *root, const Var *row, Columns *columns)
 {
-	const RangeTblEntry *entry;
+	RangeTblEntry *entry;
 
 	if (row->varattno != InvalidAttrNumber || row->varlevelsup != 0 || !idla_compat_is_current(row) ||
 		IS_SPECIAL_VARNO(row->varno))
 		return false;
 	entry = rt_fetch(row->varno, root->parse->rtable);
-	if (is_nullable((Node *) root->parse->jointree, row->varno))
+	if (may_be_missing(root, row))
 		return false;
 	switch (entry->rtekind)
 	{
@@ -282,6 +367,10 @@ expand_whole_row(PlannerInfo *root, const Var *row, Columns *columns)
 				return false;
 			expand_cte(row, entry, columns);
 			return true;
+		case RTE_FUNCTION:
+		case RTE_TABLEFUNC:
+		case RTE_NAMEDTUPLESTORE:
+			return expand_function(row, entry, columns);
 		default:
 			return false;
 	}

@@ -32,6 +32,18 @@ idla_is_tags(Oid type)
 	return type == JSONBOID || idla_is_token_array(type);
 }
 
+Datum
+idla_text_datum(Oid type, Datum value)
+{
+	Oid			output;
+	bool		is_varlena;
+
+	if (type == TEXTOID || type == VARCHAROID || type == BPCHAROID)
+		return value;
+	getTypeOutputInfo(type, &output, &is_varlena);
+	return CStringGetTextDatum(OidOutputFunctionCall(output, value));
+}
+
 static bool
 trouble_of(LearnTrouble *trouble, const char *hint, char *message)
 {
@@ -231,7 +243,7 @@ idla_tokens_read(Oid type, Datum value, Oid tags_type, Datum tags, IdlaTokens *t
 	bool		array = idla_is_token_array(type);
 
 	memset(tokens, 0, sizeof(*tokens));
-	if (array ? !join_tokens(value, tokens, trouble) : !cut_text(value, tokens, trouble))
+	if (array ? !join_tokens(value, tokens, trouble) : !cut_text(idla_text_datum(type, value), tokens, trouble))
 		return false;
 	if (!OidIsValid(tags_type))
 		return true;

@@ -28,6 +28,8 @@ typedef struct IdlaTokens
 extern bool idla_tokens_read(Oid type, Datum value, Oid tags_type, Datum tags, IdlaTokens *tokens, LearnTrouble *trouble);
 extern bool idla_is_token_array(Oid type);	/* text[] or varchar[] */
 extern bool idla_is_tags(Oid type);
+/* A value of a string type as a text, which enums, names and types of users' own are not. Palloc'd, or the value itself. */
+extern Datum idla_text_datum(Oid type, Datum value);
 
 /* ---- sentences.c: one token a row ---- */
 

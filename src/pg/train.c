@@ -305,9 +305,10 @@ learn(IdlaTraining *run)
 	words = learn_network_words(work->session, &run->network);
 	if (words == NULL)
 		idla_raise(work);
-	if (run->options->training.tabular)
+	/* The second network is the tabular one, if there is one: not where no ordinary column is left, or the one network was solved. */
+	if (run->options->training.tabular && run->network.n_fields > 0 && model->learn.n_nets > 1 &&
+		model->learn.nets[1].network.n_fields == 0 && model->learn.nets[1].network.architecture == LEARN_TABM)
 	{
-		/* The second network is the tabular one. */
 		char	   *more = learn_network_words(work->session, &model->learn.nets[1].network);
 
 		if (more == NULL)

@@ -150,9 +150,9 @@ SELECT measure, epsilon, n, detail FROM idla_robustness('photo_model', 'photos',
 SELECT measure, epsilon, n, value = 1 AS sure, detail LIKE '%standard deviations of arrays, signals and series%' AS units FROM idla_robustness('waved', 'waves', '{0.01}', '{"rows": 8, "steps": 2, "restarts": 1, "certify": 4, "samples": 50, "sigma": 0.05}') WHERE measure = 'certified accuracy';
 CREATE TABLE icu AS SELECT p AS patient, h AS hour, 80 + (p % 2) * 20 + (h * p) % 7 AS hr, p % 2 = 0 AS died FROM generate_series(1, 60) p, generate_series(1, 8) h;
 SELECT version FROM idla_train('series_model', 'icu', 'died', architecture => 'gru', options => '{"entity": "patient", "time": "hour", "series": {"bins": 8, "use": "bins"}, "epochs": 6, "folds": 1, "seed": 1}');
-SELECT measure, epsilon, n, value, detail FROM idla_robustness('series_model', 'icu', '{0.1}', '{"rows": 8, "steps": 2, "restarts": 1, "certify": 4, "samples": 50, "sigma": 0.1}') WHERE measure NOT LIKE '%perturbation' AND detail IS NOT NULL;
+SELECT measure, epsilon, n, value, detail FROM idla_robustness('series_model', 'icu', '{0.1}', '{"rows": 8, "steps": 2, "restarts": 1, "certify": 4, "samples": 50, "sigma": 0.1}') WHERE measure NOT LIKE 'mean%' AND detail IS NOT NULL;
 CREATE TABLE notes AS SELECT CASE WHEN i % 2 = 0 THEN 'fever and cough ' ELSE 'is well today ' END || i AS note, i % 2 = 0 AS ill FROM generate_series(1, 60) i;
 SELECT version FROM idla_train('note_model', 'notes', 'ill', options => '{"epochs": 4, "folds": 1, "seed": 1, "columns": {"note": "text"}}');
-SELECT measure, value IS NULL AS unknown, detail FROM idla_robustness('note_model', 'notes', '{0.1}', '{"rows": 8}') WHERE detail IS NOT NULL AND measure NOT LIKE '%perturbation';
+SELECT measure, value IS NULL AS unknown, detail FROM idla_robustness('note_model', 'notes', '{0.1}', '{"rows": 8}') WHERE detail IS NOT NULL AND measure NOT LIKE 'mean%';
 DROP SCHEMA attack CASCADE;
 DROP ROLE idla_author, idla_reader;

@@ -136,4 +136,5 @@ SELECT * FROM idla_augment_preview('SELECT age, sick FROM scans', '{"augment": t
 SELECT * FROM idla_augment_preview('SELECT age, sick FROM scans', '{"augment": true}', 1, 'sick', 'sort');
 SELECT * FROM idla_augment_preview('SELECT photo FROM scans', '{"augment": true}', -1);
 SELECT * FROM idla_augment_preview(NULL);
+SELECT * FROM idla_augment_preview('SELECT age, sick FROM scans', '{"augment": true}', 1, task => 'tagging');
 DROP SCHEMA augment CASCADE;

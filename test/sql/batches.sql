@@ -295,6 +295,42 @@ SET idla.batch_predict = off;
 EXPLAIN (COSTS OFF) SELECT idla_predict('sick', p) FROM patients p;
 RESET idla.batch_predict;
 
+-- columns picked twice, in another order and by reference, by nodes above that keep rows, sort and join them again
+SELECT compare($$SELECT grade, idla_predict('sick', p), id, grade AS again, idla_predict('sick', p) AS more, labs FROM patients p$$);
+SELECT compare($$WITH w AS MATERIALIZED (SELECT grade, labs, idla_predict('sick', p) AS risk, id FROM patients p) SELECT a.risk, b.labs, a.grade FROM w a JOIN w b ON a.id = b.id + 1$$);
+SELECT compare($$SELECT id, lag(grade) OVER w AS before, lag(idla_predict('sick', p)) OVER w AS risk, first_value(labs) OVER w AS first FROM patients p WINDOW w AS (PARTITION BY ward ORDER BY id)$$);
+SELECT compare($$SELECT FROM patients p WHERE idla_predict('sick', p) > 0.5$$);
+-- ten numbers of a kind beside each other, some missing or not finite, in rows of some kilobytes of which little is read, on pages that have
+-- holes and rows moved within them, read from the start, from the middle and by an index
+CREATE TABLE broad (id int, a float8, b float8, c float8, d float8, e float8, f float8, g float8, h float8, i float8, j float8, filler text, late int);
+INSERT INTO broad SELECT i, CASE WHEN i % 11 > 0 THEN i % 13 END, i % 17, CASE i % 97 WHEN 0 THEN 'NaN' WHEN 1 THEN 'Infinity' WHEN 2 THEN 1e300 ELSE i % 97 END, i % 3, i % 5, i % 7, i % 19, i % 23, i % 29,
+	CASE WHEN i % 31 > 0 THEN i % 37 END, repeat(chr(65 + i % 26), i * 7 % 1900), i FROM generate_series(1, 3000) i;
+DELETE FROM broad WHERE id % 6 = 1;
+UPDATE broad SET b = b + 1, filler = filler || 'x' WHERE id % 10 = 4;
+UPDATE broad SET late = -late WHERE id % 8 = 3;
+CREATE INDEX ON broad (id);
+CREATE INDEX ON broad (late);
+ANALYZE broad;
+SET client_min_messages = error;
+SELECT model, rows_used > 0 AS trained FROM idla_train('ten', 'SELECT a, b, c, d, e, f, g, h, i, j, b + h + i > 32 AS y FROM broad', 'y', architecture => 'dense(40) relu dense(9) relu', options => '{"epochs": 2, "folds": 1}');
+SET client_min_messages = warning;
+SELECT compare($$SELECT id, idla_predict('ten', w) FROM broad w$$);
+SELECT compare($$SELECT late, length(filler), idla_predict('ten', w), filler FROM broad w$$);
+SELECT compare($$SELECT sum(idla_predict('ten', w)::numeric) FROM broad w WHERE d <> 1$$);
+SELECT compare($$SELECT id, idla_predict('ten', w) FROM broad w WHERE ctid >= '(100,1)' AND ctid < '(140,1)'$$);
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SELECT compare($$SELECT id, idla_predict('ten', w) FROM broad w WHERE late BETWEEN -2000 AND 100$$);
+SET enable_bitmapscan = on;
+SET enable_indexscan = off;
+SELECT compare($$SELECT id, idla_predict('ten', w) FROM broad w WHERE id BETWEEN 100 AND 2000$$);
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+RESET enable_indexscan;
+SET idla.batch_rows = 3;
+SELECT compare($$SELECT id, idla_predict('ten', w), filler FROM broad w WHERE id < 100$$);
+RESET idla.batch_rows;
+
 -- the right to use the model is asked for as ever, and a version deployed is seen by the next statement
 CREATE ROLE batches_reader;
 GRANT USAGE ON SCHEMA batches TO batches_reader;

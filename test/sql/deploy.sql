@@ -88,6 +88,17 @@ CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL;
 CREATE TRIGGER refuse BEFORE UPDATE ON m FOR EACH ROW EXECUTE FUNCTION refuse();
 SELECT idla_deploy('m', 1);
 DROP TRIGGER refuse ON m;
+CREATE TRIGGER refuse BEFORE INSERT ON m FOR EACH ROW EXECUTE FUNCTION refuse();
+SELECT idla_copy('m', 'm', 1);
+DROP TRIGGER refuse ON m;
+CREATE RULE refuse AS ON UPDATE TO m DO INSTEAD NOTHING;
+SELECT idla_deploy('m', 1);
+SELECT idla_copy('m', 'm', 1, deploy => true);
+DROP RULE refuse ON m;
+CREATE RULE refuse AS ON INSERT TO m DO INSTEAD UPDATE m SET in_service = in_service WHERE version = 1;
+SELECT idla_deploy('m', 1, share => 0.5);
+SELECT idla_copy('m', 'm', 1);
+DROP RULE refuse ON m;
 EXECUTE in_service;
 
 -- a view that predicts holds its model

@@ -113,12 +113,23 @@ SELECT attack(file, mapping || jsonb_build_object('architecture', 'mlp', 'depth'
 
 -- ---- ONNX: its answers are compared by test/bench/check_onnx.py ----
 SELECT substr(idla_export('m', 'onnx'), 1, 2), position('LabelEncoder' IN encode(idla_export('m', 'onnx'), 'escape')) > 0, length(idla_export('two', 'onnx')) > 300;
+-- signals, series, texts and tokens, what belongs to them under names of its own
+CREATE FUNCTION told(file bytea, names text[]) RETURNS text[] LANGUAGE sql AS $$SELECT array_agg(name) FROM unnest(names) name WHERE position(convert_to(name, 'UTF8') IN file) > 0$$;
 SET client_min_messages = error;
 SELECT version FROM idla_train('scans', 'SELECT ARRAY[sin(i), cos(i), i % 3, i % 2, 1, i % 5, i % 7, 0]::float8[] AS wave, i % 2 = 0 AS y FROM generate_series(1, 60) i', 'y', architecture => 'fcn', options => '{"epochs": 1, "columns": {"wave": "signal"}}');
-SELECT version FROM idla_train('stays', 'SELECT p AS patient, h AS hour, 80 + (p % 2) * 20 + (h * p) % 7 AS hr, p % 2 = 0 AS died FROM generate_series(1, 60) p, generate_series(1, 8) h', 'died', options => '{"entity": "patient", "time": "hour", "series": {"use": "summary"}, "epochs": 1, "folds": 1}');
+SELECT version FROM idla_train('slow', 'SELECT ARRAY[sin(i), cos(i), i % 3, i % 2, 1, i % 5, i % 7, 0]::float8[] AS wave, i % 2 = 0 AS y FROM generate_series(1, 60) i', 'y', architecture => 'fcn', options => '{"epochs": 1, "columns": {"wave": {"rate": 1e6, "to_rate": 1, "length": 2}}}');
+SELECT version FROM idla_train('viewed', 'SELECT ARRAY[sin(i), cos(i), i % 3, i % 2, 1, i % 5, i % 7, 0]::float8[] AS wave, i % 2 = 0 AS y FROM generate_series(1, 60) i', 'y', architecture => 'fcn', options => '{"epochs": 1, "augment": {"jitter": 0.1}, "augment_predict": 3, "columns": {"wave": "signal"}}');
+SELECT version FROM idla_train('stays', 'SELECT p AS patient, h AS hour, 80 + (p % 2) * 20 + (h * p) % 7 AS hr, p % 2 = 0 AS died FROM generate_series(1, 60) p, generate_series(1, 8) h', 'died', options => '{"entity": "patient", "time": "hour", "series": {"use": "both", "bins": 6}, "epochs": 1, "folds": 1, "width": 8}');
+SELECT version FROM idla_train('notes', $$SELECT 'day ' || i || (ARRAY[' feels well', ' has pain'])[1 + i % 2] AS note, i % 2 = 0 AS y FROM generate_series(1, 60) i$$, 'y', options => '{"epochs": 1, "columns": {"note": "text"}}');
+SELECT version FROM idla_train('tagger', $$SELECT ARRAY['day', i::text, (ARRAY['aspirin', 'rest'])[1 + i % 2]] AS tokens, ARRAY['O', 'O', (ARRAY['B-Drug', 'O'])[1 + i % 2]] AS tags FROM generate_series(1, 60) i$$, 'tags', options => '{"epochs": 1, "width": 4}');
 SET client_min_messages = notice;
-SELECT idla_export('scans', 'onnx');
-SELECT idla_export('stays', 'onnx');
+SELECT told(idla_export('scans', 'onnx'), '{wave,wave.length,wave.samples,wave.mask,embedding}') AS signal;
+SELECT told(idla_export('stays', 'onnx'), '{hr,hr.deviation,series,series.before,series.age,series.length}') AS series;
+SELECT told(idla_export('notes', 'onnx'), '{note.mask,note.tokens,note.vocabulary,##,note.tokenizer,embedding}') AS text;
+SELECT told(idla_export('tagger', 'onnx'), '{tokens.words,tokens.shapes,tokens.affixes,tokens.characters,aspirin,B-Drug,certainty,embedding}') AS tokens;
+-- what cannot be said
+SELECT idla_export('slow', 'onnx');
+SELECT idla_export('viewed', 'onnx');
 SELECT idla_import('scans2', idla_export('scans'));
 SELECT idla_export('m', 'onyx');
 SELECT idla_export('m', NULL);

@@ -33,6 +33,8 @@ CREATE TABLE measured AS
 SELECT 'plain' AS model, r.* FROM idla_robustness('plain', 'patients', '{0.5, 1}', '{"rows": 100, "steps": 10, "restarts": 1, "certify": 10, "samples": 100}') r
 UNION ALL SELECT 'hard', r.* FROM idla_robustness('hard', 'patients', '{0.5, 1}', '{"rows": 100, "steps": 10, "restarts": 1, "certify": 10, "samples": 100}') r;
 SELECT model, measure, epsilon, n, low <= value AND value <= high AS within, detail IS NOT NULL AS says_more FROM measured ORDER BY model DESC, measure, epsilon;
+-- a radius is at most what 100 noisy copies that all agree prove, and no less than the shares at each epsilon say
+SELECT r.model, r.n, r.value BETWEEN 0.5 * (SELECT sum(value) FROM measured a WHERE a.model = r.model AND a.measure = 'certified accuracy' AND epsilon > 0) - 1e-9 AND 0.5 * 1.5 AS bounded, r.detail LIKE '%confidence of 0.999.' AS says FROM measured r WHERE r.measure = 'mean certified radius' ORDER BY 1;
 SELECT p.value - h.value > 0.2 AS worth_it FROM measured h, measured p WHERE p.model = 'hard' AND h.model = 'plain' AND p.measure = 'robust accuracy' AND h.measure = p.measure AND p.epsilon = 1 AND h.epsilon = 1;
 SELECT bool_and(a.value >= b.value) AS falls FROM measured a JOIN measured b USING (model, measure) WHERE a.epsilon < b.epsilon AND measure IN ('robust accuracy', 'certified accuracy');
 SELECT measure, epsilon, value BETWEEN 0 AND 1 AS share FROM idla_robustness('weights', 'SELECT * FROM patients LIMIT 40', '{0.5}', '{"steps": 5, "restarts": 1, "norm": "l2", "tolerance": 1}') WHERE measure LIKE '%accuracy';
@@ -62,6 +64,15 @@ SELECT version FROM idla_train('photo_model', 'SELECT photo, ward, bright FROM p
 SELECT measure, epsilon, value BETWEEN 0 AND 1 AS share, n FROM idla_robustness('photo_model', 'photos', '{0.02}', '{"steps": 4, "restarts": 1, "columns": {"ward": {"immutable": true}}}') WHERE measure LIKE '%accuracy';
 SELECT i.format, i.width, i.height, (a).ward = ward AS kept, (a).photo <> photo AS moved
 FROM (SELECT p.*, idla_attack('photo_model', p, 0.05, '{"columns": {"ward": {"immutable": true}}}') AS a FROM photos p WHERE id = 1) s, idla_image_info((a).photo) i;
+
+-- a type that a column had in training, and that is gone since, as in a database that imported the model
+CREATE DOMAIN whole AS int;
+CREATE TABLE counted AS SELECT ARRAY[i % 7, i % 5]::whole[] AS counts, i % 7 > 3 AS sick FROM generate_series(1, 100) i;
+SELECT rows_used FROM idla_train('counts', 'counted', 'sick', architecture => 'mlp', options => '{"epochs": 1, "width": 4, "folds": 1}');
+ALTER DOMAIN whole RENAME TO natural_number;
+SELECT count(*) > 5 AS measured FROM idla_robustness('counts', 'SELECT counts::int[] AS counts, sick FROM counted');
+CREATE TABLE counted_since AS SELECT counts::int[] AS counts FROM counted LIMIT 1;
+SELECT cardinality((idla_attack('counts', c, 0.5)).counts) FROM counted_since c;
 
 -- what cannot be
 SELECT idla_train('m', 'patients', 'sick', options => '{"adversarial": "pdg"}');

@@ -31,6 +31,16 @@ SELECT metric, value > 0.9 AS good FROM idla_evaluate('icu', 'events') WHERE met
 SELECT class, support FROM idla_classification_report('icu', 'SELECT * FROM events ORDER BY hr; -- as they come') WHERE class IN ('true', 'false');
 SELECT count(*) AS columns, sum(importance) > 0.1 AS matter FROM idla_importance('icu', 'events', 2);
 
+-- no statistic is left to learn from: the series has no network of columns beside it
+SET client_min_messages = warning;
+SELECT architecture FROM idla_train('unseen', $$SELECT patient, 0 AS hour, 'hr' AS name, 'infinity'::numeric AS value, died FROM events$$, 'died',
+	options => '{"entity": "patient", "time": "hour", "series": {"name": "name", "value": "value", "bins": 3}, "epochs": 1, "folds": 1, "width": 4}');
+SELECT count(*) AS answers FROM (SELECT idla_predict_series('unseen', e) FROM (SELECT patient, 0 AS hour, 'hr' AS name, 'infinity'::numeric AS value FROM events) e GROUP BY patient) a;
+SET client_min_messages = notice;
+
+-- an aggregate's rows need not say whose they are
+SELECT idla_predict_series('icu', e) FROM (SELECT age, sex, hour, hr, ph, decision FROM events WHERE patient < 3) e;
+
 -- the order of rows, and who reads them, changes no bit
 CREATE VIEW answers AS SELECT patient, idla_predict_series('icu', e) AS p FROM events e GROUP BY patient;
 CREATE TABLE first AS SELECT * FROM answers;

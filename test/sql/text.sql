@@ -26,6 +26,14 @@ SELECT idla_predict('bleeding', a) = idla_predict('bleeding', b) AS same FROM (S
 -- exotic text
 SELECT idla_predict('bleeding', n) BETWEEN 0 AND 1 AS answered
 FROM (VALUES ('naïve Ⅷ ﬁ 👩‍⚕️ 東京 שלום'::text), (repeat('haemorrhage ', 20000)), (repeat('x', 100000))) n(note);
+-- strings of every type are texts, those among them that are stored in another way
+CREATE TYPE answer AS ENUM ('severe bleeding');
+SELECT idla_predict('bleeding', a) = idla_predict('bleeding', t) AS enums, idla_predict('bleeding', b) = idla_predict('bleeding', t) AS names, idla_predict('bleeding', c) = idla_predict('bleeding', t) AS padded
+FROM (SELECT 'severe bleeding'::text AS note) t, (SELECT 'severe bleeding'::answer AS note) a, (SELECT 'severe bleeding'::name AS note) b, (SELECT 'severe bleeding'::char(20) AS note) c;
+SELECT rows_used FROM idla_train('of_names', 'SELECT bleeds, left(note, 40)::name AS note FROM notes', 'bleeds', options => '{"columns": {"note": "text"}, "epochs": 1}');
+SELECT rows_used FROM idla_train('of_enums', $$SELECT bleeds, 'severe bleeding'::answer AS note, age FROM notes$$, 'bleeds', options => '{"columns": {"note": "text"}, "epochs": 1}');
+SELECT idla_predict('of_names', a) = idla_predict('of_names', b) AS same FROM (SELECT 'severe bleeding'::name AS note) a, (SELECT 'severe bleeding'::answer AS note) b;
+
 -- which words speak for it; contributions add up
 SELECT part, first, last FROM idla_explain_parts('bleeding', (SELECT m FROM (SELECT 'The patient reports haemorrhage.'::text AS note) m), top => 1)
 WHERE rank = 1;

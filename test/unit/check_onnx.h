@@ -10,8 +10,8 @@
 #include "check.h"
 
 #define ONNX_RANK 6
-#define ONNX_VALUES 4000
-#define ONNX_ATTRIBUTES 6
+#define ONNX_VALUES 12000
+#define ONNX_ATTRIBUTES 8
 #define MUST(condition) \
 	do { \
 		if (!(condition)) \
@@ -42,6 +42,7 @@ typedef struct Tensor
 	size_t		dims[ONNX_RANK];
 	size_t		size;
 	double	   *values;			/* every type but text */
+	bool		whole;			/* integers: their quotients are cut off */
 	const char *const *texts;
 } Tensor;
 
@@ -53,6 +54,8 @@ typedef struct Attribute
 	size_t		n;
 	int64_t    *integers;
 	char	  **strings;
+	char		text[16];
+	Span		graph;
 } Attribute;
 
 typedef struct Onnx
@@ -185,6 +188,7 @@ read_constant(Onnx *onnx, Span span)
 	}
 	tensor = new_tensor(onnx, rank, dims);
 	strcpy(tensor->name, name);
+	tensor->whole = type == 7;
 	width = type == 1 ? 4 : 8;
 	MUST((type == 1 || type == 7 || type == 11) && raw.size == width * tensor->size);
 	for (size_t i = 0; i < tensor->size; i++)
@@ -224,6 +228,10 @@ read_attribute(Onnx *onnx, Span span)
 			memcpy(&made->number, field.span.at, 4);
 		else if (field.number == 3)
 			made->integer = (int64_t) field.value;
+		else if (field.number == 4)
+			copy_text(field.span, made->text, sizeof(made->text));
+		else if (field.number == 6)
+			made->graph = field.span;
 		else if (field.number == 8)
 			made->integers[made->n++] = (int64_t) field.value;
 		else if (field.number == 9)
@@ -323,6 +331,10 @@ of_one(const char *op, double x, bool *known)
 		return sin(x);
 	if (strcmp(op, "Cos") == 0)
 		return cos(x);
+	if (strcmp(op, "Ceil") == 0)
+		return ceil(x);
+	if (strcmp(op, "Not") == 0)
+		return x == 0;
 	if (strcmp(op, "IsNaN") == 0)
 		return isnan(x);
 	if (strcmp(op, "IsInf") == 0)
@@ -362,6 +374,8 @@ of_several(const char *op, const double *x, int n, bool *known)
 		return x[0] > x[1];
 	if (strcmp(op, "Or") == 0)
 		return x[0] != 0 || x[1] != 0;
+	if (strcmp(op, "And") == 0)
+		return x[0] != 0 && x[1] != 0;
 	*known = false;
 	return 0;
 }
@@ -383,11 +397,16 @@ elementwise(Onnx *onnx, const char *op, Tensor *const *src, int n)
 	if (!known)
 		return NULL;
 	made = broadcast(onnx, src, n);
+	made->whole = src[n - 1]->whole;
+	if (strcmp(op, "Cast") == 0)
+		made->whole = integer_attribute(onnx, "to", 0) == 6 || integer_attribute(onnx, "to", 0) == 7;
 	for (size_t i = 0; i < made->size; i++)
 	{
 		for (int s = 0; s < n; s++)
 			x[s] = src[s]->values[spread(src[s], made->rank, made->dims, i)];
 		made->values[i] = n == 1 ? of_one(op, x[0], &known) : of_several(op, x, n, &known);
+		if (made->whole)
+			made->values[i] = trunc(made->values[i]);
 	}
 	return made;
 }
@@ -501,14 +520,17 @@ reshape(Onnx *onnx, const char *op, const Tensor *src, const Tensor *how)
 	if (strcmp(op, "Reshape") == 0)
 	{
 		size_t		rest = src->size;
+		int			open = -1;
 
 		for (rank = 0; rank < (int) how->size; rank++)
 		{
-			dims[rank] = how->values[rank] < 0 ? 1 : (size_t) how->values[rank];
+			dims[rank] = how->values[rank] < 0 ? 1 : how->values[rank] > 0 ? (size_t) how->values[rank] : src->dims[rank];
 			rest /= dims[rank];
+			MUST(how->values[rank] >= 0 || open < 0);
+			open = how->values[rank] < 0 ? rank : open;
 		}
-		MUST(how->values[0] < 0);
-		dims[0] = rest;
+		MUST(open >= 0);
+		dims[open] = rest;
 	}
 	else
 		for (int i = 0; i < src->rank + (op[0] == 'U'); i++)
@@ -617,88 +639,6 @@ transpose(Onnx *onnx, const Tensor *src)
 	return made;
 }
 
-/* Zeros around, or the reverse of one axis. */
-static Tensor *
-shift(Onnx *onnx, const char *op, Tensor *const *src)
-{
-	bool		pads = strcmp(op, "Pad") == 0;
-	int			axis = pads ? -1 : (int) src[3]->values[0];
-	size_t		dims[ONNX_RANK];
-	Tensor	   *made;
-
-	for (int d = 0; d < src[0]->rank; d++)
-		dims[d] = src[0]->dims[d] + (pads ? (size_t) (src[1]->values[d] + src[1]->values[src[0]->rank + d]) : 0);
-	MUST(pads || (src[1]->values[0] == -1 && src[2]->values[0] < -1e18 && src[4]->values[0] == -1));
-	made = new_tensor(onnx, src[0]->rank, dims);
-	for (size_t i = 0; i < src[0]->size; i++)
-	{
-		size_t		rest = i;
-		size_t		at = 0;
-		size_t		step = 1;
-
-		for (int d = made->rank - 1; d >= 0; d--)
-		{
-			size_t		place = rest % src[0]->dims[d];
-
-			place = d == axis ? dims[d] - 1 - place : place + (pads ? (size_t) src[1]->values[d] : 0);
-			at += place * step;
-			step *= dims[d];
-			rest /= src[0]->dims[d];
-		}
-		made->values[at] = src[0]->values[i];
-	}
-	return made;
-}
-
-/* Conv (without bias), MaxPool and AveragePool of images (batch, channels, height, width). */
-static Tensor *
-slide(Onnx *onnx, const char *op, Tensor *const *src)
-{
-	const Tensor *x = src[0];
-	const int64_t *kernel = attribute(onnx, "kernel_shape")->integers;
-	const int64_t *stride = attribute(onnx, "strides")->integers;
-	const int64_t *pads = attribute(onnx, "pads")->integers;
-	bool		pool = strcmp(op, "Conv") != 0;
-	const int64_t *dilation = pool ? (const int64_t[]) {1, 1} : attribute(onnx, "dilations")->integers;
-	size_t		groups = (size_t) integer_attribute(onnx, "group", 1);
-	size_t		inside = pool ? 1 : src[1]->dims[1];
-	size_t		dims[4] = {x->dims[0], pool ? x->dims[1] : src[1]->dims[0]};
-	Tensor	   *made;
-
-	for (int d = 0; d < 2; d++)
-		dims[2 + d] = (size_t) (((int64_t) x->dims[2 + d] + pads[d] + pads[2 + d] - (kernel[d] - 1) * dilation[d] - 1) / stride[d] + 1);
-	made = new_tensor(onnx, 4, dims);
-	MUST(pool || (src[1]->dims[2] == (size_t) kernel[0] && src[1]->dims[3] == (size_t) kernel[1] && inside * groups == x->dims[1]));
-	for (size_t i = 0; i < made->size; i++)
-	{
-		size_t		out = i / (dims[2] * dims[3]) % dims[1];
-		size_t		n = 0;
-
-		for (size_t c = 0; c < inside; c++)
-			for (int64_t k = 0; k < kernel[0] * kernel[1]; k++)
-			{
-				int64_t		row = (int64_t) (i / dims[3] % dims[2]) * stride[0] + k / kernel[1] * dilation[0] - pads[0];
-				int64_t		col = (int64_t) (i % dims[3]) * stride[1] + k % kernel[1] * dilation[1] - pads[1];
-				size_t		channel = pool ? out : out / (dims[1] / groups) * inside + c;
-				double		value;
-
-				if (row < 0 || col < 0 || row >= (int64_t) x->dims[2] || col >= (int64_t) x->dims[3])
-					continue;
-				value = x->values[((i / (dims[1] * dims[2] * dims[3]) * x->dims[1] + channel) * x->dims[2] + (size_t) row) * x->dims[3] + (size_t) col];
-				if (!pool)
-					made->values[i] += value * src[1]->values[(out * inside + c) * (size_t) (kernel[0] * kernel[1]) + (size_t) k];
-				else if (op[0] == 'A')
-					made->values[i] += value;
-				else
-					made->values[i] = n == 0 ? value : fmax(value, made->values[i]);
-				n++;
-			}
-		if (op[0] == 'A')
-			made->values[i] /= (double) n;
-	}
-	return made;
-}
-
 /* Softmax, LogSoftmax and LayerNormalization, all over the last dimension. */
 static Tensor *
 normalize(Onnx *onnx, const char *op, Tensor *const *src)
@@ -743,11 +683,18 @@ encode_labels(Onnx *onnx, const Tensor *src)
 	return made;
 }
 
+#include "check_onnx_places.h"
+#include "check_onnx_walk.h"
+
+/* NULL for one that makes several values. */
 static Tensor *
 compute(Onnx *onnx, const char *op, Tensor *const *src, int n)
 {
 	Tensor	   *made = elementwise(onnx, op, src, n);
 
+	if (made != NULL)
+		return made;
+	made = move(onnx, op, src);
 	if (made != NULL)
 		return made;
 	if (strcmp(op, "MatMul") == 0)
@@ -765,23 +712,31 @@ compute(Onnx *onnx, const char *op, Tensor *const *src, int n)
 	if (strcmp(op, "Transpose") == 0)
 		return transpose(onnx, src[0]);
 	if (strcmp(op, "Pad") == 0 || strcmp(op, "Slice") == 0)
-		return shift(onnx, op, src);
+		return shift(onnx, op, src, n);
 	if (strcmp(op, "Conv") == 0 || strcmp(op, "MaxPool") == 0 || strcmp(op, "AveragePool") == 0)
 		return slide(onnx, op, src);
+	if (strcmp(op, "LSTM") == 0 || strcmp(op, "GRU") == 0)
+		return recur(onnx, op, src, n);
 	if (strcmp(op, "LabelEncoder") == 0)
 		return encode_labels(onnx, src[0]);
-	MUST(strcmp(op, "Softmax") == 0 || strcmp(op, "LogSoftmax") == 0 || strcmp(op, "LayerNormalization") == 0);
+	if (strcmp(op, "Softmax") != 0 && strcmp(op, "LogSoftmax") != 0 && strcmp(op, "LayerNormalization") != 0)
+	{
+		printf("# operator \"%s\" of %d sources\n", op, n);
+		MUST(false);
+	}
 	return normalize(onnx, op, src);
 }
 
 static void
 run_node(Onnx *onnx, Span span)
 {
-	Tensor	   *src[1024];
+	int			src[1024];
+	Tensor	   *found[1024];
 	int			n = 0;
+	int			n_made = 0;
 	char		op[64] = "";
 	char		name[64] = "";
-	char		output[64] = "";
+	char		output[2][64];
 	Field		field;
 	Tensor	   *made;
 
@@ -791,23 +746,38 @@ run_node(Onnx *onnx, Span span)
 		{
 			copy_text(field.span, name, sizeof(name));
 			MUST(n < 1024);
-			src[n++] = find_value(onnx, name);
+			src[n++] = (int) (find_value(onnx, name) - onnx->tensors);
 		}
 		else if (field.number == 2)
-			copy_text(field.span, output, sizeof(output));
+		{
+			MUST(n_made < 2);
+			copy_text(field.span, output[n_made++], sizeof(output[0]));
+		}
 		else if (field.number == 4)
 			copy_text(field.span, op, sizeof(op));
 		else if (field.number == 5)
 			read_attribute(onnx, field.span);
 	}
-	made = compute(onnx, op, src, n);
-	strcpy(made->name, output);
-	forget_attributes(onnx);
+	for (int i = 0; i < n; i++)
+		found[i] = &onnx->tensors[src[i]];
 	onnx->n_nodes++;
+	if (strcmp(op, "Scan") == 0)
+	{
+		MUST(n_made == 2 && n == 3);
+		walk(onnx, found, output);
+		return;
+	}
+	MUST(n_made == 1);
+	made = compute(onnx, op, found, n);
+	if (strcmp(op, "Concat") == 0 || strncmp(op, "Gather", 6) == 0 || strcmp(op, "Reshape") == 0 || strstr(op, "queeze") != NULL ||
+		strcmp(op, "Pad") == 0 || strcmp(op, "Slice") == 0 || strcmp(op, "Transpose") == 0 || strcmp(op, "Expand") == 0 || strncmp(op, "Reduce", 6) == 0)
+		made->whole = found[0]->whole;
+	strcpy(made->name, output[0]);
+	forget_attributes(onnx);
 }
 
-/* An input: what it is called is the caller's; values or texts. */
-static void
+/* An input: what it is called is the caller's; values or texts, or none yet. */
+static Tensor *
 give_input(Onnx *onnx, const char *name, int rank, const size_t *dims, const float *values, const char *const *texts)
 {
 	Tensor	   *tensor = new_tensor(onnx, rank, dims);
@@ -816,6 +786,7 @@ give_input(Onnx *onnx, const char *name, int rank, const size_t *dims, const flo
 	tensor->texts = texts;
 	for (size_t i = 0; i < tensor->size && values != NULL; i++)
 		tensor->values[i] = (double) values[i];
+	return tensor;
 }
 
 /* Runs the file with the inputs that were given; its graph's fields come in any order. */

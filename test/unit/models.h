@@ -29,6 +29,9 @@ typedef struct ModelSpec
 	const char *layers;
 	const LearnField *fields;	/* columns after the others; center and scale are made here, their columns numbered */
 	int			n_fields;
+	struct LearnLabels *labels; /* of a tagger, which has no channels */
+	bool		tags_alone;
+	LearnPositions positions;
 	double		gain;			/* of the weights, 1: activations keep their size; 0: 1.5 */
 	uint64_t	seed;
 } ModelSpec;
@@ -203,7 +206,7 @@ make_model(DevSession *session, const ModelSpec *spec, LearnModel **model)
 		.architecture = spec->architecture, .layers = (char *) spec->layers, .depth = spec->depth,
 		.width = spec->width, .members = spec->members, .activation = spec->activation, .dropout = 0.1f, .bins = spec->bins,
 		.embedding = spec->bins > 0 ? LEARN_EMBEDDING_PIECEWISE : LEARN_EMBEDDING_NONE, .embedding_width = 4,
-		.task = spec->task
+		.task = spec->task, .positions = spec->positions, .tags_alone = spec->tags_alone
 	};
 	DevStatus	status;
 
@@ -211,11 +214,12 @@ make_model(DevSession *session, const ModelSpec *spec, LearnModel **model)
 	if (made == NULL)
 		return DEV_NO_MEMORY;
 	made->task = spec->task;
-	made->n_columns = made->n_channels = spec->n_columns + 1;
+	made->labels = spec->labels;
+	made->n_columns = made->n_channels = spec->task == LEARN_TAGGING ? 0 : spec->n_columns + 1;
 	made->n_nets = spec->n_nets > 0 ? spec->n_nets : 1;
-	made->channels = dev_alloc(session, (size_t) made->n_channels, sizeof(LearnChannel));
+	made->channels = dev_alloc(session, (size_t) made->n_channels + 1, sizeof(LearnChannel));
 	made->nets = dev_alloc(session, (size_t) made->n_nets, sizeof(LearnNet));
-	network.cardinality = dev_alloc(session, (size_t) made->n_channels, sizeof(int));
+	network.cardinality = dev_alloc(session, (size_t) made->n_channels + 1, sizeof(int));
 	if (made->channels == NULL || made->nets == NULL || network.cardinality == NULL)
 		return DEV_NO_MEMORY;
 	for (int i = 0; i < made->n_channels; i++)

@@ -545,8 +545,8 @@ test_constraints(void)
 		for (size_t row = 0; row < ROWS; row++)
 		{
 			double		epsilon = trial % 2 == 0 ? (double) epsilons[row] : how.numbers.epsilon;
-			double		loss = model->task == LEARN_BINARY
-				? log1p(exp(labels[row] > 0.5f ? -scores[row] : scores[row])) : -scores[row * 3 + (size_t) labels[row]];
+			double		own = model->task == LEARN_BINARY ? 0 : scores[row * 3 + (size_t) labels[row]];
+			double		loss = model->task == LEARN_BINARY ? (labels[row] > 0.5f ? -scores[row] : scores[row]) : log1p(-exp(own)) - own;
 
 			allowed = allowed && row_allowed(model->channels, model->n_channels, constraints, how.numbers.norm, epsilon,
 												   how.max_changes, raw + row * width, changed + row * width);

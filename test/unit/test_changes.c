@@ -482,7 +482,7 @@ judge(double epsilon, double *clean, double *robust)
 	assault.oracle = learn_predictor_oracle(oracle);
 	CHECK_OR_STOP(learn_table_attacker_create(table.session, table.model.channels, N_CHANNELS, constraints, table.model.n_numbers,
 											  table.model.n_codes, ROWS, &assault.attacker) == DEV_OK, "an attacker opens");
-	CHECK_OR_STOP(learn_robust_counts(&attacker, &how, ROWS, 2, epsilons, right, scratch, fooled, fooled + ROWS) == DEV_OK,
+	CHECK_OR_STOP(learn_robust_counts(&attacker, &how, ROWS, 2, epsilons, right, NULL, scratch, fooled, fooled + ROWS) == DEV_OK,
 				  "rows are attacked");
 	*clean = (double) right[0] / ROWS;
 	*robust = (double) right[1] / ROWS;

@@ -268,7 +268,7 @@ check_gemm(DevQueue *queue, const char *name)
 	dev_release(session, result);
 }
 
-/* Every element is the chain fma(a[k-1], b[k-1], ... fma(a[0], b[0], bias)), whatever m, n and the instruction set. */
+/* Every element is the chain fma(a[k-1], b[k-1], ... fma(a[0], b[0], 0)), then its bias and relu, whatever m, n and the instruction set. */
 static void
 check_product(DevQueue *queue, const char *name)
 {
@@ -287,22 +287,24 @@ check_product(DevQueue *queue, const char *name)
 		{
 			size_t		n = widths[w];
 			size_t		k = depths[d];
-			const float *start = (w + d) % 2 == 0 ? bias : NULL;
+			const float *added = (w + d) % 2 == 0 ? bias : NULL;
+			bool		relu = (w + d) % 3 == 0;
 
 			for (size_t i = 0; i < 37; i++)
 				for (size_t j = 0; j < n; j++)
 				{
-					float		sum = start == NULL ? 0.0f : start[j];
+					float		sum = 0.0f;
 
 					for (size_t p = 0; p < k; p++)
 						sum = fmaf(a[i * (k + 1) + p], b[p * n + j], sum);
-					chain[i * n + j] = sum;
+					sum += added == NULL ? 0.0f : added[j];
+					chain[i * n + j] = relu && sum < 0.0f ? 0.0f : sum;
 				}
 			for (size_t m = 1; m <= 37; m += k > 200 ? 5 : 1)
 			{
 				for (size_t i = 0; i <= 37 * (n + 1); i++)
 					c[i] = -77.0f;
-				queue->primitives->product(queue, m, n, k, a, k + 1, b, n, start, c, n + 1);
+				queue->primitives->product(queue, m, n, k, a, k + 1, b, n, added, relu, c, n + 1);
 				for (size_t i = 0; i < m; i++)
 				{
 					good = good && memcmp(c + i * (n + 1), chain + i * n, n * sizeof(float)) == 0;
@@ -312,9 +314,20 @@ check_product(DevQueue *queue, const char *name)
 		}
 	CHECK(good, "%s: product has the bits of one chain for 1 to 37 rows", name);
 	CHECK(untouched, "%s: product writes no column but its own", name);
-	queue->primitives->product(queue, 2, 3, 0, a, 1, b, 3, bias, c, 3);
+	queue->primitives->product(queue, 2, 3, 0, a, 1, b, 3, bias, false, c, 3);
 	CHECK(memcmp(c, bias, 3 * sizeof(float)) == 0 && memcmp(c + 3, bias, 3 * sizeof(float)) == 0,
 		  "%s: an empty product is its bias", name);
+	bias[0] = -1.0f;
+	queue->primitives->product(queue, 2, 3, 0, a, 1, b, 3, bias, true, c, 3);
+	CHECK(c[0] == 0.0f && c[3] == 0.0f, "%s: and its relu", name);
+	a[0] = NAN;
+	for (size_t n = 1; n <= 40; n += 39)
+		for (size_t m = 1; m <= 33; m += 16)
+		{
+			queue->primitives->product(queue, m, n, 30, a, 30, b, n, bias, true, c, n);
+			for (size_t j = 0; j < n; j++)
+				CHECK(isnan(c[j]) && (m == 1 || isfinite(c[n + j])), "%s: a relu leaves what is no number (%zu rows, column %zu)", name, m, j);
+		}
 	dev_release(session, a);
 	dev_release(session, b);
 	dev_release(session, bias);
@@ -371,7 +384,7 @@ check_stopping(DevDevice *device)
 	dev_queue_stop_on(queue, &stop);
 	CHECK(dev_queue_stopped(queue), "the queue sees that it shall stop");
 	queue->primitives->gemm(queue, false, false, 2, 2, 2, 1.0f, a, 2, a, 2, 0.0f, c, 2);
-	queue->primitives->product(queue, 2, 2, 2, a, 2, a, 2, NULL, c, 2);
+	queue->primitives->product(queue, 2, 2, 2, a, 2, a, 2, NULL, false, c, 2);
 	CHECK(c[0] == 0.0f && c[3] == 0.0f, "a stopped queue does no product");
 	stop = false;
 	queue->primitives->gemm(queue, false, false, 2, 2, 2, 1.0f, a, 2, a, 2, 0.0f, c, 2);

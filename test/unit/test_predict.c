@@ -4,6 +4,7 @@
  */
 #include "models.h"
 #include "learn/dataset.h"
+#include "learn/logistic.h"
 
 #define ROWS 300
 
@@ -518,9 +519,45 @@ test_dataset(void)
 	dev_session_close(session);
 }
 
+/* Probabilities many at a time: to two units in the last place, the same bits alone and together, and whole at the ends. */
+static void
+test_logistic(void)
+{
+	enum {N = 20001};
+	DevSession *session = open_session();
+	double	   *values = dev_alloc(session, N, sizeof(double));
+	double		ends[] = {0, -0.0, 1e300, -1e300, INFINITY, -INFINITY, -709, NAN};
+	double		worst = 0;
+	bool		alone = true;
+
+	CHECK_OR_STOP(values != NULL, "memory for log odds");
+	for (int i = 0; i < N; i++)
+		values[i] = (i % 2 == 0 ? 0.0707 : 0.002) * (i - N / 2) / 1.0003;
+	for (int i = 0; i < N; i++)
+		values[i] = values[i] < -708 ? -708 : values[i];
+	learn_logistic_all(N, values);
+	for (int i = 0; i < N; i++)
+	{
+		double		x = (i % 2 == 0 ? 0.0707 : 0.002) * (i - N / 2) / 1.0003;
+		double		one = x = x < -708 ? -708 : x;
+		long double expected = 1 / (1 + expl(-(long double) x));
+
+		worst = fmax(worst, (double) (fabsl((long double) values[i] - expected) / expected));
+		learn_logistic_all(1, &one);
+		alone = alone && memcmp(&one, &values[i], sizeof(one)) == 0;
+	}
+	CHECK(worst < 4.5e-16, "probabilities are exact to two units in the last place (%g)", worst);
+	CHECK(alone, "one alone has the bits of one among many");
+	learn_logistic_all(8, ends);
+	CHECK(ends[0] == 0.5 && ends[1] == 0.5 && ends[2] == 1 && ends[3] == 0 && ends[4] == 1 && ends[5] == 0 && ends[6] == 0 && isnan(ends[7]),
+		  "and right at the ends: %g %g %g %g %g %g %g", ends[0], ends[1], ends[2], ends[3], ends[4], ends[5], ends[6]);
+	dev_session_close(session);
+}
+
 int
 main(void)
 {
+	test_logistic();
 	for (size_t i = 0; i < N_SPECS; i++)
 		test_bits(&specs[i], i);
 	for (size_t i = 0; i < N_SPECS; i++)

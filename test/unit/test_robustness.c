@@ -102,19 +102,26 @@ test_counts(void)
 	LearnAttacker attacker = {.context = p, .attack = attack_plane};
 	LearnAttack how = learn_attack_judge(LEARN_NORM_MAX, 0, 4, 1);
 	uint64_t	right[5] = {0};
-	float		scratch[ROWS];
+	double		distances[ROWS];
+	float		scratch[2 * ROWS];
 	uint8_t		fooled[ROWS];
 	uint8_t		once[ROWS];
 
-	CHECK_STATUS(NULL, learn_robust_counts(&attacker, &how, ROWS, 5, epsilons, right, scratch, fooled, once), DEV_OK,
+	CHECK_STATUS(NULL, learn_robust_counts(&attacker, &how, ROWS, 5, epsilons, right, NULL, scratch, fooled, once), DEV_OK,
 				 "accuracy under attack");
 	for (int i = 0; i < 5; i++)
 		CHECK((int) right[i] == expected[i], "within %.1f of %d rows %d stand", epsilons[i], ROWS, (int) right[i]);
-	learn_robust_counts(&attacker, &how, ROWS, 5, epsilons, right, scratch, fooled, once);
+	learn_robust_counts(&attacker, &how, ROWS, 5, epsilons, right, distances, scratch, fooled, once);
+	CHECK(distances[0] == 0 && distances[12] == 0.2 && distances[ROWS - 1] == 5, "each row has the first that fools it");
 	CHECK((int) right[1] == 340, "counts are added up over batches");
 	p->gradients = BACKWARDS;
 	memset(right, 0, sizeof(right));
-	learn_robust_counts(&attacker, &how, ROWS, 5, epsilons, right, scratch, fooled, once);
+	learn_robust_counts(&attacker, &how, ROWS, 5, epsilons, right, distances, scratch, fooled, once);
+	CHECK(distances[0] == 0 && isinf(distances[ROWS - 1]), "and nobody has a distance");
+	/* What a stronger attack has found stays found. */
+	distances[ROWS - 1] = 0.5;
+	learn_minimal_perturbations(&attacker, &how, ROWS, 1, 3, distances, scratch, fooled);
+	CHECK(distances[ROWS - 1] == 0.5 && isinf(distances[ROWS - 2]), "a weaker attack takes nothing back");
 	CHECK(right[0] == 190 && right[4] == 190, "an attack that goes astray fools nobody");
 	free_plane(p);
 }
@@ -133,6 +140,8 @@ test_minimal(void)
 	size_t		beyond;
 	bool		right = true;
 
+	for (size_t row = 0; row < ROWS; row++)
+		distances[row] = INFINITY;
 	CHECK_STATUS(NULL, learn_minimal_perturbations(&attacker, &how, ROWS, 1, 14, distances, scratch, fooled), DEV_OK,
 				 "smallest changes");
 	for (size_t row = 0; row < ROWS; row++)
