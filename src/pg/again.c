@@ -17,9 +17,11 @@
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "executor/executor.h"
+#include "lib/ilist.h"
 #include "nodes/extensible.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "storage/proc.h"
 #include "storage/sinval.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -28,6 +30,7 @@
 #include "utils/syscache.h"
 
 static ExecutorStart_hook_type next_start = NULL;
+static ExecutorEnd_hook_type next_end = NULL;
 
 /* What the node's custom_private has, in this order. */
 typedef enum AgainPrivate
@@ -168,17 +171,31 @@ find_keeper(const PlannedStmt *statement)
 
 /* ---- before a statement runs ---- */
 
-/* This session's kept plans that ask the model are made anew when they are next wanted. */
+/*
+ * This session's kept plans that ask the model are made anew when they are next wanted. Once for a version and transaction: a plan that comes a second
+ * time is not one of them, such as that of a function in SQL, and they would be made anew for nothing with each of its calls.
+ */
 static void
-forget_plans(Oid relid)
+forget_plans(Oid relid, uint64 identity)
 {
+	static struct
+	{
+		Oid			relid;
+		uint64		identity;
+		LocalTransactionId transaction;
+	}			last;
 	SharedInvalidationMessage message;
 
+	if (identity != 0 && last.relid == relid && last.identity == identity && last.transaction == idla_compat_lxid())
+		return;
 	memset(&message, 0, sizeof(message));
 	message.rc.id = SHAREDINVALRELCACHE_ID;
 	message.rc.dbId = MyDatabaseId;
 	message.rc.relId = relid;
 	LocalExecuteInvalidationMessage(&message);
+	last.relid = relid;
+	last.identity = identity;
+	last.transaction = idla_compat_lxid();
 }
 
 static bool
@@ -192,46 +209,101 @@ is_outdated(const CustomScan *keeper, Snapshot snapshot)
 		List	   *model = lfirst(cell);
 		Oid			relid = linitial_oid(linitial(model));
 		List	   *key = lfourth(model);
+		uint64		identity;
 
-		if (idla_needs_met(relid, linitial_int(lsecond(model)), snapshot, lthird(model), key != NIL ? strVal(linitial(key)) : NULL))
+		if (idla_needs_met(relid, linitial_int(lsecond(model)), snapshot, lthird(model), key != NIL ? strVal(linitial(key)) : NULL, &identity))
 			continue;
-		forget_plans(relid);
+		forget_plans(relid, identity);
 		outdated = true;
 	}
 	return outdated;
 }
 
-/* A plan for the statement's own snapshot, which lives as long as the description of its run. */
-static PlannedStmt *
+/* A run whose plan was made again. Lies with the plan in a context of its own, which goes with the run's memory. */
+typedef struct Replanned
+{
+	dlist_node	node;
+	QueryDesc  *run;
+	PlannedStmt *before;		/* the plan that the caller gave it */
+	PlannedStmt *after;
+	MemoryContext context;
+	MemoryContextCallback forget;
+} Replanned;
+
+static dlist_head replanned_runs = DLIST_STATIC_INIT(replanned_runs);
+
+static void
+forget_run(void *arg)
+{
+	dlist_delete(&((Replanned *) arg)->node);
+}
+
+/* Gives the run a plan for the statement's own snapshot. */
+static Replanned *
 plan_again(const CustomScan *keeper, QueryDesc *run)
 {
-	MemoryContext caller = MemoryContextSwitchTo(GetMemoryChunkContext(run));
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "idla plan made again", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
 	Query	   *query = copyObject(list_nth(keeper->custom_private, AGAIN_QUERY));
 	int			options = linitial_int(list_nth(keeper->custom_private, AGAIN_CURSOR_OPTIONS));
-	PlannedStmt *statement;
+	Replanned  *replanned = palloc0(sizeof(Replanned));
 
 	/* Whoever opened a cursor may have looked whether it can go back. */
 	if (ExecSupportsBackwardScan(run->plannedstmt->planTree))
 		options |= CURSOR_OPT_SCROLL;
 	PushActiveSnapshot(run->snapshot);
 	/* Parameters stay what they are: a value that was made part of the plan may be one now. */
-	statement = planner(query, run->sourceText, options, NULL);
+	replanned->after = planner(query, run->sourceText, options, NULL);
 	PopActiveSnapshot();
 	MemoryContextSwitchTo(caller);
-	return statement;
+
+	replanned->run = run;
+	replanned->before = run->plannedstmt;
+	replanned->context = context;
+	dlist_push_head(&replanned_runs, &replanned->node);
+	replanned->forget.func = forget_run;
+	replanned->forget.arg = replanned;
+	MemoryContextRegisterResetCallback(context, &replanned->forget);
+	run->plannedstmt = replanned->after;
+	return replanned;
 }
 
 static void
 start(QueryDesc *run, int flags)
 {
 	const CustomScan *keeper = find_keeper(run->plannedstmt);
+	Replanned  *replanned = NULL;
 
 	if (keeper != NULL && run->snapshot != NULL && is_outdated(keeper, run->snapshot))
-		run->plannedstmt = plan_again(keeper, run);
+		replanned = plan_again(keeper, run);
 	if (next_start != NULL)
 		next_start(run, flags);
 	else
 		standard_ExecutorStart(run, flags);
+	if (replanned != NULL && run->estate != NULL)
+		MemoryContextSetParent(replanned->context, run->estate->es_query_cxt);
+}
+
+/* The plan ends with the run, but the caller's description of it does not: it is given back what it came with. */
+static void
+finish(QueryDesc *run)
+{
+	PlannedStmt *before = NULL;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &replanned_runs)
+	{
+		const Replanned *replanned = dlist_container(Replanned, node, iter.cur);
+
+		if (replanned->run == run && replanned->after == run->plannedstmt)
+			before = replanned->before;
+	}
+	if (next_end != NULL)
+		next_end(run);
+	else
+		standard_ExecutorEnd(run);
+	if (before != NULL)
+		run->plannedstmt = before;
 }
 
 void
@@ -240,4 +312,6 @@ idla_again_start(void)
 	RegisterCustomScanMethods(&query_methods);
 	next_start = ExecutorStart_hook;
 	ExecutorStart_hook = start;
+	next_end = ExecutorEnd_hook;
+	ExecutorEnd_hook = finish;
 }

@@ -8,6 +8,7 @@
  */
 #include "catalog.h"
 
+#include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
@@ -25,6 +26,7 @@
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 
@@ -67,6 +69,22 @@ idla_is_model(Oid relid)
 {
 	return get_rel_relkind(relid) == RELKIND_RELATION &&
 		OidIsValid(get_relation_constraint_oid(relid, MARK, true));
+}
+
+bool
+idla_is_marked(Oid relid)
+{
+	Relation	relation = try_relation_open(relid, NoLock);
+	const TupleConstr *constraints = relation == NULL ? NULL : RelationGetDescr(relation)->constr;
+	bool		marked = false;
+
+	for (int i = 0; constraints != NULL && i < constraints->num_check && !marked; i++)
+		marked = strcmp(constraints->check[i].ccname, MARK) == 0;
+	if (relation == NULL)
+		return false;
+	marked = marked && relation->rd_rel->relkind == RELKIND_RELATION;
+	relation_close(relation, NoLock);
+	return marked;
 }
 
 static void

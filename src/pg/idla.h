@@ -186,6 +186,8 @@ extern int	idla_pin_search_path(void);
 /* InvalidOid when no such table; ERROR when the name is taken by something that is not a model (constraint idla_model). */
 extern Oid	idla_model_lookup(const char *name);
 extern bool idla_is_model(Oid relid);
+/* The same of a relation that is locked, without reading the catalog; false may be wrong. */
+extern bool idla_is_marked(Oid relid);
 /* For messages: the table's name, "?" when it is gone. */
 extern const char *idla_model_name(Oid relid);
 /* For queries and records: schema and name, quoted. ERROR when it is gone, as a source's own functions may have it in the middle of a command. */
@@ -210,7 +212,6 @@ extern void idla_model_require(Oid relid, IdlaRight right);
 typedef struct IdlaTable
 {
 	Relation	relation;
-	Oid			index;			/* its primary key, InvalidOid when it has none that fits */
 	AttrNumber	version;
 	AttrNumber	chunk;
 	AttrNumber	in_service;

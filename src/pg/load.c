@@ -462,7 +462,8 @@ load_pinned(Oid relid, int version, Snapshot snapshot, MemoryContext owner, bool
 
 	/* The lock comes first, so that what is checked is what is read. */
 	LockRelationOid(relid, AccessShareLock);
-	idla_require_model(relid);
+	if (!idla_is_marked(relid))
+		idla_require_model(relid);
 	idla_model_require(relid, IDLA_RIGHT_PREDICT);
 
 	scratch = AllocSetContextCreate(caller, "idla lookup", ALLOCSET_SMALL_SIZES);

@@ -12,6 +12,10 @@
 #define IDLA_FORMAT 2
 #define IDLA_FORMAT_FLOAT32 1
 
+/* What a manifest may have at most, whatever it says. */
+#define IDLA_MOST_COLUMNS 1664	/* MaxTupleAttributeNumber */
+#define IDLA_MOST_INPUTS 131072	/* channels of all columns */
+
 /* ---- train_report.c ---- */
 
 /* {"image": {"rotate": 10}}: what is on, kind by kind. */

@@ -16,8 +16,6 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
-#define MAX_COLUMNS 1664		/* MaxTupleAttributeNumber */
-#define MAX_INPUTS 131072
 #define MAX_CATEGORIES 16777216
 #define MAX_CLASSES 65536
 #define MAX_NETS 1024
@@ -86,7 +84,7 @@ static void
 read_columns(IdlaModel *model, JsonbContainer *root)
 {
 	IdlaColumns *columns = &model->columns;
-	JsonbValue *values = idla_json_array(root, "columns", 1, MAX_COLUMNS, &columns->n);
+	JsonbValue *values = idla_json_array(root, "columns", 1, IDLA_MOST_COLUMNS, &columns->n);
 	int64		n_channels = 0;
 
 	columns->columns = idla_keep(model->work, (size_t) columns->n, sizeof(IdlaColumn));
@@ -106,7 +104,7 @@ read_columns(IdlaModel *model, JsonbContainer *root)
 		if (idla_json_find(object, "reference_type") != NULL)
 			column->reference_type = idla_builtin_type(idla_json_string(object, "reference_type", true));
 		if (column->kind == IDLA_ARRAY)
-			column->array_length = (int) idla_json_integer(object, "length", 1, MAX_INPUTS);
+			column->array_length = (int) idla_json_integer(object, "length", 1, IDLA_MOST_INPUTS);
 		if (column->kind == IDLA_SUMMARY)
 			column->array_length = LEARN_SERIES_STATISTICS;
 		for (int j = 0; j < i; j++)
@@ -115,7 +113,7 @@ read_columns(IdlaModel *model, JsonbContainer *root)
 		column->first_channel = (int) n_channels;
 		column->n_channels = idla_kind_channels(column);
 		n_channels += column->n_channels;
-		if (n_channels > MAX_INPUTS)
+		if (n_channels > IDLA_MOST_INPUTS)
 			idla_corrupt("The columns have too many channels");
 		model->learn.columns[i] = column->name;
 	}
@@ -208,8 +206,8 @@ read_channels(IdlaModel *model, JsonbContainer *root)
 	JsonbValue *values;
 	int			n;
 
-	learn->n_numbers = (size_t) idla_json_integer(root, "n_numbers", 0, 2 * MAX_INPUTS);
-	learn->n_codes = (size_t) idla_json_integer(root, "n_codes", 0, MAX_INPUTS);
+	learn->n_numbers = (size_t) idla_json_integer(root, "n_numbers", 0, 2 * IDLA_MOST_INPUTS);
+	learn->n_codes = (size_t) idla_json_integer(root, "n_codes", 0, IDLA_MOST_INPUTS);
 	values = idla_json_array(root, "channels", columns->n_channels, columns->n_channels, &n);
 	columns->channels = idla_keep(model->work, (size_t) n, sizeof(LearnChannel));
 	numbers = palloc0(learn->n_numbers + 1);
@@ -283,7 +281,7 @@ read_answers(IdlaModel *model, JsonbContainer *root)
 	model->target = idla_keep_string(model->work, idla_json_string(root, "target", true));
 	model->entity = idla_keep_string(model->work, idla_json_string(root, "entity", false));
 	model->position = idla_keep_string(model->work, idla_json_string(root, "position", false));
-	learn->n_targets = (int) idla_json_integer(root, "n_targets", 0, MAX_COLUMNS);
+	learn->n_targets = (int) idla_json_integer(root, "n_targets", 0, IDLA_MOST_COLUMNS);
 	if (learn->task == LEARN_REGRESSION || learn->task == LEARN_MULTILABEL ? learn->n_targets < 1 :
 		learn->n_targets != (learn->task == LEARN_TAGGING ? 0 : learn->task == LEARN_SURVIVAL ? 2 : 1))
 		idla_corrupt("Key \"n_targets\" does not fit the task");

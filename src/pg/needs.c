@@ -5,8 +5,9 @@
  * it finds. Where the names cannot be had, every column is passed, and the statement meets the error, if it is one, when a row is answered.
  */
 #include "column.h"
-#include "json.h"
 #include "log.h"
+#include "manifest.h"
+#include "serve.h"
 
 #include "access/xact.h"
 #include "utils/builtins.h"
@@ -47,12 +48,14 @@ find_integer(JsonbContainer *object, const char *key, int low, int high, int *in
 	return true;
 }
 
+/* NULL too for what is longer than the name of any column. */
 static char *
-find_string(JsonbContainer *object, const char *key)
+find_name(JsonbContainer *object, const char *key)
 {
 	const JsonbValue *value = idla_json_find(object, key);
 
-	return value != NULL && value->type == jbvString ? pnstrdup(value->val.string.val, (Size) value->val.string.len) : NULL;
+	return value != NULL && value->type == jbvString && value->val.string.len < NAMEDATALEN ?
+		pnstrdup(value->val.string.val, (Size) value->val.string.len) : NULL;
 }
 
 /* The object at a place of an array; NULL for what is none. */
@@ -86,6 +89,7 @@ feeds(JsonbContainer *channels, int first, int n)
 		JsonbContainer *channel = object_at(channels, i);
 		int			input;
 
+		CHECK_FOR_INTERRUPTS();
 		for (int j = 0; channel != NULL && j < (int) lengthof(inputs); j++)
 			if (find_integer(channel, inputs[j], 0, PG_INT32_MAX, &input))
 				return true;
@@ -97,7 +101,7 @@ feeds(JsonbContainer *channels, int first, int n)
 static bool
 add_column(JsonbContainer *object, JsonbContainer *channels, int *first, List **names)
 {
-	IdlaColumn	column = {.name = find_string(object, "name"),.reference = find_string(object, "reference")};
+	IdlaColumn	column = {.name = find_name(object, "name"),.reference = find_name(object, "reference")};
 	int			kind;
 	int			n;
 	bool		field;
@@ -109,6 +113,9 @@ add_column(JsonbContainer *object, JsonbContainer *channels, int *first, List **
 		return false;
 	field = column.kind == IDLA_IMAGE || column.kind == IDLA_SIGNAL || column.kind == IDLA_TEXT || column.kind == IDLA_SERIES;
 	n = idla_kind_channels(&column);
+	/* Every channel is one column's, so that none is looked at twice. */
+	if (n > (int) JsonContainerSize(channels) - *first)
+		return false;
 	if (field || feeds(channels, *first, n))
 	{
 		*names = lappend(*names, column.name);
@@ -129,7 +136,7 @@ names_of(Jsonb *manifest)
 	char	   *by;
 	int			first = 0;
 
-	if (channels == NULL)
+	if (channels == NULL || JsonContainerSize(columns) > IDLA_MOST_COLUMNS || JsonContainerSize(channels) > IDLA_MOST_INPUTS)
 		return NIL;
 	for (int i = 0; i < (int) JsonContainerSize(columns); i++)
 	{
@@ -141,7 +148,7 @@ names_of(Jsonb *manifest)
 	}
 	/* Intervals and sets of classes ask it for the row's subgroup; all calls have the same columns, so that they share a pass. */
 	conformal = find_container(&manifest->root, "conformal", false);
-	by = conformal != NULL ? find_string(conformal, "by") : NULL;
+	by = conformal != NULL ? find_name(conformal, "by") : NULL;
 	return by != NULL && names != NIL ? lappend(names, by) : names;
 }
 
@@ -217,30 +224,56 @@ needs_of_version(const IdlaTable *table, Snapshot snapshot, int version, uint64 
 /* What may answer, and what it needs. */
 typedef struct Needs
 {
-	const List *serving;
-	const List *candidate;		/* NIL: none is on trial */
+	const List *serving;		/* NIL: not known */
+	const List *candidate;		/* NIL: none is on trial, or not known */
 	IdlaService service;
 } Needs;
 
-/* False when it is not known. */
-static bool
+static void
 gather(const IdlaTable *table, Snapshot snapshot, int version, Needs *needs)
 {
 	memset(needs, 0, sizeof(*needs));
 	if (!idla_service_find(table, snapshot, version, true, &needs->service))
-		return false;
+		return;
 	needs->serving = needs_of_version(table, snapshot, needs->service.version, needs->service.identity);
-	if (needs->serving == NIL || needs->service.candidate < 1)
-		return needs->serving != NIL;
-	needs->candidate = needs_of_version(table, snapshot, needs->service.candidate,
-										idla_table_identity(table, snapshot, needs->service.candidate));
-	return needs->candidate != NIL;
+	if (needs->serving != NIL && needs->service.candidate > 0)
+		needs->candidate = needs_of_version(table, snapshot, needs->service.candidate,
+											idla_table_identity(table, snapshot, needs->service.candidate));
 }
 
 static bool
 logs_key(const Needs *needs)
 {
 	return needs->service.log_share > 0 && needs->service.log_key[0] != '\0';
+}
+
+/* Copies of the names that a snapshot's versions need; NIL: not known. */
+static List *
+find_names(const IdlaTable *table, int version, Snapshot snapshot, Needs *needs)
+{
+	gather(table, snapshot, version, needs);
+	if (needs->serving == NIL || (needs->service.candidate > 0 && needs->candidate == NIL))
+		return NIL;
+	return copy_names(list_concat_copy(needs->serving, needs->candidate));
+}
+
+/*
+ * A statement of a function is planned with the snapshot of the statement that called it, and may run with a later one: its plan passes what either
+ * needs, or it would be planned twice, each time, once a deploy came between them.
+ */
+static List *
+add_later_names(const IdlaTable *table, int version, Snapshot snapshot, List *names, Needs *needs)
+{
+	Snapshot	later = GetTransactionSnapshot();
+	IdlaSnapshotIdentity identity = idla_snapshot_identify(snapshot);
+	IdlaSnapshotIdentity later_identity = idla_snapshot_identify(later);
+
+	if (memcmp(&identity, &later_identity, sizeof(identity)) == 0)
+		return names;
+	later = RegisterSnapshot(later);
+	names = list_concat(names, find_names(table, version, later, needs));
+	UnregisterSnapshot(later);
+	return names;
 }
 
 List *
@@ -257,9 +290,11 @@ idla_needs_find(Oid relid, int version, Snapshot snapshot, char **key)
 		return NIL;
 	scratch = AllocSetContextCreate(caller, "idla needed columns", ALLOCSET_SMALL_SIZES);
 	MemoryContextSwitchTo(scratch);
-	if (!RELATION_IS_OTHER_TEMP(table.relation) && gather(&table, snapshot, version, &needs))
+	if (!RELATION_IS_OTHER_TEMP(table.relation))
+		names = find_names(&table, version, snapshot, &needs);
+	if (names != NIL)
 	{
-		names = list_concat_copy(needs.serving, needs.candidate);
+		names = add_later_names(&table, version, snapshot, names, &needs);
 		if (logs_key(&needs))
 			*key = MemoryContextStrdup(caller, needs.service.log_key);
 	}
@@ -288,7 +323,7 @@ are_among(const List *names, const List *others)
 }
 
 bool
-idla_needs_met(Oid relid, int version, Snapshot snapshot, const List *names, const char *key)
+idla_needs_met(Oid relid, int version, Snapshot snapshot, const List *names, const char *key, uint64 *identity)
 {
 	MemoryContext caller;
 	MemoryContext scratch;
@@ -300,9 +335,14 @@ idla_needs_met(Oid relid, int version, Snapshot snapshot, const List *names, con
 		return true;
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "idla needed columns", ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(scratch);
-	if (!RELATION_IS_OTHER_TEMP(table.relation) && gather(&table, snapshot, version, &needs))
-		met = are_among(needs.serving, names) && are_among(needs.candidate, names) &&
-			(!logs_key(&needs) || (key != NULL && strcmp(key, needs.service.log_key) == 0));
+	if (!RELATION_IS_OTHER_TEMP(table.relation))
+	{
+		gather(&table, snapshot, version, &needs);
+		met = needs.serving == NIL ||
+			(are_among(needs.serving, names) && are_among(needs.candidate, names) &&
+			 (!logs_key(&needs) || (key != NULL && strcmp(key, needs.service.log_key) == 0)));
+		*identity = needs.service.identity;
+	}
 	idla_table_close(&table);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);

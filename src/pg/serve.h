@@ -16,11 +16,13 @@
 /* ---- served.c ---- */
 
 /*
- * Equal values mean the same rows seen: transactions below xmax only ever finish, so with xmax
- * the same, equal counts are equal sets. A rolled back savepoint shows in the subtransaction.
+ * Equal values mean the same rows seen: transactions below xmax only ever finish, so with xmax the same, equal counts would be equal sets, were
+ * it not that one which is being prepared counts twice as long as a standby is waited for. Hence the sum. A rolled back savepoint shows in
+ * the subtransaction.
  */
 typedef struct IdlaSnapshotIdentity
 {
+	uint64		running;		/* a sum over those that do */
 	TransactionId xmin;
 	TransactionId xmax;
 	uint32		xcnt;
@@ -130,8 +132,11 @@ extern Datum idla_answer_columns(FunctionCallInfo fcinfo, IdlaAnswerKind kind);
  * would have, or NULL. version as in idla_load.
  */
 extern List *idla_needs_find(Oid relid, int version, Snapshot snapshot, char **key);
-/* Are all of them among these, Strings in order, and is the log's key this one? True where it is not known. Whoever asks: nothing is told. */
-extern bool idla_needs_met(Oid relid, int version, Snapshot snapshot, const List *names, const char *key);
+/*
+ * Are all of them among these, Strings in order, and is the log's key this one? True where it is not known. Whoever asks: nothing is told.
+ * *identity: idla_table_identity of the version that answers, when they are not.
+ */
+extern bool idla_needs_met(Oid relid, int version, Snapshot snapshot, const List *names, const char *key, uint64 *identity);
 
 /* ---- support.c ---- */
 
@@ -189,7 +194,7 @@ extern void idla_support_forget(void);
 extern bool idla_again_expects(Query *query);
 /* Leaves the query, as it was before it was planned, in its plan, so that it can be planned again where the plan's columns no longer do. */
 extern void idla_again_keep(PlannedStmt *statement, Query *query, const IdlaPlanning *planning, int cursor_options);
-/* Puts the executor's hook in place. */
+/* Puts the executor's hooks in place. */
 extern void idla_again_start(void);
 
 /* ---- splice.c, batch_scan.c ---- */

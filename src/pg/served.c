@@ -14,6 +14,17 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+/* Mixed first, so that other numbers do not have the same sum by chance. */
+static uint64
+sum_up(const TransactionId *transactions, uint32 n)
+{
+	uint64		sum = 0;
+
+	for (uint32 i = 0; i < n; i++)
+		sum += (((uint64) transactions[i] * transactions[i]) * UINT64CONST(0x9e3779b97f4a7c15)) >> 16;
+	return sum;
+}
+
 IdlaSnapshotIdentity
 idla_snapshot_identify(Snapshot snapshot)
 {
@@ -21,6 +32,7 @@ idla_snapshot_identify(Snapshot snapshot)
 
 	/* Compared as bytes. */
 	memset(&identity, 0, sizeof(identity));
+	identity.running = sum_up(snapshot->xip, snapshot->xcnt);
 	identity.xmin = snapshot->xmin;
 	identity.xmax = snapshot->xmax;
 	identity.xcnt = snapshot->xcnt;

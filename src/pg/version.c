@@ -97,7 +97,6 @@ idla_table_open(IdlaTable *table, Oid relid, LOCKMODE mode, bool soft)
 		relation_close(table->relation, NoLock);
 		return false;
 	}
-	table->index = find_index(table);
 	return true;
 }
 
@@ -114,11 +113,14 @@ static SysScanDesc
 scan_begin(const IdlaTable *table, Snapshot snapshot, int version)
 {
 	ScanKeyData key;
+	Oid			index;
 
 	if (version < 0)
 		return systable_beginscan(table->relation, InvalidOid, false, snapshot, 0, NULL);
 	ScanKeyInit(&key, table->version, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(version));
-	return systable_beginscan(table->relation, table->index, OidIsValid(table->index), snapshot, 1, &key);
+	/* Looked for here: most statements know the version's rows and never come so far. */
+	index = find_index(table);
+	return systable_beginscan(table->relation, index, OidIsValid(index), snapshot, 1, &key);
 }
 
 static Datum

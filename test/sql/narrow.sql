@@ -167,6 +167,36 @@ UPDATE m SET in_service = true WHERE version = 2 AND chunk = 0;
 SELECT * FROM back_and_forth();
 ROLLBACK;
 SELECT * FROM back_and_forth();
+-- a long statement, during which another version begins to answer, has each of its own planned for both from then on
+CREATE FUNCTION by_hand(wanted int) RETURNS void LANGUAGE plpgsql AS $$ BEGIN UPDATE m SET in_service = false WHERE in_service; UPDATE m SET in_service = true WHERE version = wanted AND chunk = 0; END $$;
+CREATE FUNCTION planned() RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE WARNING 'planned'; RETURN 1; END $$;
+DO $$
+DECLARE
+	n int;
+BEGIN
+	FOR i IN 1..6 LOOP
+		IF i = 3 THEN
+			PERFORM by_hand(2);
+		END IF;
+		SELECT count(*) FILTER (WHERE x.q = CASE WHEN i < 3 THEN v1 ELSE v2 END) INTO n FROM (SELECT id, idla_predict('m', r) AS q FROM rows r WHERE planned() = 1) x JOIN answers USING (id);
+		RAISE WARNING 'run %: %', i, n;
+	END LOOP;
+END $$;
+SELECT idla_deploy('m', 1);
+-- a function in SQL keeps the plan that it began with: what is planned for each call goes with the call
+CREATE FUNCTION asked(i int) RETURNS float8 LANGUAGE sql VOLATILE AS $$ SELECT idla_predict('m', r) FROM rows r WHERE id = i $$;
+CREATE FUNCTION switched(i int) RETURNS int LANGUAGE plpgsql VOLATILE AS $$ BEGIN IF i = 2 THEN PERFORM by_hand(2); END IF; RETURN i; END $$;
+CREATE FUNCTION memory() RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT sum(total_bytes) FROM pg_backend_memory_contexts $$;
+BEGIN;
+SELECT count(*) FILTER (WHERE q = v1) AS v1, count(*) FILTER (WHERE q = v2) AS v2, max(bytes) - min(bytes) < 4000000 AS let_go
+FROM (SELECT id, asked(switched(id)) AS q, CASE WHEN id IN (3, 400) THEN memory() END AS bytes FROM rows ORDER BY id OFFSET 0) x JOIN answers USING (id);
+ROLLBACK;
+-- nor is what others keep made anew with each of its calls
+CREATE FUNCTION also_asked(i int) RETURNS float8 LANGUAGE plpgsql VOLATILE AS $$ BEGIN RETURN (SELECT idla_predict('m', r) FROM rows r WHERE id = i AND planned() = 1); END $$;
+BEGIN;
+SELECT count(*) FILTER (WHERE q = v1 AND p = v1) AS v1, count(*) FILTER (WHERE q = v2 AND p = v2) AS v2
+FROM (SELECT id, asked(switched(id)) AS q, also_asked(id) AS p FROM rows WHERE id <= 6 ORDER BY id OFFSET 0) x JOIN answers USING (id);
+ROLLBACK;
 -- and in workers
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
@@ -210,6 +240,41 @@ RESET ROLE;
 DROP OWNED BY narrow_reader;
 DROP ROLE narrow_reader;
 
+-- what is planned again is asked for the caller's rights, and shows the rows that he may see
+CREATE ROLE narrow_some;
+CREATE ROLE narrow_no_rows;
+CREATE ROLE narrow_no_model;
+GRANT USAGE ON SCHEMA narrow TO narrow_some, narrow_no_rows, narrow_no_model;
+GRANT SELECT ON answers TO narrow_some, narrow_no_rows, narrow_no_model;
+GRANT SELECT ON rows TO narrow_some, narrow_no_model;
+GRANT SELECT ON m TO narrow_some, narrow_no_rows;
+PREPARE seen_rows AS SELECT count(*) FILTER (WHERE q = v1) AS v1, count(*) FILTER (WHERE q = v2) AS v2 FROM answers JOIN (SELECT id, idla_predict('m', r) AS q FROM rows r) x USING (id);
+EXECUTE seen_rows;
+BEGIN;
+SELECT by_hand(2);
+SAVEPOINT before;
+SET LOCAL ROLE narrow_no_rows;
+EXECUTE seen_rows;
+ROLLBACK TO before;
+SET LOCAL ROLE narrow_no_model;
+EXECUTE seen_rows;
+ROLLBACK;
+BEGIN;
+ALTER TABLE rows ENABLE ROW LEVEL SECURITY;
+CREATE POLICY first_ten ON rows TO narrow_some USING (id <= 10);
+SET LOCAL ROLE narrow_some;
+EXECUTE seen_rows;
+RESET ROLE;
+SELECT by_hand(2);
+SET LOCAL ROLE narrow_some;
+EXECUTE seen_rows;
+RESET ROLE;
+EXECUTE seen_rows;
+ROLLBACK;
+EXECUTE seen_rows;
+DROP OWNED BY narrow_some, narrow_no_rows, narrow_no_model;
+DROP ROLE narrow_some, narrow_no_rows, narrow_no_model;
+
 -- what else reads the row: subgroups, references of dates
 CREATE TABLE stays AS SELECT i AS id, ('2026-01-01'::date + i % 50) AS admitted, ('2026-01-01'::date + i % 50 + i % 9) AS released, i % 5 AS x, CASE WHEN i % 2 = 0 THEN 'f' ELSE 'm' END AS sex,
 	repeat('y', 30) AS note, i % 9 + i % 5 AS y FROM generate_series(1, 600) i;
@@ -225,6 +290,15 @@ SELECT idla_log('m', 1, 'nowhere');
 SELECT passed('EXECUTE kept');
 SELECT idla_log('m', 0);
 SELECT passed('EXECUTE kept');
+
+-- nobody vouches for a manifest: columns that claim more channels than there are cost nothing while a plan is made
+UPDATE stay SET manifest = manifest || jsonb_build_object('channels', array_fill(0, ARRAY[131072]), 'columns',
+	(SELECT jsonb_agg(jsonb_build_object('name', 'x' || i, 'kind', 8, 'length', 131072)) FROM generate_series(1, 200000) i)) WHERE chunk = 0;
+SET statement_timeout = '10s';
+\set VERBOSITY terse
+SELECT idla_predict('stay', s) FROM stays s;
+\set VERBOSITY default
+RESET statement_timeout;
 
 -- more columns than a function has arguments
 DO $$ BEGIN EXECUTE 'CREATE TABLE wide AS SELECT r.*' || (SELECT string_agg(format(', id + %s AS w%s', i, i), '') FROM generate_series(1, 300) i) || ' FROM rows r'; END $$;

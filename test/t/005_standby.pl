@@ -65,6 +65,28 @@ finish_session($session);
 is($session->{out}, "$second\n\n$first\n$first\n", 'a session of the subscriber follows a deploy');
 
 $subscriber->stop;
+
+# ---- transactions that are being prepared ----
+
+# While a standby is waited for, one counts twice: what a session sees then must not pass for what it saw while another ran, which deployed meanwhile.
+$primary->append_conf('postgresql.conf', "max_prepared_transactions = 1\nsynchronous_standby_names = 'nobody'\nsynchronous_commit = local\n");
+$primary->restart;
+my $sleep = "DO 'BEGIN PERFORM pg_sleep(600); EXCEPTION WHEN query_canceled THEN NULL; END'";
+my $sleeps = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = '%s' AND wait_event = 'PgSleep')";
+my $prepares = start_session($primary, 'postgres', 'prepares', "BEGIN;\nSELECT txid_current() > 0;\n$sleep;\nSET synchronous_commit = on;\nPREPARE TRANSACTION 'waits';\n");
+ok(wait_until($primary, 'postgres', sprintf($sleeps, 'prepares'), $prepares), 'one transaction begins');
+my $deploys = start_session($primary, 'postgres', 'deploys', "BEGIN;\nSELECT idla_deploy('m', 2);\n$sleep;\nCOMMIT;\n");
+ok(wait_until($primary, 'postgres', sprintf($sleeps, 'deploys'), $deploys), 'one deploys');
+$primary->safe_psql('postgres', 'SELECT txid_current()');
+$session = start_session($primary, 'postgres', 'asks', "BEGIN;\n$answers;\n$sleep;\n$answers;\nCOMMIT;\n");
+ok(wait_until($primary, 'postgres', sprintf($sleeps, 'asks'), $session), 'one asks');
+$primary->safe_psql('postgres', "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'prepares'");
+ok(wait_until($primary, 'postgres', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'prepares' AND wait_event = 'SyncRep')", $prepares), 'one is being prepared');
+unlock($primary, $deploys);
+unlock($primary, $session);
+is($session->{out}, "$first\n$second\n", 'a deploy is seen that committed meanwhile');
+unlock($primary, $prepares);
+$primary->safe_psql('postgres', "ROLLBACK PREPARED 'waits'");
 $primary->stop;
 done_testing();
 
