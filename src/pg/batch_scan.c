@@ -216,6 +216,40 @@ answer_all(IdlaBatchState *state)
 	MemoryContextSwitchTo(caller);
 }
 
+static void
+add(IdlaBatchCounters *sum, const IdlaBatchCounters *counters)
+{
+	sum->rows += counters->rows;
+	sum->batches += counters->batches;
+	sum->load += counters->load;
+	sum->compute += counters->compute;
+}
+
+/*
+ * A worker leaves what it counted, the leader takes it. Workers do so with every batch: the leader is shut down before they are, where a limit has
+ * enough rows, and then takes what is there.
+ */
+static void
+exchange_counters(IdlaBatchState *state)
+{
+	SharedCounters *shared = state->shared;
+
+	if (shared == NULL)
+		return;
+	SpinLockAcquire(&shared->mutex);
+	if (IsParallelWorker())
+	{
+		add(&shared->counters, &state->counters);
+		memset(&state->counters, 0, sizeof(state->counters));
+	}
+	else
+	{
+		add(&state->counters, &shared->counters);
+		memset(&shared->counters, 0, sizeof(shared->counters));
+	}
+	SpinLockRelease(&shared->mutex);
+}
+
 /* The next batch; false when there are no more rows. Without rows no model is asked, so that none need be there, or be loaded. */
 static bool
 fill(IdlaBatchState *state)
@@ -254,6 +288,8 @@ fill(IdlaBatchState *state)
 	state->counters.rows += (uint64) state->n;
 	state->counters.batches++;
 	state->wanted = Min(state->wanted * GROWTH, state->most);
+	if (IsParallelWorker())
+		exchange_counters(state);
 	return true;
 }
 
@@ -405,35 +441,9 @@ join_shared(CustomScanState *node, shm_toc *toc, void *coordinate)
 }
 
 static void
-add(IdlaBatchCounters *sum, const IdlaBatchCounters *counters)
-{
-	sum->rows += counters->rows;
-	sum->batches += counters->batches;
-	sum->load += counters->load;
-	sum->compute += counters->compute;
-}
-
-/* A worker leaves what it counted, the leader takes it. */
-static void
 shut_down(CustomScanState *node)
 {
-	IdlaBatchState *state = (IdlaBatchState *) node;
-	SharedCounters *shared = state->shared;
-
-	if (shared == NULL)
-		return;
-	SpinLockAcquire(&shared->mutex);
-	if (IsParallelWorker())
-	{
-		add(&shared->counters, &state->counters);
-		memset(&state->counters, 0, sizeof(state->counters));
-	}
-	else
-	{
-		add(&state->counters, &shared->counters);
-		memset(&shared->counters, 0, sizeof(shared->counters));
-	}
-	SpinLockRelease(&shared->mutex);
+	exchange_counters((IdlaBatchState *) node);
 }
 
 /* ---- explain ---- */

@@ -187,6 +187,9 @@ BEGIN
 	END LOOP;
 END $$;
 SELECT ltrim(line) FROM analyzed($$SELECT id, idla_predict('sick', p) FROM patients p$$) line WHERE line ~ 'Model|Version|Predicted';
+-- a limit that has enough ends the leader before its workers, whose rows count all the same
+SELECT bool_or(line ~ 'Gather') AS workers, bool_or(line ~ 'Version: 1') AS known, max(substring(line FROM 'Predicted Rows: (\d+)')::int) >= 3 AS counted
+FROM analyzed($$SELECT * FROM (SELECT p.id, idla_predict('sick', p) FROM patients p, generate_series(1, 200) OFFSET 0) x WHERE id > 0 LIMIT 3$$) line;
 RESET parallel_leader_participation;
 SET jit = on; SET jit_above_cost = 0; SET jit_inline_above_cost = 0; SET jit_optimize_above_cost = 0;
 SELECT compare($$SELECT id, idla_predict('sick', p) + age FROM patients p WHERE idla_predict('grade', p, output => 'mild') > 0.1$$);
