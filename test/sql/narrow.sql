@@ -192,10 +192,13 @@ SELECT count(*) FILTER (WHERE q = v1) AS v1, count(*) FILTER (WHERE q = v2) AS v
 FROM (SELECT id, asked(switched(id)) AS q, CASE WHEN id IN (3, 400) THEN memory() END AS bytes FROM rows ORDER BY id OFFSET 0) x JOIN answers USING (id);
 ROLLBACK;
 -- nor is what others keep made anew with each of its calls
-CREATE FUNCTION also_asked(i int) RETURNS float8 LANGUAGE plpgsql VOLATILE AS $$ BEGIN RETURN (SELECT idla_predict('m', r) FROM rows r WHERE id = i AND planned() = 1); END $$;
+CREATE SEQUENCE plans;
+CREATE FUNCTION counted() RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM nextval('plans'); RETURN 1; END $$;
+CREATE FUNCTION also_asked(i int) RETURNS float8 LANGUAGE plpgsql VOLATILE AS $$ BEGIN RETURN (SELECT idla_predict('m', r) FROM rows r WHERE id = i AND counted() = 1); END $$;
 BEGIN;
 SELECT count(*) FILTER (WHERE q = v1 AND p = v1) AS v1, count(*) FILTER (WHERE q = v2 AND p = v2) AS v2
 FROM (SELECT id, asked(switched(id)) AS q, also_asked(id) AS p FROM rows WHERE id <= 6 ORDER BY id OFFSET 0) x JOIN answers USING (id);
+SELECT last_value BETWEEN 2 AND 3 AS seldom FROM plans;
 ROLLBACK;
 -- and in workers
 SET parallel_setup_cost = 0;
