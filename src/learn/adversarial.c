@@ -356,6 +356,21 @@ walk(const Search *search, const LearnOracle *oracle, int restart, bool kept, bo
 	return status;
 }
 
+/* Lays out what is kept of each row, behind the two batches of inputs in scratch: nothing has been found yet. */
+static void
+begin(Search *search, float *scratch)
+{
+	search->losses = scratch + 2 * search->n * search->n_inputs;
+	search->best = search->losses + search->n;
+	search->wrong = (uint8_t *) (search->best + search->n);
+	for (size_t row = 0; row < search->n; row++)
+	{
+		search->best[row] = -INFINITY;
+		if (search->fooled != NULL)
+			search->fooled[row] = 0;
+	}
+}
+
 DevStatus
 learn_attack(const LearnAttack *how, const LearnOracle *oracle, const LearnBox *box, size_t n, const float *clean,
 			 const float *epsilons, uint64_t seed, uint64_t counter, float *perturbed, float *losses, uint8_t *fooled,
@@ -369,19 +384,13 @@ learn_attack(const LearnAttack *how, const LearnOracle *oracle, const LearnBox *
 		.how = how, .box = box, .n = n, .n_inputs = oracle->n_inputs, .clean = clean, .epsilons = epsilons,
 		.share = how->rate > 0 ? how->rate : how->steps > 2 ? 2.5 / how->steps : 1,
 		.perturbed = perturbed, .fooled = fooled, .current = kept ? scratch : perturbed, .diff = scratch + size,
-		.losses = scratch + 2 * size, .best = scratch + 2 * size + n, .seed = seed, .counter = counter
+		.seed = seed, .counter = counter
 	};
 	DevStatus	status = DEV_OK;
 
 	if (how->norm == LEARN_NORM_L2 && epsilons == NULL && isinf(how->epsilon))
 		return DEV_INVALID;
-	search.wrong = (uint8_t *) (scratch + 2 * size + 2 * n);
-	for (size_t row = 0; row < n; row++)
-	{
-		search.best[row] = -INFINITY;
-		if (fooled != NULL)
-			fooled[row] = 0;
-	}
+	begin(&search, scratch);
 	if (kept)
 		memcpy(perturbed, clean, size * sizeof(float));
 	for (int restart = first; restart < how->restarts && status == DEV_OK && !all_fooled(&search); restart++)
@@ -485,8 +494,7 @@ learn_attack_blind(const LearnAttack *how, const LearnOracle *oracle, const Lear
 	size_t		size = n * oracle->n_inputs;
 	Search		search = {
 		.how = how, .box = box, .n = n, .n_inputs = oracle->n_inputs, .clean = clean, .epsilons = epsilons, .perturbed = perturbed,
-		.fooled = fooled, .current = scratch, .losses = scratch + 2 * size, .best = scratch + 2 * size + n, .seed = seed,
-		.counter = counter
+		.fooled = fooled, .current = scratch, .seed = seed, .counter = counter
 	};
 	DevStatus	status;
 
@@ -494,13 +502,7 @@ learn_attack_blind(const LearnAttack *how, const LearnOracle *oracle, const Lear
 		return learn_attack(how, oracle, box, n, clean, epsilons, seed, counter, perturbed, losses, fooled, scratch);
 	if (how->norm == LEARN_NORM_L2 && epsilons == NULL && isinf(how->epsilon))
 		return DEV_INVALID;
-	search.wrong = (uint8_t *) (scratch + 2 * size + 2 * n);
-	for (size_t row = 0; row < n; row++)
-	{
-		search.best[row] = -INFINITY;
-		if (fooled != NULL)
-			fooled[row] = 0;
-	}
+	begin(&search, scratch);
 	memcpy(perturbed, clean, size * sizeof(float));
 	status = search_blindly(&search, oracle, positions, depth, lengths, (size_t) how->steps * (size_t) how->restarts);
 	if (losses != NULL)
